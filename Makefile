@@ -1,0 +1,40 @@
+# What one does with this checkout. As root, packages that are missing are installed, and whatever
+# starts a server runs as a throwaway unprivileged user; as anybody else, everything runs in place.
+
+SUITES = tests/unit tests/golden tests/e2e tests/faults
+ARGS   =
+
+.DEFAULT_GOAL = help
+.PHONY: help demo test lint types format bench clean demo-packages test-packages
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+demo: demo-packages ## Deploy an example to a server of its own, here and now (ARGS=--once: end by itself)
+	@tools/as-user /usr/bin/python3 -B tools/demo.py $(ARGS)
+
+test: lint types ## Lint, types, and all tests (ARGS="-k name" picks some)
+	@dev=$$(tools/dev-env) && tools/as-user "$$dev/bin/python" -B -m pytest $(wildcard $(SUITES)) $(ARGS)
+
+lint: test-packages ## Check style and formatting
+	@dev=$$(tools/dev-env) && "$$dev/bin/ruff" check && "$$dev/bin/ruff" format --check
+	@sh -n tools/install-packages
+
+types: test-packages ## Check types
+	@dev=$$(tools/dev-env) && "$$dev/bin/mypy"
+
+format: test-packages ## Rewrite the code as "make lint" wants it, where that can be done by itself
+	@dev=$$(tools/dev-env) && "$$dev/bin/ruff" check --fix && "$$dev/bin/ruff" format
+
+bench: demo-packages ## Measure deploys
+	@tools/as-user /usr/bin/python3 -B tools/bench.py $(ARGS)
+
+clean: ## Remove what the commands above left in this folder
+	@rm -rf build dist src/*.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +
+
+demo-packages:
+	@tools/install-packages demo
+
+test-packages:
+	@tools/install-packages demo test

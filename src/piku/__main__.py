@@ -1,0 +1,27 @@
+"""The entry point: `piku`, and what sshd runs for every key."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+
+
+def main() -> None:
+    """Run the command that the arguments, or the SSH client, ask for; ends the process."""
+    from piku.cli import execute
+
+    asked = os.environ.get("SSH_ORIGINAL_COMMAND")
+    arguments = sys.argv[1:]
+    if asked is not None or arguments == [""]:
+        # Under sshd's forced command: what the client sent is words to parse, never a shell's to run.
+        try:
+            arguments = shlex.split(asked or "help")
+        except ValueError as error:
+            print(f" !     this command cannot be read: {error}", file=sys.stderr)
+            sys.exit(2)
+    sys.exit(execute(arguments))
+
+
+if __name__ == "__main__":
+    main()

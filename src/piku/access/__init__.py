@@ -1,0 +1,1 @@
+"""Who may come in: SSH keys, git and file copies."""

@@ -1,0 +1,162 @@
+"""git over SSH: the repositories of apps, and the push that deploys (specification, "Git Push Deployment Flow")."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import tempfile
+from pathlib import Path
+
+from piku import effects
+from piku.app import settings
+from piku.deploy import environment, records, repair, source
+from piku.errors import PikuError
+from piku.paths import SEPARATOR, AppName, AppPaths, Paths
+
+NO_COMMIT = "0" * 40
+# Tells the hook where to leave word of how the deploy ended: a post-receive hook's exit code is lost.
+RESULT = "PIKU_PUSH_RESULT"
+
+_CONFIG = (
+    ("transfer.hideRefs", "refs/piku"),  # our references to kept commits are nobody else's
+    ("receive.denyDeleteCurrent", "ignore"),
+    ("receive.denyCurrentBranch", "ignore"),
+    ("gc.auto", "0"),  # gc would run within a push; the references keep what is needed
+)
+
+
+def app_from_path(text: str) -> AppName:
+    """The app that a git URL names: "app" in host:app, "/app" in ssh://host/app."""
+    return AppName.parse(text.removeprefix("/"))
+
+
+def create_repository(app: AppPaths, command: list[str], environ: dict[str, str]) -> bool:
+    """Make the app's bare repository with its hook; returns whether it is new."""
+    fresh = not app.repo.is_dir()
+    if fresh:
+        app.repo.parent.mkdir(parents=True, exist_ok=True)
+        folder = tempfile.mkdtemp(prefix=f".{app.name}.", suffix=".tmp", dir=app.repo.parent)
+        effects.run(["git", "init", "--quiet", "--bare", "--template=", "--initial-branch=main", folder])
+        lines = (line for key, value in _CONFIG for line in _config_line(key, value))
+        with Path(folder, "config").open("a") as config:
+            config.writelines(lines)
+        Path(folder).chmod(0o755)
+        os.rename(folder, app.repo)
+    effects.write(app.repo / "hooks" / "post-receive", _hook(app, command, environ), mode=0o755)
+    return fresh
+
+
+def _config_line(key: str, value: str) -> tuple[str, str]:
+    section, _, name = key.partition(".")
+    return f"[{section}]\n", f"\t{name} = {value}\n"
+
+
+def _hook(app: AppPaths, command: list[str], environ: dict[str, str]) -> str:
+    exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in environ.items())
+    return f"#!/bin/sh\n# Written by piku at every push.\n{exports}exec {shlex.join([*command, 'git-hook', app.name])}\n"
+
+
+def receive_pack(paths: Paths, app: AppPaths, command: list[str], environ: dict[str, str]) -> int:
+    """Take a push. Returns git's exit code, or 1 when the deploy that it set off failed."""
+    fresh = create_repository(app, command, environ)
+    handle, name = tempfile.mkstemp(prefix=f"{app.name}{SEPARATOR}push-", dir=paths.root / "releases")
+    os.close(handle)
+    result = Path(name)
+    try:
+        status = _git_shell("git-receive-pack", app, {RESULT: name})
+        outcome = effects.read_json(result) or {}
+        if outcome.get("state") == "deploying":
+            return _deploy_vanished(paths, app, result)
+        return status or int(outcome.get("state") == "failed")
+    finally:
+        effects.remove(result)
+        if fresh and not effects.run(["git", "-C", str(app.repo), "for-each-ref", "--count=1"]):
+            _forget_empty(app)
+
+
+def _forget_empty(app: AppPaths) -> None:
+    """Undo the making of a repository into which nothing came."""
+    if not app.releases.is_dir():
+        effects.remove(app.repo)
+
+
+def _deploy_vanished(paths: Paths, app: AppPaths, result: Path) -> int:
+    """git has ended before the deploy did: wait for it, or mend what it left when it was killed."""
+    with effects.lock(app.lock, "looking after a deploy"):
+        outcome = effects.read_json(result) or {}
+        if outcome.get("state") != "deploying":
+            return int(outcome.get("state") == "failed")
+        repair.recover(paths, app)
+        live = records.live(app)
+        commit = records.load_release(app, live.release).commit if live else ""
+        if commit == outcome["new"]:
+            return 0
+        put_back(app, outcome["ref"], outcome["old"], outcome["new"])
+        newest = next(iter(records.releases(app)), None)
+    step = f" ({newest.reason})" if newest and newest.reason else ""
+    serving = f"v{live.release} still runs, as before" if live else "nothing of this app runs yet"
+    raise PikuError(
+        f"the deploy was killed{step}", hint=f"{serving}; the branch was put back: push again to try again"
+    )
+
+
+def upload_pack(app: AppPaths) -> int:
+    """Serve a clone or fetch."""
+    return _git_shell("git-upload-pack", app, {})
+
+
+def _git_shell(service: str, app: AppPaths, extra: dict[str, str]) -> int:
+    # git-shell parses its own quoting (gitrepository-layout is not a shell's): paths in single quotes.
+    argument = f"{service} {shlex.quote(str(app.repo))}"
+    program = effects.which("git-shell")
+    if program is None:
+        raise PikuError("the program 'git-shell' is not installed")
+    return subprocess.run(
+        [program, "-c", argument], env={**effects.environment(), **extra}, check=False
+    ).returncode
+
+
+# --- branches ------------------------------------------------------------------------------------
+
+
+def put_back(app: AppPaths, ref: str, old: str, new: str) -> bool:
+    """Move a branch back after its deploy failed, unless somebody has moved it on since."""
+    wanted = ["-d", ref, new] if old == NO_COMMIT else [ref, old, new]
+    return effects.succeeds(["git", "-C", str(app.repo), "update-ref", *wanted])
+
+
+def deploy_branch(paths: Paths, app: AppPaths, pushed: list[str]) -> str:
+    """The branch that deploys: as set, else the first one ever pushed."""
+    own = environment_settings(paths, app)
+    if chosen := settings.DEPLOY_BRANCH.read(own):
+        return chosen
+    head = effects.run(["git", "-C", str(app.repo), "symbolic-ref", "--short", "HEAD"]).strip()
+    if records.live(app) is not None or not pushed:
+        return head
+    first = next((name for name in (head, "main", "master") if name in pushed), pushed[0])
+    if not has_branch(app, head) or head in pushed:
+        effects.run(["git", "-C", str(app.repo), "symbolic-ref", "HEAD", f"refs/heads/{first}"])
+        return first
+    return head
+
+
+def environment_settings(paths: Paths, app: AppPaths) -> dict[str, str]:
+    """The layers that hold without a commit: the server's and those of config:set."""
+    return environment.layered(paths, "", source.own_settings(app))
+
+
+def has_branch(app: AppPaths, branch: str) -> bool:
+    return effects.succeeds(["git", "-C", str(app.repo), "rev-parse", "--quiet", "--verify", f"refs/heads/{branch}"])
+
+
+def tip(app: AppPaths, branch: str) -> str:
+    """The commit of a branch; raises PikuError when it was never pushed."""
+    if not has_branch(app, branch):
+        raise PikuError(f"the branch {branch!r} was not pushed yet", hint=f"git push piku {branch}")
+    return effects.run(["git", "-C", str(app.repo), "rev-parse", f"refs/heads/{branch}"]).strip()
+
+
+def subject(app: AppPaths, commit: str) -> str:
+    """The first line of a commit's message."""
+    return effects.run(["git", "-C", str(app.repo), "show", "--no-patch", "--format=%s", commit]).strip()[:60]

@@ -1,0 +1,111 @@
+"""Checks of single settings: text to value, or ValueError with what is wrong."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable
+
+_LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
+_PATH = re.compile(r"[\w./ @+=,~-]+")
+
+
+def boolean(text: str) -> bool:
+    lowered = text.lower()
+    if lowered in ("true", "1", "yes", "on"):
+        return True
+    if lowered in ("false", "0", "no", "off"):
+        return False
+    raise ValueError("not true or false")
+
+
+def whole(least: int, most: int) -> Callable[[str], int]:
+    """A whole number from `least` to `most`."""
+
+    def check(text: str) -> int:
+        if not re.fullmatch(r"-?[0-9]{1,15}", text) or not least <= int(text) <= most:
+            raise ValueError(f"not a whole number from {least} to {most}")
+        return int(text)
+
+    return check
+
+
+def choice(*words: str) -> Callable[[str], str]:
+    def check(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"not one of {', '.join(words)}")
+        return text
+
+    return check
+
+
+def port(text: str) -> int | None:
+    """A port that an unprivileged program can listen on; none when empty."""
+    return whole(1024, 65535)(text) if text else None
+
+
+def host_names(text: str) -> tuple[str, ...]:
+    """Host names in lower case, in their order, each once; `*.` may stand in front."""
+    names = [name.strip().lower().rstrip(".") for name in text.replace(" ", ",").split(",") if name.strip()]
+    for name in names:
+        labels = name.removeprefix("*.").split(".")
+        if len(name) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
+            raise ValueError(f"{name!r} is not a host name")
+    return tuple(dict.fromkeys(names))
+
+
+def ipv4(text: str) -> str:
+    return _address(text, ipaddress.IPv4Address, "IPv4")
+
+
+def ipv6(text: str) -> str:
+    return _address(text.removeprefix("[").removesuffix("]"), ipaddress.IPv6Address, "IPv6")
+
+
+def _address(text: str, kind: Callable[[str], object], name: str) -> str:
+    if not text:
+        return ""
+    try:
+        return str(kind(text))
+    except ValueError:
+        raise ValueError(f"{text!r} is not an {name} address") from None
+
+
+def inner_path(text: str) -> str:
+    """A path within the app's folder; empty for none."""
+    if not text:
+        return ""
+    if text.startswith("/") or ".." in text.split("/") or text.split("/")[0] == ".git":
+        raise ValueError(f"{text!r} is outside the app's folder")
+    if not _PATH.fullmatch(text):
+        raise ValueError(f"{text!r} has characters that are not supported in a path")
+    normal = "/".join(part for part in text.split("/") if part not in ("", "."))
+    if not normal:
+        raise ValueError("the app's whole folder cannot be named here")
+    return normal
+
+
+def inner_paths(text: str) -> tuple[str, ...]:
+    paths = tuple(dict.fromkeys(inner_path(part.strip()) for part in text.split(",") if part.strip()))
+    for path in paths:
+        if any(path != other and path.startswith(f"{other}/") for other in paths):
+            raise ValueError(f"{path!r} is already part of another of these paths")
+    return paths
+
+
+def url_path(text: str) -> str:
+    if text and not re.fullmatch(r"/[!#-~]*", text):
+        raise ValueError("not a path that begins with '/'")
+    return text
+
+
+def python_version(text: str) -> str:
+    if not re.fullmatch(r"[23](\.[0-9]{1,2})?", text):
+        raise ValueError("not a Python version such as 3 or 3.11")
+    return text
+
+
+def branch(text: str) -> str:
+    if text and (not re.fullmatch(r"[A-Za-z0-9_][\w./@+-]*", text) or ".." in text or text.endswith((".lock", "/"))):
+        raise ValueError("not a branch name")
+    return text.removeprefix("refs/heads/")

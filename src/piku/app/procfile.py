@@ -1,0 +1,112 @@
+"""A Procfile's text to what it says (specification, "Application Process Types")."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from piku.errors import PikuError
+
+_KIND = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,40}")
+_MODULE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*(:[A-Za-z_][A-Za-z0-9_.]*(\(\))?)?")
+
+PHASES = ("preflight", "release")
+UWSGI_SERVED = ("wsgi",)
+LATER = ("jwsgi", "rwsgi", "php")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One line: a process type and its command (for `static` a folder)."""
+
+    kind: str
+    command: str
+    line: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Procfile:
+    """The entries of a Procfile by process type, in its order."""
+
+    entries: dict[str, Entry]
+    warnings: tuple[str, ...] = ()
+
+    def __contains__(self, kind: str) -> bool:
+        return kind in self.entries
+
+    def command(self, kind: str) -> str:
+        """The command of a process type; empty when there is none."""
+        return self.entries[kind].command if kind in self.entries else ""
+
+    @property
+    def serving(self) -> str:
+        """The process type that answers requests, or nothing."""
+        return next((kind for kind in (*UWSGI_SERVED, "web") if kind in self.entries), "")
+
+    @property
+    def workers(self) -> tuple[str, ...]:
+        """The process types that run beside what answers requests."""
+        return tuple(k for k in self.entries if k not in (*PHASES, *UWSGI_SERVED, "web", "static"))
+
+    @property
+    def scalable(self) -> tuple[str, ...]:
+        return (*((self.serving,) if self.serving else ()), *self.workers)
+
+
+def parse(text: str) -> Procfile:
+    """Read a Procfile; raises PikuError that names the line."""
+    entries: dict[str, Entry] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        stripped = line.strip()
+        if not stripped or stripped.startswith("#"):
+            continue
+        entry = _entry(stripped, number)
+        if entry.kind in entries:
+            first = entries[entry.kind].line
+            raise _problem(number, f"{entry.kind!r} stands twice (first in line {first})")
+        entries[entry.kind] = entry
+    if not entries:
+        raise PikuError("the Procfile is empty", hint="add a line such as 'web: python3 server.py'")
+    return _without_superseded(entries)
+
+
+def _entry(line: str, number: int) -> Entry:
+    kind, colon, command = (part.strip() for part in line.partition(":"))
+    if not colon or not _KIND.fullmatch(kind):
+        raise _problem(number, f"{_short(line)!r} is not of the form 'type: command'")
+    if not command:
+        raise _problem(number, f"{kind!r} has no command")
+    if "\0" in command:
+        raise _problem(number, f"the command of {kind!r} contains a NUL byte")
+    if kind in LATER or kind.startswith("cron-"):
+        raise _problem(number, f"process type {kind!r} is not supported by this version of piku")
+    if kind == "wsgi" and not _MODULE.fullmatch(command):
+        raise _problem(
+            number, f"{_short(command)!r} is not a WSGI module", hint="write 'wsgi: module:callable'"
+        )
+    if kind == "static":
+        _check_folder(command, number)
+    return Entry(kind=kind, command=command, line=number)
+
+
+def _check_folder(path: str, number: int) -> None:
+    if path.startswith("/") or ".." in path.split("/"):
+        raise _problem(number, f"the static folder {_short(path)!r} is outside the app")
+    if re.search(r"[^\w./ @+=,~-]", path):
+        raise _problem(number, f"the static folder {_short(path)!r} has characters nginx cannot be given")
+
+
+def _without_superseded(entries: dict[str, Entry]) -> Procfile:
+    by_uwsgi = next((kind for kind in UWSGI_SERVED if kind in entries), None)
+    if by_uwsgi is None or "web" not in entries:
+        return Procfile(entries=entries)
+    kept = {kind: entry for kind, entry in entries.items() if kind != "web"}
+    return Procfile(entries=kept, warnings=(f"'web' is disabled: '{by_uwsgi}' answers the requests",))
+
+
+def _problem(number: int, text: str, hint: str = "") -> PikuError:
+    return PikuError(f"Procfile line {number}: {text}", hint=hint)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else text[:60] + "…"

@@ -1,0 +1,113 @@
+"""Commands for apps and their releases."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+
+import click
+
+from piku.cli.common import app_argument, pass_paths, progress, who
+from piku.errors import PikuError
+from piku.output import Output, table
+from piku.paths import AppName, AppPaths, Paths
+
+
+@click.command()
+@pass_paths
+def apps(paths: Paths) -> None:
+    """List the apps of this server."""
+    for name in paths.app_names():
+        click.echo(name)
+
+
+@click.command()
+@app_argument
+@click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
+@click.option("--leave-behind", is_flag=True, help="Go live although the app left files beside its code.")
+@pass_paths
+def deploy(paths: Paths, app: AppPaths, dry_run: bool, leave_behind: bool) -> None:
+    """Deploy what was last pushed."""
+    from piku.access import git
+    from piku.deploy import preview, runbook
+
+    commit = git.tip(app, git.deploy_branch(paths, app, []))
+    if dry_run:
+        for line in preview.lines(paths, app, commit):
+            click.echo(line)
+        return
+    output = progress(app)
+    with runbook.locked(paths, app, f"a deploy by {who()}", output):
+        request = runbook.Request(
+            kind="deploy", description=git.subject(app, commit), commit=commit, by=who(),
+            own=runbook.own_settings(app), leave_behind=leave_behind,
+        )  # fmt: skip
+        runbook.deploy(paths, app, request, output)
+
+
+@click.command()
+@app_argument
+@click.option("--json", "as_json", is_flag=True, help="As JSON, for scripts.")
+def releases(app: AppPaths, as_json: bool) -> None:
+    """List the releases of an app, the newest first."""
+    from piku.deploy import records
+
+    live = records.live(app)
+    current = live.release if live else 0
+    found = records.releases(app)
+    if as_json:
+        keys = ("number", "kind", "description", "commit", "created", "by", "outcome", "step", "reason", "runtime")
+        rows = [{key: getattr(r, key) for key in keys} | {"live": r.number == current} for r in found]
+        click.echo(json.dumps(rows, indent=1))
+        return
+    for line in table(_release_row(release, release.number == current) for release in found):
+        click.echo(line)
+
+
+def _release_row(release: object, live: bool) -> tuple[str, ...]:
+    from piku.deploy.records import FAILED, Release
+
+    assert isinstance(release, Release)
+    what = release.kind if release.kind in ("push", "deploy") else release.description
+    outcome = "live" if live else f"failed: {release.reason}"[:100] if release.outcome == FAILED else release.outcome
+    when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(release.created))
+    return (f"v{release.number}", what, release.commit[:8], when, release.by.split(" ")[0], outcome)
+
+
+@click.command()
+@app_argument
+@click.argument("release", required=False)
+@click.option("--leave-behind", is_flag=True, help="Go back although the app left files beside its code.")
+@pass_paths
+def rollback(paths: Paths, app: AppPaths, release: str | None, leave_behind: bool) -> None:
+    """Go back to an earlier release, with its code and its settings (by default the one before)."""
+    from piku.deploy import runbook
+
+    number = None
+    if release is not None:
+        if not release.removeprefix("v").isdigit():
+            raise PikuError(f"{release!r} is not a release", hint=f"see them with: piku releases {app.name}", code=2)
+        number = int(release.removeprefix("v"))
+    output = progress(app)
+    with runbook.locked(paths, app, f"a rollback by {who()}", output):
+        runbook.rollback(paths, app, number, who(), output, leave_behind=leave_behind)
+
+
+@click.command()
+@click.argument("app", metavar="APP")
+@click.option("--force", is_flag=True, help="Do not ask.")
+@pass_paths
+def destroy(paths: Paths, app: str, force: bool) -> None:
+    """Remove an app; its data and cache are kept."""
+    from piku import effects
+    from piku.operate import destroy as destroying
+
+    found = paths.existing(AppName.parse(app))
+    if not force and sys.stdin.isatty():
+        typed = click.prompt(f"This removes {app} with its settings and logs. Type its name to go on", default="")
+        if typed != app:
+            raise PikuError("that is not its name: nothing was removed")
+    output = Output(sys.stdout)
+    with effects.lock(found.lock, "destroying the app", waiting=lambda by: output.step(f"Waiting for {by}")):
+        destroying.destroy(paths, found, output)

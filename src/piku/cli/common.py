@@ -1,0 +1,53 @@
+"""What several commands share."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from piku.output import Output
+from piku.paths import AppPaths, Paths
+
+F = TypeVar("F", bound=Callable[..., Any])
+pass_paths = click.make_pass_decorator(Paths)
+
+
+def app_argument(function: F) -> F:
+    """The argument APP, an app that exists; commands get its paths."""
+    return click.argument("app", metavar="APP", callback=_existing)(function)
+
+
+def _existing(ctx: click.Context, _parameter: click.Parameter, value: str) -> AppPaths:
+    paths: Paths = ctx.obj
+    return paths.existing(value)
+
+
+def who() -> str:
+    """Who gave this command: the key's name and fingerprint, or the local user."""
+    name, fingerprint = os.environ.get("NAME"), os.environ.get("FINGERPRINT")
+    if name and fingerprint:
+        return f"{name} ({fingerprint})"
+    return pwd.getpwuid(os.getuid()).pw_name
+
+
+def own_command() -> list[str]:
+    """How to call this very piku again, from sshd or a hook."""
+    program = Path(sys.argv[0]).absolute()
+    return [sys.executable, "-m", "piku"] if program.name == "__main__.py" else [str(program)]
+
+
+def own_environment() -> dict[str, str]:
+    """The variables that such a call needs, because it would not find its folders without."""
+    root = os.environ.get("PIKU_ROOT")
+    return {"PIKU_ROOT": root, "HOME": os.environ["HOME"]} if root else {}
+
+
+def progress(app: AppPaths) -> Output:
+    """The output of a command that changes an app: shown, and kept with its logs."""
+    return Output(sys.stdout, log=app.build_log)

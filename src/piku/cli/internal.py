@@ -1,0 +1,62 @@
+"""Commands that git and scp clients call through sshd, not people."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from piku.cli.common import app_argument, own_command, own_environment, pass_paths, progress, who
+from piku.errors import PikuError
+from piku.paths import AppPaths, Paths
+
+
+@click.command("git-receive-pack", hidden=True)
+@click.argument("path")
+@pass_paths
+def git_receive_pack(paths: Paths, path: str) -> int:
+    """Take a push, and deploy it."""
+    from piku.access import git
+    from piku.serve import platform
+
+    name = git.app_from_path(path)
+    if not (paths.root / "releases").is_dir():
+        platform.setup(paths)
+    return git.receive_pack(paths, paths.app(name), own_command(), own_environment())
+
+
+@click.command("git-upload-pack", hidden=True)
+@click.argument("path")
+@pass_paths
+def git_upload_pack(paths: Paths, path: str) -> int:
+    """Serve a clone or a fetch."""
+    from piku.access import git
+
+    return git.upload_pack(paths.existing(git.app_from_path(path)))
+
+
+@click.command("git-hook", hidden=True)
+@app_argument
+@pass_paths
+def git_hook(paths: Paths, app: AppPaths) -> int:
+    """Deploy what git says was pushed (the post-receive hook)."""
+    from piku.access import hook
+
+    return hook.handle(paths, app, sys.stdin, who(), progress(app))
+
+
+@click.command(hidden=True, context_settings={"ignore_unknown_options": True, "help_option_names": []})
+@click.argument("words", nargs=-1, type=click.UNPROCESSED)
+@pass_paths
+def scp(paths: Paths, words: tuple[str, ...]) -> None:
+    """Copy files to and from the piku root, for both of scp's protocols."""
+    from piku import effects
+    from piku.access import scp as legacy
+    from piku.access import sftp
+
+    if not sys.stdin.isatty() and words == ("--sftp",):
+        sftp.serve(paths.root, sys.stdin.buffer, sys.stdout.buffer)
+        return
+    if words == ("--sftp",):
+        raise PikuError("this command is for scp and sftp clients", code=2)
+    effects.become(legacy.scp_argv(["scp", *words], paths.root))

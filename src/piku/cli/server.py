@@ -1,0 +1,119 @@
+"""Commands for the server itself."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+import piku
+from piku.cli.common import own_command, own_environment, pass_paths
+from piku.errors import PikuError
+from piku.output import Output, table
+from piku.paths import Paths
+
+_PORT = click.IntRange(1, 65535)
+
+
+@click.command()
+@pass_paths
+def setup(paths: Paths) -> None:
+    """Make the folders and files that piku needs; safe to run again."""
+    from piku.serve import platform
+
+    output = Output(sys.stdout)
+    made = platform.setup(paths)
+    output.step(f"{paths.root} is ready")
+    if made:
+        output.detail(f"made: {', '.join(made)}")
+    if missing := platform.missing_programs():
+        output.warn(f"still missing: apt-get install {' '.join(missing)}")
+
+
+@click.command("setup:ssh")
+@click.argument("file", metavar="FILE|-", type=click.Path(allow_dash=True))
+@click.option("--name", default="default", show_default=True, help="A name to know the key by.")
+@pass_paths
+def setup_ssh(paths: Paths, file: str, name: str) -> None:
+    """Let a public key in; '-' reads it from standard input."""
+    from piku.access import keys
+
+    try:
+        text = sys.stdin.read(65536) if file == "-" else Path(file).read_text(errors="replace")[:65536]
+    except OSError as error:
+        raise PikuError(f"{file} cannot be read: {error.strerror}") from None
+    key = keys.add(paths, text, name, own_command(), own_environment())
+    Output(sys.stdout).step(f"Key {key.name!r} may push now: {key.fingerprint} {key.comment}".rstrip())
+
+
+@click.command()
+@pass_paths
+def keys(paths: Paths) -> None:
+    """List the keys that may push."""
+    from piku.access import keys as access
+
+    for line in table((key.name, key.fingerprint, key.type, key.comment) for key in access.listed(paths)):
+        click.echo(line)
+
+
+@click.command("keys:remove")
+@click.argument("key", metavar="NAME|FINGERPRINT")
+@pass_paths
+def keys_remove(paths: Paths, key: str) -> None:
+    """Take a key's access away."""
+    from piku.access import keys as access
+
+    for removed in access.remove(paths, key):
+        Output(sys.stdout).step(f"Key {removed.name!r} is removed: {removed.fingerprint}")
+
+
+@click.command()
+@click.option("--http-port", type=_PORT, help="Where to serve HTTP; by default 80.")
+@click.option("--https-port", type=_PORT, help="Where to serve HTTPS; by default 443.")
+@click.option("--host", help="The IPv4 address to listen on; by default every one.")
+@pass_paths
+def up(paths: Paths, http_port: int | None, https_port: int | None, host: str | None) -> None:
+    """Run nginx and the uWSGI emperor in the foreground, as the calling user."""
+    from piku.app import checks
+    from piku.serve import platform
+
+    try:
+        checks.ipv4(host or "")
+    except ValueError as error:
+        raise PikuError(f"--host: {error}", code=2) from None
+    platform.up(paths, platform.platform_of(paths, http_port, https_port, host), Output(sys.stderr))
+
+
+@click.command()
+def update() -> None:
+    """Tell how this piku was installed, and how to bring a newer one."""
+    folder = Path(piku.__file__).resolve().parents[2]
+    click.echo(f"piku {piku.__version__}, in {Path(piku.__file__).parent}")
+    if (folder / ".git").exists():
+        click.echo(f"It runs from a git checkout. To update: git -C {folder} pull")
+    elif str(folder).startswith("/usr"):
+        click.echo("It came with a package. To update: sudo apt-get install --only-upgrade piku")
+    else:
+        click.echo("It is a copy of the source. To update, replace that folder with a newer one.")
+
+
+@click.command("help")
+@click.argument("command", required=False)
+@click.pass_context
+def help_(ctx: click.Context, command: str | None) -> None:
+    """Show the commands, or how to use one."""
+    parent = ctx.parent
+    assert parent is not None
+    group = parent.command
+    assert isinstance(group, click.Group)
+    if command is None:
+        click.echo(group.get_help(parent))
+        return
+    _, found, _ = group.resolve_command(parent, [command])
+    assert found is not None
+    with click.Context(found, info_name=command, parent=parent) as context:
+        click.echo(found.get_help(context))
+
+
+help = help_  # noqa: A001 (the name under which the table of commands finds it)

@@ -1,0 +1,1 @@
+"""Releases and the way one goes live."""

@@ -1,0 +1,185 @@
+"""Making the server match an app's live record: the switch, and every repair.
+
+The record says which activation is live; links, nginx and workers follow from it. A deploy that has
+committed, one that failed, one that was killed, and the start after a power cut all end here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from piku import effects
+from piku.deploy import activation as files
+from piku.deploy import records
+from piku.deploy.records import Activation, Process
+from piku.errors import PikuError
+from piku.paths import SEPARATOR, AppName, AppPaths, Paths
+from piku.serve import emperor, sockets, webserver
+from piku.serve.emperor import VassalName
+from piku.serve.nginx import Site
+
+Say = Callable[[str], None]
+
+
+def _quiet(_text: str) -> None:
+    pass
+
+
+def live_sites(paths: Paths) -> dict[AppName, Site]:
+    """What nginx is to serve: the site of every app's live activation."""
+    found = ((name, records.live(paths.app(name))) for name in paths.app_names())
+    return {name: live.site for name, live in found if live is not None and live.site is not None}
+
+
+def refuse_taken_names(paths: Paths, app: AppName, site: Site) -> None:
+    """Raise PikuError when another app has one of these host names."""
+    for other, theirs in live_sites(paths).items():
+        shared = sorted(set(site.names) & set(theirs.names))
+        if other != app and shared:
+            raise PikuError(
+                f"{shared[0]} belongs to the app {other!r}",
+                hint=f"take it from there first: piku config:unset {other} NGINX_SERVER_NAME",
+            )
+
+
+def converge(paths: Paths, app: AppPaths, *, say: Say = _quiet) -> None:
+    """Make everything follow from the live record; the caller holds the app's lock."""
+    live = records.live(app)
+    wanted = live.vassals(app.name) if live else []
+    running = emperor.enabled(paths, app.name)
+    stale = [name for name in running if name not in wanted]
+    missing = [name for name in wanted if name not in running]
+    if missing:
+        # Only what answers requests may run twice for a while.
+        stop(paths, [name for name in stale if not _serves(app, name)], timeout=20)
+        emperor.enable(paths, missing, forgive=True)
+    if live is not None:
+        _link(app, live)
+    update_nginx(paths)
+    _retire(paths, app, stale, say)
+    clean(paths, app, live)
+
+
+def _process(app: AppPaths, name: VassalName) -> Process | None:
+    activation = records.load_activation(app, name.activation)
+    processes = activation.processes if activation else ()
+    return next((process for process in processes if process.vassal(app.name) == name), None)
+
+
+def _serves(app: AppPaths, name: VassalName) -> bool:
+    process = _process(app, name)
+    return process is not None and bool(process.address)
+
+
+def update_nginx(paths: Paths) -> None:
+    """Install what every live record asks for, and have nginx take it up if anything changed."""
+    with effects.lock(paths.uwsgi / "nginx.lock", "updating nginx"):
+        if webserver.install(paths, live_sites(paths)):
+            webserver.reload(paths)
+
+
+def _link(app: AppPaths, live: Activation) -> None:
+    """Point the stable names at the live activation: its code, sockets, logs and variables."""
+    app.live_link.parent.mkdir(parents=True, exist_ok=True)
+    effects.link(app.releases / live.checkout, app.live_link)
+    for process in live.processes:
+        if process.by_socket:
+            effects.link(process.address, app.socket(process.instance))
+        effects.link(files.log_file(app, process).name, app.logs / f"{process.worker}.log")
+    effects.write(app.live_env, effects.read(app.activation(live.number) / "LIVE_ENV"), mode=0o600)
+
+
+def _retire(paths: Paths, app: AppPaths, names: list[VassalName], say: Say) -> None:
+    """Stop processes that are no longer live, after the requests they have begun."""
+    if not names:
+        return
+    if emperor.is_running(paths):
+        drain(app, names, say)
+    emperor.disable(paths, names)
+
+
+def drain(app: AppPaths, names: Iterable[VassalName], say: Say) -> None:
+    """Wait until nobody is connected to these processes, as long as their activation allows."""
+    processes = [process for process in (_process(app, name) for name in names) if process is not None]
+    addresses = [process.address for process in processes if process.address]
+    if not addresses:
+        return
+    old = records.load_activation(app, processes[0].origin)
+    timeout = old.drain_timeout if old else 0
+    said = False
+    begun = time.monotonic()
+    for _ in effects.poll(begun + timeout, first=0.005):
+        count = sockets.connections(addresses)
+        if not count:
+            return
+        if not said and time.monotonic() - begun > 1:
+            said = True
+            say(f"Waiting for {count} open connections of the old processes, at most {timeout} s")
+
+
+def stop(paths: Paths, names: list[VassalName], timeout: float) -> None:
+    """Stop these processes and wait until they have ended; raises PikuError when they do not."""
+    emperor.disable(paths, names)
+    left = emperor.wait_gone(paths, names, timeout)
+    if left:
+        raise PikuError(f"{', '.join(sorted(name.worker for name in left))} did not stop within {timeout:.0f} s")
+
+
+# --- files of activations that are over ----------------------------------------------------------
+
+
+def clean(paths: Paths, app: AppPaths, live: Activation | None) -> None:
+    """Remove what activations left that neither are live nor still stopping."""
+    busy = {*emperor.enabled(paths, app.name), *(emperor.statistics(paths) or {})}
+    keep = {name.activation for name in busy if name.app == app.name}
+    if live is not None:
+        keep |= {live.number, *(process.origin for process in live.processes)}
+    for number in records.activation_numbers(app):
+        over = records.load_activation(app, number)
+        for process in over.processes if over else ():
+            if over is not None and process.origin == number and process.vassal(app.name) not in busy:
+                _clean_process(paths, app, live, over, process)
+        if number not in keep:
+            effects.remove(app.activation(number))
+    _clean_links(app, live)
+
+
+def _clean_process(
+    paths: Paths, app: AppPaths, live: Activation | None, over: Activation, process: Process
+) -> None:
+    if live is not None and process in live.processes:
+        return
+    if live is not None and over.number < live.number:
+        _fold_log(app, over, process)
+    if process.by_socket:
+        effects.remove(Path(process.address))
+    effects.remove(paths.available / f"{process.vassal(app.name)}.ini")
+
+
+def _fold_log(app: AppPaths, over: Activation, process: Process) -> None:
+    """Move a past log to the process's `.old` file; that of a release that failed stays by itself."""
+    log = files.log_file(app, process)
+    release = effects.read_json(app.release_record(over.release))
+    if release is None or release["outcome"] != records.SUCCEEDED:
+        return
+    text = effects.read(log)
+    if text:
+        old = app.logs / f"{process.worker}.log.old"
+        effects.write(old, (effects.read(old) + text)[-(1 << 20) :], mode=0o640)
+    effects.remove(log)
+
+
+def _clean_links(app: AppPaths, live: Activation | None) -> None:
+    """Remove stable names that lead nowhere any more."""
+    socket = app.socket(1)
+    for place in (*app.logs.glob("*.log"), socket, *socket.parent.glob(f"{app.name}{SEPARATOR}*.sock")):
+        if place.is_symlink() and not (place.exists() or _is_live(app, live, place)):
+            effects.remove(place)
+
+
+def _is_live(app: AppPaths, live: Activation | None, place: Path) -> bool:
+    # A process that has only just been started may not have made its socket or log yet.
+    processes = live.processes if live else ()
+    return any(place in (app.socket(p.instance), app.logs / f"{p.worker}.log") for p in processes)

@@ -1,0 +1,173 @@
+"""Whether the processes of an activation are well, and why they are not."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from piku import effects
+from piku.deploy import activation as files
+from piku.deploy.records import Activation, Process
+from piku.errors import PikuError
+from piku.paths import AppPaths, Paths
+from piku.serve import emperor, processes, sockets
+from piku.serve.emperor import State
+
+# A worker that still runs after this many seconds is taken to be well.
+SETTLED = 0.5
+_PROBE_TIMEOUT = 5.0
+_NOISE = ("[uwsgi-daemons]", "*** ", "!!!", "your ", "detected ", "compiled with", "os: ", "nodename: ", "machine: ",
+          "clock source", "pcre jit", "current working", "chdir()", "lock engine", "thunder lock", "no request plugin",
+          "you may need to install", "spawned uWSGI", "mapped ", "uwsgi socket", "Python version", "Python main",
+          "python threads", "- - - ", "set PythonHome", "PEP 405")  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """How to ask a process that serves: a path and the host it expects; no path, no question."""
+
+    path: str
+    host: str
+
+
+def wait_serving(
+    paths: Paths, app: AppPaths, activation: Activation, chosen: Sequence[Process], timeout: float, check: Check
+) -> None:
+    """Wait until every serving process is well; raises PikuError with the cause as soon as one is not."""
+    deadline = time.monotonic() + timeout
+    for process in chosen:
+        if process.address:
+            _wait_one(paths, app, activation, process, deadline, timeout, check)
+
+
+def wait_workers(app: AppPaths, activation: Activation, chosen: Sequence[Process]) -> None:
+    """Wait a moment, and see that every worker has kept running."""
+    workers = [process for process in chosen if not process.address]
+    if not workers:
+        return
+    for process in workers:
+        deadline = time.monotonic() + 5
+        for _ in effects.poll(deadline):
+            if _starts(app, process):
+                break
+        else:
+            _fail(app, activation, process, "did not start within 5 s")
+    settled = time.monotonic() + SETTLED
+    for _ in effects.poll(settled, first=0.05):
+        for process in workers:
+            if _starts(app, process) > 1 or not _alive(app, process):
+                _fail(app, activation, process, "ended right after it was started")
+
+
+def _wait_one(
+    paths: Paths, app: AppPaths, activation: Activation, process: Process,
+    deadline: float, timeout: float, check: Check,
+) -> None:  # fmt: skip
+    name = process.vassal(app.name)
+    pid = 0
+    status = 0
+    for _ in effects.poll(deadline, first=0.003, most=0.03):
+        state = (emperor.statistics(paths) or {}).get(name)
+        if (pid and (state is None or state.pid != pid)) or _starts(app, process) > 1:
+            _fail(app, activation, process, "ended while it was starting")
+        pid = state.pid if state is not None else pid
+        if state is None or not _listens(process, state):
+            continue
+        status = _ask(process, check) if check.path else 200
+        if 0 < status < 500:
+            return
+    if status:
+        what = f"answers {check.path} with {status}"
+    else:
+        what = f"did not answer within {timeout:.0f} s: {_reason(process, pid)}"
+    _fail(app, activation, process, what)
+
+
+def _listens(process: Process, state: State) -> bool:
+    if process.kind == "wsgi":
+        return state.accepting
+    host, _, port = process.address.rpartition(":")
+    try:
+        with socket.create_connection((host, int(port)), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+def _reason(process: Process, vassal: int) -> str:
+    if process.kind == "wsgi":
+        return "the app is still loading"
+    elsewhere = sockets.listening(processes.descendants(vassal)) if vassal else []
+    if elsewhere and process.port not in elsewhere:
+        ports = ", ".join(map(str, elsewhere))
+        return f"it listens on port {ports}, not on {process.port} (its $PORT)"
+    return f"nothing listens on {process.address} (its $BIND_ADDRESS and $PORT)"
+
+
+def _ask(process: Process, check: Check) -> int:
+    """The status of a GET request made to the process itself; 0 when it gives none."""
+    try:
+        if process.address.startswith("/"):
+            with socket.socket(socket.AF_UNIX) as client:
+                client.settimeout(_PROBE_TIMEOUT)
+                client.connect(process.address)
+                client.sendall(_uwsgi_request(check))
+                return _status(client)
+        host, _, port = process.address.rpartition(":")
+        with socket.create_connection((host, int(port)), timeout=_PROBE_TIMEOUT) as client:
+            lines = (f"GET {check.path} HTTP/1.1", f"Host: {check.host}", "User-Agent: piku", "Connection: close")
+            client.sendall("".join(f"{line}\r\n" for line in (*lines, "")).encode())
+            return _status(client)
+    except OSError:
+        return 0
+
+
+def _status(client: socket.socket) -> int:
+    words = client.recv(4096).split(b" ", 2)
+    return int(words[1]) if len(words) > 1 and words[1].isdigit() else 0
+
+
+def _uwsgi_request(check: Check) -> bytes:
+    # uWSGI documentation, "The uwsgi Protocol": modifier1, size, modifier2, then sized pairs.
+    path, _, query = check.path.partition("?")
+    pairs = {
+        "REQUEST_METHOD": "GET", "PATH_INFO": path, "QUERY_STRING": query, "REQUEST_URI": check.path,
+        "SERVER_PROTOCOL": "HTTP/1.1", "HTTP_HOST": check.host, "SERVER_NAME": check.host,
+        "SERVER_PORT": "80", "REMOTE_ADDR": "127.0.0.1", "HTTP_USER_AGENT": "piku",
+    }  # fmt: skip
+    body = b"".join(
+        struct.pack("<H", len(part)) + part for pair in pairs.items() for part in map(str.encode, pair)
+    )
+    return struct.pack("<BHB", 0, len(body), 0) + body
+
+
+# --- evidence ------------------------------------------------------------------------------------
+
+
+def _starts(app: AppPaths, process: Process) -> int:
+    return len(effects.read(files.starts_file(app, process)).split())
+
+
+def _alive(app: AppPaths, process: Process) -> bool:
+    pids = effects.read(files.starts_file(app, process)).split()
+    return bool(pids) and Path("/proc", pids[-1]).exists()
+
+
+def _fail(app: AppPaths, activation: Activation, process: Process, what: str) -> None:
+    lines = last_lines(files.log_file(app, process))
+    raise PikuError(
+        f"{process.worker} {what}",
+        detail=lines or ("(it wrote nothing to its log)",),
+        hint=f"see all it wrote: piku logs {app.name} --release {activation.release}",
+    )
+
+
+def last_lines(log: Path, count: int = 15) -> tuple[str, ...]:
+    """The end of a log without uWSGI's own remarks."""
+    lines = [line for line in effects.read(log).splitlines() if line.strip() and not line.startswith(_NOISE)]
+    return tuple(lines[-count:])
+

@@ -1,0 +1,54 @@
+"""Which step a deploy is at: on disk, so that a killed one can be explained, and in time."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+from piku.deploy import records
+from piku.deploy.records import Release
+from piku.paths import AppPaths
+
+# What a person reads when a deploy ends in this step.
+WORDS = {
+    "read": "reading the commit",
+    "checkout": "checking out the code",
+    "preflight": "the preflight command",
+    "build": "building its environment",
+    "release": "the release command",
+    "load": "loading the app",
+    "configuration": "its configuration",
+    "start": "starting its processes",
+    "workers": "starting its workers",
+    "switch": "switching over",
+}
+
+
+class Progress:
+    """The steps of one deploy; `release` is its record as last written."""
+
+    def __init__(self, app: AppPaths, release: Release | None = None) -> None:
+        self._app = app
+        self.release = release
+        self._times: list[tuple[str, float]] = []
+        self._begun = time.monotonic()
+
+    def at(self, step: str) -> None:
+        """Note that this step begins now."""
+        self._times.append((step, time.monotonic()))
+        if self.release is not None:
+            self.update(step=step)
+
+    def update(self, **changes: str) -> Release:
+        """Write changed fields to the release's record."""
+        assert self.release is not None
+        self.release = replace(self.release, **changes)  # type: ignore[arg-type]  # all are strings
+        records.save_release(self._app, self.release)
+        return self.release
+
+    def summary(self) -> str:
+        """How long it took, in all and by step, in seconds."""
+        now = time.monotonic()
+        ends = [*(begun for _, begun in self._times[1:]), now]
+        steps = (f"{step} {end - begun:.2f}" for (step, begun), end in zip(self._times, ends, strict=True))
+        return f"{now - self._begun:.2f} s ({', '.join(steps)})"

@@ -1,0 +1,40 @@
+"""Letting go of code and environments that no kept release uses."""
+
+from __future__ import annotations
+
+from piku import effects
+from piku.deploy import build, checkout, records
+from piku.deploy.source import built_marker
+from piku.paths import AppPaths, Paths
+
+
+def prune(_paths: Paths, app: AppPaths, keep: int) -> None:
+    """Remove what only releases before the last `keep` usable ones need.
+
+    A checkout in which the app left files of its own stays.
+    """
+    live = records.live(app)
+    usable = [release for release in records.releases(app) if release.usable]
+    kept = [*usable[:keep], *(release for release in usable[keep:] if live and release.number == live.release)]
+    checkouts = {release.checkout for release in kept}
+    environments = {release.environment for release in kept}
+    for folder in app.releases.iterdir():
+        if not folder.is_dir() or folder.name == "activations" or folder.name in checkouts:
+            continue
+        if not folder.name.startswith(".") and checkout.left_beside(app, folder.name, ()):
+            continue
+        effects.remove(folder)
+        effects.remove(built_marker(app, folder.name))
+    for folder in build.environments(app):
+        if folder.name not in environments:
+            effects.remove(folder)
+    commits = {release.commit for release in kept}
+    _forget_commits(app, commits)
+
+
+def _forget_commits(app: AppPaths, kept: set[str]) -> None:
+    listing = effects.run(["git", "-C", str(app.repo), "for-each-ref", "--format=%(refname)", "refs/piku/"])
+    for reference in listing.split():
+        commit = reference.rpartition("/")[2]
+        if commit not in kept and not (app.releases / commit).exists():
+            effects.run(["git", "-C", str(app.repo), "update-ref", "-d", reference])

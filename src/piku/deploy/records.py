@@ -1,0 +1,185 @@
+"""Releases and activations on disk (design, "Releases, as Heroku knows them")."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from piku import effects
+from piku.errors import PikuError
+from piku.paths import AppName, AppPaths
+from piku.serve.emperor import VassalName
+from piku.serve.nginx import Site
+
+BUILDING, PREPARED, SUCCEEDED, FAILED = "building", "prepared", "succeeded", "failed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Release:
+    """Code, environment and settings under one number. Times are seconds of the epoch."""
+
+    number: int
+    kind: str  # "push", "deploy", "config" or "rollback"
+    description: str
+    commit: str
+    by: str
+    created: float
+    outcome: str = BUILDING
+    step: str = ""
+    reason: str = ""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    runtime: str = ""
+    environment: str = ""
+    checkout: str = ""
+
+    @property
+    def usable(self) -> bool:
+        """Whether all that it needs to start has been built once."""
+        return self.outcome in (SUCCEEDED, PREPARED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Process:
+    """One process, and where it listens if it does.
+
+    `origin` is the activation that started it: scaling carries the other processes over.
+    """
+
+    kind: str
+    instance: int
+    origin: int
+    port: int | None = None
+    address: str = ""  # "ADDRESS:PORT" or a socket's path
+
+    @property
+    def worker(self) -> str:
+        """The name of its log and in `ps`, such as "web.1"."""
+        return f"{self.kind}.{self.instance}"
+
+    @property
+    def by_socket(self) -> bool:
+        """Whether nginx reaches it over a unix socket."""
+        return self.address.startswith("/")
+
+    def vassal(self, app: AppName) -> VassalName:
+        return VassalName(app, self.origin, self.kind, self.instance)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Activation:
+    """One start of a release's processes; its number is never used again."""
+
+    number: int
+    release: int
+    checkout: str
+    processes: tuple[Process, ...] = ()
+    site: Site | None = None
+    drain_timeout: int = 30
+    stop_timeout: int = 10
+    stopped: bool = False
+
+    def vassals(self, app: AppName) -> list[VassalName]:
+        return [process.vassal(app) for process in self.processes]
+
+
+# --- releases ------------------------------------------------------------------------------------
+
+
+def save_release(app: AppPaths, release: Release, *, durable: bool = False) -> None:
+    effects.write_json(app.release_record(release.number), asdict(release), durable=durable)
+
+
+def load_release(app: AppPaths, number: int) -> Release:
+    """The record of a release; raises PikuError when there is none."""
+    stored = effects.read_json(app.release_record(number))
+    if stored is None:
+        raise PikuError(f"{app.name} has no release v{number}", hint=f"see them with: piku releases {app.name}")
+    return Release(**stored)
+
+
+def release_numbers(app: AppPaths) -> list[int]:
+    """The numbers of all releases, rising."""
+    stems = (path.stem.removeprefix("v") for path in app.releases.glob("v*.json"))
+    return sorted(int(stem) for stem in stems if stem.isdigit())
+
+
+def releases(app: AppPaths) -> list[Release]:
+    """All releases, the newest first."""
+    return [load_release(app, number) for number in reversed(release_numbers(app))]
+
+
+def new_release(app: AppPaths, **values: Any) -> Release:
+    """Record the beginning of a release under the next number."""
+    release = Release(number=max(release_numbers(app), default=0) + 1, created=time.time(), **values)
+    save_release(app, release)
+    return release
+
+
+def finish(app: AppPaths, release: Release, outcome: str, reason: str = "") -> Release:
+    done = replace(release, outcome=outcome, reason=reason)
+    save_release(app, done)
+    return done
+
+
+# --- activations ---------------------------------------------------------------------------------
+
+
+def next_activation(app: AppPaths) -> int:
+    """A number that no activation of this app ever had."""
+    counter = app.releases / "activation"
+    number = int(effects.read(counter) or 0) + 1
+    effects.write(counter, f"{number}\n", durable=True)
+    return number
+
+
+def save_activation(app: AppPaths, activation: Activation) -> None:
+    effects.write_json(app.activation(activation.number) / "activation.json", asdict(activation))
+    known = activations_of(app, activation.release) | {activation.number}
+    effects.write(_activations_file(app, activation.release), " ".join(map(str, sorted(known))) + "\n")
+
+
+def activations_of(app: AppPaths, release: int) -> set[int]:
+    """The activations that a release ever had: by these its logs are known."""
+    return {int(word) for word in effects.read(_activations_file(app, release)).split()}
+
+
+def _activations_file(app: AppPaths, release: int) -> Path:
+    return app.releases / f"v{release}.activations"
+
+
+def load_activation(app: AppPaths, number: int) -> Activation | None:
+    stored = effects.read_json(app.activation(number) / "activation.json")
+    if stored is None:
+        return None
+    site = stored.pop("site")
+    processes = tuple(Process(**process) for process in stored.pop("processes"))
+    return Activation(**stored, processes=processes, site=_site(site) if site else None)
+
+
+def _site(stored: dict[str, Any]) -> Site:
+    return Site(**{name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()})
+
+
+def activation_numbers(app: AppPaths) -> list[int]:
+    """The activations of which something is on disk, rising."""
+    try:
+        entries = [entry.name for entry in (app.releases / "activations").iterdir()]
+    except FileNotFoundError:
+        return []
+    return sorted(int(name) for name in entries if name.isdigit())
+
+
+def live(app: AppPaths) -> Activation | None:
+    """The activation that serves, if the app was ever live."""
+    stored = effects.read_json(app.live_record)
+    return load_activation(app, stored["activation"]) if stored else None
+
+
+def commit(app: AppPaths, activation: Activation) -> None:
+    """The commit point: from this rename on, the new activation is the live one."""
+    effects.settle()
+    record = {"activation": activation.number, "release": activation.release}
+    effects.write_json(app.live_record, record, durable=True)

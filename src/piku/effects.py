@@ -1,0 +1,284 @@
+"""The one place that runs programs and writes files."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from piku.errors import PikuError
+
+# Where the distribution keeps nginx and sshd; an ordinary user's PATH often lacks them.
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+class ProgramFailed(PikuError):
+    """A program ended with something other than 0."""
+
+    def __init__(self, argv: Sequence[str], status: int, output: str) -> None:
+        how = f"was ended by signal {-status}" if status < 0 else f"ended with exit code {status}"
+        super().__init__(f"{argv[0]} {how}", detail=tuple(output.splitlines()[-20:]))
+        self.status = status
+        self.output = output
+
+
+def which(program: str, path: str | None = None) -> str | None:
+    """The program's file, looked for in `path` (default: ours and the system's folders)."""
+    return shutil.which(program, path=path or f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}")
+
+
+def environment() -> dict[str, str]:
+    """Our own variables without those that belong to the git or ssh command we run in.
+
+    A hook's GIT_DIR would send every git command of ours to the wrong repository.
+    """
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("GIT_") and name != "SSH_ORIGINAL_COMMAND"
+    }
+
+
+def terminal() -> dict[str, str]:
+    """What a program must know of the terminal that we were called from."""
+    return {name: os.environ[name] for name in ("TERM", "COLUMNS", "LINES", "NO_COLOR") if name in os.environ}
+
+
+def shell(command: str) -> list[str]:
+    """The argv that has a shell run `command`: only for what the app's own people wrote."""
+    return ["sh", "-c", command]
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    stdin: str | None = None,
+    check: bool = True,
+) -> str:
+    """Run a program to its end and return what it wrote; raises ProgramFailed unless `check` is off."""
+    done = subprocess.run(
+        _located(argv), cwd=cwd, env=environment() if env is None else env, input=stdin or "", text=True, errors="replace",
+        check=False,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    if check and done.returncode:
+        raise ProgramFailed(argv, done.returncode, done.stdout)
+    return done.stdout
+
+
+def succeeds(argv: Sequence[str], *, cwd: Path | None = None) -> bool:
+    """Whether the program ends with 0."""
+    done = subprocess.run(
+        _located(argv), cwd=cwd, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, check=False
+    )
+    return done.returncode == 0
+
+
+def stream(
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    sink: Callable[[str], None],
+    timeout: float,
+) -> None:
+    """Run a program of the app's, handing each line to `sink` as it comes.
+
+    It runs in a process group of its own with a lower priority than live apps. After `timeout`
+    seconds, and when we are interrupted, the whole group is killed. Raises ProgramFailed.
+    """
+    try:
+        process = subprocess.Popen(
+            ["nice", "-n", "5", *_located(argv, env.get("PATH"))], cwd=cwd, env=env,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            text=True, errors="replace", start_new_session=True,
+        )  # fmt: skip
+    except OSError as error:
+        raise PikuError(f"{argv[0]} cannot be run: {error.strerror}") from error
+    last: list[str] = []
+    expired = False
+
+    def expire(_signal: int, _frame: object) -> None:
+        nonlocal expired
+        expired = True
+        _kill_group(process.pid)
+
+    before = signal.signal(signal.SIGALRM, expire)
+    signal.setitimer(signal.ITIMER_REAL, timeout)
+    try:
+        assert process.stdout is not None
+        for line in process.stdout:
+            last = [*last[-19:], line.rstrip("\n")]
+            sink(line.rstrip("\n"))
+        status = process.wait()
+    except BaseException:
+        _kill_group(process.pid)
+        process.wait()
+        raise
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    if expired:
+        raise PikuError(f"{argv[0]} did not end within {timeout:.0f} s and was killed")
+    if status:
+        raise ProgramFailed(argv, status, "\n".join(last))
+
+
+def become(argv: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> NoReturn:
+    """Replace this process: terminal, standard input and exit code are then the program's own."""
+    if cwd is not None:
+        os.chdir(cwd)  # this process is about to be another program: nothing of ours sees the change
+    variables = environment() if env is None else dict(env)
+    os.execvpe(_located(argv, variables.get("PATH"))[0], list(argv), variables)
+
+
+def _located(argv: Sequence[str], path: str | None = None) -> list[str]:
+    found = which(argv[0], path)
+    if found is None:
+        raise PikuError(f"the program {argv[0]!r} is not installed")
+    return [found, *argv[1:]]
+
+
+def _kill_group(leader: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(leader, signal.SIGKILL)
+
+
+# --- files ---------------------------------------------------------------------------------------
+
+
+def read(path: Path) -> str:
+    """The file's text, or nothing when there is no such file."""
+    try:
+        return path.read_text(errors="surrogateescape")
+    except (FileNotFoundError, NotADirectoryError, ProcessLookupError):
+        return ""
+
+
+def write(path: Path, text: str, *, mode: int = 0o644, durable: bool = False) -> None:
+    """Replace the file in one step: readers see the old text or the new, never a part.
+
+    `durable` also waits until the disk has it. A temporary name begins with a dot and ends with
+    ".tmp", which neither the emperor nor nginx includes.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=".tmp", dir=path.parent)
+    try:
+        with open(handle, "w", errors="surrogateescape") as file:
+            file.write(text)
+            file.flush()
+            os.fchmod(handle, mode)
+            if durable:
+                os.fsync(handle)
+        os.replace(name, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(name)
+        raise
+    if durable:
+        _sync_folder(path.parent)
+
+
+def write_json(path: Path, value: object, *, mode: int = 0o600, durable: bool = False) -> None:
+    write(path, json.dumps(value, indent=1) + "\n", mode=mode, durable=durable)
+
+
+def read_json(path: Path) -> Any:
+    """The file's value, or None when there is no such file."""
+    text = read(path)
+    return json.loads(text) if text else None
+
+
+def link(target: Path | str, place: Path) -> None:
+    """Make `place` a symbolic link to `target`, replacing in one step what was there."""
+    if place.is_symlink() and os.readlink(place) == str(target):
+        return
+    with tempfile.TemporaryDirectory(prefix=".link.", suffix=".tmp", dir=place.parent) as folder:
+        temporary = Path(folder) / "link"
+        temporary.symlink_to(target)
+        os.replace(temporary, place)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a link or a whole folder; a missing one is fine."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, onerror=_make_writable_and_retry)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _make_writable_and_retry(function: Callable[[str], Any], path: str, _info: object) -> None:
+    # Go's module cache and some packages make their folders read-only.
+    try:
+        os.chmod(os.path.dirname(path), 0o700)
+        os.chmod(path, 0o700)
+        function(path)
+    except FileNotFoundError:
+        pass
+
+
+def settle() -> None:
+    """Have everything written so far reach the disk: called once before a release is committed."""
+    os.sync()
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+# --- waiting -------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def lock(path: Path, what: str, *, waiting: Callable[[str], None] | None = None) -> Iterator[None]:
+    """Hold the lock file while the block runs; the kernel drops it when this process dies.
+
+    When another process holds it, `waiting` is told by whom and since when, and we wait.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if waiting is not None:
+                waiting(_holder(handle))
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, f"{os.getpid()} {time.time():.0f} {what}".encode(errors="replace"), 0)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _holder(handle: int) -> str:
+    pid, since, what = (*os.pread(handle, 500, 0).decode(errors="replace").split(" ", 2), "", "", "")[:3]
+    age = max(0, round(time.time() - float(since))) if since.replace(".", "").isdigit() else 0
+    return f"{what or 'another command'} (process {pid or '?'}, since {age} s)"
+
+
+def poll(deadline: float, *, first: float = 0.002, most: float = 0.05) -> Iterator[None]:
+    """Yield at growing intervals until `deadline` (time.monotonic), for what no event announces."""
+    pause = first
+    while True:
+        yield
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return
+        time.sleep(min(pause, left))
+        pause = min(pause * 1.3, most)

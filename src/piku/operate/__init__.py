@@ -1,0 +1,1 @@
+"""What a person asks of a running server: processes, logs, one-off commands."""

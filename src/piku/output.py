@@ -1,0 +1,118 @@
+"""What a person sees of a deploy: Heroku's shapes, secrets masked, kept in a log."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TextIO
+
+from piku.errors import PikuError
+
+_SECRET_NAME = re.compile(r"(?i)secret|passw|passphrase|token|credential|private|auth|api_?key|dsn|(^|_)key($|_)")
+_SECRET_VALUE = re.compile(r"://[^/\s@]*:[^/\s@]+@")  # an address with a password in it
+MASK = "********"
+
+
+def is_secret(name: str, value: str) -> bool:
+    """Whether a setting looks like nobody else's business, by its name or its value."""
+    return bool(value and (_SECRET_NAME.search(name) or _SECRET_VALUE.search(value)))
+
+
+def masked(name: str, value: str) -> str:
+    return MASK if is_secret(name, value) else value
+
+
+class Output:
+    """Steps, details and failures of one command.
+
+    A reader that goes away does not stop us: from then on only the log is written.
+    """
+
+    def __init__(self, stream: TextIO | None = None, log: Path | None = None) -> None:
+        self._stream = stream if stream is not None else sys.stdout
+        self._log = log
+        self._secrets: tuple[str, ...] = ()
+        self._gone = False
+
+    def hide(self, settings: Mapping[str, str]) -> None:
+        """From now on print a mask in place of every secret value of `settings`."""
+        values = {value for name, value in settings.items() if len(value) >= 6 and is_secret(name, value)}
+        self._secrets = tuple(sorted(values, key=len, reverse=True))
+
+    def step(self, text: str) -> None:
+        self._write(f"-----> {text}")
+
+    def detail(self, text: str) -> None:
+        self._write(f"       {text}")
+
+    def details(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.detail(line)
+
+    def warn(self, text: str) -> None:
+        self._write(f" !     {text}")
+
+    def plain(self, text: str) -> None:
+        self._write(text)
+
+    def error(self, error: PikuError) -> None:
+        """An error with its evidence first and its hint last."""
+        for line in error.detail:
+            self.detail(line)
+        self.warn(error.message)
+        if error.hint:
+            self.warn(error.hint)
+
+    def _write(self, text: str) -> None:
+        for secret in self._secrets:
+            text = text.replace(secret, MASK)
+        if self._log is not None:
+            self._keep(text)
+        if self._gone:
+            return
+        try:
+            print(text, file=self._stream, flush=True)
+        except (OSError, ValueError):
+            self._gone = True
+            _silence(self._stream)
+
+    def _keep(self, text: str) -> None:
+        assert self._log is not None
+        try:
+            self._log.parent.mkdir(parents=True, exist_ok=True)
+            handle = os.open(self._log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
+            with open(handle, "w", errors="surrogateescape") as file:
+                file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
+        except OSError:
+            self._log = None  # a full disk must not hide the failure that follows from it
+
+
+def _silence(stream: TextIO) -> None:
+    # What the interpreter still holds for a reader that is gone would fail once more at exit.
+    try:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())
+        os.close(null)
+    except (OSError, ValueError):
+        pass
+
+
+def table(rows: Iterable[Iterable[str]]) -> list[str]:
+    """Rows as lines with aligned columns; the last column is as long as it likes."""
+    cells = [list(row) for row in rows]
+    if not cells:
+        return []
+    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+
+
+def duration(seconds: float) -> str:
+    """A length of time in the largest unit that reads well: 4s, 12m, 3h, 2d."""
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if seconds >= size:
+            return f"{int(seconds // size)}{unit}"
+    return f"{int(seconds)}s"

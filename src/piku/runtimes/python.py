@@ -1,0 +1,100 @@
+"""Python with requirements.txt: a virtualenv and pip."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from piku import effects
+from piku.app import settings
+from piku.app.tree import Tree
+from piku.errors import PikuError
+from piku.runtimes.base import Context, Run, Runtime
+
+_PLUGINS = Path("/usr/lib/uwsgi/plugins")
+_INCLUDE = re.compile(r"(?:-r|-c|--requirement|--constraint)[ =]*(\S+)")
+_LOCAL = re.compile(r"(-e|--editable)\b|\.{0,2}/|file:|[\w.-]+(\[.*\])?\s*@\s*(file:|\.)|\.($|\[)")
+
+
+def interpreter(version: str) -> str:
+    """The Python of this version; raises PikuError that names the installed ones."""
+    found = effects.which(f"python{version}", effects.SYSTEM_PATH)
+    if found:
+        return str(Path(found).resolve())
+    names = installed()
+    raise PikuError(
+        f"PYTHON_VERSION={version}: there is no python{version} on this server",
+        hint=f"installed are: {', '.join(names)}" if names else "install it with: apt-get install python3",
+    )
+
+
+def installed() -> list[str]:
+    """The versions of Python of which the distribution's interpreter is here."""
+    folders = [Path(folder) for folder in effects.SYSTEM_PATH.split(":")]
+    found = {file.name[6:] for folder in folders for file in folder.glob("python[23].[0-9]*")}
+    return sorted((v for v in found if re.fullmatch(r"[23]\.\d+", v)), key=lambda v: [*map(int, v.split("."))])
+
+
+def wsgi_plugin(values: Mapping[str, str]) -> str:
+    """The uWSGI plugin that runs the app's Python: a plugin is bound to one version."""
+    version = Path(interpreter(settings.PYTHON_VERSION.read(values))).name.removeprefix("python")
+    plugin = f"python{version.replace('.', '')}"
+    if (_PLUGINS / f"{plugin}_plugin.so").exists():
+        return plugin
+    have = sorted(file.name.removesuffix("_plugin.so") for file in _PLUGINS.glob("python3?*_plugin.so"))
+    raise PikuError(
+        f"uWSGI on this server cannot run Python {version}",
+        hint=f"its plugins are: {', '.join(have)}" if have else "install it: apt-get install uwsgi-plugin-python3",
+    )
+
+
+def requirement_files(tree: Tree) -> tuple[set[str], bool]:
+    """requirements.txt with every file it includes, and whether anything in them is a local path."""
+    seen: set[str] = set()
+    local = False
+    waiting = ["requirements.txt"]
+    while waiting:
+        path = waiting.pop()
+        if path in seen or path not in tree.files:
+            continue
+        seen.add(path)
+        for line in tree.read(path).splitlines():
+            text = line.strip()
+            if include := _INCLUDE.match(text):
+                waiting.append(posixpath.normpath(posixpath.join(posixpath.dirname(path), include[1])))
+            elif _LOCAL.match(text):
+                local = True
+    return seen, local
+
+
+def _key(context: Context) -> str:
+    files, local = requirement_files(context.tree)
+    # An editable or local project is imported from the tree it was installed from.
+    counted = context.tree.files if local else files
+    python = interpreter(settings.PYTHON_VERSION.read(context.settings))
+    pip = sorted(f"{name}={value}" for name, value in context.settings.items() if name.startswith("PIP_"))
+    place = str(context.checkout) if local else ""
+    return "\n".join((python, place, *pip, *sorted(f"{path} {context.tree.digest(path)}" for path in counted)))
+
+
+def _build(context: Context) -> Iterator[Run]:
+    python = interpreter(settings.PYTHON_VERSION.read(context.settings))
+    yield Run(argv=("virtualenv", "--quiet", "--python", python, str(context.environment)))
+    pip = str(context.environment / "bin" / "pip")
+    yield Run(
+        argv=(pip, "install", "--progress-bar", "off", "-r", "requirements.txt"),
+        env={"PIP_CACHE_DIR": str(context.cache / "pip"), "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
+    )
+
+
+PIP = Runtime(
+    name="python",
+    title="Python (requirements.txt)",
+    detect=lambda tree, _procfile: "requirements.txt" in tree.files,
+    requires=(("python3",), ("virtualenv",)),
+    key=_key,
+    build=_build,
+    env=lambda _context: {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "UTF_8:replace"},
+)

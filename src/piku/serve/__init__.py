@@ -1,0 +1,1 @@
+"""What serves: nginx, the uWSGI emperor, certificates, ports."""

@@ -1,0 +1,120 @@
+"""Setting a server up, and running what serves (`piku setup`, `piku up`)."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from dataclasses import asdict
+from importlib import resources
+from pathlib import Path
+from typing import NoReturn
+
+from piku import effects
+from piku.deploy import converge, repair
+from piku.errors import PikuError
+from piku.output import Output
+from piku.paths import Paths
+from piku.serve import nginx, sockets, uwsgi, webserver
+from piku.serve.nginx import Platform
+
+_PROGRAMS = {"nginx": "nginx", "uwsgi": "uwsgi-core", "git": "git", "openssl": "openssl"}
+_LOCK = 9
+
+
+def setup(paths: Paths) -> list[str]:
+    """Make the folders and files of a server; what is there stays. Returns what was made."""
+    made = [name for name in paths.FOLDERS if not (paths.root / name).is_dir()]
+    for name in made:
+        # nginx and uWSGI run as the same user: nobody else has any business in here.
+        (paths.root / name).mkdir(parents=True, mode=0o750)
+    emperor = uwsgi.emperor(
+        str(paths.enabled), str(paths.emperor_stats), str(paths.uwsgi / "emperor.pid"), str(paths.emperor_log)
+    )
+    main = nginx.main_config(str(paths.root), [f"{paths.nginx}/*.conf"])
+    for path, text in ((paths.emperor_ini, emperor), (paths.nginx_main, main)):
+        if effects.read(path) != text:
+            effects.write(path, text)
+            made.append(path.name)
+    if not paths.server_env.exists():
+        effects.write(paths.server_env, "# Settings for every app of this server, one NAME=value a line.\n", mode=0o600)
+        made.append(paths.server_env.name)
+    return made
+
+
+def missing_programs() -> list[str]:
+    """The Debian packages of the programs that are not here."""
+    return [package for program, package in _PROGRAMS.items() if effects.which(program) is None]
+
+
+def up(paths: Paths, platform: Platform, output: Output) -> NoReturn:
+    """Run nginx and the emperor in the foreground, in place of this process; raises PikuError."""
+    missing = missing_programs()
+    if missing:
+        raise PikuError(
+            f"this server lacks: {', '.join(missing)}", hint=f"install with: apt-get install {' '.join(missing)}"
+        )
+    setup(paths)
+    _hold_lock(paths)
+    _refuse_taken_ports(platform)
+    effects.write_json(paths.platform, asdict(platform), mode=0o644)
+    repair.recover_all(paths)
+    _install_sites(paths, output)
+    script = resources.files("piku") / "templates" / "up.sh"
+    where = platform.host if platform.host and platform.host != "0.0.0.0" else "localhost"  # noqa: S104 (compared)
+    output.step(f"piku serves http://{where}:{platform.http_port}/ and https://{where}:{platform.https_port}/")
+    output.detail("Stop it with Ctrl-C")
+    os.umask(0o027)
+    effects.become(
+        ["bash", str(script), str(effects.which("nginx")), str(paths.nginx_main),
+         str(effects.which("uwsgi")), str(paths.emperor_ini)],
+        cwd=paths.root, env=_clean(),
+    )  # fmt: skip
+
+
+def platform_of(paths: Paths, http_port: int | None, https_port: int | None, host: str | None) -> Platform:
+    """Where to listen: as asked for now, on every address and the standard ports by default."""
+    del paths
+    ipv6 = sockets.has_ipv6()
+    return Platform(http_port=http_port or 80, https_port=https_port or 443, host=host or "", ipv6=ipv6)
+
+
+def _clean() -> dict[str, str]:
+    # Every app inherits the emperor's variables: they get none that happened to be around.
+    return {"PATH": effects.SYSTEM_PATH, "LANG": "C.UTF-8", "HOME": os.environ.get("HOME", "/")}
+
+
+def _hold_lock(paths: Paths) -> None:
+    handle = os.open(paths.uwsgi / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise PikuError("piku runs already on this root", hint="stop that one first, or set PIKU_ROOT") from None
+    # The program that takes our place keeps this descriptor, and with it the lock.
+    os.dup2(handle, _LOCK, inheritable=True)
+
+
+def _refuse_taken_ports(platform: Platform) -> None:
+    address = platform.host or "0.0.0.0"  # noqa: S104 (a web server)
+    for port in (platform.http_port, platform.https_port):
+        problem = sockets.cannot_listen(address, port)
+        if problem:
+            raise PikuError(
+                f"piku cannot listen on {address}:{port}: {problem}",
+                hint="choose others with --http-port and --https-port, or see who has it: ss -ltnp",
+            )
+
+
+def _install_sites(paths: Paths, output: Output) -> None:
+    """Install every app's nginx file; one that nginx refuses is set aside, so that the rest is served."""
+    sites = converge.live_sites(paths)
+    for name in list(sites):
+        try:
+            webserver.check(paths, {name: sites[name]})
+        except PikuError as error:
+            output.warn(f"{name} is NOT served: {error.message}")
+            output.warn(f"mend it and deploy it again; its file is kept as {name}.conf.refused")
+            conf = paths.app(name).nginx
+            if conf.exists():
+                conf.rename(Path(f"{conf}.refused"))
+            del sites[name]
+    webserver.install(paths, sites)

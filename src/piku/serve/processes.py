@@ -1,0 +1,47 @@
+"""What the kernel says of running processes (proc(5))."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from piku import effects
+
+
+def children(pid: int) -> list[int]:
+    """The direct children of a process."""
+    try:
+        return [int(child) for child in effects.read(Path(f"/proc/{pid}/task/{pid}/children")).split()]
+    except OSError:
+        return []
+
+
+def descendants(pid: int) -> Iterator[int]:
+    """Every process below this one."""
+    for child in children(pid):
+        yield child
+        yield from descendants(child)
+
+
+def command(pid: int) -> str:
+    """The command line, or nothing when the process is gone."""
+    try:
+        return effects.read(Path(f"/proc/{pid}/cmdline")).replace("\0", " ").strip()
+    except OSError:
+        return ""
+
+
+def memory(pid: int) -> int:
+    """Proportional set size in bytes: shared pages count by the share."""
+    try:
+        found = re.search(r"^Pss:\s+(\d+) kB", effects.read(Path(f"/proc/{pid}/smaps_rollup")), re.MULTILINE)
+    except OSError:
+        return 0
+    return int(found[1]) * 1024 if found else 0
+
+
+def available_memory() -> int:
+    """Bytes that programs could still use without swapping."""
+    found = re.search(r"^MemAvailable:\s+(\d+) kB", effects.read(Path("/proc/meminfo")), re.MULTILINE)
+    return int(found[1]) * 1024 if found else 0

@@ -1,0 +1,111 @@
+"""piku's own nginx: checking a configuration, installing it, and knowing that it is in use."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from piku import effects
+from piku.errors import PikuError
+from piku.paths import SEPARATOR, AppName, Paths
+from piku.serve import nginx, processes, sockets
+from piku.serve.nginx import Platform, Site
+
+COMMON = f"{SEPARATOR}common.conf"
+DEFAULT = f"{SEPARATOR}default.conf"
+_RELOAD_TIMEOUT = 10.0
+
+
+def platform(paths: Paths) -> Platform:
+    """Where nginx listens: as `piku up` was last told, else the standard ports of every address."""
+    stored = effects.read_json(paths.platform)
+    return Platform(**stored) if stored else Platform(ipv6=sockets.has_ipv6())
+
+
+def check(paths: Paths, sites: Mapping[AppName, Site], *, known_as: Mapping[str, str] | None = None) -> None:
+    """Have the real nginx judge a configuration with these sites; raises PikuError with its words.
+
+    `known_as` maps files of ours that hold a copy of what a user wrote to the user's own name.
+    """
+    with tempfile.TemporaryDirectory(prefix="piku-nginx-") as folder:
+        harmless = nginx.Platform(**{**_fields(platform(paths)), "harmless": folder})
+        texts = {
+            COMMON: nginx.common_config(),
+            DEFAULT: nginx.default_config(sites.values(), harmless),
+            **{f"{name}.conf": nginx.app_config(site, harmless) for name, site in sites.items()},
+        }
+        for name, text in texts.items():
+            Path(folder, name).write_text(text)
+        main = Path(folder, "main")
+        main.write_text(nginx.main_config(str(paths.root), [f"{folder}/*.conf"], check_only=folder))
+        try:
+            effects.run(["nginx", "-t", "-q", "-e", "stderr", "-p", folder, "-c", str(main)])
+        except effects.ProgramFailed as error:
+            raise _refusal(error.output, known_as or {}) from None
+
+
+def _fields(of: Platform) -> dict[str, object]:
+    return {name: getattr(of, name) for name in Platform.__dataclass_fields__}
+
+
+def _refusal(output: str, known_as: Mapping[str, str]) -> PikuError:
+    lines = [line for line in output.splitlines() if "[emerg]" in line] or output.splitlines()[-5:]
+    text = re.sub(r"^.*?\[emerg\] (\d+#\d+: )?", "", lines[0]) if lines else "no reason was given"
+    for ours, theirs in known_as.items():
+        text = text.replace(ours, theirs)
+    return PikuError(f"nginx refuses the configuration: {text}")
+
+
+def install(paths: Paths, sites: Mapping[AppName, Site]) -> bool:
+    """Write the configuration of exactly these sites; returns whether anything changed."""
+    where = platform(paths)
+    wanted = {
+        paths.nginx / COMMON: nginx.common_config(),
+        paths.nginx / DEFAULT: nginx.default_config(sites.values(), where),
+        **{paths.app(name).nginx: nginx.app_config(site, where) for name, site in sites.items()},
+    }
+    changed = False
+    for path, text in wanted.items():
+        if effects.read(path) != text:
+            effects.write(path, text)
+            changed = True
+    for path in set(paths.nginx.glob("*.conf")) - set(wanted):
+        effects.remove(path)
+        changed = True
+    return changed
+
+
+def master_pid(paths: Paths) -> int | None:
+    """The nginx that runs from our configuration, if any."""
+    text = effects.read(paths.nginx_pid).strip()
+    if text.isdigit() and str(paths.nginx_main) in effects.read(Path("/proc", text, "cmdline")):
+        return int(text)
+    return None
+
+
+def reload(paths: Paths) -> None:
+    """Have nginx use what is installed, and wait until it does; raises PikuError when it refuses.
+
+    When this returns, no worker of before takes new connections: each says so in its title.
+    """
+    master = master_pid(paths)
+    if master is None:
+        return
+    before = set(processes.children(master))
+    seen = paths.nginx_errors.stat().st_size if paths.nginx_errors.exists() else 0
+    os.kill(master, signal.SIGHUP)
+    for _ in effects.poll(time.monotonic() + _RELOAD_TIMEOUT, most=0.01):
+        now = [pid for pid in processes.children(master) if "shutting down" not in processes.command(pid)]
+        if now and not before.intersection(now):
+            return
+        with paths.nginx_errors.open(errors="replace") as log:
+            log.seek(seen)
+            news = log.read()
+        if "[emerg]" in news:
+            raise _refusal(news, {})
+    raise PikuError("nginx did not take up its new configuration", hint=f"see {paths.nginx_errors}")

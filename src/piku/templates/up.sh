@@ -1,0 +1,26 @@
+# Runs piku's nginx and its uWSGI emperor in the foreground until told to stop, or until one of them ends.
+# bash, not sh, for `wait -n`. $1 nginx, $2 its configuration, $3 uwsgi, $4 the emperor's ini.
+# Descriptor 9 is the lock of a running platform: this process alone holds it.
+stop() {
+    asked=yes
+    [ -z "$nginx" ] || kill -QUIT "$nginx" 2>/dev/null
+    [ -z "$emperor" ] || kill -INT "$emperor" 2>/dev/null
+}
+trap stop TERM INT HUP
+"$1" -e stderr -c "$2" -g 'daemon off;' 9>&- &
+nginx=$!
+"$3" --ini "$4" 9>&- &
+emperor=$!
+[ -z "$asked" ] || stop
+wait -n "$nginx" "$emperor"
+if [ -z "$asked" ]; then
+    kill -0 "$nginx" 2>/dev/null || echo " !     nginx has ended, so piku stops" >&2
+    kill -0 "$emperor" 2>/dev/null || echo " !     the uWSGI emperor has ended, so piku stops" >&2
+    failed=1
+    stop
+fi
+# A signal interrupts `wait`, so ask until both are gone.
+while kill -0 "$nginx" 2>/dev/null || kill -0 "$emperor" 2>/dev/null; do
+    wait "$nginx" "$emperor"
+done
+exit "${failed:-0}"
