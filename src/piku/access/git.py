@@ -107,8 +107,9 @@ def upload_pack(app: AppPaths) -> int:
 
 
 def _git_shell(service: str, app: AppPaths, extra: dict[str, str]) -> int:
-    # git-shell parses its own quoting (gitrepository-layout is not a shell's): paths in single quotes.
-    argument = f"{service} {shlex.quote(str(app.repo))}"
+    # git-shell takes exactly a single-quoted path, quoted as git's own clients quote it.
+    path = str(app.repo).replace("'", "'\\''")
+    argument = f"{service} '{path}'"
     program = effects.which("git-shell")
     if program is None:
         raise PikuError("the program 'git-shell' is not installed")

@@ -44,7 +44,7 @@ def wait_serving(
             _wait_one(paths, app, activation, process, deadline, timeout, check)
 
 
-def wait_workers(app: AppPaths, activation: Activation, chosen: Sequence[Process]) -> None:
+def wait_workers(paths: Paths, app: AppPaths, activation: Activation, chosen: Sequence[Process]) -> None:
     """Wait a moment, and see that every worker has kept running."""
     workers = [process for process in chosen if not process.address]
     if not workers:
@@ -52,6 +52,7 @@ def wait_workers(app: AppPaths, activation: Activation, chosen: Sequence[Process
     for process in workers:
         deadline = time.monotonic() + 5
         for _ in effects.poll(deadline):
+            emperor.statistics(paths)  # asking has the emperor look at its folder
             if _starts(app, process):
                 break
         else:

@@ -116,7 +116,7 @@ def _start(
         progress.at("workers")
         output.step(f"Starting {', '.join(process.worker for process in workers)}")
         emperor.enable(paths, [process.vassal(app.name) for process in workers], forgive=True)
-        health.wait_workers(app, new, workers)
+        health.wait_workers(paths, app, new, workers)
 
 
 def _stop_old(paths: Paths, app: AppPaths, old: Sequence[Process], output: Output) -> None:

@@ -59,7 +59,7 @@ def _activations(app: AppPaths, release: int) -> set[int]:
     return records.activations_of(app, release)
 
 
-def last(app: AppPaths, logs: Iterable[LogFile], count: int) -> list[tuple[str, str]]:
+def last(logs: Iterable[LogFile], count: int) -> list[tuple[str, str]]:
     """The last `count` lines of each process, with its name; across rotations and releases."""
     by_worker: dict[str, list[str]] = {}
     for log in logs:
