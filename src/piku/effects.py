@@ -55,7 +55,8 @@ def terminal() -> dict[str, str]:
 
 def shell(command: str) -> list[str]:
     """The argv that has a shell run `command`: only for what the app's own people wrote."""
-    return ["sh", "-c", command]
+    # bash becomes the last command of the line, where dash would stay between us and the program.
+    return ["bash", "--norc", "-c", command]
 
 
 def run(
@@ -68,8 +69,8 @@ def run(
 ) -> str:
     """Run a program to its end and return what it wrote; raises ProgramFailed unless `check` is off."""
     done = subprocess.run(
-        _located(argv), cwd=cwd, env=environment() if env is None else env, input=stdin or "", text=True, errors="replace",
-        check=False,
+        _located(argv), cwd=cwd, env=environment() if env is None else env,
+        input=stdin or "", text=True, errors="replace", check=False,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     if check and done.returncode:

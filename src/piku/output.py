@@ -12,7 +12,9 @@ from typing import TextIO
 
 from piku.errors import PikuError
 
-_SECRET_NAME = re.compile(r"(?i)secret|passw|passphrase|token|credential|private|auth|api_?key|dsn|(^|_)key($|_)")
+_SECRET_NAME = re.compile(
+    r"(?i)secret|passw|passphrase|token|credential|private|auth|api_?key|dsn|(^|_)key($|_)"
+)
 _SECRET_VALUE = re.compile(r"://[^/\s@]*:[^/\s@]+@")  # an address with a password in it
 MASK = "********"
 
@@ -107,7 +109,10 @@ def table(rows: Iterable[Iterable[str]]) -> list[str]:
     if not cells:
         return []
     widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in cells
+    ]
 
 
 def duration(seconds: float) -> str:

@@ -1,4 +1,7 @@
-"""git over SSH: the repositories of apps, and the push that deploys (specification, "Git Push Deployment Flow")."""
+"""git over SSH: the repositories of apps, and the push that deploys.
+
+Specification, "Git Push Deployment Flow".
+"""
 
 from __future__ import annotations
 
@@ -54,7 +57,8 @@ def _config_line(key: str, value: str) -> tuple[str, str]:
 
 def _hook(app: AppPaths, command: list[str], environ: dict[str, str]) -> str:
     exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in environ.items())
-    return f"#!/bin/sh\n# Written by piku at every push.\n{exports}exec {shlex.join([*command, 'git-hook', app.name])}\n"
+    call = shlex.join([*command, "git-hook", app.name])
+    return f"#!/bin/sh\n# Written by piku at every push.\n{exports}exec {call}\n"
 
 
 def receive_pack(paths: Paths, app: AppPaths, command: list[str], environ: dict[str, str]) -> int:
@@ -148,7 +152,9 @@ def environment_settings(paths: Paths, app: AppPaths) -> dict[str, str]:
 
 
 def has_branch(app: AppPaths, branch: str) -> bool:
-    return effects.succeeds(["git", "-C", str(app.repo), "rev-parse", "--quiet", "--verify", f"refs/heads/{branch}"])
+    return effects.succeeds(
+        ["git", "-C", str(app.repo), "rev-parse", "--quiet", "--verify", f"refs/heads/{branch}"]
+    )
 
 
 def tip(app: AppPaths, branch: str) -> str:

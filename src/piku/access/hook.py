@@ -34,7 +34,9 @@ class Update:
 
 
 def parse(lines: Iterable[str]) -> list[Update]:
-    return [Update(*line.split(" ", 2)) for line in (raw.rstrip("\n") for raw in lines) if line.count(" ") >= 2]
+    return [
+        Update(*line.split(" ", 2)) for line in (raw.rstrip("\n") for raw in lines) if line.count(" ") >= 2
+    ]
 
 
 def handle(paths: Paths, app: AppPaths, lines: Iterable[str], by: str, output: Output) -> int:
@@ -83,4 +85,6 @@ def _leave_word(update: Update, state: str) -> None:
     """Tell the command that sshd runs how it went, for the exit code of `git push`."""
     place = os.environ.get(git.RESULT)
     if place and Path(place).exists():
-        effects.write_json(Path(place), {"state": state, "ref": update.ref, "old": update.old, "new": update.new})
+        effects.write_json(
+            Path(place), {"state": state, "ref": update.ref, "old": update.old, "new": update.new}
+        )

@@ -13,7 +13,9 @@ from piku.errors import PikuError
 from piku.paths import Paths
 
 _OPTIONS = "no-agent-forwarding,no-user-rc,no-X11-forwarding,no-port-forwarding"
-_ENTRY = re.compile(r'command="FINGERPRINT=(?P<fingerprint>\S+) NAME=(?P<name>\S+) .*?(?<!\\)",\S* (?P<key>.+)')
+_ENTRY = re.compile(
+    r'command="FINGERPRINT=(?P<fingerprint>\S+) NAME=(?P<name>\S+) .*?(?<!\\)",\S* (?P<key>.+)'
+)
 _PUBLIC = re.compile(r"(?P<type>(ssh|ecdsa|sk)-[\w@.-]+) (?P<key>[A-Za-z0-9+/]+=*)( (?P<comment>.*))?")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")
 
@@ -35,12 +37,16 @@ def authorized_keys(paths: Paths) -> Path:
 def add(paths: Paths, text: str, name: str, command: list[str], environ: dict[str, str]) -> Key:
     """Let a public key in, bound to piku; raises PikuError for what is no key, or is there already."""
     if not _NAME.fullmatch(name):
-        raise PikuError(f"{name[:80]!r} is not a name for a key", hint="use letters, digits, '.', '_', '@' and '-'")
+        raise PikuError(
+            f"{name[:80]!r} is not a name for a key", hint="use letters, digits, '.', '_', '@' and '-'"
+        )
     match = _single_key(text)
     fingerprint = _fingerprint(match[0])
     known = next((key for key in listed(paths) if key.fingerprint == fingerprint), None)
     if known is not None:
-        raise PikuError(f"this key is here already, as {known.name!r}", hint="remove it with: piku keys:remove")
+        raise PikuError(
+            f"this key is here already, as {known.name!r}", hint="remove it with: piku keys:remove"
+        )
     variables = {"FINGERPRINT": fingerprint, "NAME": name, **environ}
     assignments = " ".join(f"{key}={shlex.quote(value)}" for key, value in variables.items())
     # In quotes, the shell that sshd uses does not split or expand what the client sent. We read it
@@ -58,7 +64,8 @@ def _single_key(text: str) -> re.Match[str]:
     match = _PUBLIC.fullmatch(lines[0]) if len(lines) == 1 else None
     if match is None:
         raise PikuError(
-            "this is not one SSH public key", hint="give one line such as 'ssh-ed25519 AAAA… name', from a .pub file"
+            "this is not one SSH public key",
+            hint="give one line such as 'ssh-ed25519 AAAA… name', from a .pub file",
         )
     return match
 
@@ -67,7 +74,9 @@ def _fingerprint(line: str) -> str:
     try:
         answer = effects.run(["ssh-keygen", "-l", "-E", "sha256", "-f", "-"], stdin=f"{line}\n")
     except effects.ProgramFailed:
-        raise PikuError("ssh-keygen does not accept this key", hint="copy it again, whole and on one line") from None
+        raise PikuError(
+            "ssh-keygen does not accept this key", hint="copy it again, whole and on one line"
+        ) from None
     return answer.split()[1]
 
 
@@ -75,7 +84,9 @@ def _append(path: Path, line: str) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.parent.chmod(0o700)
     text = effects.read(path)
-    effects.write(path, text + ("" if not text or text.endswith("\n") else "\n") + line, mode=0o600, durable=True)
+    effects.write(
+        path, text + ("" if not text or text.endswith("\n") else "\n") + line, mode=0o600, durable=True
+    )
 
 
 def listed(paths: Paths) -> list[Key]:
@@ -89,7 +100,10 @@ def _parse(line: str) -> Key | None:
     if entry is None or public is None:
         return None
     return Key(
-        name=entry["name"], fingerprint=entry["fingerprint"], type=public["type"], comment=public["comment"] or ""
+        name=entry["name"],
+        fingerprint=entry["fingerprint"],
+        type=public["type"],
+        comment=public["comment"] or "",
     )
 
 

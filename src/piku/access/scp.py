@@ -75,7 +75,7 @@ def _sources(root: Path, text: str, *, deep: bool) -> list[str]:
         if not text.startswith("/"):
             pattern = f"{glob.escape(str(root.resolve()))}/{pattern}"
         # Not Path.glob: it takes no absolute pattern, and dot files for a "*".
-        matches = sorted(glob.glob(pattern)) or matches  # noqa: PTH207
+        matches = sorted(glob.glob(pattern)) or matches
     for match in matches:
         path = confine(root, match)
         if deep:

@@ -66,7 +66,7 @@ class Attrs:
         if self.size is not None:
             os.truncate(target, self.size)
         if self.permissions is not None:
-            os.chmod(target, self.mode(0))  # noqa: PTH101 - a Path is only one of two
+            os.chmod(target, self.mode(0))
         if self.times is not None:
             os.utime(target, self.times)
         if self.owner is not None:

@@ -106,6 +106,8 @@ def python_version(text: str) -> str:
 
 
 def branch(text: str) -> str:
-    if text and (not re.fullmatch(r"[A-Za-z0-9_][\w./@+-]*", text) or ".." in text or text.endswith((".lock", "/"))):
+    if text and (
+        not re.fullmatch(r"[A-Za-z0-9_][\w./@+-]*", text) or ".." in text or text.endswith((".lock", "/"))
+    ):
         raise ValueError("not a branch name")
     return text.removeprefix("refs/heads/")

@@ -15,7 +15,18 @@ T = TypeVar("T")
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*))")
 _OURS = ("PIKU_", "NGINX_", "UWSGI_")
-_GIVEN = ("APP", "HOME", "USER", "PATH", "PWD", "LOG_ROOT", "DATA_ROOT", "VIRTUAL_ENV", "PIKU_RELEASE", "PIKU_COMMIT")
+_GIVEN = (
+    "APP",
+    "HOME",
+    "USER",
+    "PATH",
+    "PWD",
+    "LOG_ROOT",
+    "DATA_ROOT",
+    "VIRTUAL_ENV",
+    "PIKU_RELEASE",
+    "PIKU_COMMIT",
+)
 MAX_VALUE = 64 * 1024
 
 
@@ -65,7 +76,7 @@ PROCESSES = Setting(name="UWSGI_PROCESSES", default="1", check=checks.whole(1, 5
 THREADS = Setting(name="UWSGI_THREADS", default="4", check=checks.whole(1, 512),
     doc="Threads of each uWSGI worker process.")  # fmt: skip
 LISTEN = Setting(name="UWSGI_LISTEN", default="100", check=checks.whole(1, 65535),
-    doc="Length of the queue of connections not yet accepted; lowered to what the kernel allows.")  # fmt: skip
+    doc="Length of the queue of connections not yet accepted; at most what the kernel allows.")  # fmt: skip
 MAX_REQUESTS = Setting(name="UWSGI_MAX_REQUESTS", default="1024", check=checks.whole(1, 10**9),
     doc="Requests after which a uWSGI worker process is replaced by a fresh one.")  # fmt: skip
 ENABLE_THREADS = Setting(name="UWSGI_ENABLE_THREADS", default="true", check=checks.boolean,
@@ -76,10 +87,11 @@ PYTHON_VERSION = Setting(name="PYTHON_VERSION", default="3", check=checks.python
     doc="Python version of the virtualenv, such as 3 or 3.11.")  # fmt: skip
 AUTO_RESTART = Setting(name="PIKU_AUTO_RESTART", default="true", check=checks.boolean,
     doc="true or false: whether a deploy goes live at once, or waits for `piku restart`.")  # fmt: skip
-DEPLOY_BRANCH = Setting(name="PIKU_DEPLOY_BRANCH", default="", check=checks.branch, repository=False,
+DEPLOY_BRANCH = Setting(name="PIKU_DEPLOY_BRANCH", default="", repository=False, check=checks.branch,
     doc="The branch that deploys; by default the first one pushed. Set with config:set.")  # fmt: skip
-DEPLOY_STRATEGY = Setting(name="PIKU_DEPLOY_STRATEGY", default="overlap", check=checks.choice("overlap", "recreate"),
-    doc="overlap: the new release starts beside the old one. recreate: the old one stops first, which needs less memory.")  # fmt: skip
+DEPLOY_STRATEGY = Setting(name="PIKU_DEPLOY_STRATEGY", default="overlap",
+    check=checks.choice("overlap", "recreate"),
+    doc="overlap: a release starts beside the one before it. recreate: that one stops first.")  # fmt: skip
 DEPLOY_TIMEOUT = Setting(name="PIKU_DEPLOY_TIMEOUT", default="60", check=checks.whole(1, 3600),
     doc="Seconds within which the processes of a release must be healthy.")  # fmt: skip
 BUILD_TIMEOUT = Setting(name="PIKU_BUILD_TIMEOUT", default="1800", check=checks.whole(1, 86400),
@@ -91,11 +103,13 @@ STOP_TIMEOUT = Setting(name="PIKU_STOP_TIMEOUT", default="10", check=checks.whol
 HEALTHCHECK_PATH = Setting(name="PIKU_HEALTHCHECK_PATH", default="", check=checks.url_path,
     doc="A path that a new release must answer below 500 before it goes live.")  # fmt: skip
 PERSIST = Setting(name="PIKU_PERSIST", default="", check=checks.inner_paths,
-    doc="Files and folders, separated by commas, that live in the app's data folder and are linked into every release.")  # fmt: skip
+    doc="Files and folders, separated by commas, kept in the data folder and linked into each release.")  # fmt: skip
 KEEP_RELEASES = Setting(name="PIKU_KEEP_RELEASES", default="5", check=checks.whole(1, 1000),
     doc="How many releases keep their code and environment, so that they can be rolled back to.")  # fmt: skip
 
-ALL: tuple[Setting[Any], ...] = tuple(value for value in list(globals().values()) if isinstance(value, Setting))
+ALL: tuple[Setting[Any], ...] = tuple(
+    value for value in list(globals().values()) if isinstance(value, Setting)
+)
 
 
 def check_all(values: Mapping[str, str]) -> None:
@@ -114,14 +128,17 @@ def check_pair(key: str, value: str) -> None:
     """Refuse a name or value that cannot be stored and handed to a process unchanged."""
     if not _KEY.fullmatch(key):
         raise PikuError(
-            f"{key[:80]!r} is not a setting's name", hint="names have letters, digits and '_', as in DATABASE_URL"
+            f"{key[:80]!r} is not a setting's name",
+            hint="names have letters, digits and '_', as in DATABASE_URL",
         )
     if key in _GIVEN:
         raise PikuError(f"{key} is given to the app by piku and cannot be set")
     if key.startswith("LD_"):
         raise PikuError(f"{key} cannot be set: it changes how every program of the app is loaded")
     if "\n" in value or "\r" in value or "\0" in value:
-        raise PikuError(f"the value of {key} has more than one line", hint="encode it first, for example with base64")
+        raise PikuError(
+            f"the value of {key} has more than one line", hint="encode it first, for example with base64"
+        )
     if len(value.encode(errors="surrogateescape")) > MAX_VALUE:
         raise PikuError(f"the value of {key} is longer than {MAX_VALUE // 1024} kB")
 

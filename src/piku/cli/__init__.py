@@ -54,7 +54,9 @@ class _Commands(click.Group):
         return super().resolve_command(ctx, args)
 
 
-@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.command(
+    cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(package_name="piku", message="piku %(version)s", version=__import__("piku").__version__)
 @click.pass_context
 def cli(ctx: click.Context) -> None:
@@ -98,7 +100,8 @@ def _fault(talk: Output, words: Sequence[str]) -> int:
     place = paths.uwsgi / "fault.log"
     try:
         with place.open("a") as log:
-            log.write(f"--- {time.strftime('%Y-%m-%d %H:%M:%S')} piku {' '.join(words[:1])}\n{traceback.format_exc()}")
+            now = time.strftime("%Y-%m-%d %H:%M:%S")
+            log.write(f"--- {now} piku {' '.join(words[:1])}\n{traceback.format_exc()}")
         where = f"what happened is in {place}: please report it"
     except OSError:
         where = f"please report it: {traceback.format_exc().splitlines()[-1]}"

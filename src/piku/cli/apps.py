@@ -57,7 +57,18 @@ def releases(app: AppPaths, as_json: bool) -> None:
     current = live.release if live else 0
     found = records.releases(app)
     if as_json:
-        keys = ("number", "kind", "description", "commit", "created", "by", "outcome", "step", "reason", "runtime")
+        keys = (
+            "number",
+            "kind",
+            "description",
+            "commit",
+            "created",
+            "by",
+            "outcome",
+            "step",
+            "reason",
+            "runtime",
+        )
         rows = [{key: getattr(r, key) for key in keys} | {"live": r.number == current} for r in found]
         click.echo(json.dumps(rows, indent=1))
         return
@@ -70,7 +81,13 @@ def _release_row(release: object, live: bool) -> tuple[str, ...]:
 
     assert isinstance(release, Release)
     what = release.kind if release.kind in ("push", "deploy") else release.description
-    outcome = "live" if live else f"failed: {release.reason}"[:100] if release.outcome == FAILED else release.outcome
+    outcome = (
+        "live"
+        if live
+        else f"failed: {release.reason}"[:100]
+        if release.outcome == FAILED
+        else release.outcome
+    )
     when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(release.created))
     return (f"v{release.number}", what, release.commit[:8], when, release.by.split(" ")[0], outcome)
 
@@ -87,7 +104,9 @@ def rollback(paths: Paths, app: AppPaths, release: str | None, leave_behind: boo
     number = None
     if release is not None:
         if not release.removeprefix("v").isdigit():
-            raise PikuError(f"{release!r} is not a release", hint=f"see them with: piku releases {app.name}", code=2)
+            raise PikuError(
+                f"{release!r} is not a release", hint=f"see them with: piku releases {app.name}", code=2
+            )
         number = int(release.removeprefix("v"))
     output = progress(app)
     with runbook.locked(paths, app, f"a rollback by {who()}", output):
@@ -105,7 +124,9 @@ def destroy(paths: Paths, app: str, force: bool) -> None:
 
     found = paths.existing(AppName.parse(app))
     if not force and sys.stdin.isatty():
-        typed = click.prompt(f"This removes {app} with its settings and logs. Type its name to go on", default="")
+        typed = click.prompt(
+            f"This removes {app} with its settings and logs. Type its name to go on", default=""
+        )
         if typed != app:
             raise PikuError("that is not its name: nothing was removed")
     output = Output(sys.stdout)

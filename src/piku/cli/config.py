@@ -40,7 +40,9 @@ def config_get(paths: Paths, app: AppPaths, key: str) -> None:
     """Print the value of one setting."""
     values = _layers(paths, app)
     if key not in values:
-        raise PikuError(f"{app.name} has no setting {key[:80]!r}", hint=f"see them with: piku config {app.name}")
+        raise PikuError(
+            f"{app.name} has no setting {key[:80]!r}", hint=f"see them with: piku config {app.name}"
+        )
     click.echo(values[key])
 
 
@@ -99,6 +101,7 @@ def config_live(app: AppPaths) -> None:
 
 
 for _command, _name in (
-    (config_get, "config:get"), (config_set, "config:set"), (config_unset, "config:unset"), (config_live, "config:live"),
+    (config_get, "config:get"), (config_set, "config:set"),
+    (config_unset, "config:unset"), (config_live, "config:live"),
 ):  # fmt: skip
     _command.name = _name

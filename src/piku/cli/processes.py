@@ -55,7 +55,9 @@ def ps_scale(paths: Paths, app: AppPaths, counts: tuple[str, ...]) -> None:
         kind, equals, number = text.partition("=")
         if not equals or not kind or not number.isascii() or not number.isdigit() or int(number) > 100:
             raise PikuError(
-                f"{text[:60]!r} is not of the form PROCESS=COUNT", hint="counts are whole numbers from 0 to 100", code=2
+                f"{text[:60]!r} is not of the form PROCESS=COUNT",
+                hint="counts are whole numbers from 0 to 100",
+                code=2,
             )
         changes[kind] = int(number)
     output = progress(app)
@@ -90,7 +92,9 @@ def stop(paths: Paths, app: AppPaths) -> None:
 @click.command()
 @app_argument
 @click.argument("process", required=False, default="")
-@click.option("-n", "--lines", default=100, show_default=True, type=click.IntRange(0, 100000), help="Lines of each.")
+@click.option(
+    "-n", "--lines", default=100, show_default=True, type=click.IntRange(0, 100000), help="Lines of each."
+)
 @click.option("--no-follow", is_flag=True, help="Print what there is, and end.")
 @click.option("--release", metavar="N", help="Only what this release wrote.")
 def logs(app: AppPaths, process: str, lines: int, no_follow: bool, release: str | None) -> None:
@@ -106,7 +110,9 @@ def logs(app: AppPaths, process: str, lines: int, no_follow: bool, release: str 
     number = None
     if release is not None:
         if not release.removeprefix("v").isdigit():
-            raise PikuError(f"{release!r} is not a release", hint=f"see them with: piku releases {app.name}", code=2)
+            raise PikuError(
+                f"{release!r} is not a release", hint=f"see them with: piku releases {app.name}", code=2
+            )
         number = int(release.removeprefix("v"))
     for worker, line in reading.last(reading.log_files(app, process, number), lines):
         click.echo(f"{worker} | {line}")

@@ -116,7 +116,9 @@ def ports_in_use(
         app = paths.app(name)
         for number in records.activation_numbers(app):
             activation = records.load_activation(app, number)
-            found |= {process.port: name for process in (activation.processes if activation else ()) if process.port}
+            found |= {
+                process.port: name for process in (activation.processes if activation else ()) if process.port
+            }
         if (kept := kept_port(app)) is not None:
             found[kept] = name
     return found
@@ -125,7 +127,9 @@ def ports_in_use(
 def _socket(app: AppPaths, number: int, instance: int) -> str:
     path = str(app.activation_socket(number, instance))
     if len(os.fsencode(path)) > _MAX_SOCKET:
-        raise PikuError(f"the path {path} is too long for a socket", hint="use a shorter app name or PIKU_ROOT")
+        raise PikuError(
+            f"the path {path} is too long for a socket", hint="use a shorter app name or PIKU_ROOT"
+        )
     return path
 
 

@@ -27,7 +27,9 @@ def environments(app: AppPaths) -> Iterator[Path]:
     return (path for path in app.envs.glob("*-*") if path.is_dir())
 
 
-def prepare_environment(paths: Paths, app: AppPaths, release: Release, source: Source, output: Output) -> None:
+def prepare_environment(
+    paths: Paths, app: AppPaths, release: Release, source: Source, output: Output
+) -> None:
     """Build what the release depends on, or find that nothing it depends on has changed."""
     runtime = source.runtime
     if is_built(app, source.environment):
@@ -69,14 +71,18 @@ def run_phase(
 
 
 def _run(
-    argv: tuple[str, ...] | list[str], variables: Mapping[str, str], cwd: Path, values: Mapping[str, str], output: Output
+    argv: tuple[str, ...] | list[str],
+    variables: Mapping[str, str],
+    cwd: Path,
+    values: Mapping[str, str],
+    output: Output,
 ) -> None:
     try:
         effects.stream(
             argv, cwd=cwd, env=variables, sink=output.detail, timeout=settings.BUILD_TIMEOUT.read(values)
         )
     except effects.ProgramFailed as error:
-        if argv[0] == "sh":
+        if argv[0] == "bash":
             raise
         shown = " ".join(Path(part).name if part.startswith("/") else part for part in argv)
         raise PikuError(f"`{shown}` {_ending(error.status)}", hint="its own words are above") from None

@@ -69,7 +69,9 @@ def left_beside(app: AppPaths, checkout: str, persisted: Iterable[str]) -> list[
     return [
         path
         for path in _beside(folder)
-        if (now := _state(folder / path)) and known.get(path) != now and not any(_within(path, place) for place in kept)
+        if (now := _state(folder / path))
+        and known.get(path) != now
+        and not any(_within(path, place) for place in kept)
     ]
 
 

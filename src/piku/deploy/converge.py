@@ -124,7 +124,9 @@ def stop(paths: Paths, names: list[VassalName], timeout: float) -> None:
     emperor.disable(paths, names)
     left = emperor.wait_gone(paths, names, timeout)
     if left:
-        raise PikuError(f"{', '.join(sorted(name.worker for name in left))} did not stop within {timeout:.0f} s")
+        raise PikuError(
+            f"{', '.join(sorted(name.worker for name in left))} did not stop within {timeout:.0f} s"
+        )
 
 
 # --- files of activations that are over ----------------------------------------------------------

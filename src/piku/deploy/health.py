@@ -20,10 +20,13 @@ from piku.serve.emperor import State
 # A worker that still runs after this many seconds is taken to be well.
 SETTLED = 0.5
 _PROBE_TIMEOUT = 5.0
-_NOISE = ("[uwsgi-daemons]", "*** ", "!!!", "your ", "detected ", "compiled with", "os: ", "nodename: ", "machine: ",
-          "clock source", "pcre jit", "current working", "chdir()", "lock engine", "thunder lock", "no request plugin",
-          "you may need to install", "spawned uWSGI", "mapped ", "uwsgi socket", "Python version", "Python main",
-          "python threads", "- - - ", "set PythonHome", "PEP 405")  # fmt: skip
+# How the lines begin in which uWSGI speaks of itself.
+_NOISE = (
+    "[uwsgi-daemons]", "*** ", "!!!", "your ", "detected ", "compiled with", "os: ", "nodename: ",
+    "machine: ", "clock source", "pcre jit", "current working", "chdir()", "lock engine", "thunder lock",
+    "no request plugin", "you may need to install", "spawned uWSGI", "mapped ", "uwsgi socket",
+    "Python version", "Python main", "python threads", "- - - ", "set PythonHome", "PEP 405",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +38,12 @@ class Check:
 
 
 def wait_serving(
-    paths: Paths, app: AppPaths, activation: Activation, chosen: Sequence[Process], timeout: float, check: Check
+    paths: Paths,
+    app: AppPaths,
+    activation: Activation,
+    chosen: Sequence[Process],
+    timeout: float,
+    check: Check,
 ) -> None:
     """Wait until every serving process is well; raises PikuError with the cause as soon as one is not."""
     deadline = time.monotonic() + timeout
@@ -120,7 +128,12 @@ def _ask(process: Process, check: Check) -> int:
                 return _status(client)
         host, _, port = process.address.rpartition(":")
         with socket.create_connection((host, int(port)), timeout=_PROBE_TIMEOUT) as client:
-            lines = (f"GET {check.path} HTTP/1.1", f"Host: {check.host}", "User-Agent: piku", "Connection: close")
+            lines = (
+                f"GET {check.path} HTTP/1.1",
+                f"Host: {check.host}",
+                "User-Agent: piku",
+                "Connection: close",
+            )
             client.sendall("".join(f"{line}\r\n" for line in (*lines, "")).encode())
             return _status(client)
     except OSError:
@@ -171,4 +184,3 @@ def last_lines(log: Path, count: int = 15) -> tuple[str, ...]:
     """The end of a log without uWSGI's own remarks."""
     lines = [line for line in effects.read(log).splitlines() if line.strip() and not line.startswith(_NOISE)]
     return tuple(lines[-count:])
-

@@ -98,4 +98,4 @@ def scaled(procfile: Procfile, counts: Mapping[str, int], changes: Mapping[str, 
         if kind not in procfile.scalable:
             have = ", ".join(procfile.scalable) or "none"
             raise PikuError(f"the Procfile has no process type {kind!r} to scale", hint=f"there are: {have}")
-    return {kind: 1 for kind in procfile.scalable} | dict(counts) | dict(changes)
+    return dict.fromkeys(procfile.scalable, 1) | dict(counts) | dict(changes)

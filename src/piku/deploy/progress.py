@@ -41,9 +41,14 @@ class Progress:
 
     def update(self, **changes: str) -> Release:
         """Write changed fields to the release's record."""
-        assert self.release is not None
-        self.release = replace(self.release, **changes)  # type: ignore[arg-type]  # all are strings
+        self.release = replace(self.record, **changes)  # type: ignore[arg-type]  # all are strings
         records.save_release(self._app, self.release)
+        return self.release
+
+    @property
+    def record(self) -> Release:
+        """The release, where there is one."""
+        assert self.release is not None
         return self.release
 
     def summary(self) -> str:

@@ -15,7 +15,10 @@ def prune(_paths: Paths, app: AppPaths, keep: int) -> None:
     """
     live = records.live(app)
     usable = [release for release in records.releases(app) if release.usable]
-    kept = [*usable[:keep], *(release for release in usable[keep:] if live and release.number == live.release)]
+    kept = [
+        *usable[:keep],
+        *(release for release in usable[keep:] if live and release.number == live.release),
+    ]
     checkouts = {release.checkout for release in kept}
     environments = {release.environment for release in kept}
     for folder in app.releases.iterdir():

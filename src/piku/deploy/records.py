@@ -96,7 +96,9 @@ def load_release(app: AppPaths, number: int) -> Release:
     """The record of a release; raises PikuError when there is none."""
     stored = effects.read_json(app.release_record(number))
     if stored is None:
-        raise PikuError(f"{app.name} has no release v{number}", hint=f"see them with: piku releases {app.name}")
+        raise PikuError(
+            f"{app.name} has no release v{number}", hint=f"see them with: piku releases {app.name}"
+        )
     return Release(**stored)
 
 
@@ -160,7 +162,10 @@ def load_activation(app: AppPaths, number: int) -> Activation | None:
 
 
 def _site(stored: dict[str, Any]) -> Site:
-    return Site(**{name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()})
+    values: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()
+    }
+    return Site(**values)
 
 
 def activation_numbers(app: AppPaths) -> list[int]:

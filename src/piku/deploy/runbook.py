@@ -19,8 +19,7 @@ from piku.deploy.source import Source, own_settings
 from piku.errors import PikuError
 from piku.output import Output
 from piku.paths import AppPaths, Paths
-from piku.serve import emperor, processes
-
+from piku.serve import emperor, processes, webserver
 
 __all__ = [
     "Request", "change_settings", "deploy", "locked", "own_settings", "restart", "rollback", "scale", "stop",
@@ -66,8 +65,7 @@ def deploy(paths: Paths, app: AppPaths, request: Request, output: Output) -> Rel
 
 
 def _make(paths: Paths, app: AppPaths, request: Request, progress: Progress, output: Output) -> Release:
-    release = progress.release
-    assert release is not None
+    release = progress.record
     title = f" {request.description!r}" if request.kind == "push" and request.description else ""
     output.step(f"Release v{release.number} of {app.name}: {request.commit[:8]}{title}")
     progress.at("read")
@@ -77,15 +75,13 @@ def _make(paths: Paths, app: AppPaths, request: Request, progress: Progress, out
     planned = _plan(paths, app, found)
     for warning in planned.warnings:
         output.warn(warning)
-    progress.update(
-        runtime=found.runtime.name, environment=found.environment, checkout=found.checkout
-    )
+    progress.update(runtime=found.runtime.name, environment=found.environment, checkout=found.checkout)
     _mind_files(app, found, request)
 
     progress.at("checkout")
     _keep_commit(app, request.commit)
     fresh = build.prepare_checkout(app, found)
-    release = progress.release
+    release = progress.record
     if fresh:
         progress.at("preflight")
         build.run_phase("preflight", paths, app, release, found, output)
@@ -94,7 +90,7 @@ def _make(paths: Paths, app: AppPaths, request: Request, progress: Progress, out
     if not request.activate or not settings.AUTO_RESTART.read(found.values):
         checkout.mark_built(app, found.checkout, found.environment)
         output.step(f"v{release.number} is ready and waits: go live with `piku restart {app.name}`")
-        return records.finish(app, progress.release, records.PREPARED)
+        return records.finish(app, progress.record, records.PREPARED)
     return _go_live(paths, app, found, planned, progress, output)
 
 
@@ -102,16 +98,15 @@ def _go_live(
     paths: Paths, app: AppPaths, found: Source, planned: plan.Plan, progress: Progress, output: Output
 ) -> Release:
     """The release command, then the switch."""
-    release = progress.release
-    assert release is not None
+    release = progress.record
     progress.at("release")
     if release.kind != "rollback":
         build.run_phase("release", paths, app, release, found, output)
     checkout.mark_built(app, found.checkout, found.environment)
     switch.activate(paths, app, release, found, planned, output, progress)
-    done = records.finish(app, progress.release or release, records.SUCCEEDED)
+    done = records.finish(app, progress.record, records.SUCCEEDED)
     prune.prune(paths, app, settings.KEEP_RELEASES.read(found.values))
-    _report(app, found, planned, done, progress, output)
+    _report(paths, app, found, planned, done, progress, output)
     return done
 
 
@@ -158,15 +153,15 @@ def _keep_commit(app: AppPaths, commit: str) -> None:
 
 def _failed(app: AppPaths, progress: Progress, error: PikuError) -> PikuError:
     """The error of a deploy that ended: where, why, and what runs now."""
-    release = progress.release
-    assert release is not None
+    release = progress.record
     live = records.live(app)
     if live is not None and live.release == release.number:
         # Past the commit point: the new release serves, and something after that went wrong.
         records.finish(app, release, records.SUCCEEDED)
         return PikuError(
             f"v{release.number} is live, but not all was finished: {error.message}",
-            hint=f"{error.hint + '; ' if error.hint else ''}repair with: piku restart {app.name}", detail=error.detail,
+            hint="\n".join(filter(None, (error.hint, f"repair with: piku restart {app.name}"))),
+            detail=error.detail,
         )  # fmt: skip
     records.finish(app, release, records.FAILED, error.message)
     where = WORDS.get(release.step, release.step)
@@ -189,7 +184,13 @@ def what_runs(app: AppPaths) -> str:
 
 
 def _report(
-    app: AppPaths, found: Source, planned: plan.Plan, release: Release, progress: Progress, output: Output
+    paths: Paths,
+    app: AppPaths,
+    found: Source,
+    planned: plan.Plan,
+    release: Release,
+    progress: Progress,
+    output: Output,
 ) -> None:
     output.step(f"v{release.number} is live after {progress.summary()}")
     live = records.live(app)
@@ -197,8 +198,8 @@ def _report(
         return
     names = settings.SERVER_NAME.read(found.values)
     if names:
-        scheme = "https" if settings.HTTPS_ONLY.read(found.values) else "http"
-        output.detail(f"It answers at {scheme}://{names[0]}/")
+        secure = settings.HTTPS_ONLY.read(found.values)
+        output.detail(f"It answers at {webserver.platform(paths).url(names[0], secure=secure)}")
         return
     where = next((process.address for process in live.processes if process.address), "")
     if where:
@@ -218,8 +219,7 @@ def change_settings(
     if after == before:
         output.step("Nothing to change: the settings are as they were")
         return
-    environment_check = {**before, **{k: v for k, v in change.items() if v is not None}}
-    settings.check_all({k: v for k, v in environment_check.items() if k in change})
+    settings.check_all({key: value for key, value in change.items() if value is not None})
     names = ", ".join(change)
     description = f"{'unset' if all(v is None for v in change.values()) else 'set'} {names}"
     live = records.live(app)
@@ -245,7 +245,9 @@ def _write_settings(app: AppPaths, values: Mapping[str, str]) -> None:
     effects.write(app.settings, settings.render_literal(values), mode=0o600, durable=True)
 
 
-def rollback(paths: Paths, app: AppPaths, number: int | None, by: str, output: Output, *, leave_behind: bool) -> None:
+def rollback(
+    paths: Paths, app: AppPaths, number: int | None, by: str, output: Output, *, leave_behind: bool
+) -> None:
     """Make a release with the code and the settings of an earlier one; nothing is built."""
     target = _rollback_target(app, number)
     request = Request(
@@ -351,7 +353,9 @@ def _reactivate(
     planned = plan.plan(found.procfile, found.values, counts, memory_short=_memory_short(paths, app))
     planned = planned.stopped() if stopped else planned
     try:
-        switch.activate(paths, app, release, found, planned, output, Progress(app), carried=carried, stopped=stopped)
+        switch.activate(
+            paths, app, release, found, planned, output, Progress(app), carried=carried, stopped=stopped
+        )
     except PikuError as error:
         hint = "\n".join(part for part in (error.hint, what_runs(app)) if part)
         raise PikuError(error.message, hint=hint, detail=error.detail) from error

@@ -79,7 +79,13 @@ def _check_nginx(paths: Paths, app: AppPaths, new: Activation, source: Source) -
 
 
 def _try_loading(
-    paths: Paths, app: AppPaths, release: Release, source: Source, plan: Plan, output: Output, progress: Progress
+    paths: Paths,
+    app: AppPaths,
+    release: Release,
+    source: Source,
+    plan: Plan,
+    output: Output,
+    progress: Progress,
 ) -> None:
     """See that a wsgi app loads, on a socket of its own, before the old release is stopped for it."""
     output.step(f"The old release stops before the new one starts: {plan.alone}")

@@ -31,7 +31,9 @@ class Row:
 def rows(paths: Paths, app: AppPaths) -> list[Row]:
     """The processes of an app: those that should run, and those that still do."""
     live = records.live(app)
-    states = {name: state for name, state in (emperor.statistics(paths) or {}).items() if name.app == app.name}
+    states = {
+        name: state for name, state in (emperor.statistics(paths) or {}).items() if name.app == app.name
+    }
     wanted = {process.vassal(app.name): process for process in (live.processes if live else ())}
     found = [_row(app, live, name, process, states.get(name)) for name, process in wanted.items()]
     for name, state in states.items():
@@ -40,10 +42,20 @@ def rows(paths: Paths, app: AppPaths) -> list[Row]:
     return found
 
 
-def _row(app: AppPaths, live: Activation | None, name: VassalName, process: Process, state: State | None) -> Row:
+def _row(
+    app: AppPaths, live: Activation | None, name: VassalName, process: Process, state: State | None
+) -> Row:
     release = live.release if live else 0
     if state is None:
-        return Row(worker=name.worker, release=release, pid=0, state="down", uptime=0, memory=0, address=process.address)
+        return Row(
+            worker=name.worker,
+            release=release,
+            pid=0,
+            state="down",
+            uptime=0,
+            memory=0,
+            address=process.address,
+        )
     pid = _own_pid(app, process, state)
     starts = len(effects.read(files.starts_file(app, process)).split())
     up = state.accepting if process.kind == "wsgi" else pid != 0

@@ -19,11 +19,20 @@ def run(paths: Paths, app: AppPaths, words: Sequence[str]) -> NoReturn:
     """
     live = records.live(app)
     if live is None:
-        raise PikuError(f"{app.name} has no live release to run a command in", hint="push a working commit first")
+        raise PikuError(
+            f"{app.name} has no live release to run a command in", hint="push a working commit first"
+        )
     release = records.load_release(app, live.release)
     found = source.read(paths, app, release.commit, release.settings)
     variables = environment.variables(
-        paths, app, release, found.values, found.runtime.env(found.context(app)), next(iter(live.processes), None)
+        paths,
+        app,
+        release,
+        found.values,
+        found.runtime.env(found.context(app)),
+        next(iter(live.processes), None),
     )
     command = words[0] if len(words) == 1 else shlex.join(words)
-    effects.become(effects.shell(command), cwd=app.releases / release.checkout, env=variables | effects.terminal())
+    effects.become(
+        effects.shell(command), cwd=app.releases / release.checkout, env=variables | effects.terminal()
+    )

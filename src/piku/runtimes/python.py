@@ -34,7 +34,9 @@ def installed() -> list[str]:
     """The versions of Python of which the distribution's interpreter is here."""
     folders = [Path(folder) for folder in effects.SYSTEM_PATH.split(":")]
     found = {file.name[6:] for folder in folders for file in folder.glob("python[23].[0-9]*")}
-    return sorted((v for v in found if re.fullmatch(r"[23]\.\d+", v)), key=lambda v: [*map(int, v.split("."))])
+    return sorted(
+        (v for v in found if re.fullmatch(r"[23]\.\d+", v)), key=lambda v: [*map(int, v.split("."))]
+    )
 
 
 def wsgi_plugin(values: Mapping[str, str]) -> str:
@@ -46,7 +48,9 @@ def wsgi_plugin(values: Mapping[str, str]) -> str:
     have = sorted(file.name.removesuffix("_plugin.so") for file in _PLUGINS.glob("python3?*_plugin.so"))
     raise PikuError(
         f"uWSGI on this server cannot run Python {version}",
-        hint=f"its plugins are: {', '.join(have)}" if have else "install it: apt-get install uwsgi-plugin-python3",
+        hint=f"its plugins are: {', '.join(have)}"
+        if have
+        else "install it: apt-get install uwsgi-plugin-python3",
     )
 
 
@@ -76,7 +80,9 @@ def _key(context: Context) -> str:
     python = interpreter(settings.PYTHON_VERSION.read(context.settings))
     pip = sorted(f"{name}={value}" for name, value in context.settings.items() if name.startswith("PIP_"))
     place = str(context.checkout) if local else ""
-    return "\n".join((python, place, *pip, *sorted(f"{path} {context.tree.digest(path)}" for path in counted)))
+    return "\n".join(
+        (python, place, *pip, *sorted(f"{path} {context.tree.digest(path)}" for path in counted))
+    )
 
 
 def _build(context: Context) -> Iterator[Run]:

@@ -20,7 +20,9 @@ from pathlib import Path
 from piku import effects
 from piku.paths import AppName, Paths
 
-_VASSAL = re.compile(r"(?P<app>[A-Za-z0-9][A-Za-z0-9._-]*)@(?P<activation>[0-9]+)\.(?P<kind>[\w-]+)\.(?P<instance>[0-9]+)")
+_VASSAL = re.compile(
+    r"(?P<app>[A-Za-z0-9][A-Za-z0-9._-]*)@(?P<activation>[0-9]+)\.(?P<kind>[\w-]+)\.(?P<instance>[0-9]+)"
+)
 
 
 @dataclass(frozen=True, order=True)

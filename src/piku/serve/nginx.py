@@ -69,6 +69,11 @@ class Platform:
     ipv6: bool = False
     harmless: str = ""
 
+    def url(self, name: str, *, secure: bool) -> str:
+        """The address under which a person reaches a host."""
+        port, standard = (self.https_port, 443) if secure else (self.http_port, 80)
+        return f"{'https' if secure else 'http'}://{name}{'' if port == standard else f':{port}'}/"
+
     def listens(self, site: Site | None, port: int) -> list[str]:
         """The listen addresses of a site (of none: of the platform itself) for one port."""
         addresses = [(site.ipv4 if site else "") or self.host or "0.0.0.0"]  # noqa: S104 (a web server)
@@ -172,7 +177,11 @@ def _pass(site: Site) -> list[Directive]:
     upstream = f"piku_{site.app}"
     if site.backend == "uwsgi":
         params = [d("uwsgi_param", name, Raw(value)) for name, value in _UWSGI_PARAMS]
-        return [d("uwsgi_pass", upstream), *params, Directive("uwsgi_param", ("HTTPS", Raw("$https"), "if_not_empty"))]
+        return [
+            d("uwsgi_pass", upstream),
+            *params,
+            Directive("uwsgi_param", ("HTTPS", Raw("$https"), "if_not_empty")),
+        ]
     headers = [d("proxy_set_header", name, Raw(value)) for name, value in _PROXY_HEADERS]
     return [d("proxy_pass", f"http://{upstream}"), d("proxy_http_version", "1.1"), *headers]
 
@@ -213,7 +222,9 @@ _PROXY_HEADERS = (
 def common_config() -> str:
     """What every app's server blocks rely on."""
     # Nothing is sent upstream for an ordinary request, which keeps the connection to the app open.
-    upgrade = block("map", (Raw("$http_upgrade"), Raw("$piku_connection")), [d("default", "upgrade"), d('""', "")])
+    upgrade = block(
+        "map", (Raw("$http_upgrade"), Raw("$piku_connection")), [d("default", "upgrade"), d('""', "")]
+    )
     return render([upgrade])
 
 
@@ -238,7 +249,8 @@ def main_config(root: str, includes: Sequence[str], *, check_only: str = "") -> 
     """The main configuration of piku's own nginx; `check_only` names a scratch folder instead."""
     state = check_only or f"{root}/nginx"
     temporary = [
-        d(f"{kind}_temp_path", f"{state}/tmp-{kind}") for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        d(f"{kind}_temp_path", f"{state}/temporary-{kind}")
+        for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     ]
     http = [
         *temporary,

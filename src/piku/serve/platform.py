@@ -36,7 +36,9 @@ def setup(paths: Paths) -> list[str]:
             effects.write(path, text)
             made.append(path.name)
     if not paths.server_env.exists():
-        effects.write(paths.server_env, "# Settings for every app of this server, one NAME=value a line.\n", mode=0o600)
+        effects.write(
+            paths.server_env, "# Settings for every app of this server, one NAME=value a line.\n", mode=0o600
+        )
         made.append(paths.server_env.name)
     return made
 
@@ -51,7 +53,8 @@ def up(paths: Paths, platform: Platform, output: Output) -> NoReturn:
     missing = missing_programs()
     if missing:
         raise PikuError(
-            f"this server lacks: {', '.join(missing)}", hint=f"install with: apt-get install {' '.join(missing)}"
+            f"this server lacks: {', '.join(missing)}",
+            hint=f"install with: apt-get install {' '.join(missing)}",
         )
     setup(paths)
     _hold_lock(paths)
@@ -61,7 +64,9 @@ def up(paths: Paths, platform: Platform, output: Output) -> NoReturn:
     _install_sites(paths, output)
     script = resources.files("piku") / "templates" / "up.sh"
     where = platform.host if platform.host and platform.host != "0.0.0.0" else "localhost"  # noqa: S104 (compared)
-    output.step(f"piku serves http://{where}:{platform.http_port}/ and https://{where}:{platform.https_port}/")
+    output.step(
+        f"piku serves http://{where}:{platform.http_port}/ and https://{where}:{platform.https_port}/"
+    )
     output.detail("Stop it with Ctrl-C")
     os.umask(0o027)
     effects.become(
@@ -88,7 +93,9 @@ def _hold_lock(paths: Paths) -> None:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise PikuError("piku runs already on this root", hint="stop that one first, or set PIKU_ROOT") from None
+        raise PikuError(
+            "piku runs already on this root", hint="stop that one first, or set PIKU_ROOT"
+        ) from None
     # The program that takes our place keeps this descriptor, and with it the lock.
     os.dup2(handle, _LOCK, inheritable=True)
 

@@ -16,7 +16,8 @@ Pairs = Iterable[tuple[str, str]]
 
 # The fields that the specification lists under "Log Formats", in its order.
 LOG_FORMAT = (
-    '%(addr) - %(user) [%(ltime)] "%(method) %(uri) %(proto)" %(status) %(size) "%(referer)" "%(uagent)" %(msecs)ms'
+    '%(addr) - %(user) [%(ltime)] "%(method) %(uri) %(proto)" %(status) %(size)'
+    ' "%(referer)" "%(uagent)" %(msecs)ms'
 )
 
 

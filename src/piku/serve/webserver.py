@@ -8,6 +8,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from piku import effects
@@ -33,7 +34,7 @@ def check(paths: Paths, sites: Mapping[AppName, Site], *, known_as: Mapping[str,
     `known_as` maps files of ours that hold a copy of what a user wrote to the user's own name.
     """
     with tempfile.TemporaryDirectory(prefix="piku-nginx-") as folder:
-        harmless = nginx.Platform(**{**_fields(platform(paths)), "harmless": folder})
+        harmless = replace(platform(paths), harmless=folder)
         texts = {
             COMMON: nginx.common_config(),
             DEFAULT: nginx.default_config(sites.values(), harmless),
@@ -47,10 +48,6 @@ def check(paths: Paths, sites: Mapping[AppName, Site], *, known_as: Mapping[str,
             effects.run(["nginx", "-t", "-q", "-e", "stderr", "-p", folder, "-c", str(main)])
         except effects.ProgramFailed as error:
             raise _refusal(error.output, known_as or {}) from None
-
-
-def _fields(of: Platform) -> dict[str, object]:
-    return {name: getattr(of, name) for name in Platform.__dataclass_fields__}
 
 
 def _refusal(output: str, known_as: Mapping[str, str]) -> PikuError:
