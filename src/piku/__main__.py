@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shlex
 import sys
@@ -11,6 +12,9 @@ def main() -> None:
     """Run the command that the arguments, or the SSH client, ask for; ends the process."""
     from piku.cli import execute
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a name that is no UTF-8 is shown as far as it can be
     asked = os.environ.get("SSH_ORIGINAL_COMMAND")
     arguments = sys.argv[1:]
     if asked is not None or arguments == [""]:

@@ -70,7 +70,7 @@ def run(
     """Run a program to its end and return what it wrote; raises ProgramFailed unless `check` is off."""
     done = subprocess.run(
         _located(argv), cwd=cwd, env=environment() if env is None else env,
-        input=stdin or "", text=True, errors="replace", check=False,
+        input=stdin or "", text=True, errors="surrogateescape", check=False,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     if check and done.returncode:
@@ -198,7 +198,10 @@ def write_json(path: Path, value: object, *, mode: int = 0o600, durable: bool = 
 def read_json(path: Path) -> Any:
     """The file's value, or None when there is no such file."""
     text = read(path)
-    return json.loads(text) if text else None
+    try:
+        return json.loads(text) if text else None
+    except ValueError:
+        raise PikuError(f"{path} is damaged", hint="restore it from a backup, or remove it") from None
 
 
 def link(target: Path | str, place: Path) -> None:

@@ -66,8 +66,8 @@ class Output:
         for line in error.detail:
             self.detail(line)
         self.warn(error.message)
-        if error.hint:
-            self.warn(error.hint)
+        for line in error.hint.splitlines():
+            self.warn(line)
 
     def _write(self, text: str) -> None:
         for secret in self._secrets:

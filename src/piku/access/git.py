@@ -25,7 +25,7 @@ _CONFIG = (
     ("transfer.hideRefs", "refs/piku"),  # our references to kept commits are nobody else's
     ("receive.denyDeleteCurrent", "ignore"),
     ("receive.denyCurrentBranch", "ignore"),
-    ("gc.auto", "0"),  # gc would run within a push; the references keep what is needed
+    ("gc.auto", "0"),  # it would run within a push, before the deploy; pruning sees to it
 )
 
 

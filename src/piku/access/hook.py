@@ -10,7 +10,7 @@ from pathlib import Path
 
 from piku import effects
 from piku.access import git
-from piku.deploy import runbook
+from piku.deploy import runbook, source
 from piku.errors import PikuError
 from piku.output import Output
 from piku.paths import AppPaths, Paths
@@ -64,7 +64,7 @@ def _deploy(paths: Paths, app: AppPaths, update: Update, by: str, output: Output
         with runbook.locked(paths, app, f"a push by {by}", output):
             request = runbook.Request(
                 kind="push", description=git.subject(app, update.new), commit=update.new, by=by,
-                own=runbook.own_settings(app),
+                own=source.own_settings(app),
             )  # fmt: skip
             runbook.deploy(paths, app, request, output)
     except PikuError as error:

@@ -103,7 +103,7 @@ STOP_TIMEOUT = Setting(name="PIKU_STOP_TIMEOUT", default="10", check=checks.whol
 HEALTHCHECK_PATH = Setting(name="PIKU_HEALTHCHECK_PATH", default="", check=checks.url_path,
     doc="A path that a new release must answer below 500 before it goes live.")  # fmt: skip
 PERSIST = Setting(name="PIKU_PERSIST", default="", check=checks.inner_paths,
-    doc="Files and folders, separated by commas, kept in the data folder and linked into each release.")  # fmt: skip
+    doc="Paths, separated by commas, kept in the data folder and linked into each release.")  # fmt: skip
 KEEP_RELEASES = Setting(name="PIKU_KEEP_RELEASES", default="5", check=checks.whole(1, 1000),
     doc="How many releases keep their code and environment, so that they can be rolled back to.")  # fmt: skip
 

@@ -30,7 +30,7 @@ def apps(paths: Paths) -> None:
 def deploy(paths: Paths, app: AppPaths, dry_run: bool, leave_behind: bool) -> None:
     """Deploy what was last pushed."""
     from piku.access import git
-    from piku.deploy import preview, runbook
+    from piku.deploy import preview, runbook, source
 
     commit = git.tip(app, git.deploy_branch(paths, app, []))
     if dry_run:
@@ -41,7 +41,7 @@ def deploy(paths: Paths, app: AppPaths, dry_run: bool, leave_behind: bool) -> No
     with runbook.locked(paths, app, f"a deploy by {who()}", output):
         request = runbook.Request(
             kind="deploy", description=git.subject(app, commit), commit=commit, by=who(),
-            own=runbook.own_settings(app), leave_behind=leave_behind,
+            own=source.own_settings(app), leave_behind=leave_behind,
         )  # fmt: skip
         runbook.deploy(paths, app, request, output)
 
@@ -99,7 +99,7 @@ def _release_row(release: object, live: bool) -> tuple[str, ...]:
 @pass_paths
 def rollback(paths: Paths, app: AppPaths, release: str | None, leave_behind: bool) -> None:
     """Go back to an earlier release, with its code and its settings (by default the one before)."""
-    from piku.deploy import runbook
+    from piku.deploy import changes, runbook
 
     number = None
     if release is not None:
@@ -110,7 +110,7 @@ def rollback(paths: Paths, app: AppPaths, release: str | None, leave_behind: boo
         number = int(release.removeprefix("v"))
     output = progress(app)
     with runbook.locked(paths, app, f"a rollback by {who()}", output):
-        runbook.rollback(paths, app, number, who(), output, leave_behind=leave_behind)
+        changes.rollback(paths, app, number, who(), output, leave_behind=leave_behind)
 
 
 @click.command()

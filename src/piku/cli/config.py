@@ -80,12 +80,12 @@ def config_unset(paths: Paths, app: AppPaths, keys: tuple[str, ...], no_restart:
 
 
 def _change(paths: Paths, app: AppPaths, change: dict[str, str | None], no_restart: bool) -> None:
-    from piku.deploy import runbook
+    from piku.deploy import changes, runbook
 
     output = progress(app)
     output.hide({key: value for key, value in change.items() if value is not None})
     with runbook.locked(paths, app, f"config:set by {who()}", output):
-        runbook.change_settings(paths, app, change, who(), output, restart=not no_restart)
+        changes.change_settings(paths, app, change, who(), output, restart=not no_restart)
 
 
 @click.command()

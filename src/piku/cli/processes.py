@@ -48,9 +48,9 @@ def ps(paths: Paths, app: AppPaths, as_json: bool) -> None:
 @pass_paths
 def ps_scale(paths: Paths, app: AppPaths, counts: tuple[str, ...]) -> None:
     """Set how many processes of a type run."""
-    from piku.deploy import runbook
+    from piku.deploy import changes, runbook
 
-    changes: dict[str, int] = {}
+    wanted: dict[str, int] = {}
     for text in counts:
         kind, equals, number = text.partition("=")
         if not equals or not kind or not number.isascii() or not number.isdigit() or int(number) > 100:
@@ -59,10 +59,10 @@ def ps_scale(paths: Paths, app: AppPaths, counts: tuple[str, ...]) -> None:
                 hint="counts are whole numbers from 0 to 100",
                 code=2,
             )
-        changes[kind] = int(number)
+        wanted[kind] = int(number)
     output = progress(app)
     with runbook.locked(paths, app, f"ps:scale by {who()}", output):
-        runbook.scale(paths, app, changes, output)
+        changes.scale(paths, app, wanted, output)
 
 
 @click.command()
@@ -70,11 +70,11 @@ def ps_scale(paths: Paths, app: AppPaths, counts: tuple[str, ...]) -> None:
 @pass_paths
 def restart(paths: Paths, app: AppPaths) -> None:
     """Start an app's processes afresh, without downtime."""
-    from piku.deploy import runbook
+    from piku.deploy import changes, runbook
 
     output = progress(app)
     with runbook.locked(paths, app, f"a restart by {who()}", output):
-        runbook.restart(paths, app, output)
+        changes.restart(paths, app, output)
 
 
 @click.command()
@@ -82,11 +82,11 @@ def restart(paths: Paths, app: AppPaths) -> None:
 @pass_paths
 def stop(paths: Paths, app: AppPaths) -> None:
     """Stop an app's processes until `piku restart`."""
-    from piku.deploy import runbook
+    from piku.deploy import changes, runbook
 
     output = progress(app)
     with runbook.locked(paths, app, f"a stop by {who()}", output):
-        runbook.stop(paths, app, output)
+        changes.stop(paths, app, output)
 
 
 @click.command()

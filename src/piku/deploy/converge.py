@@ -6,6 +6,7 @@ committed, one that failed, one that was killed, and the start after a power cut
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -29,8 +30,13 @@ def _quiet(_text: str) -> None:
 
 def live_sites(paths: Paths) -> dict[AppName, Site]:
     """What nginx is to serve: the site of every app's live activation."""
-    found = ((name, records.live(paths.app(name))) for name in paths.app_names())
-    return {name: live.site for name, live in found if live is not None and live.site is not None}
+    found: dict[AppName, Site] = {}
+    for name in paths.app_names():
+        with contextlib.suppress(PikuError):  # one app's damaged record must not stop the others
+            live = records.live(paths.app(name))
+            if live is not None and live.site is not None:
+                found[name] = live.site
+    return found
 
 
 def refuse_taken_names(paths: Paths, app: AppName, site: Site) -> None:

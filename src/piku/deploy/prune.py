@@ -5,10 +5,10 @@ from __future__ import annotations
 from piku import effects
 from piku.deploy import build, checkout, records
 from piku.deploy.source import built_marker
-from piku.paths import AppPaths, Paths
+from piku.paths import SEPARATOR, AppPaths
 
 
-def prune(_paths: Paths, app: AppPaths, keep: int) -> None:
+def prune(app: AppPaths, keep: int) -> None:
     """Remove what only releases before the last `keep` usable ones need.
 
     A checkout in which the app left files of its own stays.
@@ -31,8 +31,32 @@ def prune(_paths: Paths, app: AppPaths, keep: int) -> None:
     for folder in build.environments(app):
         if folder.name not in environments:
             effects.remove(folder)
-    commits = {release.commit for release in kept}
-    _forget_commits(app, commits)
+    _forget_failed_logs(app, min((release.number for release in kept), default=0))
+    _forget_commits(app, {release.commit for release in kept})
+    # Rarely does anything: only when thousands of loose objects have come together.
+    effects.run(
+        [
+            "git",
+            "-C",
+            str(app.repo),
+            "-c",
+            "gc.auto=4000",
+            "-c",
+            "gc.autoDetach=false",
+            "gc",
+            "--auto",
+            "--quiet",
+        ]
+    )
+
+
+def _forget_failed_logs(app: AppPaths, oldest: int) -> None:
+    """Remove the logs of releases that failed before the oldest kept one."""
+    for release in records.releases(app):
+        if release.number < oldest and release.outcome == records.FAILED:
+            for number in records.activations_of(app, release.number):
+                for log in app.logs.glob(f"*{SEPARATOR}{number}.log"):
+                    effects.remove(log)
 
 
 def _forget_commits(app: AppPaths, kept: set[str]) -> None:

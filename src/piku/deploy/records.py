@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from piku import effects
+from piku.app import settings
 from piku.errors import PikuError
 from piku.paths import AppName, AppPaths
 from piku.serve.emperor import VassalName
@@ -120,10 +121,9 @@ def new_release(app: AppPaths, **values: Any) -> Release:
     return release
 
 
-def finish(app: AppPaths, release: Release, outcome: str, reason: str = "") -> Release:
-    done = replace(release, outcome=outcome, reason=reason)
-    save_release(app, done)
-    return done
+def write_settings(app: AppPaths, values: Mapping[str, str]) -> None:
+    """Replace what config:set keeps."""
+    effects.write(app.settings, settings.render_literal(values), mode=0o600, durable=True)
 
 
 # --- activations ---------------------------------------------------------------------------------

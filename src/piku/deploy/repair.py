@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from piku import effects
 from piku.deploy import build, converge, records
+from piku.deploy.records import Release
+from piku.errors import PikuError
+from piku.output import Output
 from piku.paths import AppPaths, Paths
 from piku.serve import emperor
+
+
+def finish(app: AppPaths, release: Release, outcome: str, reason: str = "") -> Release:
+    """Record how a release ended. One made of other settings takes them with it."""
+    if outcome in (records.SUCCEEDED, records.PREPARED) and release.kind in ("config", "rollback"):
+        records.write_settings(app, release.settings)
+    done = replace(release, outcome=outcome, reason=reason)
+    records.save_release(app, done)
+    return done
 
 
 def recover(paths: Paths, app: AppPaths) -> bool:
@@ -32,18 +46,24 @@ def _close_records(app: AppPaths) -> bool:
             continue
         found = True
         if live is not None and live.release == number:
-            records.finish(app, release, records.SUCCEEDED)
+            finish(app, release, records.SUCCEEDED)
         else:
-            records.finish(app, release, records.FAILED, f"interrupted at {release.step or 'its start'}")
+            finish(app, release, records.FAILED, f"interrupted at {release.step or 'its start'}")
     return found
 
 
-def recover_all(paths: Paths) -> None:
-    """Before the platform starts: every app as its live record says, with nothing else enabled."""
+def recover_all(paths: Paths, output: Output) -> None:
+    """Before the platform starts: every app as its live record says, with nothing else enabled.
+
+    An app whose records are damaged is named and left alone: it must not keep the others down.
+    """
     for name in paths.app_names():
         app = paths.app(name)
-        with effects.lock(app.lock, "starting the platform"):
-            _close_records(app)
-            converge.converge(paths, app)
+        try:
+            with effects.lock(app.lock, "starting the platform"):
+                _close_records(app)
+                converge.converge(paths, app)
+        except (PikuError, OSError) as error:
+            output.warn(f"{name} could not be brought back: {error}")
     known = set(paths.app_names())
     emperor.disable(paths, [name for name in emperor.enabled(paths) if name.app not in known])

@@ -60,7 +60,7 @@ def up(paths: Paths, platform: Platform, output: Output) -> NoReturn:
     _hold_lock(paths)
     _refuse_taken_ports(platform)
     effects.write_json(paths.platform, asdict(platform), mode=0o644)
-    repair.recover_all(paths)
+    repair.recover_all(paths, output)
     _install_sites(paths, output)
     script = resources.files("piku") / "templates" / "up.sh"
     where = platform.host if platform.host and platform.host != "0.0.0.0" else "localhost"  # noqa: S104 (compared)

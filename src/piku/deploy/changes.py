@@ -1,0 +1,159 @@
+"""What changes a running app without a push: settings, rollback, restart, scale and stop.
+
+Each is done under the app's lock, and leaves either what was before or what was asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from piku import effects
+from piku.app import settings
+from piku.deploy import build, plan, records, runbook, source, switch
+from piku.deploy.progress import Progress
+from piku.deploy.records import Process, Release
+from piku.deploy.runbook import Request
+from piku.errors import PikuError
+from piku.output import Output
+from piku.paths import AppPaths, Paths
+from piku.serve import emperor
+
+
+def change_settings(
+    paths: Paths, app: AppPaths, change: Mapping[str, str | None], by: str, output: Output, *, restart: bool
+) -> None:
+    """Set or (None) unset values, and make a release with them; one that fails leaves them as they were."""
+    before = source.own_settings(app)
+    after = {key: value for key, value in {**before, **change}.items() if value is not None}
+    if after == before:
+        output.step("Nothing to change: the settings are as they were")
+        return
+    settings.check_all({key: value for key, value in change.items() if value is not None})
+    names = ", ".join(change)
+    description = f"{'unset' if all(value is None for value in change.values()) else 'set'} {names}"
+    live = records.live(app)
+    if live is None:
+        records.write_settings(app, after)
+        output.step(f"Kept for the first release: {description}")
+        return
+    base = _waiting(app) or records.load_release(app, live.release)
+    request = Request(
+        kind="config", description=description, commit=base.commit, by=by, own=after,
+        leave_behind=True, activate=restart and not live.stopped,
+    )  # fmt: skip
+    runbook.deploy(paths, app, request, output)
+
+
+def rollback(
+    paths: Paths, app: AppPaths, number: int | None, by: str, output: Output, *, leave_behind: bool
+) -> None:
+    """Make a release with the code and the settings of an earlier one; nothing is built."""
+    target = _rollback_target(app, number)
+    request = Request(
+        kind="rollback", description=f"rollback to v{target.number}", commit=target.commit, by=by,
+        own=target.settings, leave_behind=leave_behind,
+    )  # fmt: skip
+    before = source.own_settings(app)
+    if dict(target.settings) != before:
+        changed = sorted({*target.settings.items()} ^ {*before.items()})
+        output.step(f"The settings go back as well: {', '.join(dict.fromkeys(key for key, _ in changed))}")
+    runbook.deploy(paths, app, request, output)
+
+
+def _rollback_target(app: AppPaths, number: int | None) -> Release:
+    live = records.live(app)
+    if live is None:
+        raise PikuError(f"{app.name} has never been live, so there is nothing to go back to")
+    usable = [release for release in records.releases(app) if release.outcome == records.SUCCEEDED]
+    if number is None:
+        found = next((release for release in usable if release.number < live.release), None)
+        if found is None:
+            raise PikuError(f"v{live.release} is the first release of {app.name}: there is none before it")
+    else:
+        found = records.load_release(app, number)
+        if number == live.release:
+            raise PikuError(f"v{number} is live already")
+        if not found.usable:
+            raise PikuError(f"v{number} never ran ({found.outcome}), so it cannot be gone back to")
+    kept = (app.releases / found.checkout).is_dir() and build.is_built(app, found.environment)
+    if not kept:
+        raise PikuError(
+            f"the code or environment of v{found.number} is no longer kept",
+            hint=f"push that commit again: git push piku {found.commit[:8]}:refs/heads/main --force",
+        )
+    return found
+
+
+def restart(paths: Paths, app: AppPaths, output: Output) -> None:
+    """Start the newest release that waits, or the live one afresh, without downtime."""
+    live = records.live(app)
+    waiting = _waiting(app)
+    if waiting is not None:
+        progress = Progress(app, waiting)
+        found = source.read(paths, app, waiting.commit, waiting.settings)
+        output.hide(found.values)
+        try:
+            runbook.go_live(paths, app, found, runbook.plan_for(paths, app, found), progress, output)
+        except PikuError as error:
+            raise runbook.failed(app, progress, error) from error
+        return
+    if live is None:
+        raise PikuError(f"{app.name} has no release that could run", hint="push a working commit first")
+    _reactivate(paths, app, plan.parse_scaling(effects.read(app.scaling)), (), output)
+    output.step(f"v{live.release} of {app.name} runs afresh")
+
+
+def _waiting(app: AppPaths) -> Release | None:
+    live = records.live(app)
+    newest = next((r for r in records.releases(app) if r.outcome == records.PREPARED), None)
+    return newest if newest is not None and (live is None or newest.number > live.release) else None
+
+
+def scale(paths: Paths, app: AppPaths, changes: Mapping[str, int], output: Output) -> None:
+    """Change how many processes run; those that stay are not touched."""
+    live = records.live(app)
+    if live is None:
+        raise PikuError(f"{app.name} has no live release to scale", hint="push a working commit first")
+    release = records.load_release(app, live.release)
+    found = source.read(paths, app, release.commit, release.settings)
+    counts = plan.scaled(found.procfile, plan.parse_scaling(effects.read(app.scaling)), changes)
+    if not live.stopped:
+        carried = [process for process in live.processes if process.instance <= counts.get(process.kind, 1)]
+        _reactivate(paths, app, counts, carried, output)
+    effects.write(app.scaling, plan.render_scaling(counts), durable=True)
+    output.step(f"{app.name} has {', '.join(f'{kind}={counts[kind]}' for kind in changes)}")
+
+
+def stop(paths: Paths, app: AppPaths, output: Output) -> None:
+    """End every process of the app, after the requests they have begun; nginx answers 503 from then on."""
+    live = records.live(app)
+    if live is None or live.stopped:
+        output.step(f"{app.name} does not run")
+        return
+    _reactivate(paths, app, {}, (), output, stopped=True)
+    left = emperor.wait_gone(paths, live.vassals(app.name), live.stop_timeout + 10)
+    if left:
+        raise PikuError(f"{', '.join(sorted(name.worker for name in left))} of {app.name} did not stop")
+    output.step(f"{app.name} is stopped; start it again with `piku restart {app.name}`")
+
+
+def _reactivate(
+    paths: Paths, app: AppPaths, counts: Mapping[str, int], carried: Sequence[Process], output: Output,
+    *, stopped: bool = False,
+) -> None:  # fmt: skip
+    """Another activation of the live release."""
+    runbook.require_platform(paths)
+    live = records.live(app)
+    assert live is not None
+    release = records.load_release(app, live.release)
+    found = source.read(paths, app, release.commit, release.settings)
+    output.hide(found.values)
+    planned = plan.plan(found.procfile, found.values, counts, memory_short=runbook.memory_short(paths, app))
+    planned = planned.stopped() if stopped else planned
+    try:
+        switch.activate(
+            paths, app, release, found, planned, output, Progress(app), carried=carried, stopped=stopped
+        )
+    except PikuError as error:
+        hint = "\n".join(part for part in (error.hint, runbook.what_runs(app)) if part)
+        raise PikuError(error.message, hint=hint, detail=error.detail) from error
