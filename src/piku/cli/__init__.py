@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import time
-import traceback
 from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib import import_module
@@ -96,6 +95,8 @@ def _lowered(text: str) -> str:
 
 
 def _fault(talk: Output, words: Sequence[str]) -> int:
+    import traceback
+
     paths = Paths.from_environment(os.environ)
     place = paths.uwsgi / "fault.log"
     try:

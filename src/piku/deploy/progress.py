@@ -55,5 +55,6 @@ class Progress:
         """How long it took, in all and by step, in seconds."""
         now = time.monotonic()
         ends = [*(begun for _, begun in self._times[1:]), now]
-        steps = (f"{step} {end - begun:.2f}" for (step, begun), end in zip(self._times, ends, strict=True))
+        spans = ((step, end - begun) for (step, begun), end in zip(self._times, ends, strict=True))
+        steps = (f"{step} {seconds:.2f}" for step, seconds in spans if seconds >= 0.005)
         return f"{now - self._begun:.2f} s ({', '.join(steps)})"

@@ -240,6 +240,8 @@ def default_config(sites: Iterable[Site], platform: Platform) -> str:
             block("server", (), [
                 *(d("listen", x, "ssl", "http2", "default_server") for x in secure),
                 d("ssl_reject_handshake", "on"),
+                # A client may name an app's host when it connects, and ask for another one.
+                d("return", 444),
             ]),
         ]
     )  # fmt: skip
