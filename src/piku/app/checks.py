@@ -59,6 +59,8 @@ def ipv4(text: str) -> str:
 
 
 def ipv6(text: str) -> str:
+    if "%" in text:  # Python accepts a zone, with anything in it; nginx knows none
+        raise ValueError(f"{text!r} has a zone, which is not supported")
     return _address(text.removeprefix("[").removesuffix("]"), ipaddress.IPv6Address, "IPv6")
 
 
@@ -75,11 +77,11 @@ def inner_path(text: str) -> str:
     """A path within the app's folder; empty for none."""
     if not text:
         return ""
-    if text.startswith("/") or ".." in text.split("/") or text.split("/")[0] == ".git":
+    normal = "/".join(part for part in text.split("/") if part not in ("", "."))
+    if text.startswith("/") or ".." in text.split("/") or normal.split("/")[0] == ".git":
         raise ValueError(f"{text!r} is outside the app's folder")
     if not _PATH.fullmatch(text):
         raise ValueError(f"{text!r} has characters that are not supported in a path")
-    normal = "/".join(part for part in text.split("/") if part not in ("", "."))
     if not normal:
         raise ValueError("the app's whole folder cannot be named here")
     return normal

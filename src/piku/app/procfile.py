@@ -56,7 +56,7 @@ class Procfile:
 def parse(text: str) -> Procfile:
     """Read a Procfile; raises PikuError that names the line."""
     entries: dict[str, Entry] = {}
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         stripped = line.strip()
         if not stripped or stripped.startswith("#"):
             continue

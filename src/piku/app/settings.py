@@ -161,7 +161,7 @@ def parse_file(text: str, lower: Mapping[str, str], *, source: str = "ENV") -> d
     Raises PikuError that names the line.
     """
     values: dict[str, str] = {}
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         stripped = line.strip()
         if not stripped or stripped.startswith("#"):
             continue
@@ -169,11 +169,12 @@ def parse_file(text: str, lower: Mapping[str, str], *, source: str = "ENV") -> d
         key = key.strip()
         if not equals:
             raise PikuError(f"{source} line {number}: {stripped[:60]!r} is not of the form NAME=value")
+        expanded = _expand(value.strip(), {**lower, **values})
         try:
-            check_pair(key, value)
+            check_pair(key, expanded)
         except PikuError as error:
             raise PikuError(f"{source} line {number}: {error.message}", hint=error.hint) from None
-        values[key] = _expand(value.strip(), {**lower, **values})
+        values[key] = expanded
     return values
 
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from piku import effects
 from piku.app import settings
 from piku.deploy import environment, records
+from piku.deploy.job import Job
 from piku.deploy.plan import Plan
-from piku.deploy.records import Activation, Process, Release
-from piku.deploy.source import Source
+from piku.deploy.records import Activation, Process
 from piku.errors import PikuError
-from piku.output import Output
 from piku.paths import SEPARATOR, AppName, AppPaths, Paths
 from piku.runtimes import python
 from piku.serve import sockets, tls, uwsgi
@@ -25,38 +24,37 @@ _HIDDEN = ("/ENV", "/Procfile")
 
 
 def create(
-    paths: Paths, app: AppPaths, release: Release, source: Source, plan: Plan, output: Output,
-    *, carried: Sequence[Process] = (), canary: bool = False, stopped: bool = False,
-) -> Activation:  # fmt: skip
+    job: Job, *, carried: Sequence[Process] = (), canary: bool = False, stopped: bool = False
+) -> Activation:
     """Write everything that the processes of a release need to start; nothing runs yet.
 
     `carried` are processes of the live activation that go on. A `canary` listens on a socket of its
     own in place of the port that the live release holds: it shows whether the app loads at all
     before that one is stopped.
     """
-    number = records.next_activation(app)
-    going_on = {(process.kind, process.instance): process for process in carried}
-    wanted = [key for key in _wanted(plan, canary) if key not in going_on]
-    with effects.lock(paths.uwsgi / "ports.lock", "assigning ports"):
-        served = [key for key in wanted if key[0] == plan.serving]
+    number = records.next_activation(job.app)
+    going_on = {(process.kind, process.instance) for process in carried}
+    wanted = [key for key in _wanted(job.plan, canary) if key not in going_on]
+    served = [key for key in wanted if key[0] == job.plan.serving]
+    with effects.lock(job.paths.uwsgi / "ports.lock", "assigning ports"):
         started = [
-            *_serving(paths, app, number, source, plan, served, by_socket=canary or plan.port == "socket"),
-            *(Process(kind=k, instance=i, origin=number) for k, i in wanted if k != plan.serving),
+            *_serving(job, number, served, by_socket=canary or job.plan.port == "socket"),
+            *(Process(kind=k, instance=i, origin=number) for k, i in wanted if k != job.plan.serving),
         ]
         processes = (*carried, *started)
         activation = Activation(
             number=number,
-            release=release.number,
-            checkout=release.checkout,
+            release=job.release.number,
+            checkout=job.release.checkout,
             processes=processes,
-            site=_site(app, source, [p for p in processes if p.address], plan),
-            drain_timeout=settings.DRAIN_TIMEOUT.read(source.values),
-            stop_timeout=settings.STOP_TIMEOUT.read(source.values),
+            site=_site(job, [process for process in processes if process.address]),
+            drain_timeout=settings.DRAIN_TIMEOUT.read(job.values),
+            stop_timeout=settings.STOP_TIMEOUT.read(job.values),
             stopped=stopped,
         )
-        records.save_activation(app, activation)
+        records.save_activation(job.app, activation)
     for process in started:
-        _write_process(paths, app, release, source, activation, process, output)
+        _write_process(job, activation, process)
     return activation
 
 
@@ -68,32 +66,30 @@ def _wanted(plan: Plan, canary: bool) -> list[tuple[str, int]]:
 # --- addresses -----------------------------------------------------------------------------------
 
 
-def _serving(
-    paths: Paths, app: AppPaths, number: int, source: Source, plan: Plan,
-    keys: Sequence[tuple[str, int]], *, by_socket: bool,
-) -> list[Process]:  # fmt: skip
+def _serving(job: Job, number: int, keys: Sequence[tuple[str, int]], *, by_socket: bool) -> list[Process]:
     if by_socket:
-        return [Process(kind=k, instance=i, origin=number, address=_socket(app, number, i)) for k, i in keys]
+        return [
+            Process(kind=kind, instance=i, origin=number, address=_socket(job.app, number, i))
+            for kind, i in keys
+        ]
     if not keys:
         return []
-    bind = settings.BIND_ADDRESS.read(source.values)
-    ports = _ports(paths, app, source, plan, bind, len(keys))
+    bind = settings.BIND_ADDRESS.read(job.values)
     reach = "127.0.0.1" if bind == "0.0.0.0" else bind  # noqa: S104 (compared, not bound)
     return [
         Process(kind=kind, instance=instance, origin=number, port=port, address=f"{reach}:{port}")
-        for (kind, instance), port in zip(keys, ports, strict=True)
+        for (kind, instance), port in zip(keys, _ports(job, bind, len(keys)), strict=True)
     ]
 
 
-def _ports(paths: Paths, app: AppPaths, source: Source, plan: Plan, bind: str, count: int) -> list[int]:
-    others = ports_in_use(paths, except_app=app.name)
-    if plan.port == "each":
-        mine = ports_in_use(paths, only_app=app.name)
-        return sockets.free_ports(bind, count, {*others, *mine})
-    port = settings.PORT.read(source.values) if plan.port == "fixed" else kept_port(app)
+def _ports(job: Job, bind: str, count: int) -> list[int]:
+    others = ports_in_use(job.paths, except_app=job.app.name)
+    if job.plan.port == "each":
+        return sockets.free_ports(bind, count, ports_in_use(job.paths))
+    port = settings.PORT.read(job.values) if job.plan.port == "fixed" else kept_port(job.app)
     if port is None:
         [port] = sockets.free_ports(bind, 1, others)
-        effects.write(app.releases / "port", f"{port}\n", durable=True)
+        effects.write(job.app.releases / "port", f"{port}\n", durable=True)
     if port in others:
         raise PikuError(f"port {port} belongs to the app {others[port]!r}", hint="choose another PORT")
     return [port]
@@ -105,20 +101,17 @@ def kept_port(app: AppPaths) -> int | None:
     return int(text) if text.isdigit() else None
 
 
-def ports_in_use(
-    paths: Paths, *, except_app: AppName | None = None, only_app: AppName | None = None
-) -> dict[int, AppName]:
+def ports_in_use(paths: Paths, *, except_app: AppName | None = None) -> dict[int, AppName]:
     """The ports that apps have, whether their processes run or not."""
     found: dict[int, AppName] = {}
     for name in paths.app_names():
-        if name == except_app or (only_app and name != only_app):
+        if name == except_app:
             continue
         app = paths.app(name)
         for number in records.activation_numbers(app):
             activation = records.load_activation(app, number)
-            found |= {
-                process.port: name for process in (activation.processes if activation else ()) if process.port
-            }
+            processes = activation.processes if activation else ()
+            found |= {port: name for process in processes for port in (process.port, process.spare) if port}
         if (kept := kept_port(app)) is not None:
             found[kept] = name
     return found
@@ -136,45 +129,48 @@ def _socket(app: AppPaths, number: int, instance: int) -> str:
 # --- nginx ---------------------------------------------------------------------------------------
 
 
-def _site(app: AppPaths, source: Source, served: Sequence[Process], plan: Plan) -> Site | None:
-    names = settings.SERVER_NAME.read(source.values)
+def _site(job: Job, served: Sequence[Process]) -> Site | None:
+    names = settings.SERVER_NAME.read(job.values)
     if not names:
         return None
-    folder = source.procfile.command("static")
-    backend = "" if not served else "uwsgi" if plan.port == "socket" else "http"
-    wanted = settings.INCLUDE_FILE.read(source.values)
+    folder = job.source.procfile.command("static")
+    backend = "" if not served else "uwsgi" if job.plan.port == "socket" else "http"
+    wanted = settings.INCLUDE_FILE.read(job.values)
     return Site(
-        app=app.name,
+        app=job.app.name,
         names=names,
-        certificate=str(tls.certificate(app, names)),
+        certificate=str(tls.certificate(job.app, names)),
         backend=backend,
-        upstreams=tuple(_upstream(app, process, plan) for process in served),
-        static_root=str(app.live_link / folder) if folder else "",
+        upstreams=tuple(_upstream(job, process) for process in served),
+        spares=tuple(
+            f"{process.address.rpartition(':')[0]}:{process.spare}" for process in served if process.spare
+        ),
+        static_root=str(job.app.live_link / folder) if folder else "",
         hidden=_HIDDEN if folder and Path(folder) == Path(".") else (),
-        https_only=settings.HTTPS_ONLY.read(source.values),
-        ipv4=settings.IPV4_ADDRESS.read(source.values),
-        ipv6=settings.IPV6_ADDRESS.read(source.values),
-        no_ipv6=settings.DISABLE_IPV6.read(source.values),
-        allow_git=settings.ALLOW_GIT.read(source.values),
-        include=_include(app, source, wanted) if wanted else "",
+        https_only=settings.HTTPS_ONLY.read(job.values),
+        ipv4=settings.IPV4_ADDRESS.read(job.values),
+        ipv6=settings.IPV6_ADDRESS.read(job.values),
+        no_ipv6=settings.DISABLE_IPV6.read(job.values),
+        allow_git=settings.ALLOW_GIT.read(job.values),
+        include=_include(job, wanted) if wanted else "",
     )
 
 
-def _upstream(app: AppPaths, process: Process, plan: Plan) -> str:
+def _upstream(job: Job, process: Process) -> str:
     # A wsgi app is switched by replacing the link that nginx connects to, without a reload.
-    return f"unix:{app.socket(process.instance)}" if plan.port == "socket" else process.address
+    return f"unix:{job.app.socket(process.instance)}" if job.plan.port == "socket" else process.address
 
 
-def _include(app: AppPaths, source: Source, wanted: str) -> str:
+def _include(job: Job, wanted: str) -> str:
     """A copy of the app's include file, named by its content: later edits cannot break nginx."""
-    checkout = (app.releases / source.checkout).resolve()
+    checkout = job.checkout.resolve()
     file = (checkout / wanted).resolve()
     if not file.is_relative_to(checkout):
         raise PikuError(f"NGINX_INCLUDE_FILE={wanted} leads outside the app's folder")
     if not file.is_file():
         raise PikuError(f"NGINX_INCLUDE_FILE={wanted}: there is no such file in this commit")
     text = effects.read(file)
-    copy = app.releases / f"include-{source.commit[:12]}-{Path(wanted).name}"
+    copy = job.app.releases / f"include-{job.source.commit[:12]}-{Path(wanted).name}"
     effects.write(copy, text)
     return str(copy)
 
@@ -192,56 +188,49 @@ def log_file(app: AppPaths, process: Process) -> Path:
     return app.logs / f"{process.worker}{SEPARATOR}{process.origin}.log"
 
 
-def _write_process(
-    paths: Paths, app: AppPaths, release: Release, source: Source,
-    activation: Activation, process: Process, output: Output,
-) -> None:  # fmt: skip
+def _write_process(job: Job, activation: Activation, process: Process) -> None:
+    app, worker = job.app, process.worker
     folder = app.activation(activation.number)
-    worker = process.worker
-    context = source.context(app)
-    seen = environment.variables(paths, app, release, source.values, source.runtime.env(context), process)
-    environment.write_folder(folder / f"{worker}.env", seen)
+    environment.write_folder(folder / f"{worker}.env", job.variables(process))
     app.logs.mkdir(parents=True, exist_ok=True)
     app.data.mkdir(parents=True, exist_ok=True)
     vassal = uwsgi.Vassal(
-        checkout=str(app.releases / release.checkout),
+        checkout=str(job.checkout),
         envdir=str(folder / f"{worker}.env"),
         log=str(log_file(app, process)),
         log_backup=str(app.logs / f"{worker}.log.old"),
-        log_maxsize=settings.LOG_MAXSIZE.read(source.values),
+        log_maxsize=settings.LOG_MAXSIZE.read(job.values),
         stop_timeout=activation.stop_timeout,
     )
     if process.kind == "wsgi":
-        text = uwsgi.wsgi(vassal, _wsgi(app, source, release, process, output))
+        text = uwsgi.wsgi(vassal, _wsgi(job, process))
     else:
         runner = folder / f"{worker}.sh"
-        argv = effects.shell(source.procfile.command(process.kind))
+        argv = effects.shell(job.source.procfile.command(process.kind))
         effects.write(runner, uwsgi.runner(argv, str(starts_file(app, process))))
         text = uwsgi.daemon(vassal, str(runner))
-    effects.write(paths.available / f"{process.vassal(app.name)}.ini", text, mode=0o640)
+    effects.write(job.paths.available / f"{process.vassal(app.name)}.ini", text, mode=0o640)
 
 
-def _wsgi(app: AppPaths, source: Source, release: Release, process: Process, output: Output) -> uwsgi.Wsgi:
-    values = source.values
+def _wsgi(job: Job, process: Process) -> uwsgi.Wsgi:
+    values = job.values
     bind = f"{settings.BIND_ADDRESS.read(values)}:{process.port}"
     return uwsgi.Wsgi(
-        module=source.procfile.command("wsgi"),
+        module=job.source.procfile.command("wsgi"),
         plugin=python.wsgi_plugin(values),
-        virtualenv=str(app.envs / release.environment) if release.environment else "",
+        virtualenv=str(job.context.environment) if job.source.environment else "",
         address=bind if process.port else process.address,
         processes=settings.PROCESSES.read(values),
         threads=settings.THREADS.read(values),
-        listen=_listen(values, output),
+        listen=_listen(job),
         max_requests=settings.MAX_REQUESTS.read(values),
         enable_threads=settings.ENABLE_THREADS.read(values),
     )
 
 
-def _listen(values: Mapping[str, str], output: Output) -> int:
-    wanted = settings.LISTEN.read(values)
+def _listen(job: Job) -> int:
+    wanted = settings.LISTEN.read(job.values)
     allowed = int(effects.read(Path("/proc/sys/net/core/somaxconn")) or 128)
-    if wanted > allowed:
-        if settings.LISTEN.name in values:
-            output.warn(f"UWSGI_LISTEN={wanted} is more than the kernel allows: using {allowed}")
-        return allowed
-    return wanted
+    if wanted > allowed and settings.LISTEN.name in job.values:
+        job.output.warn(f"UWSGI_LISTEN={wanted} is more than the kernel allows: using {allowed}")
+    return min(wanted, allowed)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from piku import effects
 from piku.app import settings
-from piku.deploy import checkout, environment
-from piku.deploy.records import Release
+from piku.deploy import checkout
+from piku.deploy.job import Job
 from piku.deploy.source import Source
 from piku.errors import PikuError
-from piku.output import Output
-from piku.paths import AppPaths, Paths
+from piku.paths import AppPaths
 
 _COMPLETE = ".piku-complete"
 
@@ -27,26 +26,23 @@ def environments(app: AppPaths) -> Iterator[Path]:
     return (path for path in app.envs.glob("*-*") if path.is_dir())
 
 
-def prepare_environment(
-    paths: Paths, app: AppPaths, release: Release, source: Source, output: Output
-) -> None:
+def prepare_environment(job: Job) -> None:
     """Build what the release depends on, or find that nothing it depends on has changed."""
-    runtime = source.runtime
-    if is_built(app, source.environment):
-        output.step(f"{runtime.title}")
-        if source.environment:
-            output.detail(f"Reusing {source.environment}: nothing that it depends on has changed")
+    runtime, name = job.source.runtime, job.source.environment
+    if is_built(job.app, name):
+        job.output.step(runtime.title)
+        if name:
+            job.output.detail(f"Reusing {name}: nothing that it depends on has changed")
         return
-    output.step(f"{runtime.title}: building {source.environment}")
-    folder = app.envs / source.environment
+    job.output.step(f"{runtime.title}: building {name}")
+    folder = job.app.envs / name
     effects.remove(folder)  # half-built by a deploy that was interrupted
-    context = source.context(app)
-    for folder_needed in (app.envs, app.cache):
-        folder_needed.mkdir(parents=True, exist_ok=True)
-    base = environment.variables(paths, app, release, source.values, runtime.env(context))
+    for needed in (job.app.envs, job.app.cache):
+        needed.mkdir(parents=True, exist_ok=True)
+    variables = job.variables()
     try:
-        for step in runtime.build(context):
-            _run(step.argv, {**base, **step.env}, context.checkout, source.values, output)
+        for step in runtime.build(job.context):
+            _run(job, step.argv, {**variables, **step.env})
         folder.mkdir(exist_ok=True)
         effects.write(folder / _COMPLETE, "")
     except BaseException:
@@ -54,33 +50,22 @@ def prepare_environment(
         raise
 
 
-def run_phase(
-    phase: str, paths: Paths, app: AppPaths, release: Release, source: Source, output: Output
-) -> None:
+def run_phase(phase: str, job: Job) -> None:
     """Run the Procfile's `preflight` or `release` command in the new release; raises when it fails."""
-    command = source.procfile.command(phase)
+    command = job.source.procfile.command(phase)
     if not command:
         return
-    output.step(f"{phase.capitalize()}: {command}")
-    context = source.context(app)
-    variables = environment.variables(paths, app, release, source.values, source.runtime.env(context))
+    job.output.step(f"{phase.capitalize()}: {command}")
     try:
-        _run(effects.shell(command), variables, context.checkout, source.values, output)
+        _run(job, effects.shell(command), job.variables())
     except effects.ProgramFailed as error:
         raise PikuError(f"the {phase} command {_ending(error.status)}: {command}") from None
 
 
-def _run(
-    argv: tuple[str, ...] | list[str],
-    variables: Mapping[str, str],
-    cwd: Path,
-    values: Mapping[str, str],
-    output: Output,
-) -> None:
+def _run(job: Job, argv: Sequence[str], variables: Mapping[str, str]) -> None:
     try:
-        effects.stream(
-            argv, cwd=cwd, env=variables, sink=output.detail, timeout=settings.BUILD_TIMEOUT.read(values)
-        )
+        timeout = settings.BUILD_TIMEOUT.read(job.values)
+        effects.stream(argv, cwd=job.checkout, env=variables, sink=job.output.detail, timeout=timeout)
     except effects.ProgramFailed as error:
         if argv[0] == "bash":
             raise

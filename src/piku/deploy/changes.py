@@ -6,10 +6,12 @@ Each is done under the app's lock, and leaves either what was before or what was
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from piku import effects
 from piku.app import settings
 from piku.deploy import build, plan, records, runbook, source, switch
+from piku.deploy.job import Job
 from piku.deploy.progress import Progress
 from piku.deploy.records import Process, Release
 from piku.deploy.runbook import Request
@@ -89,17 +91,17 @@ def restart(paths: Paths, app: AppPaths, output: Output) -> None:
     live = records.live(app)
     waiting = _waiting(app)
     if waiting is not None:
+        runbook.require_platform(paths)
         progress = Progress(app, waiting)
         found = source.read(paths, app, waiting.commit, waiting.settings)
-        output.hide(found.values)
         try:
-            runbook.go_live(paths, app, found, runbook.plan_for(paths, app, found), progress, output)
+            runbook.go_live(runbook.job_for(paths, app, found, runbook.counts(app), output, progress))
         except PikuError as error:
             raise runbook.failed(app, progress, error) from error
         return
     if live is None:
         raise PikuError(f"{app.name} has no release that could run", hint="push a working commit first")
-    _reactivate(paths, app, plan.parse_scaling(effects.read(app.scaling)), (), output)
+    _reactivate(_live_job(paths, app, live.release, runbook.counts(app), output))
     output.step(f"v{live.release} of {app.name} runs afresh")
 
 
@@ -116,12 +118,13 @@ def scale(paths: Paths, app: AppPaths, changes: Mapping[str, int], output: Outpu
         raise PikuError(f"{app.name} has no live release to scale", hint="push a working commit first")
     release = records.load_release(app, live.release)
     found = source.read(paths, app, release.commit, release.settings)
-    counts = plan.scaled(found.procfile, plan.parse_scaling(effects.read(app.scaling)), changes)
+    wanted = plan.scaled(found.procfile, runbook.counts(app), changes)
+    job = _live_job(paths, app, live.release, wanted, output)
     if not live.stopped:
-        carried = [process for process in live.processes if process.instance <= counts.get(process.kind, 1)]
-        _reactivate(paths, app, counts, carried, output)
-    effects.write(app.scaling, plan.render_scaling(counts), durable=True)
-    output.step(f"{app.name} has {', '.join(f'{kind}={counts[kind]}' for kind in changes)}")
+        carried = [process for process in live.processes if process.instance <= wanted.get(process.kind, 1)]
+        _reactivate(job, carried)
+    effects.write(app.scaling, plan.render_scaling(wanted), durable=True)
+    output.step(f"{app.name} has {', '.join(f'{kind}={wanted[kind]}' for kind in changes)}")
 
 
 def stop(paths: Paths, app: AppPaths, output: Output) -> None:
@@ -130,30 +133,25 @@ def stop(paths: Paths, app: AppPaths, output: Output) -> None:
     if live is None or live.stopped:
         output.step(f"{app.name} does not run")
         return
-    _reactivate(paths, app, {}, (), output, stopped=True)
+    job = _live_job(paths, app, live.release, {}, output)
+    _reactivate(replace(job, plan=job.plan.stopped()), stopped=True)
     left = emperor.wait_gone(paths, live.vassals(app.name), live.stop_timeout + 10)
     if left:
         raise PikuError(f"{', '.join(sorted(name.worker for name in left))} of {app.name} did not stop")
     output.step(f"{app.name} is stopped; start it again with `piku restart {app.name}`")
 
 
-def _reactivate(
-    paths: Paths, app: AppPaths, counts: Mapping[str, int], carried: Sequence[Process], output: Output,
-    *, stopped: bool = False,
-) -> None:  # fmt: skip
-    """Another activation of the live release."""
+def _live_job(paths: Paths, app: AppPaths, number: int, counts: Mapping[str, int], output: Output) -> Job:
+    """The job of starting the live release again."""
     runbook.require_platform(paths)
-    live = records.live(app)
-    assert live is not None
-    release = records.load_release(app, live.release)
+    release = records.load_release(app, number)
     found = source.read(paths, app, release.commit, release.settings)
-    output.hide(found.values)
-    planned = plan.plan(found.procfile, found.values, counts, memory_short=runbook.memory_short(paths, app))
-    planned = planned.stopped() if stopped else planned
+    return runbook.job_for(paths, app, found, counts, output, Progress(app, release))
+
+
+def _reactivate(job: Job, carried: Sequence[Process] = (), *, stopped: bool = False) -> None:
     try:
-        switch.activate(
-            paths, app, release, found, planned, output, Progress(app), carried=carried, stopped=stopped
-        )
+        switch.activate(job, carried=carried, stopped=stopped)
     except PikuError as error:
-        hint = "\n".join(part for part in (error.hint, runbook.what_runs(app)) if part)
+        hint = "\n".join(part for part in (error.hint, runbook.what_runs(job.app)) if part)
         raise PikuError(error.message, hint=hint, detail=error.detail) from error

@@ -25,31 +25,25 @@ WORDS = {
 
 
 class Progress:
-    """The steps of one deploy; `release` is its record as last written."""
+    """The steps of one deploy; `record` is as last written."""
 
-    def __init__(self, app: AppPaths, release: Release | None = None) -> None:
+    def __init__(self, app: AppPaths, release: Release) -> None:
         self._app = app
-        self.release = release
+        self.record = release
         self._times: list[tuple[str, float]] = []
         self._begun = time.monotonic()
 
     def at(self, step: str) -> None:
         """Note that this step begins now."""
         self._times.append((step, time.monotonic()))
-        if self.release is not None:
+        if self.record.outcome == records.BUILDING:
             self.update(step=step)
 
     def update(self, **changes: str) -> Release:
         """Write changed fields to the release's record."""
-        self.release = replace(self.record, **changes)  # type: ignore[arg-type]  # all are strings
-        records.save_release(self._app, self.release)
-        return self.release
-
-    @property
-    def record(self) -> Release:
-        """The release, where there is one."""
-        assert self.release is not None
-        return self.release
+        self.record = replace(self.record, **changes)  # type: ignore[arg-type]  # all are strings
+        records.save_release(self._app, self.record)
+        return self.record
 
     def summary(self) -> str:
         """How long it took, in all and by step, in seconds."""

@@ -46,13 +46,15 @@ class Release:
 class Process:
     """One process, and where it listens if it does.
 
-    `origin` is the activation that started it: scaling carries the other processes over.
+    `origin` is the activation that started it: scaling carries the other processes over. `spare` is
+    the port that the next one of its kind and instance is to have.
     """
 
     kind: str
     instance: int
     origin: int
     port: int | None = None
+    spare: int | None = None
     address: str = ""  # "ADDRESS:PORT" or a socket's path
 
     @property

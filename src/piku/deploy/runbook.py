@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from piku import effects
 from piku.app import settings
 from piku.deploy import build, checkout, plan, prune, records, repair, source, switch
+from piku.deploy.job import Job
 from piku.deploy.progress import WORDS, Progress
 from piku.deploy.records import Release
 from piku.deploy.source import Source
@@ -60,33 +61,28 @@ def deploy(paths: Paths, app: AppPaths, request: Request, output: Output) -> Rel
 
 
 def _make(paths: Paths, app: AppPaths, request: Request, progress: Progress, output: Output) -> Release:
-    release = progress.record
     title = f" {request.description!r}" if request.kind == "push" and request.description else ""
-    output.step(f"Release v{release.number} of {app.name}: {request.commit[:8]}{title}")
+    output.step(f"Release v{progress.record.number} of {app.name}: {request.commit[:8]}{title}")
     progress.at("read")
     require_platform(paths)
     found = source.read(paths, app, request.commit, request.own)
-    output.hide(found.values)
-    planned = plan_for(paths, app, found)
-    for warning in planned.warnings:
+    job = job_for(paths, app, found, counts(app), output, progress)
+    for warning in job.plan.warnings:
         output.warn(warning)
-    progress.update(runtime=found.runtime.name, environment=found.environment, checkout=found.checkout)
     _mind_files(app, found, request)
 
     progress.at("checkout")
     _keep_commit(app, request.commit)
-    fresh = build.prepare_checkout(app, found)
-    release = progress.record
-    if fresh:
+    if build.prepare_checkout(app, found):
         progress.at("preflight")
-        build.run_phase("preflight", paths, app, release, found, output)
+        build.run_phase("preflight", job)
     progress.at("build")
-    build.prepare_environment(paths, app, release, found, output)
+    build.prepare_environment(job)
     if not _goes_live(request, found):
         _mark_built(app, found)
-        output.step(f"v{release.number} is ready and waits: go live with `piku restart {app.name}`")
+        output.step(f"v{job.release.number} is ready and waits: go live with `piku restart {app.name}`")
         return repair.finish(app, progress.record, records.PREPARED)
-    return go_live(paths, app, found, planned, progress, output)
+    return go_live(job)
 
 
 def _goes_live(request: Request, found: Source) -> bool:
@@ -101,29 +97,41 @@ def _mark_built(app: AppPaths, found: Source) -> None:
         checkout.mark_built(app, found.checkout, found.environment)
 
 
-def go_live(
-    paths: Paths, app: AppPaths, found: Source, planned: plan.Plan, progress: Progress, output: Output
-) -> Release:
+def go_live(job: Job) -> Release:
     """The release command, then the switch."""
-    release = progress.record
-    progress.at("release")
-    if release.kind != "rollback":
-        build.run_phase("release", paths, app, release, found, output)
-    _mark_built(app, found)
-    switch.activate(paths, app, release, found, planned, output, progress)
-    done = repair.finish(app, progress.record, records.SUCCEEDED)
-    prune.prune(app, settings.KEEP_RELEASES.read(found.values))
-    _report(paths, app, found, planned, done, progress, output)
+    job.progress.at("release")
+    if job.release.kind != "rollback":
+        build.run_phase("release", job)
+    _mark_built(job.app, job.source)
+    switch.activate(job)
+    done = repair.finish(job.app, job.progress.record, records.SUCCEEDED)
+    prune.prune(job.app, settings.KEEP_RELEASES.read(job.values))
+    _report(job)
     return done
 
 
-def plan_for(paths: Paths, app: AppPaths, found: Source) -> plan.Plan:
-    """The plan of a release, with the counts that belong to the app."""
-    counts = plan.parse_scaling(effects.read(app.scaling))
-    return plan.plan(found.procfile, found.values, counts, memory_short=memory_short(paths, app))
+def job_for(
+    paths: Paths, app: AppPaths, found: Source, scaling: Mapping[str, int], output: Output, progress: Progress
+) -> Job:
+    """The job of making, or of starting again, a release whose record `progress` has."""
+    output.hide(found.values)
+    planned = plan.plan(found.procfile, found.values, scaling, memory_short=_memory_short(paths, app))
+    release = progress.record
+    if release.outcome == records.BUILDING:
+        release = progress.update(
+            runtime=found.runtime.name, environment=found.environment, checkout=found.checkout
+        )
+    return Job(
+        paths=paths, app=app, release=release, source=found, plan=planned, output=output, progress=progress
+    )
 
 
-def memory_short(paths: Paths, app: AppPaths) -> bool:
+def counts(app: AppPaths) -> dict[str, int]:
+    """How many processes of each type the app is to have."""
+    return plan.parse_scaling(effects.read(app.scaling))
+
+
+def _memory_short(paths: Paths, app: AppPaths) -> bool:
     """Whether what the live release takes would not fit a second time."""
     live = records.live(app)
     names = live.vassals(app.name) if live else []
@@ -192,25 +200,17 @@ def what_runs(app: AppPaths) -> str:
     return f"v{live.release} ({release.commit[:8]}) still runs, as before"
 
 
-def _report(
-    paths: Paths,
-    app: AppPaths,
-    found: Source,
-    planned: plan.Plan,
-    release: Release,
-    progress: Progress,
-    output: Output,
-) -> None:
-    output.step(f"v{release.number} is live after {progress.summary()}")
-    live = records.live(app)
-    if live is None or not (planned.serving or "static" in found.procfile):
+def _report(job: Job) -> None:
+    job.output.step(f"v{job.release.number} is live after {job.progress.summary()}")
+    live = records.live(job.app)
+    if live is None or not (job.plan.serving or "static" in job.source.procfile):
         return
-    names = settings.SERVER_NAME.read(found.values)
+    names = settings.SERVER_NAME.read(job.values)
     if names:
-        secure = settings.HTTPS_ONLY.read(found.values)
-        output.detail(f"It answers at {webserver.platform(paths).url(names[0], secure=secure)}")
+        secure = settings.HTTPS_ONLY.read(job.values)
+        job.output.detail(f"It answers at {webserver.platform(job.paths).url(names[0], secure=secure)}")
         return
     where = next((process.address for process in live.processes if process.address), "")
     if where:
-        output.detail(f"It listens on {where}, and nginx does not serve it yet: give it a name with")
-        output.detail(f"  piku config:set {app.name} NGINX_SERVER_NAME=www.example.com")
+        job.output.detail(f"It listens on {where}, and nginx does not serve it yet: give it a name with")
+        job.output.detail(f"  piku config:set {job.app.name} NGINX_SERVER_NAME=www.example.com")

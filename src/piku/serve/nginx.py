@@ -97,6 +97,7 @@ class Site:
     certificate: str
     backend: str = ""  # "uwsgi", "http", or nothing to pass requests to
     upstreams: tuple[str, ...] = ()
+    spares: tuple[str, ...] = ()  # where the next release is going to be, after this configuration
     static_root: str = ""
     hidden: tuple[str, ...] = ()
     https_only: bool = False
@@ -126,7 +127,10 @@ def app_config(site: Site, platform: Platform) -> str:
 
 
 def _upstream(site: Site) -> Directive:
-    body = [d("server", address) for address in site.upstreams]
+    # With a spare beside it, nginx would let a single server rest for 10 s after one failure.
+    trusted = ("max_fails=0",) if site.spares and len(site.upstreams) == 1 else ()
+    body = [d("server", address, *trusted) for address in site.upstreams]
+    body += [d("server", address, "max_fails=0", "backup") for address in site.spares]
     if site.backend == "http":
         body.append(d("keepalive", 32))
     return block("upstream", (f"piku_{site.app}",), body)
