@@ -79,6 +79,7 @@ def _ending(status: int) -> str:
 
 def prepare_checkout(app: AppPaths, source: Source) -> bool:
     """Check the commit out unless it stands built already; returns whether it was new."""
+    app.data.mkdir(parents=True, exist_ok=True)  # the commands before the first start know it already
     if checkout.exists(app, source):
         return False
     checkout.create(app, source)
