@@ -75,8 +75,7 @@ def run(
     """Run a program to its end and return its standard output; raises ProgramFailed unless `check` is off."""
     done = subprocess.run(
         _located(argv), cwd=cwd, env=environment() if env is None else env,
-        input=stdin or "", text=True, errors="surrogateescape", check=False,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        input=stdin or "", text=True, errors="surrogateescape", check=False, capture_output=True,
     )  # fmt: skip
     if check and done.returncode:
         raise ProgramFailed(argv, done.returncode, done.stdout + done.stderr)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from piku import effects
 from piku.app import settings
-from piku.deploy import environment, records, repair, source
+from piku.deploy import records, repair, source
 from piku.errors import PikuError
 from piku.paths import SEPARATOR, AppName, AppPaths, Paths
 
@@ -148,7 +148,7 @@ def deploy_branch(paths: Paths, app: AppPaths, pushed: list[str]) -> str:
 
 def environment_settings(paths: Paths, app: AppPaths) -> dict[str, str]:
     """The layers that hold without a commit: the server's and those of config:set."""
-    return environment.layered(paths, "", source.own_settings(app))
+    return source.layered(paths, "", source.own_settings(app))
 
 
 def has_branch(app: AppPaths, branch: str) -> bool:

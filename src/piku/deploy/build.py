@@ -42,7 +42,7 @@ def prepare_environment(job: Job) -> None:
     variables = job.variables()
     try:
         for step in runtime.build(job.context):
-            _run(job, step.argv, {**variables, **step.env})
+            _run(job, step.argv, {**variables, **step.env}, step.cwd)
         folder.mkdir(exist_ok=True)
         effects.write(folder / _COMPLETE, "")
     except BaseException:
@@ -62,10 +62,17 @@ def run_phase(phase: str, job: Job) -> None:
         raise PikuError(f"the {phase} command {_ending(error.status)}: {command}") from None
 
 
-def _run(job: Job, argv: Sequence[str], variables: Mapping[str, str]) -> None:
+def compile_checkout(job: Job) -> None:
+    """Make in a fresh checkout what its runtime has made there, such as the program itself."""
+    variables = job.variables()
+    for step in job.source.runtime.compile(job.context):
+        _run(job, step.argv, {**variables, **step.env}, step.cwd)
+
+
+def _run(job: Job, argv: Sequence[str], variables: Mapping[str, str], cwd: Path | None = None) -> None:
     try:
         timeout = settings.BUILD_TIMEOUT.read(job.values)
-        effects.stream(argv, cwd=job.checkout, env=variables, sink=job.output.detail, timeout=timeout)
+        effects.stream(argv, cwd=cwd or job.checkout, env=variables, sink=job.output.detail, timeout=timeout)
     except effects.ProgramFailed as error:
         if argv[0] == "bash":
             raise

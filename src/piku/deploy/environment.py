@@ -10,50 +10,32 @@ from pathlib import Path
 from piku import effects
 from piku.app import settings
 from piku.deploy.records import Process, Release
+from piku.deploy.source import Source
 from piku.paths import AppPaths, Paths
 
 
-def layered(paths: Paths, repository_text: str, own: Mapping[str, str]) -> dict[str, str]:
-    """The settings of an app: the server's ENV, the repository's, then those of config:set.
-
-    Lower layers are expanded into the repository's lines; what config:set keeps is literal.
-    """
-    server = settings.parse_file(effects.read(paths.server_env), {}, source=str(paths.server_env))
-    repository = settings.parse_file(repository_text, server)
-    settings.refuse_unrepeatable(repository)
-    values = {**server, **repository, **own}
-    settings.check_all(values)
-    return values
-
-
 def variables(
-    paths: Paths,
-    app: AppPaths,
-    release: Release,
-    values: Mapping[str, str],
-    defaults: Mapping[str, str],
-    process: Process | None = None,
+    paths: Paths, app: AppPaths, release: Release, source: Source, process: Process | None = None
 ) -> dict[str, str]:
-    """The whole environment of a process; nothing of our own leaks in."""
-    checkout = app.releases / release.checkout
-    environment = app.envs / release.environment if release.environment else None
-    path = effects.SYSTEM_PATH if environment is None else f"{environment}/bin:{effects.SYSTEM_PATH}"
-    listens = {"BIND_ADDRESS": settings.BIND_ADDRESS.read(values)}
+    """The whole environment of a build, a command or a process; nothing of our own leaks in."""
+    context = source.context(app)
+    folders = source.runtime.path(context) if source.environment else ()
+    listens = {"BIND_ADDRESS": settings.BIND_ADDRESS.read(source.values)}
     if process is not None and process.port:
         listens["PORT"] = str(process.port)
     return {
         "LANG": "C.UTF-8",
-        **defaults,
-        **values,
+        **source.runtime.env(context),
+        **source.values,
         **listens,
         "APP": app.name,
         "HOME": str(paths.home),
         "USER": pwd.getpwuid(getuid()).pw_name,
-        "PATH": path,
-        "PWD": str(checkout),
+        "PATH": ":".join((*map(str, folders), effects.SYSTEM_PATH)),
+        "PWD": str(context.checkout),
         "LOG_ROOT": str(app.logs),
         "DATA_ROOT": str(app.data),
-        **({"VIRTUAL_ENV": str(environment)} if environment else {}),
+        **({"VIRTUAL_ENV": str(context.environment)} if source.environment else {}),
         "PIKU_RELEASE": str(release.number),
         "PIKU_COMMIT": release.commit,
     }

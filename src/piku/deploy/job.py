@@ -45,5 +45,4 @@ class Job:
 
     def variables(self, process: Process | None = None) -> dict[str, str]:
         """The whole environment of a build, or of a process."""
-        defaults = self.source.runtime.env(self.context)
-        return environment.variables(self.paths, self.app, self.release, self.values, defaults, process)
+        return environment.variables(self.paths, self.app, self.release, self.source, process)

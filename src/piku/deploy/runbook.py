@@ -73,11 +73,14 @@ def _make(paths: Paths, app: AppPaths, request: Request, progress: Progress, out
 
     progress.at("checkout")
     _keep_commit(app, request.commit)
-    if build.prepare_checkout(app, found):
+    fresh = build.prepare_checkout(app, found)
+    if fresh:
         progress.at("preflight")
         build.run_phase("preflight", job)
     progress.at("build")
     build.prepare_environment(job)
+    if fresh:
+        build.compile_checkout(job)
     if not _goes_live(request, found):
         _mark_built(app, found)
         output.step(f"v{job.release.number} is ready and waits: go live with `piku restart {app.name}`")

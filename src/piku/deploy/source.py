@@ -11,7 +11,6 @@ from piku import effects, runtimes
 from piku.app import procfile, settings, tree
 from piku.app.procfile import Procfile
 from piku.app.tree import Tree
-from piku.deploy import environment
 from piku.errors import PikuError
 from piku.paths import AppPaths, Paths
 from piku.runtimes.base import Context, Runtime
@@ -39,6 +38,19 @@ def own_settings(app: AppPaths) -> dict[str, str]:
     return settings.parse_literal(effects.read(app.settings))
 
 
+def layered(paths: Paths, repository_text: str, own: Mapping[str, str]) -> dict[str, str]:
+    """The settings of an app: the server's ENV, the repository's, then those of config:set.
+
+    Lower layers are expanded into the repository's lines; what config:set keeps is literal.
+    """
+    server = settings.parse_file(effects.read(paths.server_env), {}, source=str(paths.server_env))
+    repository = settings.parse_file(repository_text, server)
+    settings.refuse_unrepeatable(repository)
+    values = {**server, **repository, **own}
+    settings.check_all(values)
+    return values
+
+
 def read(paths: Paths, app: AppPaths, commit: str, own: Mapping[str, str]) -> Source:
     """Read a commit from the app's repository; raises PikuError for what is wrong in it."""
     files = tree.of_commit(app.repo, commit)
@@ -48,7 +60,7 @@ def read(paths: Paths, app: AppPaths, commit: str, own: Mapping[str, str]) -> So
             hint="add one with a line such as 'web: python3 server.py', and commit it",
         )
     processes = procfile.parse(files.read("Procfile"))
-    values = environment.layered(paths, files.read("ENV"), own)
+    values = layered(paths, files.read("ENV"), own)
     runtime = runtimes.select(files, processes)
     context = _context(app, files, values, commit, "")
     name = ""

@@ -24,14 +24,7 @@ def run(paths: Paths, app: AppPaths, words: Sequence[str]) -> NoReturn:
         )
     release = records.load_release(app, live.release)
     found = source.read(paths, app, release.commit, release.settings)
-    variables = environment.variables(
-        paths,
-        app,
-        release,
-        found.values,
-        found.runtime.env(found.context(app)),
-        next(iter(live.processes), None),
-    )
+    variables = environment.variables(paths, app, release, found, next(iter(live.processes), None))
     command = words[0] if len(words) == 1 else shlex.join(words)
     effects.become(
         effects.shell(command), cwd=app.releases / release.checkout, env=variables | effects.terminal()

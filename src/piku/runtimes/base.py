@@ -24,18 +24,21 @@ class Context:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """A program that a build runs in the checkout, with variables of its own added."""
+    """A program that a build runs, in the checkout unless `cwd` says otherwise, with variables of its own."""
 
     argv: tuple[str, ...]
     env: Mapping[str, str] = field(default_factory=dict)
+    cwd: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Runtime:
     """One row of the table of runtimes (specification, "Runtime Detection and Deployment").
 
-    `requires` are groups of programs of which one each must be installed, `key` is what the
-    environment depends on (None: it needs no environment), `build` yields what makes it.
+    `requires` are groups of programs of which one each must be installed. `key` is what the
+    dependency environment depends on (None: it needs none), `build` yields what makes one, `compile`
+    what every fresh checkout needs besides. `env` are variables below the settings, `path` the
+    folders in front of PATH.
     """
 
     name: str
@@ -44,4 +47,6 @@ class Runtime:
     requires: tuple[tuple[str, ...], ...] = ()
     key: Callable[[Context], str] | None = None
     build: Callable[[Context], Iterator[Run]] = lambda _context: iter(())
+    compile: Callable[[Context], Iterator[Run]] = lambda _context: iter(())
     env: Callable[[Context], Mapping[str, str]] = lambda _context: {}
+    path: Callable[[Context], tuple[Path, ...]] = lambda context: (context.environment / "bin",)
