@@ -10,9 +10,10 @@ from piku.errors import PikuError
 _KIND = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,40}")
 _MODULE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*(:[A-Za-z_][A-Za-z0-9_.]*(\(\))?)?")
 
+_JAVA_ENTRY = re.compile(r"[A-Za-z_$][\w$]*([./][A-Za-z_$][\w$]*)*(:[A-Za-z_$][\w$]*)?")
+
 PHASES = ("preflight", "release")
-UWSGI_SERVED = ("wsgi",)
-LATER = ("jwsgi", "rwsgi", "php")
+UWSGI_SERVED = ("wsgi", "jwsgi", "rwsgi", "php")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,22 +79,26 @@ def _entry(line: str, number: int) -> Entry:
         raise _problem(number, f"{kind!r} has no command")
     if "\0" in command:
         raise _problem(number, f"the command of {kind!r} contains a NUL byte")
-    if kind in LATER or kind.startswith("cron-"):
+    if kind.startswith("cron-"):
         raise _problem(number, f"process type {kind!r} is not supported by this version of piku")
     if kind == "wsgi" and not _MODULE.fullmatch(command):
         raise _problem(
             number, f"{_short(command)!r} is not a WSGI module", hint="write 'wsgi: module:callable'"
         )
-    if kind == "static":
-        _check_folder(command, number)
+    if kind == "jwsgi" and not _JAVA_ENTRY.fullmatch(command):
+        raise _problem(
+            number, f"{_short(command)!r} is not a Java entry", hint="write 'jwsgi: package/Class:method'"
+        )
+    if kind in ("static", "php", "rwsgi"):
+        _check_path(kind, command, number)
     return Entry(kind=kind, command=command, line=number)
 
 
-def _check_folder(path: str, number: int) -> None:
+def _check_path(kind: str, path: str, number: int) -> None:
     if path.startswith("/") or ".." in path.split("/"):
-        raise _problem(number, f"the static folder {_short(path)!r} is outside the app")
+        raise _problem(number, f"the {kind} path {_short(path)!r} is outside the app")
     if re.search(r"[^\w./ @+=,~-]", path):
-        raise _problem(number, f"the static folder {_short(path)!r} has characters nginx cannot be given")
+        raise _problem(number, f"the {kind} path {_short(path)!r} has characters nginx cannot be given")
 
 
 def _without_superseded(entries: dict[str, Entry]) -> Procfile:

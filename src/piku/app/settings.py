@@ -79,6 +79,10 @@ LISTEN = Setting(name="UWSGI_LISTEN", default="100", check=checks.whole(1, 65535
     doc="Length of the queue of connections not yet accepted; at most what the kernel allows.")  # fmt: skip
 MAX_REQUESTS = Setting(name="UWSGI_MAX_REQUESTS", default="1024", check=checks.whole(1, 10**9),
     doc="Requests after which a uWSGI worker process is replaced by a fresh one.")  # fmt: skip
+GEVENT = Setting(name="UWSGI_GEVENT", default="0", check=checks.whole(0, 100000),
+    doc="Requests that one process of a wsgi app answers at a time with gevent, which it needs.")  # fmt: skip
+ASYNCIO = Setting(name="UWSGI_ASYNCIO", default="0", check=checks.whole(0, 100000),
+    doc="asyncio tasks of one process of a wsgi app; the app needs greenlet.")  # fmt: skip
 ENABLE_THREADS = Setting(name="UWSGI_ENABLE_THREADS", default="true", check=checks.boolean,
     doc="true or false: let a wsgi app start threads of its own.")  # fmt: skip
 LOG_MAXSIZE = Setting(name="UWSGI_LOG_MAXSIZE", default="1048576", check=checks.whole(1024, 2**40),

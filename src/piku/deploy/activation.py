@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from piku import effects
 from piku.app import settings
-from piku.deploy import environment, records
+from piku.deploy import records, vassals
 from piku.deploy.job import Job
 from piku.deploy.plan import Plan
 from piku.deploy.records import Activation, Process
 from piku.errors import PikuError
-from piku.paths import SEPARATOR, AppName, AppPaths, Paths
-from piku.runtimes import python
+from piku.paths import AppName, AppPaths, Paths
 from piku.serve import sockets, tls, uwsgi
 from piku.serve.nginx import Site
 
@@ -54,7 +54,7 @@ def create(
         )
         records.save_activation(job.app, activation)
     for process in started:
-        _write_process(job, activation, process)
+        vassals.write(job, activation, process)
     return activation
 
 
@@ -75,6 +75,8 @@ def _serving(job: Job, number: int, keys: Sequence[tuple[str, int]], *, by_socke
     if not keys:
         return []
     bind = settings.BIND_ADDRESS.read(job.values)
+    if problem := sockets.cannot_listen(bind, 0):
+        raise PikuError(f"BIND_ADDRESS={bind}: {problem}", hint="give an address of this server")
     reach = "127.0.0.1" if bind == "0.0.0.0" else bind  # noqa: S104 (compared, not bound)
     return [
         Process(kind=kind, instance=instance, origin=number, port=port, address=f"{reach}:{port}")
@@ -141,6 +143,7 @@ def _site(job: Job, served: Sequence[Process]) -> Site | None:
         names=names,
         certificate=str(tls.certificate(job.app, names)),
         backend=backend,
+        modifier=uwsgi.MODIFIERS.get(job.plan.serving, 0),
         upstreams=tuple(_upstream(job, process) for process in served),
         spares=tuple(
             f"{process.address.rpartition(':')[0]}:{process.spare}" for process in served if process.spare
@@ -170,67 +173,7 @@ def _include(job: Job, wanted: str) -> str:
     if not file.is_file():
         raise PikuError(f"NGINX_INCLUDE_FILE={wanted}: there is no such file in this commit")
     text = effects.read(file)
-    copy = job.app.releases / f"include-{job.source.commit[:12]}-{Path(wanted).name}"
+    digest = hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
+    copy = job.app.releases / f"include-{digest[:12]}-{Path(wanted).name}"
     effects.write(copy, text)
     return str(copy)
-
-
-# --- uWSGI ---------------------------------------------------------------------------------------
-
-
-def starts_file(app: AppPaths, process: Process) -> Path:
-    """Where a daemon process notes each of its starts."""
-    return app.activation(process.origin) / f"{process.worker}.starts"
-
-
-def log_file(app: AppPaths, process: Process) -> Path:
-    """The log of one start of a process; `logs/APP/KIND.N.log` links to the live one's."""
-    return app.logs / f"{process.worker}{SEPARATOR}{process.origin}.log"
-
-
-def _write_process(job: Job, activation: Activation, process: Process) -> None:
-    app, worker = job.app, process.worker
-    folder = app.activation(activation.number)
-    environment.write_folder(folder / f"{worker}.env", job.variables(process))
-    app.logs.mkdir(parents=True, exist_ok=True)
-    app.data.mkdir(parents=True, exist_ok=True)
-    vassal = uwsgi.Vassal(
-        checkout=str(job.checkout),
-        envdir=str(folder / f"{worker}.env"),
-        log=str(log_file(app, process)),
-        log_backup=str(app.logs / f"{worker}.log.old"),
-        log_maxsize=settings.LOG_MAXSIZE.read(job.values),
-        stop_timeout=activation.stop_timeout,
-    )
-    if process.kind == "wsgi":
-        text = uwsgi.wsgi(vassal, _wsgi(job, process))
-    else:
-        runner = folder / f"{worker}.sh"
-        argv = effects.shell(job.source.procfile.command(process.kind))
-        effects.write(runner, uwsgi.runner(argv, str(starts_file(app, process))))
-        text = uwsgi.daemon(vassal, str(runner))
-    effects.write(job.paths.available / f"{process.vassal(app.name)}.ini", text, mode=0o640)
-
-
-def _wsgi(job: Job, process: Process) -> uwsgi.Wsgi:
-    values = job.values
-    bind = f"{settings.BIND_ADDRESS.read(values)}:{process.port}"
-    return uwsgi.Wsgi(
-        module=job.source.procfile.command("wsgi"),
-        plugin=python.wsgi_plugin(values),
-        virtualenv=str(job.context.environment) if job.source.environment else "",
-        address=bind if process.port else process.address,
-        processes=settings.PROCESSES.read(values),
-        threads=settings.THREADS.read(values),
-        listen=_listen(job),
-        max_requests=settings.MAX_REQUESTS.read(values),
-        enable_threads=settings.ENABLE_THREADS.read(values),
-    )
-
-
-def _listen(job: Job) -> int:
-    wanted = settings.LISTEN.read(job.values)
-    allowed = int(effects.read(Path("/proc/sys/net/core/somaxconn")) or 128)
-    if wanted > allowed and settings.LISTEN.name in job.values:
-        job.output.warn(f"UWSGI_LISTEN={wanted} is more than the kernel allows: using {allowed}")
-    return min(wanted, allowed)

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from piku import effects
-from piku.deploy import activation as files
 from piku.deploy import records
+from piku.deploy import vassals as files
 from piku.deploy.records import Activation, Process
 from piku.errors import PikuError
 from piku.paths import SEPARATOR, AppName, AppPaths, Paths

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from piku import effects
-from piku.deploy import activation as files
+from piku.deploy import vassals as files
 from piku.deploy.records import Activation, Process
 from piku.errors import PikuError
 from piku.paths import AppPaths, Paths
-from piku.serve import emperor, processes, sockets
+from piku.serve import emperor, processes, sockets, uwsgi
 from piku.serve.emperor import State
 
 # A worker that still runs after this many seconds is taken to be well.
@@ -97,7 +97,7 @@ def _wait_one(
 
 
 def _listens(process: Process, state: State) -> bool:
-    if process.kind == "wsgi":
+    if process.kind in uwsgi.MODIFIERS:
         return state.accepting
     host, _, port = process.address.rpartition(":")
     try:
@@ -108,7 +108,7 @@ def _listens(process: Process, state: State) -> bool:
 
 
 def _reason(process: Process, vassal: int) -> str:
-    if process.kind == "wsgi":
+    if process.kind in uwsgi.MODIFIERS:
         return "the app is still loading"
     elsewhere = sockets.listening(processes.descendants(vassal)) if vassal else []
     if elsewhere and process.port not in elsewhere:
@@ -124,7 +124,7 @@ def _ask(process: Process, check: Check) -> int:
             with socket.socket(socket.AF_UNIX) as client:
                 client.settimeout(_PROBE_TIMEOUT)
                 client.connect(process.address)
-                client.sendall(_uwsgi_request(check))
+                client.sendall(_uwsgi_request(check, uwsgi.MODIFIERS[process.kind]))
                 return _status(client)
         host, _, port = process.address.rpartition(":")
         with socket.create_connection((host, int(port)), timeout=_PROBE_TIMEOUT) as client:
@@ -145,7 +145,7 @@ def _status(client: socket.socket) -> int:
     return int(words[1]) if len(words) > 1 and words[1].isdigit() else 0
 
 
-def _uwsgi_request(check: Check) -> bytes:
+def _uwsgi_request(check: Check, modifier: int) -> bytes:
     # uWSGI documentation, "The uwsgi Protocol": modifier1, size, modifier2, then sized pairs.
     path, _, query = check.path.partition("?")
     pairs = {
@@ -156,7 +156,7 @@ def _uwsgi_request(check: Check) -> bytes:
     body = b"".join(
         struct.pack("<H", len(part)) + part for pair in pairs.items() for part in map(str.encode, pair)
     )
-    return struct.pack("<BHB", 0, len(body), 0) + body
+    return struct.pack("<BHB", modifier, len(body), 0) + body
 
 
 # --- evidence ------------------------------------------------------------------------------------

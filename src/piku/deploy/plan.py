@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from piku.app import settings
-from piku.app.procfile import PHASES, Procfile
+from piku.app.procfile import PHASES, UWSGI_SERVED, Procfile
 from piku.errors import PikuError
 
 
@@ -60,7 +60,7 @@ def plan(
 
 
 def _port(serving: str, named: bool, fixed: bool) -> str:
-    if serving == "wsgi" and named:
+    if serving in UWSGI_SERVED and named:
         return "socket"
     if fixed:
         return "fixed"
@@ -83,7 +83,7 @@ def _alone(port: str, values: Mapping[str, str], memory_short: bool) -> str:
 def parse_scaling(text: str) -> dict[str, int]:
     """The counts kept in SCALING; "web=2" and "web:2" are both understood."""
     pairs = (line.replace(":", "=", 1).partition("=") for line in text.splitlines())
-    return {kind.strip(): int(count) for kind, _, count in pairs if count.strip().isdigit()}
+    return {kind.strip(): int(count) for kind, _, count in pairs if count.strip().isdecimal()}
 
 
 def render_scaling(counts: Mapping[str, int]) -> str:

@@ -108,7 +108,7 @@ def load_release(app: AppPaths, number: int) -> Release:
 def release_numbers(app: AppPaths) -> list[int]:
     """The numbers of all releases, rising."""
     stems = (path.stem.removeprefix("v") for path in app.releases.glob("v*.json"))
-    return sorted(int(stem) for stem in stems if stem.isdigit())
+    return sorted(int(stem) for stem in stems if stem.isdecimal())
 
 
 def releases(app: AppPaths) -> list[Release]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from piku import effects
 from piku.app import settings
+from piku.app.procfile import UWSGI_SERVED
 from piku.deploy import activation as activations
 from piku.deploy import converge, health, records
 from piku.deploy.job import Job
@@ -74,7 +75,7 @@ def _check_nginx(job: Job, new: Activation) -> None:
 def _try_loading(job: Job) -> None:
     """See that a wsgi app loads, on a socket of its own, before the old release is stopped for it."""
     job.output.step(f"The old release stops before the new one starts: {job.plan.alone}")
-    if job.plan.serving != "wsgi" or job.plan.port == "socket":
+    if job.plan.serving not in UWSGI_SERVED or job.plan.port == "socket":
         return
     job.progress.at("load")
     canary = activations.create(job, canary=True)

@@ -6,11 +6,11 @@ import time
 from dataclasses import dataclass
 
 from piku import effects
-from piku.deploy import activation as files
 from piku.deploy import records
+from piku.deploy import vassals as files
 from piku.deploy.records import Activation, Process
 from piku.paths import AppPaths, Paths
-from piku.serve import emperor, processes
+from piku.serve import emperor, processes, uwsgi
 from piku.serve.emperor import State, VassalName
 
 
@@ -58,7 +58,7 @@ def _row(
         )
     pid = _own_pid(app, process, state)
     starts = len(effects.read(files.starts_file(app, process)).split())
-    up = state.accepting if process.kind == "wsgi" else pid != 0
+    up = state.accepting if process.kind in uwsgi.MODIFIERS else pid != 0
     return Row(
         worker=name.worker,
         release=release,
@@ -80,7 +80,7 @@ def _leftover(app: AppPaths, name: VassalName, state: State) -> Row:
 
 def _own_pid(app: AppPaths, process: Process, state: State) -> int:
     """The program that the Procfile names: below its vassal, as the last start noted it."""
-    if process.kind == "wsgi":
+    if process.kind in uwsgi.MODIFIERS:
         return state.pid
     starts = effects.read(files.starts_file(app, process)).split()
     last = int(starts[-1]) if starts and starts[-1].isdigit() else 0

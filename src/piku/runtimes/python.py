@@ -13,7 +13,7 @@ from piku.app.tree import Tree
 from piku.errors import PikuError
 from piku.runtimes.base import Context, Run, Runtime
 
-_PLUGINS = Path("/usr/lib/uwsgi/plugins")
+PLUGINS = Path("/usr/lib/uwsgi/plugins")
 _INCLUDE = re.compile(r"(?:-r|-c|--requirement|--constraint)[ =]*(\S+)")
 _LOCAL = re.compile(r"(-e|--editable)\b|\.{0,2}/|file:|[\w.-]+(\[.*\])?\s*@\s*(file:|\.)|\.($|\[)")
 
@@ -43,9 +43,9 @@ def wsgi_plugin(values: Mapping[str, str]) -> str:
     """The uWSGI plugin that runs the app's Python: a plugin is bound to one version."""
     version = Path(interpreter(settings.PYTHON_VERSION.read(values))).name.removeprefix("python")
     plugin = f"python{version.replace('.', '')}"
-    if (_PLUGINS / f"{plugin}_plugin.so").exists():
+    if (PLUGINS / f"{plugin}_plugin.so").exists():
         return plugin
-    have = sorted(file.name.removesuffix("_plugin.so") for file in _PLUGINS.glob("python3?*_plugin.so"))
+    have = sorted(file.name.removesuffix("_plugin.so") for file in PLUGINS.glob("python3?*_plugin.so"))
     raise PikuError(
         f"uWSGI on this server cannot run Python {version}",
         hint=f"its plugins are: {', '.join(have)}"

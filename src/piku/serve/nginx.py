@@ -96,6 +96,7 @@ class Site:
     names: tuple[str, ...]
     certificate: str
     backend: str = ""  # "uwsgi", "http", or nothing to pass requests to
+    modifier: int = 0  # which of uWSGI's plugins answers
     upstreams: tuple[str, ...] = ()
     spares: tuple[str, ...] = ()  # where the next release is going to be, after this configuration
     static_root: str = ""
@@ -181,11 +182,9 @@ def _pass(site: Site) -> list[Directive]:
     upstream = f"piku_{site.app}"
     if site.backend == "uwsgi":
         params = [d("uwsgi_param", name, Raw(value)) for name, value in _UWSGI_PARAMS]
-        return [
-            d("uwsgi_pass", upstream),
-            *params,
-            Directive("uwsgi_param", ("HTTPS", Raw("$https"), "if_not_empty")),
-        ]
+        secure = d("uwsgi_param", "HTTPS", Raw("$https"), "if_not_empty")
+        modifier = [d("uwsgi_modifier1", site.modifier)] if site.modifier else []
+        return [d("uwsgi_pass", upstream), *modifier, *params, secure]
     headers = [d("proxy_set_header", name, Raw(value)) for name, value in _PROXY_HEADERS]
     return [d("proxy_pass", f"http://{upstream}"), d("proxy_http_version", "1.1"), *headers]
 

@@ -22,7 +22,8 @@ def is_free(address: str, port: int) -> bool:
 
 def cannot_listen(address: str, port: int) -> str:
     """Why no program could listen there now; empty when one could."""
-    with socket.socket() as probe:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((address, port))

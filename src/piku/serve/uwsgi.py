@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from piku.errors import PikuError
 
-Pairs = Iterable[tuple[str, str]]
+Pairs = tuple[tuple[str, str], ...]
 
 # The fields that the specification lists under "Log Formats", in its order.
 LOG_FORMAT = (
@@ -25,7 +25,7 @@ class Magic(str):
     """Text of ours whose `%` is meant for uWSGI; what a user gave is never Magic."""
 
 
-def render(pairs: Pairs) -> str:
+def render(pairs: Iterable[tuple[str, str]]) -> str:
     """The ini text of a vassal or the emperor."""
     return "[uwsgi]\n" + "".join(f"{key} = {_escaped(value)}\n" for key, value in pairs)
 
@@ -53,40 +53,94 @@ class Vassal:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wsgi:
-    """A Python application that uWSGI serves itself."""
+class Served:
+    """An application that uWSGI serves itself; `language` are the options of its plugin."""
 
-    module: str
-    plugin: str
-    virtualenv: str
+    language: tuple[tuple[str, str], ...]
     address: str  # a socket's path, or ADDRESS:PORT when nginx does not stand in front
+    modifier: int
     processes: int
-    threads: int
+    threads: int  # 0 where something else than threads shares a worker process
     listen: int
     max_requests: int
     enable_threads: bool
 
 
-def wsgi(vassal: Vassal, wsgi: Wsgi) -> str:
-    """The ini of a `wsgi` process."""
-    behind_nginx = wsgi.address.startswith("/")
+# The first byte of a request says which plugin answers (uWSGI documentation, "The uwsgi Protocol").
+MODIFIERS = {"wsgi": 0, "rwsgi": 7, "jwsgi": 8, "php": 14}
+
+
+def python(plugin: str, module: str, virtualenv: str) -> Pairs:
+    """Options of a Python callable."""
+    return (
+        ("plugins", plugin),
+        *((("virtualenv", virtualenv),) if virtualenv else ()),
+        ("module", module),
+        ("need-app", "true"),
+        ("single-interpreter", "true"),
+    )
+
+
+def gevent(plugin: str, greenlets: int) -> Pairs:
+    """Options that have gevent answer many requests in one process."""
+    # Unpatched, the standard library would block, and requests would wait for each other.
+    return (("plugins", plugin), ("gevent", str(greenlets)), ("gevent-monkey-patch", "true"))
+
+
+def asyncio(plugins: str, tasks: int) -> Pairs:
+    """Options that have asyncio answer many requests in one process, each in a greenlet."""
+    return (("plugins", plugins), ("asyncio", str(tasks)), ("greenlet", "true"))
+
+
+def rack(config: str, *, bundled: bool) -> Pairs:
+    """Options of a Ruby Rack application (specification, "rwsgi")."""
+    return (
+        ("plugins", "rack"),
+        ("rbrequire", "rubygems"),
+        *((("rbrequire", "bundler/setup"),) if bundled else ()),
+        ("rack", config),
+        ("post-buffering", "4096"),
+        ("need-app", "true"),
+    )
+
+
+def java(entry: str, classpath: Iterable[str]) -> Pairs:
+    """Options of a Java application: `entry` is "package/Class:method"."""
+    return (("plugins", "jvm,jwsgi"), *(("jvm-classpath", path) for path in classpath), ("jwsgi", entry))
+
+
+def php(docroot: str) -> Pairs:
+    """Options of a PHP application (specification, "PHP Configuration")."""
+    return (
+        ("plugins", "php"),
+        ("php-docroot", docroot),
+        ("php-allowed-ext", ".php"),
+        ("php-index", "index.php"),
+        ("check-static", docroot),
+        ("static-index", "index.html"),
+        ("static-skip-ext", ".php"),
+        ("static-skip-ext", ".inc"),
+    )
+
+
+def served(vassal: Vassal, app: Served) -> str:
+    """The ini of a process that uWSGI serves itself."""
+    behind_nginx = app.address.startswith("/")
+    modifier = str(app.modifier)
     return render(
         [
             *_common(vassal),
-            ("plugins", wsgi.plugin),
-            *((("virtualenv", wsgi.virtualenv),) if wsgi.virtualenv else ()),
-            ("module", wsgi.module),
-            ("need-app", "true"),
-            ("single-interpreter", "true"),
-            ("processes", str(wsgi.processes)),
-            ("threads", str(wsgi.threads)),
-            ("enable-threads", "true" if wsgi.enable_threads else "false"),
-            ("max-requests", str(wsgi.max_requests)),
-            ("listen", str(wsgi.listen)),
+            *app.language,
+            ("processes", str(app.processes)),
+            *((("threads", str(app.threads)),) if app.threads else ()),
+            ("enable-threads", "true" if app.enable_threads else "false"),
+            ("max-requests", str(app.max_requests)),
+            ("listen", str(app.listen)),
             ("buffer-size", "32768"),
             ("worker-reload-mercy", str(vassal.stop_timeout)),
             ("vacuum", "true"),
-            (("socket" if behind_nginx else "http-socket"), wsgi.address),
+            (("socket" if behind_nginx else "http-socket"), app.address),
+            *((("http-socket-modifier1", modifier),) if app.modifier and not behind_nginx else ()),
             *((("chmod-socket", "664"),) if behind_nginx else ()),
             ("log-format", Magic(LOG_FORMAT)),
         ]

@@ -1,0 +1,130 @@
+"""The files from which the emperor starts an activation's processes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from piku import effects
+from piku.app import settings
+from piku.deploy import environment
+from piku.deploy.job import Job
+from piku.deploy.records import Activation, Process
+from piku.errors import PikuError
+from piku.paths import SEPARATOR, AppPaths
+from piku.runtimes import python
+from piku.serve import uwsgi
+
+_JWSGI = Path("/usr/share/java/uwsgi.jar")
+
+
+def starts_file(app: AppPaths, process: Process) -> Path:
+    """Where a daemon process notes each of its starts."""
+    return app.activation(process.origin) / f"{process.worker}.starts"
+
+
+def log_file(app: AppPaths, process: Process) -> Path:
+    """The log of one start of a process; `logs/APP/KIND.N.log` links to the live one's."""
+    return app.logs / f"{process.worker}{SEPARATOR}{process.origin}.log"
+
+
+def write(job: Job, activation: Activation, process: Process) -> None:
+    """Write the ini, the variables and the command of one process."""
+    app, worker = job.app, process.worker
+    folder = app.activation(activation.number)
+    environment.write_folder(folder / f"{worker}.env", job.variables(process))
+    app.logs.mkdir(parents=True, exist_ok=True)
+    app.data.mkdir(parents=True, exist_ok=True)
+    vassal = uwsgi.Vassal(
+        checkout=str(job.checkout),
+        envdir=str(folder / f"{worker}.env"),
+        log=str(log_file(app, process)),
+        log_backup=str(app.logs / f"{worker}.log.old"),
+        log_maxsize=settings.LOG_MAXSIZE.read(job.values),
+        stop_timeout=activation.stop_timeout,
+    )
+    if process.kind in uwsgi.MODIFIERS:
+        text = uwsgi.served(vassal, _served(job, process))
+    else:
+        runner = folder / f"{worker}.sh"
+        argv = effects.shell(job.source.procfile.command(process.kind))
+        effects.write(runner, uwsgi.runner(argv, str(starts_file(app, process))))
+        text = uwsgi.daemon(vassal, str(runner))
+    effects.write(job.paths.available / f"{process.vassal(app.name)}.ini", text, mode=0o640)
+
+
+def _served(job: Job, process: Process) -> uwsgi.Served:
+    values = job.values
+    bind = f"{settings.BIND_ADDRESS.read(values)}:{process.port}"
+    shared = _shared_worker(job) if process.kind == "wsgi" else ()
+    return uwsgi.Served(
+        language=(*_language(job, process.kind), *shared),
+        address=bind if process.port else process.address,
+        modifier=uwsgi.MODIFIERS[process.kind],
+        processes=settings.PROCESSES.read(values),
+        threads=0 if shared else settings.THREADS.read(values),
+        listen=_listen(job),
+        max_requests=settings.MAX_REQUESTS.read(values),
+        enable_threads=settings.ENABLE_THREADS.read(values),
+    )
+
+
+def _language(job: Job, kind: str) -> uwsgi.Pairs:
+    command = job.source.procfile.command(kind)
+    environment = str(job.context.environment) if job.source.environment else ""
+    if kind == "wsgi":
+        return uwsgi.python(python.wsgi_plugin(job.values), command, environment)
+    if kind == "rwsgi":
+        _require("rack", "uwsgi-plugin-rack-ruby3.1")
+        return uwsgi.rack(command, bundled="Gemfile" in job.source.tree.files)
+    if kind == "jwsgi":
+        _require("jwsgi", "uwsgi-plugin-jwsgi-openjdk-17")
+        return uwsgi.java(command, _classpath(job))
+    _require("php", "uwsgi-plugin-php")
+    return uwsgi.php(str((job.checkout / command).resolve()))
+
+
+def _classpath(job: Job) -> list[str]:
+    """What a Maven or Gradle build makes, and the classes of uWSGI itself."""
+    found = [path for pattern in ("target/*.jar", "target/dependency/*.jar", "build/libs/*.jar")
+             for path in sorted(job.checkout.glob(pattern))]  # fmt: skip
+    classes = [path for path in (job.checkout / "target/classes", job.checkout / "build/classes/java/main")
+               if path.is_dir()]  # fmt: skip
+    return [str(path) for path in (*classes, *found, _JWSGI)]
+
+
+def _shared_worker(job: Job) -> uwsgi.Pairs:
+    """The options of UWSGI_GEVENT or UWSGI_ASYNCIO, which replace threads; none when neither is set."""
+    greenlets, tasks = settings.GEVENT.read(job.values), settings.ASYNCIO.read(job.values)
+    if greenlets and tasks:
+        raise PikuError("UWSGI_GEVENT and UWSGI_ASYNCIO exclude each other", hint="unset one of them")
+    if not greenlets and not tasks:
+        return ()
+    plugin = python.wsgi_plugin(job.values)
+    setting, kind, library = (
+        ("UWSGI_GEVENT", "gevent", "gevent") if greenlets else ("UWSGI_ASYNCIO", "asyncio", "greenlet")
+    )
+    if not list(job.context.environment.glob(f"lib/python3*/site-packages/{library}/__init__.py")):
+        raise PikuError(
+            f"{setting}: the app does not have {library}", hint=f"add {library} to its requirements"
+        )
+    _require(f"{kind}_{plugin}", f"uwsgi-plugin-{kind}-python3")
+    if greenlets:
+        return uwsgi.gevent(f"gevent_{plugin}", greenlets)
+    _require(f"greenlet_{plugin}", "uwsgi-plugin-greenlet-python3")
+    return uwsgi.asyncio(f"greenlet_{plugin},asyncio_{plugin}", tasks)
+
+
+def _require(plugin: str, package: str) -> None:
+    if not (python.PLUGINS / f"{plugin}_plugin.so").exists():
+        raise PikuError(
+            f"uWSGI on this server lacks its plugin {plugin!r}",
+            hint=f"install it with: apt-get install {package}",
+        )
+
+
+def _listen(job: Job) -> int:
+    wanted = settings.LISTEN.read(job.values)
+    allowed = int(effects.read(Path("/proc/sys/net/core/somaxconn")) or 128)
+    if wanted > allowed and settings.LISTEN.name in job.values:
+        job.output.warn(f"UWSGI_LISTEN={wanted} is more than the kernel allows: using {allowed}")
+    return min(wanted, allowed)
