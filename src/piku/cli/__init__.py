@@ -53,9 +53,7 @@ class _Commands(click.Group):
         return super().resolve_command(ctx, args)
 
 
-@click.command(
-    cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
-)
+@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "terminal_width": 100})
 @click.version_option(package_name="piku", message="piku %(version)s", version=__import__("piku").__version__)
 @click.pass_context
 def cli(ctx: click.Context) -> None:

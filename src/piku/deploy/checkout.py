@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from piku import effects
+from piku.deploy import submodules
 from piku.deploy.source import Source, built_marker
 from piku.errors import PikuError
 from piku.paths import AppPaths
@@ -32,21 +33,8 @@ def create(app: AppPaths, source: Source) -> None:
     # `--shared`: the objects stay in the app's repository, where a reference keeps them alive.
     effects.run(["git", "clone", "--quiet", "--shared", "--no-checkout", str(app.repo), str(temporary)])
     effects.run(["git", "-C", str(temporary), "checkout", "--quiet", "--force", "--detach", source.commit])
-    if ".gitmodules" in source.tree.files:
-        _submodules(temporary)
+    submodules.check_out(temporary, app.cache / "submodules")
     os.rename(temporary, place)
-
-
-def _submodules(folder: Path) -> None:
-    update = ["git", "-C", str(folder), "submodule", "--quiet", "update", "--init", "--recursive"]
-    try:
-        effects.run(update, env={**effects.environment(), "GIT_TERMINAL_PROMPT": "0"})
-    except effects.ProgramFailed as error:
-        raise PikuError(
-            "a submodule could not be fetched by this server",
-            detail=error.detail,
-            hint="the server needs to reach its address; a private one needs a key of its own in ~/.ssh",
-        ) from None
 
 
 # --- what a build left, and what an app wrote since ----------------------------------------------
