@@ -5,7 +5,7 @@ SUITES = tests/unit tests/golden tests/e2e tests/faults
 ARGS   =
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test lint types format bench clean demo-packages test-packages
+.PHONY: help demo test test-runtimes lint types format bench clean demo-packages test-packages
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -15,6 +15,10 @@ demo: demo-packages ## Deploy an example to a server of its own, here and now (A
 
 test: lint types ## Lint, types, and all tests (ARGS="-k name" picks some)
 	@dev=$$(tools/dev-env) && tools/as-user "$$dev/bin/python" -B -m pytest $(wildcard $(SUITES)) $(ARGS)
+
+test-runtimes: test-packages ## Deploy an app of every language: real builds (ARGS="-k name" picks some)
+	@tools/install-packages runtimes
+	@dev=$$(tools/dev-env) && tools/as-user "$$dev/bin/python" -B -m pytest tests/runtimes $(ARGS)
 
 lint: test-packages ## Check style and formatting
 	@dev=$$(tools/dev-env) && "$$dev/bin/ruff" check && "$$dev/bin/ruff" format --check

@@ -8,6 +8,8 @@ import argparse
 import asyncio
 import contextlib
 import json
+import os
+import random
 import re
 import subprocess
 import sys
@@ -24,7 +26,10 @@ PATIENCE = 20.0  # seconds after which a request has failed
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """`rate` quick requests a second, and `slow` connections that ask for requests of `work` seconds."""
+    """`rate` quick requests a second, and `slow` connections that ask for requests of `work` seconds.
+
+    Of the connections `kept` are kept alive, the others are fresh for each request.
+    """
 
     port: int
     host: str
@@ -33,7 +38,7 @@ class Plan:
     slow: int = 6
     work: float = 1.0
     body: str = ".*"  # what every body must match
-    keep_alive: bool = False
+    kept: int = 0
 
 
 @dataclass(kw_only=True)
@@ -73,8 +78,9 @@ class ClosedError(Exception):
 class Client:
     """One connection at a time, fresh for each request unless kept alive."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, *, kept: bool) -> None:
         self._plan = plan
+        self._kept = kept
         self._body = re.compile(plan.body)
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self.retries = 0
@@ -96,7 +102,7 @@ class Client:
         if self._streams is None:
             self._streams = await asyncio.open_connection(HOST, self._plan.port)
         reader, writer = self._streams
-        kept = "keep-alive" if self._plan.keep_alive else "close"
+        kept = "keep-alive" if self._kept else "close"
         writer.write(f"GET {path} HTTP/1.1\r\nHost: {self._plan.host}\r\nConnection: {kept}\r\n\r\n".encode())
         try:
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
@@ -110,7 +116,7 @@ class Client:
         except asyncio.IncompleteReadError as error:
             raise BadAnswerError(f"cut off after {len(error.partial)} bytes of its body") from error
         body = raw.decode(errors="replace").strip()
-        if not self._plan.keep_alive or re.search(r"(?i)\r\nconnection: *close", head):
+        if not self._kept or re.search(r"(?i)\r\nconnection: *close", head):
             self.close()
         if head.split(" ", 2)[1] != "200":
             raise BadAnswerError(f"answered {head.splitlines()[0]}")
@@ -138,23 +144,28 @@ class Generator:
     async def run(self) -> Report:
         plan = self._plan
         quick = plan.connections - plan.slow
+        kept = [number < plan.kept for number in range(plan.connections)]
+        random.Random(plan.connections).shuffle(kept)  # noqa: S311 (always the same mix)
         self._begun = time.monotonic()
         asyncio.get_running_loop().add_reader(sys.stdin, self._end_of_input)
         await asyncio.gather(
             self._watch_itself(),
-            *(self._work("/quick", 0, number / plan.rate, quick / plan.rate) for number in range(quick)),
-            *(self._work("/slow", plan.work, plan.work * n / plan.slow, plan.work) for n in range(plan.slow)),
+            *(self._work(kept[n], "/quick", 0, n / plan.rate, quick / plan.rate) for n in range(quick)),
+            *(
+                self._work(kept[quick + n], "/slow", plan.work, plan.work * n / plan.slow, plan.work)
+                for n in range(plan.slow)
+            ),
         )
         return self._report()
 
     def _end_of_input(self) -> None:
-        if not sys.stdin.buffer.read1(4096):
+        if not os.read(sys.stdin.fileno(), 4096):
             self._stop.set()
             asyncio.get_running_loop().remove_reader(sys.stdin)
 
-    async def _work(self, path: str, work: float, first: float, every: float) -> None:
+    async def _work(self, kept: bool, path: str, work: float, first: float, every: float) -> None:
         """One connection's requests: at `first`, and then `every` so many seconds, or as soon as it can."""
-        client = Client(self._plan)
+        client = Client(self._plan, kept=kept)
         due = self._begun + first
         while not await self._wait_until(due):
             await self._one(client, path, work)
@@ -246,9 +257,15 @@ def _plan(argv: list[str]) -> Plan:
     parser = argparse.ArgumentParser(description="Steady load, until Ctrl-D.")
     parser.add_argument("port", type=int)
     parser.add_argument("host")
-    for name, default in (("rate", 240.0), ("connections", 32), ("slow", 0), ("work", 1.0), ("body", ".*")):
+    for name, default in (
+        ("rate", 240.0),
+        ("connections", 32),
+        ("slow", 0),
+        ("kept", 0),
+        ("work", 1.0),
+        ("body", ".*"),
+    ):
         parser.add_argument(f"--{name}", type=type(default), default=default)
-    parser.add_argument("--keep-alive", action="store_true")
     values: dict[str, Any] = vars(parser.parse_args(argv))
     return Plan(**values)
 

@@ -136,13 +136,16 @@ def _lines(pipe: IO[bytes], pid: int, deadline: float) -> Iterator[str]:
         with selectors.DefaultSelector() as selector:
             selector.register(pipe, selectors.EVENT_READ)
             selector.register(ended, selectors.EVENT_READ)
-            while ready := selector.select(deadline - time.monotonic()):
+            while True:
+                if (left := deadline - time.monotonic()) <= 0:
+                    raise subprocess.TimeoutExpired("", 0)
+                ready = selector.select(left)
                 if any(key.fileobj is pipe for key, _ in ready):
                     *lines, rest = (rest + (chunk := os.read(pipe.fileno(), 65536))).split(b"\n")
                     yield from (line.decode(errors="replace").rstrip("\r") for line in lines)
                     if not chunk:
                         selector.unregister(pipe)
-                else:
+                elif ready:
                     break
     finally:
         os.close(ended)

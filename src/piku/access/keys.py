@@ -52,7 +52,7 @@ def add(paths: Paths, text: str, name: str, command: list[str], environ: dict[st
     # In quotes, the shell that sshd uses does not split or expand what the client sent. We read it
     # from the environment, and parse it ourselves.
     forced = f'{assignments} {shlex.join(command)} "$SSH_ORIGINAL_COMMAND"'
-    escaped = forced.replace("\\", "\\\\").replace('"', '\\"')
+    escaped = forced.replace('"', '\\"')  # sshd reads every other backslash as one
     _append(authorized_keys(paths), f'command="{escaped}",{_OPTIONS} {match[0].strip()}\n')
     return Key(name=name, fingerprint=fingerprint, type=match["type"], comment=match["comment"] or "")
 

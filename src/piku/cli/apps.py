@@ -8,7 +8,7 @@ import time
 
 import click
 
-from piku.cli.common import app_argument, pass_paths, progress, who
+from piku.cli.common import app_argument, pass_paths, progress, release_number, who
 from piku.errors import PikuError
 from piku.output import Output, table
 from piku.paths import AppName, AppPaths, Paths
@@ -101,13 +101,7 @@ def rollback(paths: Paths, app: AppPaths, release: str | None, leave_behind: boo
     """Go back to an earlier release, with its code and its settings (by default the one before)."""
     from piku.deploy import changes, runbook
 
-    number = None
-    if release is not None:
-        if not release.removeprefix("v").isdigit():
-            raise PikuError(
-                f"{release!r} is not a release", hint=f"see them with: piku releases {app.name}", code=2
-            )
-        number = int(release.removeprefix("v"))
+    number = None if release is None else release_number(app, release)
     output = progress(app)
     with runbook.locked(paths, app, f"a rollback by {who()}", output):
         changes.rollback(paths, app, number, who(), output, leave_behind=leave_behind)

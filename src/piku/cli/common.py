@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, TypeVar
 
 import click
 
+from piku.errors import PikuError
 from piku.output import Output
 from piku.paths import AppPaths, Paths
 
@@ -26,6 +28,15 @@ def app_argument(function: F) -> F:
 def _existing(ctx: click.Context, _parameter: click.Parameter, value: str) -> AppPaths:
     paths: Paths = ctx.obj
     return paths.existing(value)
+
+
+def release_number(app: AppPaths, text: str) -> int:
+    """The number that "v12" or "12" names."""
+    found = re.fullmatch(r"v?([0-9]{1,9})", text)
+    if found is None:
+        hint = f"see them with: piku releases {app.name}"
+        raise PikuError(f"{text[:60]!r} is not a release", hint=hint, code=2)
+    return int(found[1])
 
 
 def who() -> str:

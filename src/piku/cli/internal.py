@@ -17,11 +17,11 @@ from piku.paths import AppPaths, Paths
 def git_receive_pack(paths: Paths, path: str) -> int:
     """Take a push, and deploy it."""
     from piku.access import git
-    from piku.serve import platform
+    from piku.operate import server
 
     name = git.app_from_path(path)
     if not (paths.root / "releases").is_dir():
-        platform.setup(paths)
+        server.setup(paths)
     return git.receive_pack(paths, paths.app(name), own_command(), own_environment())
 
 

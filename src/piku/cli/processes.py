@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from dataclasses import asdict
 
 import click
 
-from piku.cli.common import app_argument, pass_paths, progress, who
+from piku.cli.common import app_argument, pass_paths, progress, release_number, who
 from piku.errors import PikuError
 from piku.output import duration, table
 from piku.paths import AppPaths, Paths
@@ -53,7 +54,7 @@ def ps_scale(paths: Paths, app: AppPaths, counts: tuple[str, ...]) -> None:
     wanted: dict[str, int] = {}
     for text in counts:
         kind, equals, number = text.partition("=")
-        if not equals or not kind or not number.isascii() or not number.isdigit() or int(number) > 100:
+        if not equals or not kind or not re.fullmatch("[0-9]{1,3}", number) or int(number) > 100:
             raise PikuError(
                 f"{text[:60]!r} is not of the form PROCESS=COUNT",
                 hint="counts are whole numbers from 0 to 100",
@@ -107,13 +108,7 @@ def logs(app: AppPaths, process: str, lines: int, no_follow: bool, release: str 
     if process == "build":
         reading.print_file(app.build_log, lines)
         return
-    number = None
-    if release is not None:
-        if not release.removeprefix("v").isdigit():
-            raise PikuError(
-                f"{release!r} is not a release", hint=f"see them with: piku releases {app.name}", code=2
-            )
-        number = int(release.removeprefix("v"))
+    number = None if release is None else release_number(app, release)
     for worker, line in reading.last(reading.log_files(app, process, number), lines):
         click.echo(f"{worker} | {line}")
     if no_follow or number is not None:

@@ -20,14 +20,14 @@ _PORT = click.IntRange(1, 65535)
 @pass_paths
 def setup(paths: Paths) -> None:
     """Make the folders and files that piku needs; safe to run again."""
-    from piku.serve import platform
+    from piku.operate import server
 
     output = Output(sys.stdout)
-    made = platform.setup(paths)
+    made = server.setup(paths)
     output.step(f"{paths.root} is ready")
     if made:
         output.detail(f"made: {', '.join(made)}")
-    if missing := platform.missing_programs():
+    if missing := server.missing_programs():
         output.warn(f"still missing: apt-get install {' '.join(missing)}")
 
 
@@ -76,13 +76,13 @@ def keys_remove(paths: Paths, key: str) -> None:
 def up(paths: Paths, http_port: int | None, https_port: int | None, host: str | None) -> None:
     """Run nginx and the uWSGI emperor in the foreground, as the calling user."""
     from piku.app import checks
-    from piku.serve import platform
+    from piku.operate import server
 
     try:
         checks.ipv4(host or "")
     except ValueError as error:
         raise PikuError(f"--host: {error}", code=2) from None
-    platform.up(paths, platform.platform_of(paths, http_port, https_port, host), Output(sys.stderr))
+    server.up(paths, server.platform_of(paths, http_port, https_port, host), Output(sys.stderr))
 
 
 @click.command()

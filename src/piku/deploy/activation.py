@@ -78,23 +78,52 @@ def _serving(job: Job, number: int, keys: Sequence[tuple[str, int]], *, by_socke
     if problem := sockets.cannot_listen(bind, 0):
         raise PikuError(f"BIND_ADDRESS={bind}: {problem}", hint="give an address of this server")
     reach = "127.0.0.1" if bind == "0.0.0.0" else bind  # noqa: S104 (compared, not bound)
+    pairs = _pairs(job, bind, keys) if job.plan.port == "each" else [(_one_port(job, bind), None)]
     return [
-        Process(kind=kind, instance=instance, origin=number, port=port, address=f"{reach}:{port}")
-        for (kind, instance), port in zip(keys, _ports(job, bind, len(keys)), strict=True)
+        Process(kind=kind, instance=i, origin=number, port=port, spare=spare, address=f"{reach}:{port}")
+        for (kind, i), (port, spare) in zip(keys, pairs, strict=True)
     ]
 
 
-def _ports(job: Job, bind: str, count: int) -> list[int]:
+def _pairs(job: Job, bind: str, keys: Sequence[tuple[str, int]]) -> list[tuple[int, int | None]]:
+    """A port for each process, and the one that its successor is to have: releases take turns.
+
+    A worker of nginx that ends after a reload still serves the connections that it has accepted, of
+    slow clients and uploads: with the spare it knows where to find the next release.
+    """
+    live = records.live(job.app)
+    before = {(p.kind, p.instance): p for p in (live.processes if live else ())}
+    used = set(ports_in_use(job.paths))
+    found: list[tuple[int, int | None]] = []
+    for key in keys:
+        old = before.get(key)
+        if old is not None and old.spare is not None and sockets.is_free(bind, old.spare):
+            found.append((old.spare, old.port))
+            continue
+        port, spare = sockets.free_ports(bind, 2, used)
+        used |= {port, spare}
+        found.append((port, spare))
+    return found
+
+
+def _one_port(job: Job, bind: str) -> int:
     others = ports_in_use(job.paths, except_app=job.app.name)
-    if job.plan.port == "each":
-        return sockets.free_ports(bind, count, ports_in_use(job.paths))
     port = settings.PORT.read(job.values) if job.plan.port == "fixed" else kept_port(job.app)
     if port is None:
         [port] = sockets.free_ports(bind, 1, others)
         effects.write(job.app.releases / "port", f"{port}\n", durable=True)
     if port in others:
         raise PikuError(f"port {port} belongs to the app {others[port]!r}", hint="choose another PORT")
-    return [port]
+    if port not in ports_in_use(job.paths) and not sockets.is_free(bind, port):
+        raise port_in_use(bind, port)
+    return port
+
+
+def port_in_use(bind: str, port: int) -> PikuError:
+    return PikuError(
+        f"port {port} on {bind} is in use by another program",
+        hint="choose another PORT, or stop that program",
+    )
 
 
 def kept_port(app: AppPaths) -> int | None:

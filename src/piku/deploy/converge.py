@@ -190,4 +190,5 @@ def _clean_links(app: AppPaths, live: Activation | None) -> None:
 def _is_live(app: AppPaths, live: Activation | None, place: Path) -> bool:
     # A process that has only just been started may not have made its socket or log yet.
     processes = live.processes if live else ()
-    return any(place in (app.socket(p.instance), app.logs / f"{p.worker}.log") for p in processes)
+    places = {app.socket(p.instance) for p in processes if p.by_socket}
+    return place in places | {app.logs / f"{p.worker}.log" for p in processes}

@@ -24,7 +24,7 @@ _PROBE_TIMEOUT = 5.0
 _NOISE = (
     "[uwsgi-daemons]", "*** ", "!!!", "your ", "detected ", "compiled with", "os: ", "nodename: ",
     "machine: ", "clock source", "pcre jit", "current working", "chdir()", "lock engine", "thunder lock",
-    "no request plugin", "you may need to install", "spawned uWSGI", "mapped ", "uwsgi socket",
+    "no request plugin", "you may need to install", "spawned uWSGI", "mapped ", "uwsgi socket", "running \"perl",
     "Python version", "Python main", "python threads", "- - - ", "set PythonHome", "PEP 405",
 )  # fmt: skip
 
@@ -68,7 +68,7 @@ def wait_workers(paths: Paths, app: AppPaths, activation: Activation, chosen: Se
     settled = time.monotonic() + SETTLED
     for _ in effects.poll(settled, first=0.05):
         for process in workers:
-            if _starts(app, process) > 1 or not _alive(app, process):
+            if _has_ended(app, process):
                 _fail(app, activation, process, "ended right after it was started")
 
 
@@ -81,7 +81,7 @@ def _wait_one(
     status = 0
     for _ in effects.poll(deadline, first=0.003, most=0.03):
         state = (emperor.statistics(paths) or {}).get(name)
-        if (pid and (state is None or state.pid != pid)) or _starts(app, process) > 1:
+        if (pid and (state is None or state.pid != pid)) or _has_ended(app, process):
             _fail(app, activation, process, "ended while it was starting")
         pid = state.pid if state is not None else pid
         if state is None or not _listens(process, state):
@@ -94,6 +94,17 @@ def _wait_one(
     else:
         what = f"did not answer within {timeout:.0f} s: {_reason(process, pid)}"
     _fail(app, activation, process, what)
+
+
+def wait_back(paths: Paths, app: AppPaths, chosen: Sequence[Process], timeout: float) -> None:
+    """Give processes that were stopped for a release that failed the time to answer again."""
+    waiting = [process for process in chosen if process.address]
+    for _ in effects.poll(time.monotonic() + timeout):
+        running = emperor.statistics(paths) or {}
+        states = [(process, running.get(process.vassal(app.name))) for process in waiting]
+        waiting = [process for process, state in states if state is None or not _listens(process, state)]
+        if not waiting:
+            return
 
 
 def _listens(process: Process, state: State) -> bool:
@@ -166,9 +177,10 @@ def _starts(app: AppPaths, process: Process) -> int:
     return len(effects.read(files.starts_file(app, process)).split())
 
 
-def _alive(app: AppPaths, process: Process) -> bool:
+def _has_ended(app: AppPaths, process: Process) -> bool:
+    """Whether a daemon that was started has ended, be it that uWSGI has started it again since."""
     pids = effects.read(files.starts_file(app, process)).split()
-    return bool(pids) and Path("/proc", pids[-1]).exists()
+    return len(pids) > 1 or (len(pids) == 1 and not processes.is_running(int(pids[0])))
 
 
 def _fail(app: AppPaths, activation: Activation, process: Process, what: str) -> None:

@@ -12,7 +12,6 @@ from piku.deploy import activation as activations
 from piku.deploy import converge, health, records
 from piku.deploy.job import Job
 from piku.deploy.records import Activation, Process
-from piku.errors import PikuError
 from piku.paths import AppPaths, Paths
 from piku.serve import emperor, sockets, webserver
 
@@ -56,7 +55,10 @@ def _undo(paths: Paths, app: AppPaths) -> None:
         # They must be gone first: an old process may need their port, or be a worker's twin.
         emperor.disable(paths, started)
         emperor.wait_gone(paths, started, 15)
+    running = emperor.enabled(paths, app.name)
+    stopped = [p for p in (live.processes if live else ()) if p.vassal(app.name) not in running]
     converge.converge(paths, app)
+    health.wait_back(paths, app, stopped, 30)
 
 
 def _write_live_env(job: Job, new: Activation) -> None:
@@ -68,6 +70,7 @@ def _check_nginx(job: Job, new: Activation) -> None:
     if new.site is None:
         return
     converge.refuse_taken_names(job.paths, job.app.name, new.site)
+    webserver.check_addresses(job.paths, new.site)
     known_as = {new.site.include: settings.INCLUDE_FILE.read(job.values)} if new.site.include else {}
     webserver.check(job.paths, {**converge.live_sites(job.paths), job.app.name: new.site}, known_as=known_as)
 
@@ -115,7 +118,10 @@ def _stop_old(job: Job, old: Sequence[Process]) -> None:
     if not old:
         return
     names = [process.vassal(job.app.name) for process in old]
-    converge.drain(job.app, names, job.output.detail)
+    # nginx keeps idle connections to a `web` process open, so it is never seen to be done; it is told
+    # to stop by SIGTERM and can end what it has begun. uWSGI would cut it off.
+    by_uwsgi = [name for name in names if name.kind in UWSGI_SERVED]
+    converge.drain(job.app, by_uwsgi, job.output.detail)
     live = records.live(job.app)
     converge.stop(job.paths, names, (live.stop_timeout if live else 10) + 10)
 
@@ -138,7 +144,4 @@ def _wait_for_ports(job: Job, serving: Sequence[Process]) -> None:
             if sockets.is_free(bind, port):
                 break
         else:
-            raise PikuError(
-                f"port {port} on {bind} is in use by another program",
-                hint="choose another PORT, or stop that program",
-            )
+            raise activations.port_in_use(bind, port)

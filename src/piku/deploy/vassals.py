@@ -31,7 +31,9 @@ def write(job: Job, activation: Activation, process: Process) -> None:
     """Write the ini, the variables and the command of one process."""
     app, worker = job.app, process.worker
     folder = app.activation(activation.number)
-    environment.write_folder(folder / f"{worker}.env", job.variables(process))
+    variables = job.variables(process)
+    exact = {name: value for name, value in variables.items() if uwsgi.envdir_changes(value)}
+    environment.write_folder(folder / f"{worker}.env", {n: v for n, v in variables.items() if n not in exact})
     app.logs.mkdir(parents=True, exist_ok=True)
     app.data.mkdir(parents=True, exist_ok=True)
     vassal = uwsgi.Vassal(
@@ -41,6 +43,7 @@ def write(job: Job, activation: Activation, process: Process) -> None:
         log_backup=str(app.logs / f"{worker}.log.old"),
         log_maxsize=settings.LOG_MAXSIZE.read(job.values),
         stop_timeout=activation.stop_timeout,
+        exact=exact,
     )
     if process.kind in uwsgi.MODIFIERS:
         text = uwsgi.served(vassal, _served(job, process))

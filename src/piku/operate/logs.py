@@ -65,7 +65,7 @@ def last(logs: Iterable[LogFile], count: int) -> list[tuple[str, str]]:
     for log in logs:
         lines = by_worker.setdefault(log.worker, [])
         lines += log.path.read_text(errors="replace").splitlines()
-        del lines[:-count]
+        del lines[: max(0, len(lines) - count)]
     return [(worker, line) for worker, lines in by_worker.items() for line in lines]
 
 

@@ -15,7 +15,11 @@ from piku.runtimes.base import Context, Run, Runtime
 
 PLUGINS = Path("/usr/lib/uwsgi/plugins")
 _INCLUDE = re.compile(r"(?:-r|-c|--requirement|--constraint)[ =]*(\S+)")
-_LOCAL = re.compile(r"(-e|--editable)\b|\.{0,2}/|file:|[\w.-]+(\[.*\])?\s*@\s*(file:|\.)|\.($|\[)")
+# What pip takes from the tree rather than from an index: projects, archives, and folders of them.
+_LOCAL = re.compile(
+    r"(-e|--editable)\b|(-f|--find-links)[ =]*+(?!\w+://)|\.{0,2}/|file:|\.($|\[)|[^-\s:;@#][^\s:;@#]*/"
+    r"|[\w.-]+(\[.*\])?\s*@\s*(file:|\.)|[\w.+-]+\.(whl|zip|tar\.\w+|tgz)\b"
+)
 
 
 def interpreter(version: str) -> str:

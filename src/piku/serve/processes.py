@@ -24,6 +24,15 @@ def descendants(pid: int) -> Iterator[int]:
         yield from descendants(child)
 
 
+def is_running(pid: int) -> bool:
+    """Whether the process exists and has not ended: one that its parent has yet to notice has."""
+    try:
+        state = effects.read(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
+    except OSError:
+        return False
+    return bool(state) and state[0] not in "ZX"
+
+
 def command(pid: int) -> str:
     """The command line, or nothing when the process is gone."""
     try:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from piku.errors import PikuError
@@ -50,6 +50,7 @@ class Vassal:
     log_backup: str
     log_maxsize: int
     stop_timeout: int
+    exact: Mapping[str, str]  # variables that envdir would change
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,11 +168,33 @@ def _common(vassal: Vassal) -> Pairs:
         ("die-on-term", "true"),
         ("chdir", vassal.checkout),
         ("envdir", vassal.envdir),
+        *_exactly(vassal.exact),
         ("logto", vassal.log),
         ("log-maxsize", str(vassal.log_maxsize)),
         ("log-backupname", vassal.log_backup),
         ("logfile-chmod", "640"),
+        # uWSGI's log pipe does not block: a program that prints some 280 lines at once gets an error for
+        # the next. F_SETFL (4) without O_NONBLOCK makes it wait; then a thread must empty the pipe, for
+        # the master writes to it as well.
+        ("threaded-logger", "true"),
+        ("exec-pre-app", "perl -e 'fcntl(STDOUT, 4, 2)'"),
     )
+
+
+def envdir_changes(value: str) -> bool:
+    """Whether uWSGI drops this value from an envdir (an empty one) or shortens it (blanks at its end)."""
+    return not value or value[-1] in " \t"
+
+
+def _exactly(variables: Mapping[str, str]) -> Pairs:
+    """Variables with exactly these values: nothing, in place of %(end), keeps the blanks in front of it."""
+    if not variables:
+        return ()
+    for name, value in variables.items():
+        if re.search(r"\$\(|@\(", value):
+            raise PikuError(f"the value of {name} holds '$(' or '@(', and ends with a blank")
+    pairs = ((name, value.replace("%", "%%")) for name, value in variables.items())
+    return (("set-placeholder", "end="), *(("env", Magic(f"{name}={value}%(end)")) for name, value in pairs))
 
 
 def runner(argv: Iterable[str], starts: str) -> str:

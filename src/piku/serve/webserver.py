@@ -50,6 +50,15 @@ def check(paths: Paths, sites: Mapping[AppName, Site], *, known_as: Mapping[str,
             raise _refusal(error.output, known_as or {}) from None
 
 
+def check_addresses(paths: Paths, site: Site) -> None:
+    """Raise PikuError for an address that is not this server's: `check` tries none, and nginx would end."""
+    with_ipv6 = platform(paths).ipv6 and not site.no_ipv6
+    wanted = {"NGINX_IPV4_ADDRESS": site.ipv4, "NGINX_IPV6_ADDRESS": site.ipv6 if with_ipv6 else ""}
+    for name, address in wanted.items():
+        if address and (problem := sockets.cannot_listen(address, 0)):
+            raise PikuError(f"{name}={address}: {problem}", hint="give an address of this server, or none")
+
+
 def _refusal(output: str, known_as: Mapping[str, str]) -> PikuError:
     lines = [line for line in output.splitlines() if "[emerg]" in line] or output.splitlines()[-5:]
     text = re.sub(r"^.*?\[emerg\] (\d+#\d+: )?", "", lines[0]) if lines else "no reason was given"

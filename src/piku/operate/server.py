@@ -116,6 +116,7 @@ def _install_sites(paths: Paths, output: Output) -> None:
     sites = converge.live_sites(paths)
     for name in list(sites):
         try:
+            webserver.check_addresses(paths, sites[name])
             webserver.check(paths, {name: sites[name]})
         except PikuError as error:
             output.warn(f"{name} is NOT served: {error.message}")

@@ -1,0 +1,221 @@
+"""Releases: what is recorded, going back, and what an app wrote beside its code."""
+
+import json
+from collections.abc import Callable
+
+from tests.e2e.support import WEB, App, refused, snapshot, succeeded, web
+
+
+def test_releases_are_listed_and_rolled_back(new_app: Callable[..., App]) -> None:
+    app = new_app("history")
+    assert app.asked("config:set", "COLOR=red").returncode == 0
+    second = app.commit(version_txt="two", message="The second version")
+    app.deployed()
+    app.does("config:set", "COLOR=blue", "SIZE=big")
+    assert (app.about()["env"]["COLOR"], app.about()["version"]) == ("blue", "two")
+
+    # Code and settings both go back, and what is kept for the next release as well.
+    result = app.asked("rollback", "v2")
+    assert result.returncode == 0, result.stderr
+    said = result.stdout.splitlines()
+    assert any("settings go back" in line and "COLOR" in line and "SIZE" in line for line in said)
+    assert not any("Release:" in line or "building" in line for line in said)
+    about = app.about()
+    assert (about["version"], about["env"]["COLOR"], "SIZE" in about["env"]) == ("one", "red", False)
+    assert app.does("config") == "COLOR=red\n"
+    assert about["env"]["PIKU_RELEASE"] == "5"
+
+    # Without a number: the release before the one that is live.
+    app.does("rollback")
+    assert (app.about()["version"], app.about()["env"]["COLOR"]) == ("two", "blue")
+    releases = app.releases()
+    assert [release["number"] for release in releases] == [6, 5, 4, 3, 2, 1]
+    assert [release["kind"] for release in releases] == [
+        "rollback",
+        "rollback",
+        "config",
+        "push",
+        "config",
+        "push",
+    ]
+    assert [release["live"] for release in releases] == [True, *[False] * 5]
+    assert all(release["outcome"] == "succeeded" for release in releases)
+    assert releases[3]["commit"] == second == releases[0]["commit"]
+    assert all(
+        release["by"].startswith("laptop (SHA256:") for release in (releases[1], releases[3], releases[5])
+    )
+    rows = app.does("releases").splitlines()
+    assert len(rows) == 6
+    assert "v6" in rows[0] and "rollback to v4" in rows[0] and "live" in rows[0]
+    assert "v2" in rows[4] and "COLOR" in rows[4] and "red" not in rows[4]
+    assert "laptop" in rows[5] and releases[5]["commit"][:8] in rows[5]
+
+    # What was pushed last is still what the branch has: pushing goes on from there.
+    app.commit(version_txt="three")
+    app.deployed()
+    assert (app.about()["version"], app.about()["env"]["COLOR"]) == ("three", "blue")
+
+    before = app.releases()
+    refused(app.says("rollback", "v7"), 1, "live already")
+    refused(app.says("rollback", "v99"), 1, "no release v99", "piku releases history")
+    refused(app.says("rollback", "0"), 1, "no release v0")
+    refused(app.says("rollback", "latest"), 2, "'latest' is not a release")
+    assert app.releases() == before
+
+
+def test_a_rollback_to_what_never_ran_is_refused(new_app: Callable[..., App]) -> None:
+    app = new_app("never")
+    refused(app.says("rollback"), 1, "first release")
+    app.commit(Procfile=WEB + "release: false\n")
+    app.failed()
+    refused(app.says("rollback", "2"), 1, "v2 never ran")
+    app.commit(Procfile=WEB, version_txt="three")
+    app.deployed()
+    app.does("rollback")  # passes over the one that failed
+    assert app.body() == "one"
+    assert {r["number"]: r["outcome"] for r in app.releases()} == {
+        4: "succeeded", 3: "succeeded", 2: "failed", 1: "succeeded",
+    }  # fmt: skip
+    row = next(line for line in app.does("releases").splitlines() if line.startswith("v2"))
+    assert "failed: the release command failed with exit code 1" in row
+
+
+def test_a_dry_run_changes_nothing(new_app: Callable[..., App]) -> None:
+    app = new_app("dry")
+    app.does("config:set", "PIKU_DEPLOY_BRANCH=next")
+    app.commit(Procfile=WEB + "preflight: false\nrelease: false\nclock: python3 worker.py\n", message="Next")
+    assert "stored" in app.deployed("main")[0]
+    app.deployed("HEAD~1:refs/heads/next")  # the same code
+    result = app.server.git(
+        app.repository, "push", app.server.remote("dry"), "HEAD:refs/heads/next", check=False
+    )
+    assert result.returncode == 1  # the preflight command fails
+    app.does("config:set", "PIKU_DEPLOY_BRANCH=main", "API_TOKEN=do-not-show", "--no-restart")
+
+    assert list(app.ps()) == ["web.1"]  # the one before has ended, and logs no more
+    before = snapshot(app.server.root)
+    said = app.does("deploy", "--dry-run")
+    assert snapshot(app.server.root) == before
+    code = next(line for line in said.splitlines() if line.startswith("code:"))
+    assert code.endswith(app.server.git(app.repository, "rev-parse", "--short=8", "main").stdout.strip())
+    for words in (
+        "preflight:   false",
+        "release:     false",
+        "web=1, clock=1",
+        "API_TOKEN=********",
+        "without downtime",
+    ):
+        assert words in said, said
+    assert "do-not-show" not in said
+    assert app.body() == "one"
+
+    # What is wrong is found without trying.
+    app.commit(Procfile="web\n")
+    app.failed("main")
+    before = snapshot(app.server.root)
+    app.says("deploy", "--dry-run")
+    assert snapshot(app.server.root) == before
+
+
+def test_only_so_many_releases_are_kept(new_app: Callable[..., App]) -> None:
+    app = new_app("pruned", web("pruned", env="PIKU_KEEP_RELEASES=2\n"))
+    commits = [app.releases()[0]["commit"]]
+    for version in ("two", "three", "four"):
+        commits.append(app.commit(version_txt=version))
+        app.deployed()
+    folder = app.server.root / "releases" / "pruned"
+    assert {commit for commit in commits if (folder / commit).exists()} == set(commits[2:])
+    said = refused(app.says("rollback", "v1"), 1, "no longer kept")
+    assert commits[0][:8] in said
+    assert len(app.releases()) == 4  # the records stay
+    app.does("rollback", "v3")
+    assert app.body() == "three"
+    # A clone still has everything, and an old commit can be pushed again.
+    app.deployed(f"+{commits[0]}:refs/heads/main")
+    assert app.body() == "one"
+
+
+def test_files_beside_the_code_are_not_hidden_by_surprise(new_app: Callable[..., App]) -> None:
+    app = new_app("writer")
+    app.body("/write?file=uploads/photo.txt&text=precious")
+    app.body("/write?file=notes.sqlite&text=rows")
+    app.body("/write?file=__pycache__/cache.pyc&text=x")
+    app.commit(version_txt="two")
+    said = app.failed()
+    for words in ("uploads/photo.txt", "notes.sqlite", "PIKU_PERSIST=", "piku deploy writer --leave-behind"):
+        assert any(words in line for line in said), (words, said)
+    assert not any("__pycache__" in line for line in said)
+    assert app.body() == "one"
+    # A change of settings keeps the checkout, so it hides nothing.
+    app.does("config:set", "A=1")
+    assert app.body("/read?file=uploads/photo.txt") == "precious"
+    assert app.says("rollback", "v1").returncode == 0
+    assert app.body("/read?file=uploads/photo.txt") == "precious"
+
+    # The first way out: they live on in the app's data, for every release.
+    app.does("config:set", "PIKU_PERSIST=uploads,notes.sqlite")
+    assert app.body("/read?file=uploads/photo.txt") == "precious"
+    app.deployed()
+    assert app.body() == "two"
+    assert app.body("/read?file=uploads/photo.txt") == "precious"
+    assert app.body("/read?file=notes.sqlite") == "rows"
+    assert (app.data / "uploads" / "photo.txt").read_text() == "precious"
+    app.body("/write?file=uploads/second.txt&text=more")
+    app.commit(version_txt="three")
+    app.deployed()
+    assert app.body("/read?file=uploads/second.txt") == "more"
+    app.does("rollback")
+    assert app.body() == "two"
+    assert app.body("/read?file=uploads/second.txt") == "more"
+
+
+def test_files_can_be_left_behind(new_app: Callable[..., App]) -> None:
+    app = new_app("leaver")
+    app.body("/write?file=scratch.txt&text=precious")
+    commit = app.commit(version_txt="two")
+    said = app.failed()
+    assert any("scratch.txt" in line for line in said)
+    # The command that the push named does what was refused.
+    said = app.does("deploy", "--leave-behind").splitlines()
+    assert app.body() == "two", said
+    assert app.server.git(app.repository, "ls-remote", app.server.remote("leaver"), "main").stdout.startswith(
+        commit
+    )
+    # Nothing was deleted.
+    found = list((app.server.root / "releases" / "leaver").glob("*/scratch.txt"))
+    assert [path.read_text() for path in found] == ["precious"]
+
+
+def test_persisted_paths_that_the_commit_has(new_app: Callable[..., App]) -> None:
+    files = {**web("seeded", env="PIKU_PERSIST=state,log.txt\n"), "state/first.txt": "from the commit"}
+    app = new_app("seeded", files)
+    assert app.body("/read?file=state/first.txt") == "from the commit"
+    app.body("/write?file=state/first.txt&text=changed")
+    app.body("/write?file=log.txt&text=made+by+the+app")
+    app.commit(version_txt="two")
+    app.deployed()
+    assert app.body() == "two"
+    assert app.body("/read?file=state/first.txt") == "changed"
+    assert (app.data / "log.txt").read_text() == "made by the app"
+    app.commit(ENV="NGINX_SERVER_NAME=seeded.localhost\nPIKU_PERSIST=../other\n")
+    assert any("PIKU_PERSIST" in line and "outside" in line for line in app.failed())
+
+
+def test_auto_restart_off_prepares(new_app: Callable[..., App]) -> None:
+    app = new_app("manual", web("manual", procfile='release: echo "$PIKU_RELEASE" >>$DATA_ROOT/released\n'))
+    app.does("config:set", "PIKU_AUTO_RESTART=false", "--no-restart")
+    before = app.about()["pid"]
+    app.commit(version_txt="two")
+    said = app.deployed()
+    assert any("is ready and waits" in line and "piku restart manual" in line for line in said)
+    assert app.about()["version"] == "one"
+    assert app.about()["pid"] == before
+    assert json.loads(app.does("releases", "--json"))[0]["outcome"] == "prepared"
+    app.commit(version_txt="three")
+    app.deployed()
+    assert app.about()["pid"] == before
+    app.does("restart")
+    assert app.body() == "three"
+    assert app.does("rollback", "v1").strip()
+    succeeded(app.says("restart"))
+    assert app.about()["env"]["PIKU_RELEASE"] == str(app.live())

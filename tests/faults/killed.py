@@ -1,0 +1,113 @@
+"""Ways to kill a deploy: at a call of a program, at a step, or whatever of it runs at some moment."""
+
+import contextlib
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import processes
+from sandbox import Sandbox
+
+from tests.faults.support import App
+
+# Put before the PATH of what sshd starts. When armed, the n-th call by the deploying process of an app
+# kills that process, and goes on: what a killed program has started does not end with it.
+SHIM = """\
+#!/bin/sh
+name=${0##*/}
+armed=${0%/*}/armed
+if [ -e "$armed" ]; then
+    caller=$(tr '\\0' ' ' </proc/$PPID/cmdline)
+    read -r program app count <"$armed"
+    case "$program $caller" in
+    "$name "*" git-hook $app ")
+        if [ "$count" -gt 1 ]; then
+            echo "$program $app $((count - 1))" >"$armed"
+        else
+            rm "$armed"
+            kill -9 $PPID
+        fi ;;
+    esac
+fi
+exec REAL "$@"
+"""
+
+
+class Shims:
+    """Stand-ins for programs that the product calls, in a folder of their own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._armed = folder / "armed"
+        folder.mkdir()
+        for name, real in (
+            ("git", "/usr/bin/git"),
+            ("nginx", "/usr/sbin/nginx"),
+            ("virtualenv", "/usr/bin/virtualenv"),
+        ):
+            path = folder / name
+            path.write_text(SHIM.replace("REAL", real))
+            path.chmod(0o755)
+
+    def arm(self, program: str, app: str, call: int) -> None:
+        """Have the deploy of this app killed when it calls the program for the n-th time."""
+        self._armed.write_text(f"{program} {app} {call}\n")
+
+    def fired(self) -> bool:
+        """Whether that came to pass; if not, it will not any more."""
+        armed = self._armed.exists()
+        self._armed.unlink(missing_ok=True)
+        return not armed
+
+
+@dataclass(frozen=True)
+class Session:
+    """What sshd runs for one app's push."""
+
+    app: App
+
+    def hook(self) -> list[processes.Process]:
+        """The process that deploys."""
+        return self._running(f" git-hook {self.app.name}")
+
+    def all(self) -> list[processes.Process]:
+        """That, what it has started, and everything up to sshd's own child."""
+        above = self._running(f" git-receive-pack '{self.app.name}'", f" git-receive-pack {self.app.name}")
+        found = processes.tree(*(process.pid for process in [*above, *self.hook()]))
+        return sorted(found, key=lambda process: process.pid)
+
+    def _running(self, *ends: str) -> list[processes.Process]:
+        mine = processes.marked(f"PIKU_SANDBOX={self.app.server.base}", self.app.server.base)
+        return [process for process in mine if str(process).endswith(ends)]
+
+
+def kill(victims: list[processes.Process]) -> None:
+    for process in victims:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL)
+
+
+def of_release(server: Sandbox, app: str, number: int) -> set[processes.Process]:
+    """The processes that run with a release's variables: its own, its build's, its commands'."""
+    return {
+        process
+        for process in processes.marked(f"PIKU_RELEASE={number}", Path("/nowhere"))
+        if {f"APP={app}", f"PIKU_SANDBOX={server.base}"} & _variables(process) == {f"APP={app}"}
+        or {f"APP={app}"} <= _variables(process)
+    }
+
+
+def _variables(process: processes.Process) -> set[str]:
+    with contextlib.suppress(OSError):
+        text = Path(f"/proc/{process.pid}/environ").read_bytes()
+        return {os.fsdecode(word) for word in text.split(b"\0")}
+    return set()
+
+
+def when(
+    condition: Callable[[], bool], action: Callable[[], None], server: Sandbox, timeout: float = 20
+) -> None:
+    server.wait(condition, timeout=timeout)
+    action()

@@ -1,0 +1,161 @@
+"""What the tests of faults share: apps that tell their version, and somebody who asks them all the time."""
+
+import json
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from sandbox import Completed, Sandbox
+
+OVERLAP = 0.5  # seconds for which old and new may take turns at a switch
+APPS = Path(__file__).parent / "apps"
+
+
+def files(kind: str, app: str, settings: str = "", **more: str) -> dict[str, str]:
+    """A `wsgi` or `web` app that answers with its version, at first v0, as APP.localhost."""
+    own = {path.name: path.read_text() for path in (APPS / kind).iterdir() if path.is_file()}
+    return {**own, "ENV": f"{own.get('ENV', '')}NGINX_SERVER_NAME={app}.localhost\n{settings}", **more}
+
+
+@dataclass
+class App:
+    """An app on the server, with the client's repository; `number` counts its versions."""
+
+    server: Sandbox
+    name: str
+    repository: Path
+    number: int = 0
+
+    @property
+    def host(self) -> str:
+        return f"{self.name}.localhost"
+
+    @property
+    def version(self) -> str:
+        return f"v{self.number}"
+
+    @property
+    def releases_folder(self) -> Path:
+        return self.server.root / "releases" / self.name
+
+    @property
+    def lock(self) -> Path:
+        return self.server.root / "releases" / f"{self.name}@lock"
+
+    def commit(self, changed: Mapping[str, str | None] | None = None) -> str:
+        """Commit the next version, with these files changed."""
+        self.number += 1
+        return self.server.commit(self.repository, {"version": self.version, **(changed or {})})
+
+    def push(self, changed: Mapping[str, str | None] | None = None) -> Completed:
+        self.commit(changed)
+        return self.server.push(self.repository, self.name)
+
+    def deploy(self, changed: Mapping[str, str | None] | None = None) -> None:
+        succeeded(self.push(changed))
+        assert self.body() == self.version
+
+    def forget_last(self) -> None:
+        """Take the last commit back, as one does after it turned out to be broken."""
+        self.server.git(self.repository, "reset", "--quiet", "--hard", "HEAD^")
+
+    def body(self) -> str:
+        status, _, body = self.server.get(self.host)
+        return body.decode() if status == 200 else f"status {status}"
+
+    def branch(self) -> str:
+        """The commit that the server has as its branch."""
+        listing = self.server.git(self.repository, "ls-remote", self.server.remote(self.name), "main").stdout
+        return listing.partition("\t")[0]
+
+    def releases(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = json.loads(succeeded(self.server.piku("releases", self.name, "--json")))
+        return found
+
+    def newest(self) -> dict[str, Any]:
+        """The record of the newest release, as it is on disk."""
+        numbers = (path.stem.removeprefix("v") for path in self.releases_folder.glob("v*.json"))
+        newest = max((int(number) for number in numbers if number.isdigit()), default=0)
+        if not newest:
+            return {"number": 0, "step": "", "outcome": ""}
+        found: dict[str, Any] = json.loads((self.releases_folder / f"v{newest}.json").read_text())
+        return found
+
+    def ps(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = json.loads(succeeded(self.server.piku("ps", self.name, "--json")))
+        return found
+
+    def vassals(self) -> list[str]:
+        """The files by which the emperor knows what of this app is to run."""
+        enabled = self.server.root / "uwsgi-enabled"
+        return sorted(entry.name for entry in enabled.iterdir() if entry.name.startswith(f"{self.name}@"))
+
+
+def new_app(server: Sandbox, name: str, kind: str, settings: str = "", **more: str) -> App:
+    """An app whose first release serves."""
+    app = App(
+        server=server, name=name, repository=server.repository(name, files(kind, name, settings, **more))
+    )
+    app.deploy()
+    return app
+
+
+def succeeded(result: Completed) -> str:
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+def said(result: Completed) -> str:
+    """The text of a push without git's "remote: " and its padding."""
+    lines = [line.rpartition("\r")[2] for line in result.stdout.splitlines()]
+    return "\n".join(re.sub(r"^remote: ?", "", line).rstrip() for line in lines)
+
+
+class Watch:
+    """Asks an app over and over while the block runs; then all its answers must be among `allowed`, and
+    in that order: what was replaced does not come back.
+
+    While nginx changes its workers, for a tenth of a second, both of its configurations serve.
+    """
+
+    def __init__(self, app: App, *allowed: str, ask: Callable[[], str] | None = None) -> None:
+        self.allowed = list(allowed)
+        self.seen: dict[str, tuple[float, float]] = {}  # when each was seen first, and last
+        self.count = 0
+        self._ask = ask or app.body
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join(30)
+        if error is not None:
+            return
+        assert self.count > 3
+        assert set(self.seen) <= set(self.allowed), self.seen
+        times = [self.seen[body] for body in self.allowed if body in self.seen]
+        for (_, last), (first, _) in pairwise(times):
+            assert last < first + OVERLAP, self.seen
+
+    def _look(self) -> None:
+        while not self._stop.is_set():
+            try:
+                body = self._ask()
+            except OSError as error:
+                body = repr(error)
+            self.count += 1
+            now = time.monotonic()
+            self.seen[body] = (self.seen.get(body, (now, now))[0], now)
+            time.sleep(0.01)

@@ -1,0 +1,308 @@
+"""Promise 1: a deploy that is killed anywhere leaves exactly the old release or exactly the new one, and
+what comes next needs no repair by hand."""
+
+import contextlib
+import os
+import random
+import shlex
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from sandbox import Completed, Sandbox
+
+from tests.faults.killed import Session, Shims, kill, of_release
+from tests.faults.support import App, Watch, new_app, said, succeeded
+
+KILLS = int(os.environ.get("KILLS", "24"))  # at random moments
+WEB = "web: exec python3 server.py\n"
+
+
+@pytest.fixture(scope="module")
+def shims(base: Path) -> Shims:
+    return Shims(base / "shims")
+
+
+@pytest.fixture(scope="module")
+def server(base: Path, shims: Shims) -> Iterator[Sandbox]:
+    with Sandbox(Path(__file__).parents[2], base, path=[shims.folder]) as sandbox:
+        yield sandbox
+    assert not sandbox.leftovers
+
+
+def check_sane(app: App, *bodies: str) -> None:
+    """What `releases`, `ps` and the emperor say agrees with what is served, and nothing else runs."""
+    releases = app.releases()
+    [live] = [release for release in releases if release["live"]]
+    assert live["outcome"] == "succeeded"
+    body = app.body()
+    assert body in bodies
+
+    def as_it_should() -> bool:
+        rows = app.ps()
+        return bool(rows) and {(row["state"], row["release"]) for row in rows} == {("up", live["number"])}
+
+    app.server.wait(as_it_should, 5, f"ps shows v{live['number']} alone: {app.ps()}")
+    for release in releases[:3]:
+        if not release["live"]:
+            assert release["outcome"] in ("succeeded", "failed"), releases
+            gone = release["number"]
+            app.server.wait(
+                lambda gone=gone: not of_release(app.server, app.name, gone),
+                5,
+                f"nothing of v{gone} runs: {[*map(str, of_release(app.server, app.name, gone))]}",
+            )
+
+
+def check_killed(app: App, result: Completed, old: str, commit: str, step: str = "") -> None:
+    """The push that was killed says so, and what runs."""
+    text = said(result)
+    assert "Traceback" not in text
+    if app.body() == app.version != old:  # past the commit point
+        assert result.returncode == 0, text
+    else:
+        assert result.returncode == 1, text
+        assert "the deploy was killed" in text, text
+        assert "still runs, as before" in text, text
+        assert app.branch() == commit
+        if step:
+            assert app.newest()["reason"] == f"interrupted at {step}"
+    check_sane(app, old, app.version)
+
+
+# --- at each step of the runbook ------------------------------------------------------------------------
+
+
+def suicide(app: App) -> str:
+    """Shell words that kill the process that deploys the app."""
+    return f"kill -9 $(cut -d' ' -f1 {shlex.quote(str(app.lock))})"
+
+
+def test_at_each_step_that_runs_something_of_the_app(server: Sandbox) -> None:
+    app = new_app(server, "steps", "web", Procfile=f"{WEB}worker: exec sleep 1000\n")
+    changes = {
+        "preflight": f"{WEB}preflight: {suicide(app)}; echo on and on; sleep 1000\n",
+        "release": f"{WEB}release: {suicide(app)}; sleep 1000\n",
+        "start": f"web: {suicide(app)}; exec python3 server.py\n",
+        "workers": f"{WEB}worker: {suicide(app)}; exec sleep 1000\n",
+    }
+    for step, procfile in changes.items():
+        old, commit = app.version, app.branch()
+        with Watch(app, old):
+            result = app.push({"Procfile": procfile})
+            check_killed(app, result, old, commit, step)
+        app.forget_last()
+        app.deploy()  # the next one works, without any repair
+
+
+def test_while_the_environment_is_built(server: Sandbox, shims: Shims) -> None:
+    """The build's own program goes on without the deploy: nothing of what it makes is ever used."""
+    app = new_app(server, "builds", "web")
+    old, commit = app.version, app.branch()
+    shims.arm("virtualenv", app.name, 1)
+    with Watch(app, old) as watch:
+        result = app.push(
+            {"requirements.txt": "# none\n", "Procfile": WEB.replace("python3", '"$VIRTUAL_ENV"/bin/python')}
+        )
+        assert shims.fired()
+        check_killed(app, result, old, commit, "build")
+        # The same commit once more: the environment has the same key.
+        watch.allowed.append(app.version)
+        text = said(server.push(app.repository, app.name))
+        assert "Python (requirements.txt): building python-" in text, text
+        assert "is live after" in text
+    check_sane(app, app.version)
+    [environment] = (server.root / "envs" / app.name).glob("python-*")
+    succeeded(server.piku("run", app.name, "--", "pip", "check"))
+    assert (environment / ".piku-complete").exists()
+
+
+@pytest.mark.parametrize("program", ["git", "nginx"])
+def test_at_each_call_of(server: Sandbox, shims: Shims, program: str) -> None:
+    app = new_app(server, f"calls-{program}", "wsgi")
+    steps: set[str] = set()
+    fired, call = True, 0
+    while fired:
+        call += 1
+        assert call < 60
+        old, commit = app.version, app.branch()
+        shims.arm(program, app.name, call)
+        with Watch(app, old, f"v{app.number + 1}"):
+            result = app.push()
+            fired = shims.fired()
+            if fired:
+                steps.add(app.newest()["step"])
+                check_killed(app, result, old, commit)
+                if app.body() == old:
+                    app.forget_last()
+    assert app.body() == app.version
+    assert result.returncode == 0
+    assert steps >= ({"read", "checkout", "switch"} if program == "git" else {"configuration"})
+
+
+def test_during_the_switch(server: Sandbox) -> None:
+    """While requests of before are still being answered: the new release is live, and these end well."""
+    app = new_app(server, "switch", "web")
+    with Watch(app, app.version, f"v{app.number + 1}"), ThreadPoolExecutor() as pool:
+        slow = [pool.submit(server.get, app.host, "/slow") for _ in range(3)]
+        app.commit()
+        push = pool.submit(server.push, app.repository, app.name)
+        server.wait(lambda: app.newest()["step"] == "switch" and app.body() == app.version)
+        kill(Session(app).hook())
+        result = push.result()
+        assert [answer.result()[0] for answer in slow] == [200, 200, 200]
+    assert result.returncode == 0, result.stdout
+    check_sane(app, app.version)
+    app.deploy()
+
+
+# --- at any moment --------------------------------------------------------------------------------------
+
+
+def kill_at_random(server: Sandbox, name: str, kind: str, seed: int, count: int) -> None:
+    """Kill deploys after delays over the length of one: the deploying process, or all of its session."""
+    app = new_app(server, name, kind)
+    chance = random.Random(seed)
+    begun = time.monotonic()
+    app.deploy()
+    length = time.monotonic() - begun
+    for number in range(count):
+        old, commit = app.body(), app.branch()
+        whole = number % 2 == 1
+        app.commit()
+        with Watch(app, old, app.version):
+            with ThreadPoolExecutor() as pool:
+                push = pool.submit(server.push, app.repository, app.name)
+                time.sleep(chance.uniform(0.2, 1.0) * length)
+                session = Session(app)
+                victims = session.all() if whole else session.hook()
+                kill(victims)
+                result = push.result()
+            if not whole and victims:
+                check_killed(app, result, old, commit) if result.returncode else check_sane(app, app.version)
+            else:
+                # Nobody is left to mend anything: what is shown must make sense even so.
+                [live] = [release for release in app.releases() if release["live"]]
+                assert app.body() in (old, app.version)
+                assert live["outcome"] in ("succeeded", "building")
+                succeeded(server.piku("restart", app.name))
+                check_sane(app, old, app.version)
+        if app.body() == old != app.version:
+            server.git(app.repository, "reset", "--quiet", "--hard", app.branch())
+    app.deploy()
+    check_sane(app, app.version)
+
+
+def test_at_any_moment(server: Sandbox) -> None:
+    with ThreadPoolExecutor() as pool:
+        lanes = [
+            pool.submit(kill_at_random, server, f"random-{kind}-{lane}", kind, 7 * lane, KILLS // 4)
+            for lane, kind in enumerate(("web", "wsgi", "web", "wsgi"))
+        ]
+        for lane in lanes:
+            lane.result()
+
+
+# --- the power -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("step", ["start", "switch"])
+def test_power_cut(server: Sandbox, step: str) -> None:
+    app = new_app(server, f"power-{step}", "web", "START_DELAY=1\n")
+    old = app.version
+    with ThreadPoolExecutor() as pool:
+        if step == "switch":
+            pool.submit(contextlib.suppress(OSError)(server.get), app.host, "/slow")
+        app.commit()
+        push = pool.submit(server.push, app.repository, app.name)
+        server.wait(lambda: app.newest()["number"] == 2 and app.newest()["step"] == step)
+        server.kill_platform()
+        kill(Session(app).all())
+        assert push.result().returncode != 0
+    server.start_platform()
+    server.wait(lambda: app.body() in (old, app.version), what="it answers after the power came back")
+    if step == "start":
+        assert app.body() == old
+    check_sane(app, old, app.version)
+    app.deploy()
+
+
+# --- people --------------------------------------------------------------------------------------------
+
+
+def test_the_client_goes_away(server: Sandbox) -> None:
+    app = new_app(server, "gone", "web")
+    gate = server.base / "gate"
+    app.commit(
+        {"Procfile": f"{WEB}preflight: until test -e {gate}; do sleep 0.02; done; echo the gate is open\n"}
+    )
+    with subprocess.Popen(
+        ["git", "push", server.remote(app.name), "main"],
+        cwd=app.repository, env=server.git_env(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as client:  # fmt: skip
+        server.wait(lambda: app.newest()["step"] == "preflight")
+        os.killpg(client.pid, signal.SIGKILL)
+    log = server.root / "logs" / app.name / "build.log"
+    assert "the gate is open" not in log.read_text()
+    gate.touch()
+    server.wait(lambda: app.body() == app.version, what="the deploy went on")
+    server.wait(lambda: "v2 is live after" in log.read_text(), what="its output is kept")
+    assert "the gate is open" in log.read_text()
+    server.wait(lambda: not Session(app).all())
+    check_sane(app, app.version)
+    assert app.branch() == app.server.git(app.repository, "rev-parse", "HEAD").stdout.strip()
+
+
+def test_a_change_waits_for_a_push(server: Sandbox) -> None:
+    app = new_app(server, "waits", "web")
+    gate = server.base / "other-gate"
+    app.commit({"Procfile": f"{WEB}preflight: until test -e {gate}; do sleep 0.02; done\n"})
+    with ThreadPoolExecutor() as pool:
+        push = pool.submit(server.push, app.repository, app.name)
+        server.wait(lambda: app.newest()["step"] == "preflight")
+        change = subprocess.Popen(
+            [str(server.checkout / "bin" / "piku"), "config:set", app.name, "COLOUR=blue"],
+            env=server.server_env(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+        assert change.stdout is not None
+        with change:
+            first = change.stdout.readline()
+            assert "Waiting for a push by laptop (process " in first, first
+            gate.touch()
+            assert "v3 is live after" in change.stdout.read()
+        assert change.returncode == 0
+        succeeded(push.result())
+    assert app.body() == app.version
+    assert succeeded(server.piku("config:get", app.name, "COLOUR")) == "blue\n"
+
+
+# --- a full disk ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("room", [0, 200, 900, 3000])
+def test_no_room_to_write(server: Sandbox, room: int) -> None:
+    """Every file that would be larger than so many bytes cannot be written, as if the disk were full."""
+    app = App(server=server, name="full", repository=server.client / "full")
+    if not app.repository.exists():
+        app = new_app(server, "full", "web")
+    else:
+        app.number = int(app.body().removeprefix("v"))
+    old = app.version
+    limited = ["prlimit", f"--fsize={room}", str(server.checkout / "bin" / "piku")]
+    with Watch(app, old):
+        for command in (["deploy", app.name], ["config:set", app.name, "NOTE=" + "x" * 5000]):
+            result = subprocess.run(
+                [*limited, *command], env=server.server_env(), capture_output=True, text=True, check=False
+            )
+            text = result.stdout + result.stderr
+            assert result.returncode == 1, text
+            assert "File too large" in text, text
+            assert "Traceback" not in text
+            check_sane(app, old)
+    app.deploy()
+    succeeded(server.piku("config:set", app.name, f"NOTE={room}"))

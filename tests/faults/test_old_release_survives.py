@@ -1,0 +1,217 @@
+"""Promises 1 and 4: whatever fails in a deploy, the old release serves throughout, and the push tells why."""
+
+import http.client
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import pytest
+from sandbox import HOST, Sandbox, free_ports
+
+from tests.faults.support import App, Watch, files, new_app, said, succeeded
+
+LISTENS_ELSEWHERE = 'Server((os.environ["BIND_ADDRESS"], 0), Handler).serve_forever()\n'
+SERVER = files("web", "")["server.py"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """A commit that fails: the step it names, and words that tell the cause."""
+
+    kind: str = "web"
+    changed: Mapping[str, str]
+    settings: str = ""
+    step: str
+    cause: tuple[str, ...]
+
+
+WEB = "web: exec python3 server.py\n"
+FAULTS = {
+    "pip": Fault(
+        kind="wsgi",
+        changed={"requirements.txt": "no-such-package-anywhere==1\n"},
+        settings="PIP_NO_INDEX=1\n",
+        step="building its environment",
+        cause=("No matching distribution found for no-such-package-anywhere==1", "`pip install"),
+    ),
+    "preflight": Fault(
+        changed={"Procfile": f"{WEB}preflight: echo the licence has expired >&2; exit 3\n"},
+        step="the preflight command",
+        cause=("the licence has expired", "exit code 3"),
+    ),
+    "preflight killed": Fault(
+        changed={"Procfile": f"{WEB}preflight: kill -9 $$\n"},
+        step="the preflight command",
+        cause=("signal 9",),
+    ),
+    "release command": Fault(
+        changed={"Procfile": f"{WEB}release: echo no such table; exit 4\n"},
+        step="the release command",
+        cause=("no such table", "exit code 4"),
+    ),
+    "syntax error": Fault(
+        kind="wsgi",
+        changed={"app.py": "def app(environ, start_response:\n"},
+        step="starting its processes",
+        cause=("def app(environ, start_response:", "SyntaxError: "),
+    ),
+    "wsgi import": Fault(
+        kind="wsgi",
+        changed={"app.py": "import no_such_module\n"},
+        step="starting its processes",
+        cause=("ModuleNotFoundError: No module named 'no_such_module'",),
+    ),
+    "no such callable": Fault(
+        kind="wsgi", changed={"Procfile": "wsgi: app:main\n"}, step="starting its processes", cause=("main",)
+    ),
+    "crash on start": Fault(
+        changed={"server.py": 'raise RuntimeError("the sky falls")\n'},
+        step="starting its processes",
+        cause=("RuntimeError: the sky falls", "web.1 ended while it was starting"),
+    ),
+    "no such program": Fault(
+        changed={"Procfile": "web: no-such-program --serve\n"},
+        step="starting its processes",
+        cause=("no-such-program: ", "not found"),
+    ),
+    "never listens": Fault(
+        changed={"server.py": 'print("dreaming", flush=True)\nimport time\ntime.sleep(600)\n'},
+        settings="PIKU_DEPLOY_TIMEOUT=1\n",
+        step="starting its processes",
+        cause=("dreaming", "did not answer within 1 s", "nothing listens on", "$PORT"),
+    ),
+    "listens elsewhere": Fault(
+        changed={"server.py": SERVER.replace(SERVER.splitlines()[-1] + "\n", LISTENS_ELSEWHERE)},
+        settings="PIKU_DEPLOY_TIMEOUT=1\n",
+        step="starting its processes",
+        cause=("it listens on port ", "(its $PORT)"),
+    ),
+    "unhealthy": Fault(
+        changed={"server.py": SERVER.replace("send_response(200)", "send_response(500)")},
+        settings="PIKU_DEPLOY_TIMEOUT=1\nPIKU_HEALTHCHECK_PATH=/health\n",
+        step="starting its processes",
+        cause=("answers /health with 500",),
+    ),
+    "worker ends": Fault(
+        changed={"Procfile": f"{WEB}worker: echo no queue to read; sleep 0.1; exit 5\n"},
+        step="starting its workers",
+        cause=("no queue to read", "worker.1 ended right after it was started"),
+    ),
+    "nginx include": Fault(
+        changed={"nginx/own.conf": "nonsense on;\n"},
+        settings="NGINX_INCLUDE_FILE=nginx/own.conf\n",
+        step="its configuration",
+        cause=('unknown directive "nonsense" in nginx/own.conf:1',),
+    ),
+}
+
+
+# Faults are tried side by side, each lane on an app of its own: most of the time is spent waiting.
+LANES = {
+    "wsgi": ["pip", "syntax error", "wsgi import", "no such callable"],
+    "web-a": ["preflight", "preflight killed", "release command", "nginx include", "crash on start"],
+    "web-b": ["never listens", "listens elsewhere", "worker ends"],
+    "web-c": ["unhealthy", "no such program"],
+}
+
+
+@pytest.fixture(scope="module")
+def outcomes(server: Sandbox) -> Iterator[dict[str, Future[None]]]:
+    """What came of each fault."""
+    found: dict[str, Future[None]] = {name: Future() for name in FAULTS}
+
+    def run(lane: str) -> None:
+        app = new_app(server, lane, lane.partition("-")[0])
+        for name in LANES[lane]:
+            try:
+                found[name].set_result(the_old_one_serves(app, FAULTS[name]))
+            except BaseException as error:  # noqa: BLE001 (raised again in the test of that name)
+                found[name].set_exception(error)
+
+    with ThreadPoolExecutor() as pool:
+        lanes = [pool.submit(run, lane) for lane in LANES]
+        yield found
+    for lane in lanes:
+        lane.result()
+
+
+def check_failed(app: App, result_text: str, before: str, fault: Fault) -> None:
+    """The push told the step, the cause and what still runs, and the branch is put back."""
+    live = next(release for release in app.releases() if release["live"])
+    assert f" failed at {fault.step}: " in result_text, result_text
+    for words in fault.cause:
+        assert words in result_text, result_text
+    assert f"v{live['number']} ({live['commit'][:8]}) still runs, as before" in result_text, result_text
+    assert "The branch was put back" in result_text
+    assert "Traceback" not in result_text.replace("Traceback (most recent call last):", "", 1)
+    assert "piku itself failed" not in result_text
+    assert app.branch() == before == live["commit"]
+    newest = app.releases()[0]
+    assert newest["outcome"] == "failed"
+    assert newest["reason"]
+    assert {row["release"] for row in app.ps() if row["state"] == "up"} == {live["number"]}
+
+
+def the_old_one_serves(app: App, fault: Fault) -> None:
+    before, old = app.branch(), app.version
+    env = (app.repository / "ENV").read_text()
+    with Watch(app, old) as watch:
+        try:
+            result = app.push({**fault.changed, "ENV": env + fault.settings})
+            assert result.returncode == 1, result.stdout
+            check_failed(app, said(result), before, fault)
+        finally:
+            app.forget_last()
+        # The next good one works, at once.
+        watch.allowed.append(f"v{app.number + 1}")
+        app.deploy()
+    assert [*watch.seen] == watch.allowed
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_the_old_one_serves(outcomes: dict[str, Future[None]], name: str) -> None:
+    outcomes[name].result(timeout=60)
+
+
+# --- apps of which no two releases can run at once ------------------------------------------------------
+
+
+def direct(port: int) -> str:
+    connection = http.client.HTTPConnection(HOST, port, timeout=10)
+    try:
+        connection.request("GET", "/")
+        return connection.getresponse().read().decode()
+    finally:
+        connection.close()
+
+
+def test_an_old_release_with_a_fixed_port_comes_back(server: Sandbox) -> None:
+    app = new_app(server, "fixed", "web", f"PORT={free_ports(1)[0]}\n")
+    env = (app.repository / "ENV").read_text()
+    for fault in (FAULTS["crash on start"], FAULTS["worker ends"]):
+        before, old = app.branch(), app.version
+        result = app.push({**fault.changed, "ENV": env + fault.settings})
+        assert result.returncode == 1, result.stdout
+        assert app.body() == old  # at once: the push waited for it
+        check_failed(app, said(result), before, fault)
+        app.forget_last()
+        app.deploy()
+
+
+def test_a_wsgi_app_with_a_fixed_port_is_tried_first(server: Sandbox) -> None:
+    """Code that does not load is found before the old release is stopped for it."""
+    [port] = free_ports(1)
+    own = files("wsgi", "tried")
+    env = f"PORT={port}\nUWSGI_THREADS=4\n"
+    app = App(server=server, name="tried", repository=server.repository("tried", {**own, "ENV": env}))
+    succeeded(app.push())
+    old = app.version
+    with Watch(app, old, ask=lambda: direct(port)):
+        result = app.push({"app.py": "import no_such_module\n"})
+        assert result.returncode == 1, result.stdout
+        assert " failed at loading the app: " in said(result)
+        assert "ModuleNotFoundError: No module named 'no_such_module'" in said(result)
+        assert "still runs, as before" in said(result)
+    app.forget_last()
+    succeeded(app.push())
+    assert direct(port) == app.version

@@ -1,0 +1,2 @@
+echo $$ >>ROOT/releases/shop/activations/1/web.1.starts
+exec bash --norc -c 'sleep 60'

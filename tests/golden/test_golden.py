@@ -1,0 +1,246 @@
+"""From an app's files and settings to what nginx and uWSGI read, or to the error it gets.
+
+Each folder is a case. What goes in:
+
+- `Procfile` and `ENV` of the repository, and its other files under `files/`;
+- `facts.json`, every key of which may be left out: `settings` (of config:set), `server` (the server's
+  ENV), `counts` (SCALING), `platform` (where nginx listens), `app` (its name).
+
+What comes out is `nginx.conf`, and for every process its ini, its variables (`.env`) and its command
+(`.sh`), and what the push warns of (`warnings.txt`); or `error.txt` alone. With UPDATE_GOLDEN=1
+in the environment they are written anew: read the difference before you commit it.
+
+What differs from machine to machine is replaced: folders by ROOT and HOME, ports that were assigned by
+PORT-1, PORT-2 in their order, the commit by COMMIT, the environment's name by ENVIRONMENT.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import json
+import os
+import pwd
+import re
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from piku import effects
+from piku.deploy import activation, build, plan, records, source
+from piku.deploy.job import Job
+from piku.deploy.progress import Progress
+from piku.deploy.records import Activation
+from piku.errors import PikuError
+from piku.operate import server
+from piku.output import Output
+from piku.paths import AppName, AppPaths, Paths
+from piku.serve import nginx, webserver
+from piku.serve.nginx import Platform
+
+HERE = Path(__file__).parent
+CASES = sorted(path.name for path in HERE.iterdir() if (path / "Procfile").exists())
+UPDATE = bool(os.environ.get("UPDATE_GOLDEN"))
+INPUTS = {"Procfile", "ENV", "facts.json", "files"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One case, brought as far as its files."""
+
+    paths: Paths
+    app: AppPaths
+    found: source.Source
+    made: Activation
+    platform: Platform
+    said: str
+
+    @property
+    def folder(self) -> Path:
+        return self.app.activation(self.made.number)
+
+
+Bring = Callable[[str], Case]
+
+
+@pytest.fixture(scope="session")
+def brought(tmp_path_factory: pytest.TempPathFactory) -> Bring:
+    """A function that brings a case as far as its files, once for all that look at it; raises PikuError."""
+    return functools.cache(lambda name: bring(HERE / name, tmp_path_factory.mktemp(name)))
+
+
+def bring(folder: Path, base: Path) -> Case:
+    """What a deploy of the case does until its processes would start; raises PikuError."""
+    facts: dict[str, Any] = json.loads(effects.read(folder / "facts.json") or "{}")
+    paths = Paths(root=base / "root", home=base / "home")
+    server.setup(paths)
+    effects.write(paths.server_env, facts.get("server", ""))
+    app = paths.app(AppName.parse(facts.get("app", "shop")))
+    commit = store(folder, app)
+    said = io.StringIO()
+    own = facts.get("settings", {})
+    found = source.read(paths, app, commit, own)
+    planned = plan.plan(found.procfile, found.values, facts.get("counts", {}))
+    output = Output(said)
+    for warning in planned.warnings:
+        output.warn(warning)
+    build.prepare_checkout(app, found)
+    release = records.new_release(
+        app, kind="push", description=folder.name, commit=commit, by="golden", settings=own,
+        runtime=found.runtime.name, environment=found.environment, checkout=found.checkout,
+    )  # fmt: skip
+    job = Job(
+        paths=paths, app=app, release=release, source=found, plan=planned, output=output,
+        progress=Progress(app, release),
+    )  # fmt: skip
+    made = activation.create(job)
+    where = Platform(**{"ipv6": True, **facts.get("platform", {})})
+    if made.site is not None:
+        known_as = {made.site.include: found.values["NGINX_INCLUDE_FILE"]} if made.site.include else {}
+        webserver.check_addresses(paths, made.site)
+        webserver.check(paths, {app.name: made.site}, known_as=known_as)
+    return Case(paths=paths, app=app, found=found, made=made, platform=where, said=said.getvalue())
+
+
+def store(folder: Path, app: AppPaths) -> str:
+    """Commit the case's files to the app's repository; returns the commit."""
+    effects.run(["git", "init", "--quiet", "--bare", "--template=", "-b", "main", str(app.repo)])
+    files = {name: folder / name for name in ("Procfile", "ENV") if (folder / name).exists()}
+    inside = (path for path in sorted((folder / "files").rglob("*")) if path.is_file())
+    files |= {str(path.relative_to(folder / "files")): path for path in inside}
+    stream = b"commit refs/heads/main\ncommitter G <g@g> 1700000000 +0000\ndata 6\ngolden\n"
+    for name, path in files.items():
+        data = path.read_bytes()
+        stream += f"M 100644 inline {name}\ndata {len(data)}\n".encode() + data + b"\n"
+    git = ["git", "-C", str(app.repo)]
+    subprocess.run([*git, "fast-import", "--quiet"], input=stream, check=True, stdout=subprocess.DEVNULL)
+    return effects.run([*git, "rev-parse", "main"]).strip()
+
+
+def outcome(case: Case) -> dict[str, str]:
+    """The files that come out, with the machine's own taken out of them."""
+    found: dict[str, str] = {}
+    if case.made.site is not None:
+        found["nginx.conf"] = nginx.app_config(case.made.site, case.platform)
+    for process in case.made.processes:
+        name = process.worker
+        found[f"{name}.ini"] = (case.paths.available / f"{process.vassal(case.app.name)}.ini").read_text()
+        script = case.folder / f"{name}.sh"
+        if script.exists():
+            found[f"{name}.sh"] = script.read_text()
+        variables = sorted((case.folder / f"{name}.env").iterdir())
+        found[f"{name}.env"] = "".join(f"{path.name}={path.read_text()}\n" for path in variables)
+    if case.said:
+        found["warnings.txt"] = case.said
+    assigned = [port for process in case.made.processes for port in (process.port, process.spare) if port]
+    fixed = case.found.values.get("PORT")
+    replacements = {
+        str(case.paths.root): "ROOT",
+        str(case.paths.home): "HOME",
+        case.found.commit: "COMMIT",
+        **({case.found.environment: "ENVIRONMENT"} if case.found.environment else {}),
+        f"USER={pwd.getpwuid(os.getuid()).pw_name}\n": "USER=USER\n",
+    }
+    return {
+        name: neutral(text, replacements, [p for p in assigned if str(p) != fixed])
+        for name, text in found.items()
+    }
+
+
+def neutral(text: str, replacements: dict[str, str], ports: list[int]) -> str:
+    for old, new in replacements.items():
+        text = text.replace(old, new)
+    for number, port in enumerate(ports, 1):
+        text = re.sub(rf"\b{port}\b", f"PORT-{number}", text)
+    return re.sub(r"\bpython3\d+\b", "python3X", text)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_golden(name: str, tmp_path: Path) -> None:
+    folder = HERE / name
+    try:
+        found = outcome(bring(folder, tmp_path))
+    except PikuError as error:
+        text = "\n".join(
+            (error.message, *(f"detail: {line}" for line in error.detail), f"hint: {error.hint}", "")
+        )
+        found = {"error.txt": text.replace(str(tmp_path / "root"), "ROOT")}
+    expected = {path.name: path for path in folder.iterdir() if path.name not in INPUTS}
+    if UPDATE:
+        for path in expected.values():
+            path.unlink()
+        for file, text in found.items():
+            (folder / file).write_text(text)
+        return
+    assert {file: path.read_text() for file, path in expected.items()} == found
+
+
+# --- what the real uWSGI makes of the ini files --------------------------------------------------
+
+
+SERVED = [name for name in CASES if list((HERE / name).glob("*.ini"))]
+
+
+@pytest.mark.parametrize("name", SERVED)
+def test_the_real_uwsgi_starts_every_process(name: str, brought: Bring) -> None:
+    case = brought(name)
+    if case.found.environment:
+        command = ["virtualenv", "--quiet", "--no-download", "--no-pip", "--no-setuptools", "--no-wheel"]
+        subprocess.run([*command, str(case.app.envs / case.found.environment)], check=True)
+    with_logs = [(process, activation_log(case, process)) for process in case.made.processes]
+    running = [start(case, process) for process in case.made.processes]
+    try:
+        for (process, log), uwsgi in zip(with_logs, running, strict=True):
+            for _ in effects.poll(time.monotonic() + 20):
+                if uwsgi.poll() is not None or has_started(case, process):
+                    break
+            assert uwsgi.poll() is None and has_started(case, process), log.read_text()
+            assert "strict-mode" not in log.read_text()
+    finally:
+        for uwsgi in running:
+            uwsgi.terminate()
+        for uwsgi in running:
+            uwsgi.wait(20)
+
+
+def activation_log(case: Case, process: records.Process) -> Path:
+    return case.app.logs / f"{process.worker}@{process.origin}.log"
+
+
+def start(case: Case, process: records.Process) -> subprocess.Popen[bytes]:
+    ini = case.paths.available / f"{process.vassal(case.app.name)}.ini"
+    log = activation_log(case, process)
+    log.touch()
+    with log.open("ab") as output:  # what it says before it has read where to log
+        return subprocess.Popen(
+            ["uwsgi", "--ini", str(ini)],
+            env={"PATH": effects.SYSTEM_PATH}, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+        )  # fmt: skip
+
+
+def has_started(case: Case, process: records.Process) -> bool:
+    """Whether a daemon's command was run, or a server answers: one that has not loaded its app ends."""
+    starts = case.folder / f"{process.worker}.starts"
+    if (case.folder / f"{process.worker}.sh").exists():
+        return starts.exists() and bool(starts.read_text())
+    with socket.socket(socket.AF_UNIX if process.by_socket else socket.AF_INET) as client:
+        host, _, port = process.address.rpartition(":")
+        try:
+            client.connect(process.address if process.by_socket else (host, int(port)))
+        except OSError:
+            return False
+    return "WSGI app 0" in activation_log(case, process).read_text()
+
+
+@pytest.fixture(autouse=True)
+def nothing_runs_on() -> Iterator[None]:
+    """No test leaves a process behind: the next one may be given its port."""
+    yield
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    assert children == []

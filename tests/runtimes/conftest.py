@@ -1,0 +1,71 @@
+"""The server of the runtimes' tests: real builds, by the tools and from the registries of this machine."""
+
+import functools
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import environment
+import pytest
+from sandbox import Sandbox
+
+from tests.e2e.support import CHECKOUT, App
+
+NewApp = Callable[..., App]
+
+PATIENCE = 900  # seconds for one test: the first build of some runtimes downloads a lot
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(PATIENCE))
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Sandbox]:
+    """One server for all runtimes; how this machine reaches registries stands in its $PIKU_ROOT/ENV."""
+    base = Path(tempfile.mkdtemp(prefix="r-"))  # not pytest's folder: the paths of unix sockets must be short
+    server = Sandbox(CHECKOUT, base)
+    try:
+        with server:
+            reach = environment.passed_on(environment.REGISTRIES)
+            (server.root / "ENV").write_text("".join(f"{name}='{text}'\n" for name, text in reach.items()))
+            yield server
+        assert not server.leftovers
+    finally:
+        _remove(base)
+
+
+def _remove(folder: Path) -> None:
+    """Go's module cache has folders that are read-only."""
+    for path in [folder, *(path for path in folder.rglob("*") if path.is_dir() and not path.is_symlink())]:
+        path.chmod(0o700)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def new_app(server: Sandbox) -> NewApp:
+    """Make a repository for an app from an example or from files, and push it unless `push` is off.
+
+    Its host name is NAME.localhost, whatever the example's ENV says.
+    """
+
+    def make(name: str, files: Mapping[str, str] | Path, *, push: bool = True) -> App:
+        app = App(server=server, name=name, repository=server.repository(name, files))
+        env = app.repository / "ENV"
+        lines = env.read_text().splitlines() if env.exists() else []
+        kept = [line for line in lines if not line.startswith("NGINX_SERVER_NAME=")]
+        app.commit(ENV="\n".join([*kept, f"NGINX_SERVER_NAME={app.host}", ""]))
+        if push:
+            app.deployed()
+        return app
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def example() -> Callable[[str], Path]:
+    """The folder of an example: example("node")."""
+    return functools.partial(Path.__truediv__, CHECKOUT / "examples")

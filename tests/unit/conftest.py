@@ -1,0 +1,95 @@
+"""A server's folders and an app's repository, for tests that need them on disk but nothing running."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+from hypothesis import settings as hypothesis_settings
+
+from piku.deploy import build, plan, records, source
+from piku.deploy.job import Job
+from piku.deploy.progress import Progress
+from piku.operate import server
+from piku.output import Output
+from piku.paths import AppName, AppPaths, Paths
+
+# Two machines of different speed must agree on what passes.
+hypothesis_settings.register_profile("piku", deadline=None, max_examples=150, derandomize=True)
+hypothesis_settings.load_profile("piku")
+
+Commit = Callable[..., str]
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> Paths:
+    """A server that was set up, of which nothing runs."""
+    found = Paths(root=tmp_path / "root", home=tmp_path / "home")
+    server.setup(found)
+    return found
+
+
+@pytest.fixture
+def shop(paths: Paths) -> AppPaths:
+    """The paths of an app; `commit` gives it a repository."""
+    return paths.app(AppName("shop"))
+
+
+@pytest.fixture
+def commit() -> Commit:
+    """A function that commits files to an app's bare repository (made at need), and names the commit.
+
+    Time and author are always the same: equal files make equal commits. A file's text may be bytes;
+    a value that begins with "submodule:" is the commit of one.
+    """
+
+    def make(app: AppPaths, files: Mapping[str, str | bytes], branch: str = "main") -> str:
+        if not app.repo.is_dir():
+            app.repo.parent.mkdir(parents=True, exist_ok=True)
+            init = ["git", "init", "--quiet", "--bare", "--template=", "-b", "main", str(app.repo)]
+            subprocess.run(init, check=True)
+        parts = [f"commit refs/heads/{branch}\ncommitter T <t@t> 1700000000 +0000\ndata 4\ntest\n".encode()]
+        parts.append(b"deleteall\n")
+        for name, content in files.items():
+            if isinstance(content, str) and content.startswith("submodule:"):
+                parts.append(f"M 160000 {content.removeprefix('submodule:')} {name}\n".encode())
+                continue
+            data = content.encode() if isinstance(content, str) else content
+            parts.append(f"M 100644 inline {name}\ndata {len(data)}\n".encode() + data + b"\n")
+        subprocess.run(
+            ["git", "-C", str(app.repo), "fast-import", "--quiet", "--force"],
+            input=b"".join(parts), check=True, stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+        head = ["git", "-C", str(app.repo), "rev-parse", f"refs/heads/{branch}"]
+        return subprocess.run(head, check=True, capture_output=True, text=True).stdout.strip()
+
+    return make
+
+
+@pytest.fixture
+def job(paths: Paths, commit: Commit) -> Callable[..., Job]:
+    """A function that brings a release of these files and settings as far as its checkout."""
+
+    def make(
+        app: AppPaths,
+        files: Mapping[str, str | bytes],
+        *,
+        counts: Mapping[str, int] | None = None,
+        **own: str,
+    ) -> Job:
+        found = source.read(paths, app, commit(app, files), own)
+        build.prepare_checkout(app, found)
+        release = records.new_release(
+            app, kind="push", description="test", commit=found.commit, by="me", settings=own,
+            runtime=found.runtime.name, environment=found.environment, checkout=found.checkout,
+        )  # fmt: skip
+        return Job(
+            paths=paths, app=app, release=release, source=found,
+            plan=plan.plan(found.procfile, found.values, counts or {}),
+            output=Output(io.StringIO()), progress=Progress(app, release),
+        )  # fmt: skip
+
+    return make

@@ -1,0 +1,209 @@
+"""Checkouts and what an app leaves beside its code, with real git repositories."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from piku.deploy import build, checkout, source
+from piku.errors import PikuError
+from piku.paths import AppPaths, Paths
+
+Commit = Callable[..., str]
+FILES = {"Procfile": "web: x\n", "app.py": "1\n", "data/seed.txt": "seed\n", ".gitignore": "*.db\nvar/\n"}
+
+
+@pytest.fixture
+def release(paths: Paths, shop: AppPaths, commit: Commit) -> Callable[..., Path]:
+    """A function that checks out and builds a commit of these files, and returns its folder."""
+
+    def make(files: dict[str, str | bytes], *, built: bool = True, **own: str) -> Path:
+        found = source.read(paths, shop, commit(shop, {**FILES, **files}), own)
+        build.prepare_checkout(shop, found)
+        if built:
+            checkout.mark_built(shop, found.checkout, found.environment)
+        return shop.releases / found.checkout
+
+    return make
+
+
+def test_a_checkout_is_the_commit_and_appears_whole(shop: AppPaths, release: Callable[..., Path]) -> None:
+    one = release({"a b/ü.txt": "x"})
+    two = release({"app.py": "2\n"})
+    assert (one / "app.py").read_text() == "1\n"
+    assert (two / "app.py").read_text() == "2\n"
+    assert (one / "a b" / "ü.txt").read_text() == "x"
+    assert not (two / "a b").exists()
+    assert not [path for path in shop.releases.iterdir() if path.name.endswith(".tmp")]
+
+
+def test_a_built_checkout_is_not_made_again_and_a_half_built_one_is(
+    paths: Paths, shop: AppPaths, commit: Commit, release: Callable[..., Path]
+) -> None:
+    folder = release({}, built=False)
+    (folder / "half").write_text("x")
+    release({})
+    assert not (folder / "half").exists()
+    (folder / "whole").write_text("x")
+    found = source.read(paths, shop, folder.name, {})
+    assert checkout.exists(shop, found)
+    assert not build.prepare_checkout(shop, found)
+    assert (folder / "whole").exists()
+
+
+def test_submodules_are_checked_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, paths: Paths, shop: AppPaths, commit: Commit
+) -> None:
+    # git allows a submodule from a folder only when told so, which is fine for this one.
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".gitconfig").write_text('[protocol "file"]\nallow = always\n')
+    other = AppPaths(root=tmp_path / "elsewhere", name=shop.name)
+    inner = commit(other, {"lib.txt": "inner\n"})
+    modules = f'[submodule "lib"]\npath = lib\nurl = {other.repo}\n'
+    name = commit(shop, {"Procfile": "web: x\n", ".gitmodules": modules, "lib": f"submodule:{inner}"})
+    found = source.read(paths, shop, name, {})
+    build.prepare_checkout(shop, found)
+    assert (shop.releases / name / "lib" / "lib.txt").read_text() == "inner\n"
+    checkout.mark_built(shop, name, "")
+    assert checkout.left_beside(shop, name, ()) == []
+    shutil.rmtree(other.repo)
+    checkout.create(shop, found)
+    assert (shop.releases / name / "lib" / "lib.txt").read_text() == "inner\n", "what was fetched is kept"
+    shutil.rmtree(shop.cache)
+    with pytest.raises(PikuError, match="a submodule could not be fetched") as error:
+        checkout.create(shop, found)
+    assert error.value.detail
+
+
+# --- what is left beside -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["upload.txt", "a b.txt", "new/deep/file", "store.db", "var/cache.bin", "ü.txt", 'q".txt',
+     "line\nbreak", "caf\udce9"],
+)  # fmt: skip
+def test_what_the_app_wrote_is_seen(shop: AppPaths, release: Callable[..., Path], path: str) -> None:
+    folder = release({})
+    assert checkout.left_beside(shop, folder.name, ()) == []
+    (folder / path).parent.mkdir(parents=True, exist_ok=True)
+    (folder / path).write_text("x")
+    assert checkout.left_beside(shop, folder.name, ()) == [path]
+
+
+def test_what_the_build_left_is_not_the_apps_until_it_changes(
+    shop: AppPaths, release: Callable[..., Path]
+) -> None:
+    folder = release({}, built=False)
+    (folder / "var").mkdir()
+    (folder / "var" / "built.css").write_text("x")
+    (folder / "app.py").write_text("patched")
+    checkout.mark_built(shop, folder.name, "")
+    assert checkout.left_beside(shop, folder.name, ()) == []
+    (folder / "var" / "built.css").write_text("changed since")
+    (folder / "data" / "seed.txt").write_text("changed since")
+    assert sorted(checkout.left_beside(shop, folder.name, ())) == ["data/seed.txt", "var/built.css"]
+
+
+@pytest.mark.parametrize(
+    "path", ["__pycache__/x.py", "a/__pycache__/x", "x.pyc", ".pytest_cache/v", "node_modules/x/y",
+    "run.pid", "x.sock"]
+)  # fmt: skip
+def test_caches_are_nobodys_loss(shop: AppPaths, release: Callable[..., Path], path: str) -> None:
+    folder = release({})
+    (folder / path).parent.mkdir(parents=True, exist_ok=True)
+    (folder / path).write_text("x")
+    assert checkout.left_beside(shop, folder.name, ()) == []
+
+
+def test_a_tracked_file_that_the_app_removed_is_no_loss(shop: AppPaths, release: Callable[..., Path]) -> None:
+    folder = release({})
+    (folder / "app.py").unlink()
+    assert checkout.left_beside(shop, folder.name, ()) == []
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root can read everything")
+def test_a_folder_that_cannot_be_read_hides_nothing_else(
+    shop: AppPaths, release: Callable[..., Path]
+) -> None:
+    folder = release({})
+    (folder / "closed").mkdir()
+    (folder / "closed" / "x").write_text("x")
+    (folder / "a.txt").write_text("x")
+    (folder / "closed").chmod(0)
+    try:
+        assert "a.txt" in checkout.left_beside(shop, folder.name, ())
+    finally:
+        (folder / "closed").chmod(0o700)
+
+
+def test_refusing_to_hide_names_the_files_and_the_ways_out(
+    shop: AppPaths, release: Callable[..., Path]
+) -> None:
+    folder = release({})
+    checkout.refuse_to_hide(shop, folder.name, ())
+    (folder / "uploads").mkdir()
+    for number in range(12):
+        (folder / "uploads" / f"{number:02}.txt").write_text("x")
+    with pytest.raises(PikuError, match="shop wrote files beside its code") as error:
+        checkout.refuse_to_hide(shop, folder.name, ())
+    assert len(error.value.detail) == 11
+    assert error.value.detail[0] == "uploads/00.txt"
+    assert error.value.detail[-1] == "… and 2 more"
+    assert "piku config:set shop PIKU_PERSIST=uploads" in error.value.hint
+    assert "piku deploy shop --leave-behind" in error.value.hint
+    checkout.refuse_to_hide(shop, folder.name, ("uploads",))
+    with pytest.raises(PikuError):
+        checkout.refuse_to_hide(shop, folder.name, ("upload", "uploads/00.txt"))
+
+
+def test_nothing_is_said_of_a_checkout_that_was_never_built(shop: AppPaths) -> None:
+    assert checkout.left_beside(shop, "none", ()) == []
+
+
+# --- PIKU_PERSIST --------------------------------------------------------------------------------
+
+
+def test_persisted_paths_live_in_the_data_folder(shop: AppPaths, release: Callable[..., Path]) -> None:
+    folder = release({}, PIKU_PERSIST="data,store.db,uploads")
+    assert (folder / "data").resolve() == shop.data / "data"
+    assert (folder / "data" / "seed.txt").read_text() == "seed\n"
+    assert (shop.data / "uploads").is_dir()
+    assert not (shop.data / "store.db").exists()
+    (folder / "store.db").write_text("rows")
+    (folder / "uploads" / "x").write_text("x")
+    assert checkout.left_beside(shop, folder.name, ("data", "store.db", "uploads")) == []
+
+    second = release({"app.py": "2\n", "data/seed.txt": "newer seed\n"}, PIKU_PERSIST="data,store.db,uploads")
+    assert (second / "store.db").read_text() == "rows"
+    assert (second / "uploads" / "x").read_text() == "x"
+    assert (second / "data" / "seed.txt").read_text() == "seed\n", "the app's own data is never replaced"
+
+
+def test_what_a_live_app_wrote_is_moved_once_and_stays_in_place(
+    shop: AppPaths, release: Callable[..., Path]
+) -> None:
+    folder = release({})
+    (folder / "deep" / "er").mkdir(parents=True)
+    with (folder / "deep" / "er" / "file").open("w") as program:
+        program.write("before ")
+        checkout.move_persisted(shop, folder, ("deep/er", "none"))
+        program.write("after")
+    assert (shop.data / "deep" / "er" / "file").read_text() == "before after"
+    assert (folder / "deep" / "er").is_symlink()
+    checkout.move_persisted(shop, folder, ("deep/er", "none"))
+    assert (folder / "deep" / "er" / "file").read_text() == "before after"
+
+
+def test_between_two_versions_nobody_chooses(shop: AppPaths, release: Callable[..., Path]) -> None:
+    folder = release({})
+    (shop.data / "data").mkdir(parents=True)
+    (shop.data / "data" / "mine").write_text("x")
+    with pytest.raises(PikuError, match="data is both in the live release and in"):
+        checkout.move_persisted(shop, folder, ("data",))
+    assert (folder / "data" / "seed.txt").exists()
+    assert (shop.data / "data" / "mine").exists()

@@ -1,0 +1,142 @@
+"""Making the server match the live record; neither nginx nor an emperor runs here."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from piku.deploy import activation, converge, records, repair
+from piku.deploy.job import Job
+from piku.deploy.records import Activation
+from piku.errors import PikuError
+from piku.paths import AppName, AppPaths, Paths
+from piku.serve import emperor
+
+MakeJob = Callable[..., Job]
+WSGI = {"Procfile": "wsgi: app:app\nworker: work\n"}
+WEB = {"Procfile": "web: serve\n"}
+NAME = {"NGINX_SERVER_NAME": "shop.example"}
+
+
+def go_live(made: Job) -> Activation:
+    """As a deploy does, without starting anything."""
+    new = activation.create(made)
+    records.commit(made.app, new)
+    records.save_release(made.app, replace(made.release, outcome=records.SUCCEEDED))
+    return new
+
+
+def listing(paths: Paths) -> set[str]:
+    """All that is in the folders which follow from the live record."""
+    places = (paths.available, paths.enabled, paths.nginx, paths.root / "apps")
+    return {f"{place.name}/{name}" for place in places for name in os.listdir(place)}
+
+
+def test_links_workers_and_nginx_follow_the_record(paths: Paths, shop: AppPaths, job: MakeJob) -> None:
+    one = go_live(job(shop, WSGI, **NAME))
+    converge.converge(paths, shop)
+    assert emperor.enabled(paths, shop.name) == sorted(one.vassals(shop.name))
+    assert shop.live_link.resolve() == shop.releases / one.checkout
+    assert os.readlink(shop.socket(1)) == one.processes[0].address
+    assert "shop.example" in shop.nginx.read_text()
+    assert os.readlink(shop.logs / "wsgi.1.log") == f"wsgi.1@{one.number}.log"
+
+    two = go_live(job(shop, WSGI | {"x": "2"}, **NAME))
+    converge.converge(paths, shop)
+    assert emperor.enabled(paths, shop.name) == sorted(two.vassals(shop.name))
+    assert shop.live_link.resolve() == shop.releases / two.checkout
+    assert os.readlink(shop.socket(1)) == two.processes[0].address
+    assert records.activation_numbers(shop) == [two.number]
+    assert not (paths.available / f"{one.vassals(shop.name)[0]}.ini").exists()
+
+
+def test_doing_it_again_changes_nothing(paths: Paths, shop: AppPaths, job: MakeJob) -> None:
+    go_live(job(shop, WSGI, **NAME))
+    converge.converge(paths, shop)
+    before = {name: (paths.root / name).lstat().st_mtime_ns for name in listing(paths)}
+    converge.converge(paths, shop)
+    assert {name: (paths.root / name).lstat().st_mtime_ns for name in listing(paths)} == before
+    records.save_release(shop, replace(records.load_release(shop, 1), outcome=records.SUCCEEDED))
+    assert not repair.recover(paths, shop)
+
+
+def test_what_a_killed_deploy_left_is_undone(paths: Paths, shop: AppPaths, job: MakeJob) -> None:
+    live = go_live(job(shop, WSGI, **NAME))
+    converge.converge(paths, shop)
+    before = listing(paths)
+    second = job(shop, WSGI | {"x": "2"}, **NAME)
+    left = activation.create(second)  # … and then somebody pulled the plug
+    emperor.enable(paths, left.vassals(shop.name))
+    (shop.envs / "python-half").mkdir(parents=True)
+    assert repair.recover(paths, shop)
+    assert listing(paths) == before
+    assert records.live(shop) == live
+    assert records.activation_numbers(shop) == [live.number]
+    assert not (shop.envs / "python-half").exists()
+    release = records.load_release(shop, second.release.number)
+    assert (release.outcome, release.reason) == (records.FAILED, "interrupted at its start")
+    assert not repair.recover(paths, shop)
+
+
+def test_what_a_deploy_killed_after_its_commit_left_is_finished(
+    paths: Paths, shop: AppPaths, job: MakeJob
+) -> None:
+    go_live(job(shop, WSGI, **NAME))
+    converge.converge(paths, shop)
+    second = job(shop, WSGI | {"x": "2"}, **NAME)
+    new = activation.create(second)
+    emperor.enable(paths, new.vassals(shop.name))
+    records.commit(shop, new)
+    assert repair.recover(paths, shop)
+    assert emperor.enabled(paths, shop.name) == sorted(new.vassals(shop.name))
+    assert shop.live_link.resolve() == shop.releases / new.checkout
+    assert records.load_release(shop, second.release.number).outcome == records.SUCCEEDED
+
+
+def test_apps_whose_names_begin_alike_stay_apart(paths: Paths, job: MakeJob) -> None:
+    apps = [paths.app(AppName(name)) for name in ("foo", "foobar", "foo.bar", "foo-bar")]
+    for number, app in enumerate(apps):
+        go_live(job(app, WSGI, NGINX_SERVER_NAME=f"h{number}.example"))
+        converge.converge(paths, app)
+    others = {
+        name for name in listing(paths) if not name.split("/")[1].startswith(("foo@", "foo.sock", "foo.conf"))
+    }
+    go_live(job(apps[0], WEB, NGINX_SERVER_NAME="h0.example"))
+    converge.converge(paths, apps[0])
+    converge.converge(paths, apps[0])
+    assert others <= listing(paths) | {"apps/foo"}
+    assert not apps[0].socket(1).is_symlink(), "a web app has no socket"
+    apps[0].live_record.unlink()
+    converge.converge(paths, apps[0])
+    assert emperor.enabled(paths, AppName("foo")) == []
+    assert len(emperor.enabled(paths)) == 6
+    assert not apps[0].nginx.exists() and apps[1].nginx.exists()
+
+
+def test_a_name_belongs_to_one_app(paths: Paths, shop: AppPaths, job: MakeJob) -> None:
+    go_live(job(shop, WEB, NGINX_SERVER_NAME="a.example,b.example"))
+    blog = paths.app(AppName("blog"))
+    mine = activation.create(job(blog, WEB, NGINX_SERVER_NAME="c.example,b.example")).site
+    assert mine is not None
+    with pytest.raises(PikuError, match=r"b\.example belongs to the app 'shop'") as error:
+        converge.refuse_taken_names(paths, blog.name, mine)
+    assert "config:unset shop NGINX_SERVER_NAME" in error.value.hint
+    converge.refuse_taken_names(paths, shop.name, mine)
+    converge.refuse_taken_names(paths, blog.name, replace(mine, names=("*.example", "bb.example")))
+
+
+def test_past_logs_are_folded_and_those_of_failures_stay(paths: Paths, shop: AppPaths, job: MakeJob) -> None:
+    for text in ("one\n", "two\n", "three\n"):
+        new = go_live(job(shop, WEB, **NAME))
+        (shop.logs / f"web.1@{new.number}.log").write_text(text)
+        converge.converge(paths, shop)
+    failed = job(shop, WEB, **NAME)
+    activation.create(failed)
+    (shop.logs / "web.1@4.log").write_text("why it failed\n")
+    repair.recover(paths, shop)
+    assert (shop.logs / "web.1.log.old").read_text() == "one\ntwo\n"
+    assert (shop.logs / "web.1.log").read_text() == "three\n"
+    assert (shop.logs / "web.1@4.log").read_text() == "why it failed\n"

@@ -1,0 +1,140 @@
+"""What a release is to run, where it listens, and whether two may overlap."""
+
+from __future__ import annotations
+
+import pytest
+
+from piku.app import procfile
+from piku.deploy.plan import Plan, parse_scaling, plan, render_scaling, scaled
+from piku.errors import PikuError
+
+NAMED = {"NGINX_SERVER_NAME": "shop.example"}
+FIXED = {"PORT": "5000"}
+RECREATE = {"PIKU_DEPLOY_STRATEGY": "recreate"}
+BOTH_NEED = "both releases need port 5000"
+ONE_PORT = "the app has no server name, and both releases need its one port"
+
+
+def planned(text: str, values: dict[str, str], *, short: bool = False, **counts: int) -> Plan:
+    return plan(procfile.parse(text), values, counts, memory_short=short)
+
+
+@pytest.mark.parametrize(
+    ("text", "values", "short", "port", "alone"),
+    [
+        ("web: x", NAMED, False, "each", ""),
+        ("web: x", NAMED | FIXED, False, "fixed", BOTH_NEED),
+        ("web: x", {}, False, "kept", ONE_PORT),
+        ("web: x", FIXED, False, "fixed", BOTH_NEED),
+        ("wsgi: a:b", NAMED, False, "socket", ""),
+        ("wsgi: a:b", NAMED | FIXED, False, "socket", ""),
+        ("wsgi: a:b", {}, False, "kept", ONE_PORT),
+        ("wsgi: a:b", FIXED, False, "fixed", BOTH_NEED),
+        ("web: x", NAMED | RECREATE, False, "each", "PIKU_DEPLOY_STRATEGY=recreate"),
+        ("wsgi: a:b", NAMED | RECREATE, True, "socket", "PIKU_DEPLOY_STRATEGY=recreate"),
+        ("web: x", NAMED | FIXED | RECREATE, False, "fixed", "PIKU_DEPLOY_STRATEGY=recreate"),
+        ("web: x", NAMED, True, "each", "not enough free memory for two releases at once"),
+        ("wsgi: a:b", NAMED, True, "socket", "not enough free memory for two releases at once"),
+        ("web: x", FIXED, True, "fixed", BOTH_NEED),
+    ],
+)
+def test_where_it_listens_and_why_alone(
+    text: str, values: dict[str, str], short: bool, port: str, alone: str
+) -> None:
+    found = planned(text, values, short=short)
+    assert (found.port, found.alone, found.instances) == (port, alone, 1)
+
+
+@pytest.mark.parametrize("values", [{}, FIXED, NAMED | RECREATE])
+def test_workers_alone_are_nobodys_obstacle(values: dict[str, str]) -> None:
+    found = planned("worker: a\nbeat: b\n", values, short=True, worker=2)
+    assert (found.serving, found.instances, found.alone) == ("", 0, "")
+    assert found.workers == (("worker", 2), ("beat", 1))
+
+
+def test_counts_are_the_apps() -> None:
+    found = planned("web: x\nworker: a\n", NAMED, web=3, worker=0, gone=4)
+    assert (found.serving, found.instances, found.workers) == ("web", 3, (("worker", 0),))
+    assert planned("web: x", {}, web=0).instances == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "values", "hint"),
+    [
+        ("web: x", FIXED, "remove PORT"),
+        ("web: x", NAMED | FIXED, "remove PORT"),
+        ("web: x", {}, "NGINX_SERVER_NAME"),
+        ("wsgi: a:b", {}, "NGINX_SERVER_NAME"),
+    ],
+)
+def test_two_processes_cannot_have_one_port(text: str, values: dict[str, str], hint: str) -> None:
+    kind = text.partition(":")[0]
+    with pytest.raises(PikuError, match=f"{kind}=2 needs a port for each process") as error:
+        planned(text, values, **{kind: 2})
+    assert hint in error.value.hint
+
+
+def test_two_wsgi_instances_have_a_socket_each() -> None:
+    assert planned("wsgi: a:b", NAMED | FIXED, wsgi=2).instances == 2
+
+
+def test_warnings() -> None:
+    assert planned("web: x\nwsgi: a:b", NAMED).warnings == ("'web' is disabled: 'wsgi' answers the requests",)
+    [warning] = planned("static: public", {}).warnings
+    assert "NGINX_SERVER_NAME is not set" in warning
+    assert planned("static: public", NAMED).warnings == ()
+
+
+def test_a_stopped_app_has_no_process_and_waits_for_nobody() -> None:
+    found = planned("web: x\nworker: y", FIXED).stopped()
+    assert (found.instances, found.workers, found.alone, found.serving) == (0, (), "", "web")
+
+
+def test_bad_settings_are_found_while_planning() -> None:
+    with pytest.raises(PikuError, match="PORT=80: not a whole number from 1024 to 65535"):
+        planned("web: x", {"PORT": "80"})
+    with pytest.raises(PikuError, match="PIKU_DEPLOY_STRATEGY=later: not one of overlap, recreate"):
+        planned("web: x", {"PIKU_DEPLOY_STRATEGY": "later"})
+
+
+# --- SCALING -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "counts"),
+    [
+        ("", {}),
+        ("web=2\nworker=0\n", {"web": 2, "worker": 0}),
+        ("web:2\n worker : 3 \n", {"web": 2, "worker": 3}),
+        ("web=x\n\nnonsense\nweb=\nworker=-1\nbeat=²\n", {}),
+    ],
+)
+def test_counts_as_they_are_kept(text: str, counts: dict[str, int]) -> None:
+    assert parse_scaling(text) == counts
+    assert parse_scaling(render_scaling(counts)) == counts
+
+
+def test_scaling_changes_what_is_named_and_keeps_the_rest() -> None:
+    found = procfile.parse("web: a\nworker: b\nbeat: c\nrelease: d\n")
+    assert scaled(found, {"worker": 2}, {"web": 3}) == {"web": 3, "worker": 2, "beat": 1}
+    assert scaled(found, {}, {"beat": 0}) == {"web": 1, "worker": 1, "beat": 0}
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "message"),
+    [
+        ("web: a\nrelease: b", "release", "'release' is not a process that runs"),
+        ("web: a\nstatic: b", "static", "'static' is not a process that runs"),
+        ("web: a", "worker", "no process type 'worker' to scale"),
+        ("web: a\nwsgi: b", "web", "no process type 'web' to scale"),
+    ],
+)
+def test_what_cannot_be_scaled(text: str, kind: str, message: str) -> None:
+    with pytest.raises(PikuError, match=message):
+        scaled(procfile.parse(text), {}, {kind: 2})
+
+
+def test_the_refusal_names_what_there_is() -> None:
+    with pytest.raises(PikuError) as error:
+        scaled(procfile.parse("web: a\nworker: b"), {}, {"wroker": 2})
+    assert error.value.hint == "there are: web, worker"

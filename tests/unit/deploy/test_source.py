@@ -1,0 +1,94 @@
+"""What a commit says, read from a real repository."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from piku import effects
+from piku.deploy import source
+from piku.errors import PikuError
+from piku.paths import AppPaths, Paths
+
+Commit = Callable[..., str]
+
+
+def test_layers_from_the_server_to_config_set(paths: Paths, shop: AppPaths, commit: Commit) -> None:
+    paths.server_env.write_text("A=server\nB=server\nC=server\nLITERAL='$A'\n")
+    name = commit(shop, {"Procfile": "web: x\n", "ENV": "B=repository of $A\nC=repository\nD=$LITERAL\n"})
+    found = source.read(paths, shop, name, {"C": "own $A", "E": "${B}"})
+    assert found.values == {
+        "A": "server", "B": "repository of server", "C": "own $A", "LITERAL": "$A", "D": "$A", "E": "${B}",
+    }  # fmt: skip
+    assert found.own == {"C": "own $A", "E": "${B}"}
+    assert (found.runtime.name, found.environment, found.checkout) == ("plain", "", name)
+
+
+@pytest.mark.parametrize(
+    ("files", "own", "message"),
+    [
+        ({"web": "x"}, {}, "there is no Procfile in the top folder of this commit"),
+        ({"sub/Procfile": "web: x"}, {}, "there is no Procfile in the top folder"),
+        ({"Procfile": "web x"}, {}, "Procfile line 1"),
+        ({"Procfile": "web: x", "ENV": "A=1\nB"}, {}, "ENV line 2: 'B' is not of the form NAME=value"),
+        ({"Procfile": "web: x", "ENV": "PIKU_DEPLOY_BRANCH=x"}, {}, "cannot be set in the repository"),
+        ({"Procfile": "web: x", "ENV": "NGINX_NOPE=1"}, {}, "NGINX_NOPE is not a setting"),
+        ({"Procfile": "web: x"}, {"NGINX_SERVER_NAME": "a;b"},
+        "NGINX_SERVER_NAME=a;b: 'a;b' is not a host name"),
+        ({"Procfile": "web: x", "requirements.txt": ""}, {"PYTHON_VERSION": "2.9"}, "there is no python2.9"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_said(
+    paths: Paths, shop: AppPaths, commit: Commit, files: dict[str, str], own: dict[str, str], message: str
+) -> None:
+    with pytest.raises(PikuError, match=message):
+        source.read(paths, shop, commit(shop, files), own)
+
+
+def test_a_bad_line_of_the_servers_file_is_told_with_its_place(
+    paths: Paths, shop: AppPaths, commit: Commit
+) -> None:
+    paths.server_env.write_text("nonsense\n")
+    with pytest.raises(PikuError, match=f"{paths.server_env} line 1"):
+        source.read(paths, shop, commit(shop, {"Procfile": "web: x"}), {})
+
+
+def environment(paths: Paths, shop: AppPaths, name: str, **own: str) -> str:
+    return source.read(paths, shop, name, own).environment
+
+
+def test_an_environment_is_named_by_all_that_a_build_reads(
+    paths: Paths, shop: AppPaths, commit: Commit
+) -> None:
+    files = {
+        "Procfile": "wsgi: a:b\n",
+        "requirements.txt": "-r base.txt\n",
+        "base.txt": "x==1\n",
+        "a.py": "1",
+    }
+    first = environment(paths, shop, commit(shop, files))
+    assert first.startswith("python-") and len(first) == len("python-") + 16
+    assert environment(paths, shop, commit(shop, files | {"a.py": "2", "ENV": "X=1\n"})) == first
+    assert environment(paths, shop, commit(shop, files | {"base.txt": "x==2\n"})) != first
+    assert environment(paths, shop, commit(shop, files | {"requirements.txt": "-r base.txt\ny\n"})) != first
+    head = commit(shop, files)
+    assert environment(paths, shop, head, X="1") == first
+    assert environment(paths, shop, head, PIP_INDEX_URL="https://example.com") != first
+
+
+def test_an_editable_project_is_built_for_every_change(paths: Paths, shop: AppPaths, commit: Commit) -> None:
+    files = {"Procfile": "wsgi: a:b\n", "requirements.txt": "-e .\n", "a.py": "1"}
+    first = environment(paths, shop, commit(shop, files))
+    assert environment(paths, shop, commit(shop, files | {"a.py": "2"})) != first
+    assert environment(paths, shop, commit(shop, files)) == first
+
+
+def test_a_checkout_that_served_is_not_built_again(paths: Paths, shop: AppPaths, commit: Commit) -> None:
+    name = commit(shop, {"Procfile": "wsgi: a:b\n", "requirements.txt": ""})
+    first = source.read(paths, shop, name, {})
+    assert first.checkout == name
+    effects.write_json(source.built_marker(shop, name), {"environment": first.environment, "files": {}})
+    assert source.read(paths, shop, name, {}).checkout == name
+    other = source.read(paths, shop, name, {"PIP_INDEX_URL": "https://example.com"})
+    assert other.checkout == f"{name}-{other.environment}"

@@ -1,0 +1,47 @@
+"""Setting a server up."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from piku.operate import server
+from piku.paths import AppName, Paths
+from piku.serve import tls, webserver
+
+
+def test_setup_makes_what_is_missing_and_nothing_else(tmp_path: Path) -> None:
+    paths = Paths(root=tmp_path / "root", home=tmp_path)
+    assert set(server.setup(paths)) >= {"apps", "repos", "uwsgi.ini", "nginx.conf", "ENV"}
+    paths.server_env.write_text("A=1\n")
+    (paths.root / "data" / "x").mkdir()
+    assert server.setup(paths) == []
+    assert paths.server_env.read_text() == "A=1\n"
+    (paths.root / "cache").rmdir()
+    paths.emperor_ini.write_text("changed")
+    assert server.setup(paths) == ["cache", "uwsgi.ini"]
+    for name in Paths.FOLDERS:
+        assert (paths.root / name).stat().st_mode & 0o7 == 0, f"{name} is open to everybody"
+    assert paths.server_env.stat().st_mode & 0o777 == 0o600 or paths.server_env.read_text() == "A=1\n"
+
+
+def test_the_real_nginx_accepts_the_main_configuration(paths: Paths) -> None:
+    webserver.check(paths, {})
+
+
+def test_a_certificate_is_for_its_names_and_its_key_is_private(paths: Paths) -> None:
+    app = paths.app(AppName("shop"))
+    names = ("a.example", "*.b.example", f"{'long.' * 20}example")
+    place = tls.certificate(app, names)
+    certificate, key = place.with_name(f"{place.name}.crt"), place.with_name(f"{place.name}.key")
+    assert key.stat().st_mode & 0o077 == 0
+    command = ["openssl", "x509", "-in", str(certificate), "-noout", "-text"]
+    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert all(f"DNS:{name}" in text for name in names)
+    assert "prime256v1" in text
+    before = certificate.read_bytes()
+    assert tls.certificate(app, names) == place
+    assert certificate.read_bytes() == before
+    assert tls.certificate(app, ("a.example",)) != place
+    assert certificate.read_bytes() == before
+    assert [path.name for path in paths.nginx.iterdir() if path.name.startswith(".")] == []

@@ -1,0 +1,266 @@
+"""nginx configuration: what any text becomes, by a tokenizer of our own, and what sites become."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from piku.errors import PikuError
+from piku.paths import AppName, Paths
+from piku.serve import nginx, tls, webserver
+from piku.serve.nginx import Platform, Site
+
+SITE = Site(
+    app="shop",
+    names=("shop.example",),
+    certificate="/r/nginx/shop@1",
+    backend="http",
+    upstreams=("127.0.0.1:20000",),
+)
+
+
+def tokens(text: str) -> Iterator[str]:
+    """The words of an nginx configuration; `;`, `{` and `}` come with a NUL in front.
+
+    Written from ngx_conf_read_token's rules: words end at blanks, `;` and `{`; quotes only mean
+    something at the beginning of a word, and only blanks, `;`, `{` and `)` may follow the closing
+    one; a backslash takes the next character with it, and before a quote, another backslash, and
+    t, r, n it stands for something else.
+    """
+    position = 0
+    while position < len(text):
+        char = text[position]
+        position += 1
+        if char in " \t\r\n":
+            continue
+        if char == "#":
+            position = (text + "\n").index("\n", position)
+            continue
+        if char in ";{}":
+            yield f"\0{char}"
+            continue
+        quote = char if char in "\"'" else ""
+        word = "" if quote else char
+        if char == "\\":
+            word, position = unescaped(text[position]), position + 1
+        while True:
+            char = text[position]
+            if char == quote or (not quote and char in " \t\r\n;{"):
+                break
+            position += 1
+            if char == "\\":
+                char, position = unescaped(text[position]), position + 1
+            elif char == "$":
+                raise AssertionError("a variable")
+            word += char
+        if quote:
+            position += 1
+            assert text[position] in " \t\r\n;{)", f"{text[position]!r} right after a closing quote"
+        yield word
+
+
+def unescaped(char: str) -> str:
+    return {"t": "\t", "r": "\r", "n": "\n", '"': '"', "'": "'", "\\": "\\"}.get(char, f"\\{char}")
+
+
+def directives(text: str) -> list[list[str]]:
+    """Each directive's name and arguments, those within blocks too."""
+    found: list[list[str]] = [[]]
+    for token in tokens(text):
+        if token == "\0}":
+            assert found[-1] == []
+        elif token in ("\0;", "\0{"):
+            found.append([])
+        else:
+            found[-1].append(token)
+    assert found.pop() == []
+    return found
+
+
+def named(config: str, name: str) -> list[list[str]]:
+    plain = config.replace("$", "§")
+    return [words[1:] for words in directives(plain) if words[0] == name]
+
+
+HOSTILE = st.text(";{}\"'\\ \t$#~=*^@%/.:abn)(éß漢", max_size=12)
+
+
+@given(st.lists(HOSTILE | st.text(max_size=20), max_size=4))
+def test_an_argument_is_refused_or_comes_back_as_it_was(arguments: list[str]) -> None:
+    inner = nginx.d("name", *arguments)
+    try:
+        text = nginx.render([inner, nginx.block("outer", arguments, [inner])])
+    except PikuError as error:
+        assert "cannot be given to nginx" in error.message
+        assert any(char == "$" or ord(char) < 32 or ord(char) == 127 for char in "".join(arguments))
+        return
+    assert directives(text) == [["name", *arguments], ["outer", *arguments], ["name", *arguments]]
+
+
+@given(st.text(max_size=5), st.sampled_from("$\n\r\0\x1b\x7f"), st.text(max_size=5))
+def test_what_nginx_cannot_hold_is_refused_by_name(before: str, bad: str, after: str) -> None:
+    with pytest.raises(PikuError, match="cannot be given to nginx: it contains"):
+        nginx.render([nginx.d("name", before + bad + after)])
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a/b.c", "a/b.c"), ("", '""'), ("a b", '"a b"'), ("a;b", '"a;b"'), ("a{b", '"a{b"'), ("}", '"}"'),
+        ('a"b', '"a\\"b"'), ("a\\b", '"a\\\\b"'), ("#a", '"#a"'), ("'a'", "\"'a'\""), ("été", "été"),
+    ],
+)  # fmt: skip
+def test_quotes_only_where_they_are_needed(text: str, shown: str) -> None:
+    assert nginx.render([nginx.d("x", text)]) == f"x {shown};\n"
+
+
+def test_numbers_and_our_own_variables() -> None:
+    assert nginx.render([nginx.d("x", 301, nginx.Raw("https://$host"))]) == "x 301 https://$host;\n"
+
+
+def test_blocks_are_indented() -> None:
+    text = nginx.render([nginx.block("a", ("b",), [nginx.d("c"), nginx.block("d", (), [nginx.d("e")])])])
+    assert text == "a b {\n    c;\n    d {\n        e;\n    }\n}\n"
+
+
+# --- sites ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("site", "platform", "http", "https"),
+    [
+        ({}, {}, ["0.0.0.0:80"], ["0.0.0.0:443"]),
+        ({}, {"ipv6": True}, ["0.0.0.0:80", "[::]:80"], ["0.0.0.0:443", "[::]:443"]),
+        ({"no_ipv6": True}, {"ipv6": True}, ["0.0.0.0:80"], ["0.0.0.0:443"]),
+        ({"ipv4": "10.0.0.1"}, {"ipv6": True}, ["10.0.0.1:80", "[::]:80"], ["10.0.0.1:443", "[::]:443"]),
+        ({"ipv6": "fd00::1"}, {"ipv6": True}, ["0.0.0.0:80", "[fd00::1]:80"], ["0.0.0.0:443",
+        "[fd00::1]:443"]),
+        ({"ipv6": "fd00::1"}, {"ipv6": False}, ["0.0.0.0:80"], ["0.0.0.0:443"]),
+        (
+            {}, {"ipv6": True, "host": "127.0.0.1", "http_port": 8080, "https_port": 8443},
+            ["127.0.0.1:8080"], ["127.0.0.1:8443"],
+        ),
+    ],
+)  # fmt: skip
+def test_where_nginx_listens(
+    site: dict[str, object], platform: dict[str, object], http: list[str], https: list[str]
+) -> None:
+    config = nginx.app_config(replace(SITE, **site), Platform(**platform))  # type: ignore[arg-type]
+    assert [words[0] for words in named(config, "listen") if "ssl" not in words] == http
+    assert [words[0] for words in named(config, "listen") if "ssl" in words] == https
+
+
+@pytest.mark.parametrize(
+    ("port", "target"), [(443, "https://§host§request_uri"), (8443, "https://§host:8443§request_uri")]
+)
+def test_a_redirect_keeps_the_asked_host_and_path(port: int, target: str) -> None:
+    config = nginx.app_config(replace(SITE, https_only=True), Platform(https_port=port))
+    assert named(config, "return")[0] == ["301", target]
+    assert len(named(config, "server_name")) == 2
+
+
+def test_candidates_bind_nothing_but_sockets_of_their_own() -> None:
+    site = replace(SITE, ipv4="192.0.2.1", ipv6="2001:db8::1")
+    config = nginx.app_config(site, Platform(ipv6=True, harmless="/scratch"))
+    places = [words[0] for words in named(config, "listen")]
+    assert len(set(places)) == 4
+    assert all(place.startswith("unix:/scratch/") for place in places)
+
+
+def test_every_listener_has_a_server_for_unknown_hosts() -> None:
+    sites = [
+        SITE,
+        replace(SITE, app="b", ipv4="10.0.0.1"),
+        replace(SITE, app="c", ipv4="10.0.0.1", ipv6="::1"),
+    ]
+    platform = Platform(ipv6=True)
+    default = nginx.default_config(sites, platform)
+    have = [words[0] for words in named(default, "listen")]
+    wanted = {w[0] for site in sites for w in named(nginx.app_config(site, platform), "listen")}
+    assert wanted <= set(have)
+    assert len(have) == len(set(have))
+    assert all("default_server" in words for words in named(default, "listen"))
+    assert {words[0] for words in named(default, "return")} == {"444"}
+    assert named(default, "ssl_reject_handshake") == [["on"]]
+
+
+def test_git_folders_are_denied_unless_allowed() -> None:
+    denied = ["~", r"/\.git"]
+    assert denied in named(nginx.app_config(SITE, Platform()), "location")
+    assert denied not in named(nginx.app_config(replace(SITE, allow_git=True), Platform()), "location")
+
+
+def test_an_app_without_processes_says_503() -> None:
+    config = nginx.app_config(replace(SITE, backend="", upstreams=()), Platform())
+    assert ["503"] in named(config, "return")
+    assert named(config, "upstream") == []
+
+
+# --- what the real nginx says --------------------------------------------------------------------
+
+
+HARD = [
+    " ",
+    "a b",
+    "a;b{c}",
+    "it's",
+    'say "x"',
+    "back\\slash",
+    "~",
+    "=",
+    "^~",
+    "#x",
+    "a\\",
+    "\\n",
+    "é",
+    "%41",
+    "*",
+]
+
+
+@pytest.fixture
+def certificate(paths: Paths) -> str:
+    return str(tls.certificate(paths.app(AppName("shop")), ("a.example",)))
+
+
+def test_the_real_nginx_reads_what_we_quote(paths: Paths, certificate: str) -> None:
+    for number, text in enumerate(HARD):
+        site = replace(
+            SITE, certificate=certificate, static_root=f"/srv/{text}", hidden=(f"/{text}",),
+            names=(f"h{number}",)
+        )  # fmt: skip
+        webserver.check(paths, {AppName(f"a{number}"): replace(site, app=f"a{number}")})
+
+
+def test_the_real_nginx_judges_and_its_words_are_handed_on(paths: Paths, certificate: str) -> None:
+    ours = paths.root / "copy-of-include"
+    ours.write_text("client_max_body_size 1m;\nno_such_directive on;\n")
+    site = replace(SITE, certificate=certificate, include=str(ours))
+    with pytest.raises(
+        PikuError, match=r'unknown directive "no_such_directive" in nginx/mine.conf:2'
+    ) as error:
+        webserver.check(paths, {AppName("shop"): site}, known_as={str(ours): "nginx/mine.conf"})
+    assert str(paths.root) not in error.value.message
+    ours.write_text("client_max_body_size 1m;\n}\nserver {\n")
+    with pytest.raises(PikuError, match="nginx refuses the configuration: unexpected"):
+        webserver.check(paths, {AppName("shop"): site})
+    ours.write_text("client_max_body_size 1m;\n")
+    webserver.check(paths, {AppName("shop"): site})
+
+
+def test_installing_writes_exactly_what_is_wanted(paths: Paths, certificate: str) -> None:
+    site = replace(SITE, certificate=certificate)
+    assert webserver.install(paths, {AppName("shop"): site})
+    assert not webserver.install(paths, {AppName("shop"): site})
+    conf = paths.app(AppName("shop")).nginx
+    assert "shop.example" in conf.read_text()
+    foreign = paths.nginx / "notes.txt"
+    foreign.write_text("mine")
+    assert webserver.install(paths, {})
+    assert not conf.exists()
+    assert foreign.exists()
+    assert {path.name for path in paths.nginx.glob("*.conf")} == {webserver.COMMON, webserver.DEFAULT}

@@ -1,0 +1,85 @@
+"""What a person sees: shapes, and secrets that are not shown."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+import pytest
+
+from piku.errors import PikuError
+from piku.output import MASK, Output, duration, masked, table
+
+
+def test_shapes() -> None:
+    stream = io.StringIO()
+    output = Output(stream)
+    output.step("Building")
+    output.details(["one", "two"])
+    output.error(PikuError("It failed", hint="Do this", detail=("evidence",)))
+    output.plain("plain")
+    assert stream.getvalue() == (
+        "-----> Building\n       one\n       two\n       evidence\n !     It failed\n !     Do this\nplain\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["SECRET_KEY", "DB_PASSWORD", "PASSWD", "API_TOKEN", "AWS_SECRET_ACCESS_KEY", "APIKEY", "API_KEY",
+     "SENTRY_DSN",
+     "GOOGLE_CREDENTIALS", "PRIVATE_PEM", "AUTH_HEADER", "key", "KEY_ID"],
+)  # fmt: skip
+def test_names_that_look_secret(name: str) -> None:
+    assert masked(name, "value") == MASK
+    assert masked(name, "") == ""
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "NAME", "KEYBOARD", "MONKEY", "PORT", "HOST"])
+def test_names_that_do_not(name: str) -> None:
+    assert masked(name, "value") == "value"
+
+
+def test_an_address_with_a_password_is_a_secret_by_its_value() -> None:
+    assert masked("DATABASE_URL", "postgres://u:p@host/db") == MASK
+    assert masked("URL", "https://example.com:8080/a@b") == "https://example.com:8080/a@b"
+
+
+def test_secrets_are_masked_wherever_they_stand(tmp_path: Path) -> None:
+    stream = io.StringIO()
+    output = Output(stream, log=tmp_path / "logs" / "build.log")
+    output.hide({"API_TOKEN": "abc.def", "OTHER_TOKEN": "abc.def-longer", "A": "visible", "SHORT_KEY": "x"})
+    output.detail("curl -H abc.def-longer?abc.def visible x")
+    output.error(PikuError("bad abc.def", hint="not abc.def", detail=("see abc.def",)))
+    shown = stream.getvalue()
+    assert "abc.def" not in shown and "longer" not in shown
+    assert f"{MASK}?{MASK} visible x" in shown
+    kept = (tmp_path / "logs" / "build.log").read_text()
+    assert "abc.def" not in kept
+    assert len(kept.splitlines()) == len(shown.splitlines())
+    assert (tmp_path / "logs" / "build.log").stat().st_mode & 0o007 == 0
+
+
+def test_a_reader_that_goes_away_does_not_stop_us(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "w") as stream:
+        output = Output(stream, log=tmp_path / "log")
+        output.step("one")
+        output.step("two")
+    assert [line.split(" ", 2)[2] for line in (tmp_path / "log").read_text().splitlines()] == [
+        "-----> one",
+        "-----> two",
+    ]
+
+
+def test_tables_are_aligned_and_end_without_blanks() -> None:
+    assert table([]) == []
+    assert table([("A", "LONG", "C"), ("aaa", "b", "")]) == ["A    LONG  C", "aaa  b"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0s"), (59.9, "59s"), (60, "1m"), (7199, "1h"), (86400, "1d"), (200000, "2d")]
+)
+def test_lengths_of_time(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
