@@ -22,6 +22,12 @@ from piku.errors import PikuError
 # Where the distribution keeps nginx and sshd; an ordinary user's PATH often lacks them.
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
+
+def app_path(home: Path) -> str:
+    """Where apps and their builds find programs: what `pipx` and `rustup` put into piku's home, then the system's."""
+    return f"{home}/.local/bin:{home}/.cargo/bin:{SYSTEM_PATH}"
+
+
 # A build has to leave the processor and the disk to the apps that serve.
 _GENTLY = ("nice", "-n", "10", "ionice", "-c", "2", "-n", "7")
 
@@ -266,10 +272,11 @@ def _sync_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def lock(path: Path, what: str, *, waiting: Callable[[str], None] | None = None) -> Iterator[None]:
+def lock(path: Path, what: str, *, waiting: Callable[[str], None] | None = None) -> Iterator[bool]:
     """Hold the lock file while the block runs; the kernel drops it when this process dies.
 
-    When another process holds it, `waiting` is told by whom and since when, and we wait.
+    When another process holds it, `waiting` is told by whom and since when, and we wait. Gives
+    whether the holder before did not come to its end.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -280,9 +287,11 @@ def lock(path: Path, what: str, *, waiting: Callable[[str], None] | None = None)
             if waiting is not None:
                 waiting(_holder(handle))
             fcntl.flock(handle, fcntl.LOCK_EX)
+        broken_off = os.fstat(handle).st_size > 0
         os.ftruncate(handle, 0)
         os.pwrite(handle, f"{os.getpid()} {time.time():.0f} {what}".encode(errors="replace"), 0)
-        yield
+        yield broken_off
+        os.ftruncate(handle, 0)
     finally:
         os.close(handle)
 

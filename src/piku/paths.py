@@ -92,6 +92,11 @@ class AppPaths:
         return self.root / "nginx" / f"{self.name}.conf"
 
     @property
+    def refused(self) -> Path:
+        """What nginx no longer accepts of this app, set aside so that the others are served."""
+        return self.root / "nginx" / f"{self.name}.conf.refused"
+
+    @property
     def lock(self) -> Path:
         # Beside the folder, not in it: destroying an app must not remove a lock somebody waits for.
         return self.root / "releases" / f"{self.name}{SEPARATOR}lock"

@@ -3,17 +3,15 @@
 import contextlib
 import os
 import signal
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import processes
-from sandbox import Sandbox
 
 from tests.faults.support import App
 
-# Put before the PATH of what sshd starts. When armed, the n-th call by the deploying process of an app
-# kills that process, and goes on: what a killed program has started does not end with it.
+# Put before the PATH of commands on the server. When armed, the n-th call by `piku deploy APP` kills that
+# process, and goes on: what a killed program has started does not end with it.
 SHIM = """\
 #!/bin/sh
 name=${0##*/}
@@ -22,7 +20,7 @@ if [ -e "$armed" ]; then
     caller=$(tr '\\0' ' ' </proc/$PPID/cmdline)
     read -r program app count <"$armed"
     case "$program $caller" in
-    "$name "*" git-hook $app ")
+    "$name "*" deploy $app ")
         if [ "$count" -gt 1 ]; then
             echo "$program $app $((count - 1))" >"$armed"
         else
@@ -45,7 +43,6 @@ class Shims:
         for name, real in (
             ("git", "/usr/bin/git"),
             ("nginx", "/usr/sbin/nginx"),
-            ("virtualenv", "/usr/bin/virtualenv"),
         ):
             path = folder / name
             path.write_text(SHIM.replace("REAL", real))
@@ -89,25 +86,8 @@ def kill(victims: list[processes.Process]) -> None:
             os.kill(process.pid, signal.SIGKILL)
 
 
-def of_release(server: Sandbox, app: str, number: int) -> set[processes.Process]:
+def of_release(app: App, number: int) -> list[str]:
     """The processes that run with a release's variables: its own, its build's, its commands'."""
-    return {
-        process
-        for process in processes.marked(f"PIKU_RELEASE={number}", Path("/nowhere"))
-        if {f"APP={app}", f"PIKU_SANDBOX={server.base}"} & _variables(process) == {f"APP={app}"}
-        or {f"APP={app}"} <= _variables(process)
-    }
-
-
-def _variables(process: processes.Process) -> set[str]:
-    with contextlib.suppress(OSError):
-        text = Path(f"/proc/{process.pid}/environ").read_bytes()
-        return {os.fsdecode(word) for word in text.split(b"\0")}
-    return set()
-
-
-def when(
-    condition: Callable[[], bool], action: Callable[[], None], server: Sandbox, timeout: float = 20
-) -> None:
-    server.wait(condition, timeout=timeout)
-    action()
+    mark, own = f"PIKU_RELEASE={number}", f"DATA_ROOT={app.server.root}/data/{app.name}"
+    found = processes.marked(mark, Path("/nowhere")) & processes.marked(own, Path("/nowhere"))
+    return [str(process) for process in found]

@@ -1,7 +1,6 @@
 """Promise 1: a deploy that is killed anywhere leaves exactly the old release or exactly the new one, and
 what comes next needs no repair by hand."""
 
-import contextlib
 import os
 import random
 import shlex
@@ -13,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from sandbox import Completed, Sandbox
+from sandbox import Completed, Sandbox, free_ports
 
 from tests.faults.killed import Session, Shims, kill, of_release
 from tests.faults.support import App, Watch, new_app, said, succeeded
@@ -39,23 +38,26 @@ def check_sane(app: App, *bodies: str) -> None:
     releases = app.releases()
     [live] = [release for release in releases if release["live"]]
     assert live["outcome"] == "succeeded"
-    body = app.body()
-    assert body in bodies
-
-    def as_it_should() -> bool:
-        rows = app.ps()
-        return bool(rows) and {(row["state"], row["release"]) for row in rows} == {("up", live["number"])}
-
-    app.server.wait(as_it_should, 5, f"ps shows v{live['number']} alone: {app.ps()}")
+    assert app.body() in bodies
+    app.server.wait(
+        lambda: (
+            [(row["state"], row["release"]) for row in app.ps()]
+            == [("up", live["number"])] * len(app.vassals())
+        ),
+        5,
+        f"ps shows v{live['number']} alone",
+    )
     for release in releases[:3]:
         if not release["live"]:
             assert release["outcome"] in ("succeeded", "failed"), releases
-            gone = release["number"]
-            app.server.wait(
-                lambda gone=gone: not of_release(app.server, app.name, gone),
-                5,
-                f"nothing of v{gone} runs: {[*map(str, of_release(app.server, app.name, gone))]}",
-            )
+            check_ended(app, release["number"])
+
+
+def check_ended(app: App, number: int) -> None:
+    try:
+        app.server.wait(lambda: not of_release(app, number), 5)
+    except TimeoutError:
+        pytest.fail(f"of v{number} still run: {of_release(app, number)}")
 
 
 def check_killed(app: App, result: Completed, old: str, commit: str, step: str = "") -> None:
@@ -99,48 +101,70 @@ def test_at_each_step_that_runs_something_of_the_app(server: Sandbox) -> None:
         app.deploy()  # the next one works, without any repair
 
 
-def test_while_the_environment_is_built(server: Sandbox, shims: Shims) -> None:
-    """The build's own program goes on without the deploy: nothing of what it makes is ever used."""
+def test_while_the_old_release_is_down(server: Sandbox) -> None:
+    """With a fixed port: what was stopped for the new release comes back, before the push ends."""
+    app = new_app(server, "port", "web", f"PORT={free_ports(1)[0]}\n")
+    old, commit = app.version, app.branch()
+    result = app.push({"Procfile": f"web: {suicide(app)}; exec python3 server.py\n"})
+    check_killed(app, result, old, commit, "start")
+    app.forget_last()
+    app.deploy()
+
+
+def test_while_the_environment_is_built(server: Sandbox) -> None:
+    """A build does not end with the deploy that began it: nothing of what it makes is ever used."""
     app = new_app(server, "builds", "web")
     old, commit = app.version, app.branch()
-    shims.arm("virtualenv", app.name, 1)
-    with Watch(app, old) as watch:
-        result = app.push(
-            {"requirements.txt": "# none\n", "Procfile": WEB.replace("python3", '"$VIRTUAL_ENV"/bin/python')}
-        )
-        assert shims.fired()
-        check_killed(app, result, old, commit, "build")
-        # The same commit once more: the environment has the same key.
-        watch.allowed.append(app.version)
+    python = 'web: exec "$VIRTUAL_ENV"/bin/python server.py\n'
+    environments = server.root / "envs" / app.name
+    app.commit({"requirements.txt": "# none\n", "Procfile": python})
+    with Watch(app, old, app.version), ThreadPoolExecutor() as pool:
+        push = pool.submit(server.push, app.repository, app.name)
+        server.wait(lambda: [*environments.glob("python-*/bin/python")])
+        kill(Session(app).hook())
+        check_killed(app, push.result(), old, commit, "build")
+        # The same commit once more: its environment has the same name.
         text = said(server.push(app.repository, app.name))
         assert "Python (requirements.txt): building python-" in text, text
         assert "is live after" in text
     check_sane(app, app.version)
-    [environment] = (server.root / "envs" / app.name).glob("python-*")
+    assert len([*environments.glob("python-*")]) == 1
     succeeded(server.piku("run", app.name, "--", "pip", "check"))
-    assert (environment / ".piku-complete").exists()
 
 
 @pytest.mark.parametrize("program", ["git", "nginx"])
 def test_at_each_call_of(server: Sandbox, shims: Shims, program: str) -> None:
+    """`piku deploy`, killed at its first, second, … call of the program, until it comes to its end.
+
+    Each mends first what the one before has left.
+    """
     app = new_app(server, f"calls-{program}", "wsgi")
+    repository = server.root / "repos" / app.name
     steps: set[str] = set()
-    fired, call = True, 0
-    while fired:
-        call += 1
-        assert call < 60
-        old, commit = app.version, app.branch()
-        shims.arm(program, app.name, call)
-        with Watch(app, old, f"v{app.number + 1}"):
-            result = app.push()
-            fired = shims.fired()
-            if fired:
-                steps.add(app.newest()["step"])
-                check_killed(app, result, old, commit)
-                if app.body() == old:
-                    app.forget_last()
-    assert app.body() == app.version
-    assert result.returncode == 0
+    calls = 0
+    while True:
+        old = app.body()
+        app.commit()
+        server.git(
+            app.repository,
+            "push",
+            "--quiet",
+            "--receive-pack",
+            "git -c core.hooksPath=/ receive-pack",
+            str(repository),
+            "main",
+        )
+        calls += 1
+        shims.arm(program, app.name, calls)
+        with Watch(app, old, app.version):
+            result = server.piku("deploy", app.name)
+            if not shims.fired():
+                break
+            steps.add(app.newest()["step"])
+            assert result.returncode == -signal.SIGKILL
+            assert app.body() in (old, app.version)
+    assert result.returncode == 0, result.stderr
+    check_sane(app, app.version)
     assert steps >= ({"read", "checkout", "switch"} if program == "git" else {"configuration"})
 
 
@@ -216,7 +240,8 @@ def test_power_cut(server: Sandbox, step: str) -> None:
     old = app.version
     with ThreadPoolExecutor() as pool:
         if step == "switch":
-            pool.submit(contextlib.suppress(OSError)(server.get), app.host, "/slow")
+            slow = pool.submit(server.get, app.host, "/slow")
+            server.wait(slow.running)
         app.commit()
         push = pool.submit(server.push, app.repository, app.name)
         server.wait(lambda: app.newest()["number"] == 2 and app.newest()["step"] == step)
@@ -272,8 +297,8 @@ def test_a_change_waits_for_a_push(server: Sandbox) -> None:
         assert change.stdout is not None
         with change:
             first = change.stdout.readline()
-            assert "Waiting for a push by laptop (process " in first, first
             gate.touch()
+            assert "Waiting for a push by laptop (process " in first, first
             assert "v3 is live after" in change.stdout.read()
         assert change.returncode == 0
         succeeded(push.result())

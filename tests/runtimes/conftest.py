@@ -2,6 +2,8 @@
 
 import functools
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -69,3 +71,13 @@ def new_app(server: Sandbox) -> NewApp:
 def example() -> Callable[[str], Path]:
     """The folder of an example: example("node")."""
     return functools.partial(Path.__truediv__, CHECKOUT / "examples")
+
+
+@pytest.fixture(scope="session")
+def uv(server: Sandbox) -> Path:
+    """uv, where `pipx install uv` would have put it."""
+    prefix = server.home / ".local"
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", "--prefix", str(prefix), "uv"], check=True
+    )
+    return prefix / "bin" / "uv"

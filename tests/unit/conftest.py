@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import subprocess
-from collections.abc import Callable, Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -18,18 +19,19 @@ from piku.output import Output
 from piku.paths import AppName, AppPaths, Paths
 
 # Two machines of different speed must agree on what passes.
-hypothesis_settings.register_profile("piku", deadline=None, max_examples=150, derandomize=True)
+hypothesis_settings.register_profile("piku", deadline=None, max_examples=100, derandomize=True)
 hypothesis_settings.load_profile("piku")
 
 Commit = Callable[..., str]
 
 
 @pytest.fixture
-def paths(tmp_path: Path) -> Paths:
-    """A server that was set up, of which nothing runs."""
-    found = Paths(root=tmp_path / "root", home=tmp_path / "home")
-    server.setup(found)
-    return found
+def paths() -> Iterator[Paths]:
+    """A server that was set up, of which nothing runs; in a short path, for the sake of its sockets."""
+    with tempfile.TemporaryDirectory(prefix="p") as base:
+        found = Paths(root=Path(base, "root"), home=Path(base, "home"))
+        server.setup(found)
+        yield found
 
 
 @pytest.fixture

@@ -87,11 +87,11 @@ def _forget_empty(app: AppPaths) -> None:
 
 def _deploy_vanished(paths: Paths, app: AppPaths, result: Path) -> int:
     """git has ended before the deploy did: wait for it, or mend what it left when it was killed."""
-    with effects.lock(app.lock, "looking after a deploy"):
+    with effects.lock(app.lock, "looking after a deploy") as broken_off:
         outcome = effects.read_json(result) or {}
         if outcome.get("state") != "deploying":
             return int(outcome.get("state") == "failed")
-        repair.recover(paths, app)
+        repair.recover(paths, app, broken_off=broken_off)
         live = records.live(app)
         commit = records.load_release(app, live.release).commit if live else ""
         if commit == outcome["new"]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import shlex
 from collections.abc import Callable
 
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
@@ -105,6 +106,20 @@ def python_version(text: str) -> str:
     if not re.fullmatch(r"[23](\.[0-9]{1,2})?", text):
         raise ValueError("not a Python version such as 3 or 3.11")
     return text
+
+
+def node_version(text: str) -> str:
+    if not re.fullmatch(r"(v?[0-9]{1,3}(\.[0-9]{1,3}){0,2})?", text):
+        raise ValueError("not a Node.js version such as 20, 20.11 or 20.11.1")
+    return text.removeprefix("v")
+
+
+def words(text: str) -> tuple[str, ...]:
+    """A program's name and options, quoted as in a shell."""
+    try:
+        return tuple(shlex.split(text))
+    except ValueError:
+        raise ValueError("a quote is not closed") from None
 
 
 def branch(text: str) -> str:

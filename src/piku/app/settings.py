@@ -89,6 +89,13 @@ LOG_MAXSIZE = Setting(name="UWSGI_LOG_MAXSIZE", default="1048576", check=checks.
     doc="Size in bytes at which a process's log is renamed to .old.")  # fmt: skip
 PYTHON_VERSION = Setting(name="PYTHON_VERSION", default="3", check=checks.python_version,
     doc="Python version of the virtualenv, such as 3 or 3.11.")  # fmt: skip
+PYTHON_INSTALLER = Setting(name="PYTHON_INSTALLER", default="pip", check=checks.choice("pip", "uv"),
+    doc="pip or uv: what installs a requirements.txt. uv is faster; it must be on the server.")  # fmt: skip
+NODE_VERSION = Setting(name="NODE_VERSION", default="", check=checks.node_version,
+    doc="Node.js version of the app, such as 20, 20.11 or 20.11.1; by default the server's.")  # fmt: skip
+NODE_PACKAGE_MANAGER = Setting(name="NODE_PACKAGE_MANAGER", default="", check=checks.words,
+    doc="npm, yarn, pnpm or another, also with a version and options: pnpm@9 --prod. By default npm,"
+    " or the one whose lock file the repository has.")  # fmt: skip
 AUTO_RESTART = Setting(name="PIKU_AUTO_RESTART", default="true", check=checks.boolean,
     doc="true or false: whether a deploy goes live at once, or waits for `piku restart`.")  # fmt: skip
 DEPLOY_BRANCH = Setting(name="PIKU_DEPLOY_BRANCH", default="", repository=False, check=checks.branch,

@@ -95,14 +95,13 @@ def _lowered(text: str) -> str:
 def _fault(talk: Output, words: Sequence[str]) -> int:
     import traceback
 
-    paths = Paths.from_environment(os.environ)
-    place = paths.uwsgi / "fault.log"
+    story = traceback.format_exc()
+    place = Paths.from_environment(os.environ).uwsgi / "fault.log"
     try:
         with place.open("a") as log:
-            now = time.strftime("%Y-%m-%d %H:%M:%S")
-            log.write(f"--- {now} piku {' '.join(words[:1])}\n{traceback.format_exc()}")
+            log.write(f"--- {time.strftime('%Y-%m-%d %H:%M:%S')} piku {' '.join(words[:1])}\n{story}")
         where = f"what happened is in {place}: please report it"
     except OSError:
-        where = f"please report it: {traceback.format_exc().splitlines()[-1]}"
+        where = f"please report it: {story.splitlines()[-1]}"
     talk.error(PikuError("piku itself failed here", hint=where))
     return 3

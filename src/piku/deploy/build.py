@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from piku import effects
@@ -12,6 +13,7 @@ from piku.deploy.job import Job
 from piku.deploy.source import Source
 from piku.errors import PikuError
 from piku.paths import AppPaths
+from piku.runtimes.base import Run, how_to_install
 
 _COMPLETE = ".piku-complete"
 
@@ -42,7 +44,7 @@ def prepare_environment(job: Job) -> None:
     variables = job.variables()
     try:
         for step in runtime.build(job.context):
-            _run(job, step.argv, {**variables, **step.env}, step.cwd)
+            _step(job, step, variables)
         folder.mkdir(exist_ok=True)
         effects.write(folder / _COMPLETE, "")
     except BaseException:
@@ -66,17 +68,43 @@ def compile_checkout(job: Job) -> None:
     """Make in a fresh checkout what its runtime has made there, such as the program itself."""
     variables = job.variables()
     for step in job.source.runtime.compile(job.context):
-        _run(job, step.argv, {**variables, **step.env}, step.cwd)
+        _step(job, step, variables)
 
 
-def _run(job: Job, argv: Sequence[str], variables: Mapping[str, str], cwd: Path | None = None) -> None:
+def _step(job: Job, step: Run, variables: Mapping[str, str]) -> None:
+    if step.say:
+        job.output.detail(step.say)
+    own = {**variables, **step.env}
+    if not step.optional:
+        _run(job, step.argv, own, step.cwd)
+        return
+    said: list[str] = []
+    try:
+        _run(job, step.argv, own, step.cwd, said.append)
+    except PikuError as error:
+        job.output.detail(f"{error.message}: {said[-1] if said else 'it said nothing'}")
+
+
+def _run(
+    job: Job,
+    argv: Sequence[str],
+    variables: Mapping[str, str],
+    cwd: Path | None = None,
+    sink: Callable[[str], None] | None = None,
+) -> None:
+    if effects.which(argv[0], variables["PATH"]) is None:
+        raise PikuError(
+            f"the program {argv[0]!r} is not installed", hint=f"install with: {how_to_install([argv[0]])}"
+        )
     try:
         timeout = settings.BUILD_TIMEOUT.read(job.values)
-        effects.stream(argv, cwd=cwd or job.checkout, env=variables, sink=job.output.detail, timeout=timeout)
+        effects.stream(
+            argv, cwd=cwd or job.checkout, env=variables, sink=sink or job.output.detail, timeout=timeout
+        )
     except effects.ProgramFailed as error:
         if argv[0] == "bash":
             raise
-        shown = " ".join(Path(part).name if part.startswith("/") else part for part in argv)
+        shown = " ".join(re.sub(r"(?:^|(?<==))/.*/", "", part) for part in argv)
         raise PikuError(f"`{shown}` {_ending(error.status)}", hint="its own words are above") from None
 
 

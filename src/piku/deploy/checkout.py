@@ -14,8 +14,9 @@ from piku.paths import AppPaths
 
 # Folders and files that a program makes again by itself.
 _CACHES = frozenset(
-    ("__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".cache", ".git", "node_modules", ".venv")
-)
+    ("__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".cache", ".cpcache", ".git", ".gradle",
+     "node_modules", ".venv")
+)  # fmt: skip
 _TRANSIENT = (".pyc", ".pyo", ".pid", ".sock", ".swp")
 
 

@@ -29,9 +29,11 @@ def _quiet(_text: str) -> None:
 
 
 def live_sites(paths: Paths) -> dict[AppName, Site]:
-    """What nginx is to serve: the site of every app's live activation."""
+    """What nginx is to serve: the site of every app's live activation, unless it was set aside."""
     found: dict[AppName, Site] = {}
     for name in paths.app_names():
+        if paths.app(name).refused.exists():
+            continue
         with contextlib.suppress(PikuError):  # one app's damaged record must not stop the others
             live = records.live(paths.app(name))
             if live is not None and live.site is not None:

@@ -31,7 +31,7 @@ def variables(
         "APP": app.name,
         "HOME": str(paths.home),
         "USER": pwd.getpwuid(getuid()).pw_name,
-        "PATH": ":".join((*map(str, folders), effects.SYSTEM_PATH)),
+        "PATH": ":".join((*map(str, folders), effects.app_path(paths.home))),
         "PWD": str(context.checkout),
         "LOG_ROOT": str(app.logs),
         "DATA_ROOT": str(app.data),

@@ -81,7 +81,8 @@ def _wait_one(
     status = 0
     for _ in effects.poll(deadline, first=0.003, most=0.03):
         state = (emperor.statistics(paths) or {}).get(name)
-        if (pid and (state is None or state.pid != pid)) or _has_ended(app, process):
+        ended = _has_ended(app, process) or _worker_died(app, process)
+        if ended or (pid and (state is None or state.pid != pid)):
             _fail(app, activation, process, "ended while it was starting")
         pid = state.pid if state is not None else pid
         if state is None or not _listens(process, state):
@@ -181,6 +182,14 @@ def _has_ended(app: AppPaths, process: Process) -> bool:
     """Whether a daemon that was started has ended, be it that uWSGI has started it again since."""
     pids = effects.read(files.starts_file(app, process)).split()
     return len(pids) > 1 or (len(pids) == 1 and not processes.is_running(int(pids[0])))
+
+
+def _worker_died(app: AppPaths, process: Process) -> bool:
+    """Whether a process in which uWSGI runs the app has ended: a Java class that is missing, for one,
+    ends it, and uWSGI then starts the next without end."""
+    return process.kind in uwsgi.MODIFIERS and "\nDAMN ! worker " in effects.read(
+        files.log_file(app, process)
+    )
 
 
 def _fail(app: AppPaths, activation: Activation, process: Process, what: str) -> None:

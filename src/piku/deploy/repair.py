@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 from dataclasses import replace
 
 from piku import effects
-from piku.deploy import build, converge, records
+from piku.deploy import build, converge, records, switch
 from piku.deploy.records import Release
 from piku.errors import PikuError
 from piku.output import Output
 from piku.paths import AppPaths, Paths
-from piku.serve import emperor
+from piku.serve import emperor, processes
 
 
 def finish(app: AppPaths, release: Release, outcome: str, reason: str = "") -> Release:
@@ -22,33 +25,50 @@ def finish(app: AppPaths, release: Release, outcome: str, reason: str = "") -> R
     return done
 
 
-def recover(paths: Paths, app: AppPaths) -> bool:
-    """Mend one app, whose lock the caller holds; returns whether there was anything to mend."""
+def recover(paths: Paths, app: AppPaths, *, broken_off: bool) -> None:
+    """Mend one app, whose lock the caller holds and another command did not come to its end with."""
     interrupted = _close_records(app)
     live = records.live(app)
     wanted = live.vassals(app.name) if live else []
-    if not interrupted and sorted(wanted) == emperor.enabled(paths, app.name):
-        return False
+    enabled = emperor.enabled(paths, app.name)
+    if not broken_off and not interrupted and sorted(wanted) == enabled:
+        return
+    _end_orphans(paths, app, interrupted)
     for folder in build.environments(app):
         if not build.is_built(app, folder.name):
             effects.remove(folder)
-    converge.converge(paths, app)
-    return True
+    if set(wanted) <= set(enabled):
+        converge.converge(paths, app)
+    else:
+        # The live release had been stopped for the one that was to come.
+        switch.go_back(paths, app)
 
 
-def _close_records(app: AppPaths) -> bool:
-    """Give every release that was being made its outcome: nobody else holds the lock."""
+def _end_orphans(paths: Paths, app: AppPaths, numbers: list[int]) -> None:
+    """End what a killed deploy had started, such as a build: it would go on writing."""
+    emperor_pid = emperor.pid(paths)
+    managed = {os.getpid(), *(processes.descendants(emperor_pid) if emperor_pid else ())}
+    for number in numbers:
+        for pid in processes.with_variables({"APP": app.name, "PIKU_RELEASE": str(number)}):
+            if pid not in managed:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+
+def _close_records(app: AppPaths) -> list[int]:
+    """Give every release that was being made its outcome: nobody else holds the lock. Returns those
+    that will not be."""
     live = records.live(app)
-    found = False
+    found = []
     for number in reversed(records.release_numbers(app)[-20:]):
         release = records.load_release(app, number)
         if release.outcome != records.BUILDING:
             continue
-        found = True
         if live is not None and live.release == number:
             finish(app, release, records.SUCCEEDED)
         else:
             finish(app, release, records.FAILED, f"interrupted at {release.step or 'its start'}")
+            found.append(number)
     return found
 
 

@@ -38,8 +38,8 @@ class Request:
 @contextlib.contextmanager
 def locked(paths: Paths, app: AppPaths, what: str, output: Output) -> Iterator[None]:
     """Hold the app's lock, with whatever an interrupted command left mended first."""
-    with effects.lock(app.lock, what, waiting=lambda who: output.step(f"Waiting for {who}")):
-        repair.recover(paths, app)
+    with effects.lock(app.lock, what, waiting=lambda who: output.step(f"Waiting for {who}")) as broken_off:
+        repair.recover(paths, app, broken_off=broken_off)
         yield
 
 

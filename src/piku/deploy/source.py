@@ -61,7 +61,7 @@ def read(paths: Paths, app: AppPaths, commit: str, own: Mapping[str, str]) -> So
         )
     processes = procfile.parse(files.read("Procfile"))
     values = layered(paths, files.read("ENV"), own)
-    runtime = runtimes.select(files, processes)
+    runtime = runtimes.select(files, processes, effects.app_path(paths.home))
     context = _context(app, files, values, commit, "")
     name = ""
     if runtime.key is not None:

@@ -39,14 +39,15 @@ def activate(job: Job, *, carried: Sequence[Process] = (), stopped: bool = False
                 converge.refuse_taken_names(paths, app.name, new.site)
             job.progress.at("switch")
             records.commit(app, new)
+            effects.remove(app.refused)
     except BaseException:
-        _undo(paths, app)
+        go_back(paths, app)
         raise
     converge.converge(paths, app, say=job.output.detail)
     return new
 
 
-def _undo(paths: Paths, app: AppPaths) -> None:
+def go_back(paths: Paths, app: AppPaths) -> None:
     """Go back to what the live record says: new processes end, stopped ones come back."""
     live = records.live(app)
     wanted = live.vassals(app.name) if live else []

@@ -64,7 +64,7 @@ def _served(job: Job, process: Process) -> uwsgi.Served:
         address=bind if process.port else process.address,
         modifier=uwsgi.MODIFIERS[process.kind],
         processes=settings.PROCESSES.read(values),
-        threads=0 if shared else settings.THREADS.read(values),
+        threads=0 if shared else _threads(job, process.kind),
         listen=_listen(job),
         max_requests=settings.MAX_REQUESTS.read(values),
         enable_threads=settings.ENABLE_THREADS.read(values),
@@ -75,7 +75,7 @@ def _language(job: Job, kind: str) -> uwsgi.Pairs:
     command = job.source.procfile.command(kind)
     environment = str(job.context.environment) if job.source.environment else ""
     if kind == "wsgi":
-        return uwsgi.python(python.wsgi_plugin(job.values), command, environment)
+        return uwsgi.python(python.wsgi_plugin(job.values, job.context.environment), command, environment)
     if kind == "rwsgi":
         _require("rack", "uwsgi-plugin-rack-ruby3.1")
         return uwsgi.rack(command, bundled="Gemfile" in job.source.tree.files)
@@ -83,7 +83,28 @@ def _language(job: Job, kind: str) -> uwsgi.Pairs:
         _require("jwsgi", "uwsgi-plugin-jwsgi-openjdk-17")
         return uwsgi.java(command, _classpath(job))
     _require("php", "uwsgi-plugin-php")
-    return uwsgi.php(str((job.checkout / command).resolve()))
+    folder = (job.checkout / command).resolve()
+    if not folder.is_dir():
+        raise PikuError(f"php: there is no folder {command!r} in this commit")
+    top = folder == job.checkout.resolve()
+    return uwsgi.php(
+        str(folder),
+        safe=str(job.app.data.resolve()),
+        hidden=("/ENV", "/Procfile") if top else (),
+        allow_git=settings.ALLOW_GIT.read(job.values),
+    )
+
+
+def _threads(job: Job, kind: str) -> int:
+    """Threads of a uWSGI process. Two requests at once in one Ruby or PHP would crash it."""
+    if kind not in ("rwsgi", "php"):
+        return settings.THREADS.read(job.values)
+    if settings.THREADS.name in job.values and settings.THREADS.read(job.values) > 1:
+        raise PikuError(
+            f"UWSGI_THREADS: uWSGI cannot run {'Ruby' if kind == 'rwsgi' else 'PHP'} in threads",
+            hint=f"unset it, and set UWSGI_PROCESSES={settings.THREADS.read(job.values)} instead",
+        )
+    return 0
 
 
 def _classpath(job: Job) -> list[str]:
@@ -102,7 +123,7 @@ def _shared_worker(job: Job) -> uwsgi.Pairs:
         raise PikuError("UWSGI_GEVENT and UWSGI_ASYNCIO exclude each other", hint="unset one of them")
     if not greenlets and not tasks:
         return ()
-    plugin = python.wsgi_plugin(job.values)
+    plugin = python.wsgi_plugin(job.values, job.context.environment)
     setting, kind, library = (
         ("UWSGI_GEVENT", "gevent", "gevent") if greenlets else ("UWSGI_ASYNCIO", "asyncio", "greenlet")
     )

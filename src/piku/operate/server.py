@@ -6,7 +6,6 @@ import fcntl
 import os
 from dataclasses import asdict
 from importlib import resources
-from pathlib import Path
 from typing import NoReturn
 
 from piku import effects
@@ -61,7 +60,7 @@ def up(paths: Paths, platform: Platform, output: Output) -> NoReturn:
     _refuse_taken_ports(platform)
     effects.write_json(paths.platform, asdict(platform), mode=0o644)
     repair.recover_all(paths, output)
-    _install_sites(paths, output)
+    install_sites(paths, output)
     script = resources.files("piku") / "templates" / "up.sh"
     where = platform.host if platform.host and platform.host != "0.0.0.0" else "localhost"  # noqa: S104 (compared)
     output.step(
@@ -111,18 +110,16 @@ def _refuse_taken_ports(platform: Platform) -> None:
             )
 
 
-def _install_sites(paths: Paths, output: Output) -> None:
+def install_sites(paths: Paths, output: Output) -> None:
     """Install every app's nginx file; one that nginx refuses is set aside, so that the rest is served."""
-    sites = converge.live_sites(paths)
-    for name in list(sites):
+    for name in paths.app_names():
+        effects.remove(paths.app(name).refused)
+    for name, site in converge.live_sites(paths).items():
         try:
-            webserver.check_addresses(paths, sites[name])
-            webserver.check(paths, {name: sites[name]})
+            webserver.check_addresses(paths, site)
+            webserver.check(paths, {name: site})
         except PikuError as error:
             output.warn(f"{name} is NOT served: {error.message}")
             output.warn(f"mend it and deploy it again; its file is kept as {name}.conf.refused")
-            conf = paths.app(name).nginx
-            if conf.exists():
-                conf.rename(Path(f"{conf}.refused"))
-            del sites[name]
-    webserver.install(paths, sites)
+            effects.write(paths.app(name).refused, nginx.app_config(site, webserver.platform(paths)))
+    webserver.install(paths, converge.live_sites(paths))

@@ -6,9 +6,19 @@ from piku import effects
 from piku.app.procfile import Procfile
 from piku.app.tree import Tree
 from piku.errors import PikuError
-from piku.runtimes.base import Runtime
+from piku.runtimes.base import Runtime, how_to_install
+from piku.runtimes.clojure import CLOJURE, LEIN
+from piku.runtimes.go import GO
+from piku.runtimes.java import GRADLE, MAVEN
+from piku.runtimes.node import NODE
+from piku.runtimes.poetry import POETRY
 from piku.runtimes.python import PIP
+from piku.runtimes.ruby import RUBY
+from piku.runtimes.rust import RUST
+from piku.runtimes.uv import UV
 
+# uWSGI runs PHP itself: there is nothing to build.
+PHP = Runtime(name="php", title="PHP", detect=lambda _tree, procfile: "php" in procfile)
 GENERIC = Runtime(
     name="generic",
     title="Generic app",
@@ -19,17 +29,19 @@ STATIC = Runtime(name="static", title="Static site", detect=lambda _tree, procfi
 # A Procfile that says what to run is enough: no build, no environment.
 PLAIN = Runtime(name="plain", title="App without a build", detect=lambda _tree, _procfile: True)
 
-RUNTIMES = (PIP, GENERIC, STATIC, PLAIN)
+RUNTIMES = (PIP, POETRY, UV, RUBY, NODE, MAVEN, GRADLE, GO, CLOJURE, LEIN, PHP, RUST, GENERIC, STATIC, PLAIN)
 
 
-def select(tree: Tree, procfile: Procfile) -> Runtime:
-    """The first runtime that matches; raises PikuError when its programs are not installed."""
+def select(tree: Tree, procfile: Procfile, path: str | None = None) -> Runtime:
+    """The first runtime that matches; raises PikuError when its programs are not in `path`."""
     runtime = next(row for row in RUNTIMES if row.detect(tree, procfile))
-    missing = [group for group in runtime.requires if not any(effects.which(program) for program in group)]
+    missing = [
+        group for group in runtime.requires if not any(effects.which(program, path) for program in group)
+    ]
     if missing:
         names = ", ".join(" or ".join(group) for group in missing)
         raise PikuError(
             f"this is a {runtime.title} app, and this server lacks: {names}",
-            hint=f"install with: apt-get install {' '.join(group[0] for group in missing)}",
+            hint=f"install with: {how_to_install([group[0] for group in missing])}",
         )
     return runtime

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from piku import effects
@@ -15,6 +15,9 @@ from piku.runtimes.base import Context, Run, Runtime
 
 PLUGINS = Path("/usr/lib/uwsgi/plugins")
 _INCLUDE = re.compile(r"(?:-r|-c|--requirement|--constraint)[ =]*(\S+)")
+DEFAULTS = {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "UTF_8:replace"}
+BOUND = "The project itself is installed, so each commit has an environment of its own"
+
 # What pip takes from the tree rather than from an index: projects, archives, and folders of them.
 _LOCAL = re.compile(
     r"(-e|--editable)\b|(-f|--find-links)[ =]*+(?!\w+://)|\.{0,2}/|file:|\.($|\[)|[^-\s:;@#][^\s:;@#]*/"
@@ -22,14 +25,17 @@ _LOCAL = re.compile(
 )
 
 
-def interpreter(version: str) -> str:
-    """The Python of this version; raises PikuError that names the installed ones."""
+def interpreter(version: str, *, said: str = "") -> str:
+    """The Python of this version; raises PikuError that names the installed ones.
+
+    `said` is where the version comes from, unless it is the setting.
+    """
     found = effects.which(f"python{version}", effects.SYSTEM_PATH)
     if found:
         return str(Path(found).resolve())
     names = installed()
     raise PikuError(
-        f"PYTHON_VERSION={version}: there is no python{version} on this server",
+        f"{said or f'PYTHON_VERSION={version}'}: there is no python{version} on this server",
         hint=f"installed are: {', '.join(names)}" if names else "install it with: apt-get install python3",
     )
 
@@ -43,9 +49,11 @@ def installed() -> list[str]:
     )
 
 
-def wsgi_plugin(values: Mapping[str, str]) -> str:
+def wsgi_plugin(values: Mapping[str, str], environment: Path) -> str:
     """The uWSGI plugin that runs the app's Python: a plugin is bound to one version."""
-    version = Path(interpreter(settings.PYTHON_VERSION.read(values))).name.removeprefix("python")
+    made_for = next(environment.glob("lib/python[23].*"), None)
+    chosen = made_for or Path(interpreter(settings.PYTHON_VERSION.read(values)))
+    version = chosen.name.removeprefix("python")
     plugin = f"python{version.replace('.', '')}"
     if (PLUGINS / f"{plugin}_plugin.so").exists():
         return plugin
@@ -77,21 +85,41 @@ def requirement_files(tree: Tree) -> tuple[set[str], bool]:
     return seen, local
 
 
+def environment_key(context: Context, files: Iterable[str], *, bound: bool, prefix: str) -> str:
+    """What an environment depends on that is made from these files and settings of this prefix.
+
+    One that is `bound` to the tree has code of the repository's own: it would be imported from the
+    commit it was installed from.
+    """
+    tree = context.tree
+    counted = tree.files if bound else [path for path in files if path in tree.files]
+    python = interpreter(settings.PYTHON_VERSION.read(context.settings))
+    own = sorted(f"{name}={value}" for name, value in context.settings.items() if name.startswith(prefix))
+    place = str(context.checkout) if bound else ""
+    return "\n".join((python, place, *own, *sorted(f"{path} {tree.digest(path)}" for path in counted)))
+
+
 def _key(context: Context) -> str:
     files, local = requirement_files(context.tree)
-    # An editable or local project is imported from the tree it was installed from.
-    counted = context.tree.files if local else files
-    python = interpreter(settings.PYTHON_VERSION.read(context.settings))
-    pip = sorted(f"{name}={value}" for name, value in context.settings.items() if name.startswith("PIP_"))
-    place = str(context.checkout) if local else ""
-    return "\n".join(
-        (python, place, *pip, *sorted(f"{path} {context.tree.digest(path)}" for path in counted))
-    )
+    uv = _by_uv(context)
+    key = environment_key(context, files, bound=local, prefix="UV_" if uv else "PIP_")
+    return f"uv\n{key}" if uv else key
+
+
+def _by_uv(context: Context) -> bool:
+    return settings.PYTHON_INSTALLER.read(context.settings) == "uv"
 
 
 def _build(context: Context) -> Iterator[Run]:
     python = interpreter(settings.PYTHON_VERSION.read(context.settings))
+    # uv would make one too, but without pip, which the app's own people may want to call.
     yield Run(argv=("virtualenv", "--quiet", "--python", python, str(context.environment)))
+    if _by_uv(context):
+        yield Run(
+            argv=("uv", "pip", "install", "--python", str(context.environment), "-r", "requirements.txt"),
+            env={"UV_CACHE_DIR": str(context.cache / "uv"), "UV_NO_PROGRESS": "1"},
+        )
+        return
     pip = str(context.environment / "bin" / "pip")
     yield Run(
         argv=(pip, "install", "--progress-bar", "off", "-r", "requirements.txt"),
@@ -106,5 +134,5 @@ PIP = Runtime(
     requires=(("python3",), ("virtualenv",)),
     key=_key,
     build=_build,
-    env=lambda _context: {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "UTF_8:replace"},
+    env=lambda _context: DEFAULTS,
 )

@@ -86,16 +86,16 @@ def is_running(paths: Paths) -> bool:
 
 def wake(paths: Paths, *, forgive: bool = False) -> None:
     """Have the emperor look at its folder now; `forgive` clears the delays of vassals that failed."""
-    pid = _pid(paths)
-    if pid is None:
+    number = pid(paths)
+    if number is None:
         return
     with contextlib.suppress(ProcessLookupError):
         if forgive:
-            os.kill(pid, signal.SIGURG)
-        os.kill(pid, signal.SIGWINCH)
+            os.kill(number, signal.SIGURG)
+        os.kill(number, signal.SIGWINCH)
 
 
-def _pid(paths: Paths) -> int | None:
+def pid(paths: Paths) -> int | None:
     text = effects.read(paths.emperor_ini.with_name("emperor.pid")).strip()
     if not text.isdigit():
         return None

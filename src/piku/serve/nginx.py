@@ -128,8 +128,9 @@ def app_config(site: Site, platform: Platform) -> str:
 
 
 def _upstream(site: Site) -> Directive:
-    # With a spare beside it, nginx would let a single server rest for 10 s after one failure.
-    trusted = ("max_fails=0",) if site.spares and len(site.upstreams) == 1 else ()
+    # With others beside it, nginx would let a server rest for 10 s after one failure; if all of them
+    # failed once, as while they start, nobody would answer for that long.
+    trusted = ("max_fails=0",) if len(site.upstreams) + len(site.spares) > 1 else ()
     body = [d("server", address, *trusted) for address in site.upstreams]
     body += [d("server", address, "max_fails=0", "backup") for address in site.spares]
     if site.backend == "http":

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from piku import effects
@@ -22,6 +23,19 @@ def descendants(pid: int) -> Iterator[int]:
     for child in children(pid):
         yield child
         yield from descendants(child)
+
+
+def with_variables(wanted: Mapping[str, str]) -> list[int]:
+    """The processes that were started with all of these variables."""
+    words = {f"{name}={value}".encode() for name, value in wanted.items()}
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        with contextlib.suppress(OSError):  # it is gone, or somebody else's
+            if words.issubset((entry / "environ").read_bytes().split(b"\0")):
+                found.append(int(entry.name))
+    return found
 
 
 def is_running(pid: int) -> bool:

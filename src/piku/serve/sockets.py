@@ -37,7 +37,9 @@ def free_ports(address: str, count: int, used: Iterable[int]) -> list[int]:
     """`count` ports nobody listens on and no app has; raises PikuError when there are none left."""
     taken = set(used)
     found: list[int] = []
-    for port in PORTS:
+    # Two servers on one machine that look at the same moment must not find the same ones.
+    begin = int.from_bytes(os.urandom(2)) % len(PORTS)
+    for port in (*PORTS[begin:], *PORTS[:begin]):
         if len(found) == count:
             break
         if port not in taken and is_free(address, port):

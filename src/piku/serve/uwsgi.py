@@ -110,8 +110,12 @@ def java(entry: str, classpath: Iterable[str]) -> Pairs:
     return (("plugins", "jvm,jwsgi"), *(("jvm-classpath", path) for path in classpath), ("jwsgi", entry))
 
 
-def php(docroot: str) -> Pairs:
-    """Options of a PHP application (specification, "PHP Configuration")."""
+def php(docroot: str, *, safe: str, hidden: Iterable[str], allow_git: bool) -> Pairs:
+    """Options of a PHP application (specification, "PHP Configuration").
+
+    Links in the document root may lead into the folder `safe`, of which only what is no script is
+    served. Files whose path ends with one of `hidden` are not.
+    """
     return (
         ("plugins", "php"),
         ("php-docroot", docroot),
@@ -121,6 +125,9 @@ def php(docroot: str) -> Pairs:
         ("static-index", "index.html"),
         ("static-skip-ext", ".php"),
         ("static-skip-ext", ".inc"),
+        *(("static-skip-ext", end) for end in hidden),
+        ("static-safe", safe),
+        *(() if allow_git else (("route", r"/\.git break:404 Not Found"),)),
     )
 
 
@@ -199,7 +206,8 @@ def _exactly(variables: Mapping[str, str]) -> Pairs:
 
 def runner(argv: Iterable[str], starts: str) -> str:
     """The script that a daemon vassal executes: it notes each start, then becomes the program."""
-    return f"echo $$ >>{shlex.quote(starts)}\nexec {shlex.join(argv)}\n"
+    # A program that is a uWSGI of its own would take this for its emperor.
+    return f"unset UWSGI_EMPEROR_FD\necho $$ >>{shlex.quote(starts)}\nexec {shlex.join(argv)}\n"
 
 
 def emperor(enabled: str, stats: str, pidfile: str, log: str) -> str:

@@ -1,2 +1,3 @@
+unset UWSGI_EMPEROR_FD
 echo $$ >>ROOT/releases/shop/activations/1/worker.1.starts
 exec bash --norc -c 'sleep 60'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,8 +13,10 @@ from piku.deploy import activation, converge, records, repair
 from piku.deploy.job import Job
 from piku.deploy.records import Activation
 from piku.errors import PikuError
+from piku.operate import server
+from piku.output import Output
 from piku.paths import AppName, AppPaths, Paths
-from piku.serve import emperor
+from piku.serve import emperor, webserver
 
 MakeJob = Callable[..., Job]
 WSGI = {"Procfile": "wsgi: app:app\nworker: work\n"}
@@ -60,7 +63,8 @@ def test_doing_it_again_changes_nothing(paths: Paths, shop: AppPaths, job: MakeJ
     converge.converge(paths, shop)
     assert {name: (paths.root / name).lstat().st_mtime_ns for name in listing(paths)} == before
     records.save_release(shop, replace(records.load_release(shop, 1), outcome=records.SUCCEEDED))
-    assert not repair.recover(paths, shop)
+    repair.recover(paths, shop, broken_off=False)
+    assert {name: (paths.root / name).lstat().st_mtime_ns for name in listing(paths)} == before
 
 
 def test_what_a_killed_deploy_left_is_undone(paths: Paths, shop: AppPaths, job: MakeJob) -> None:
@@ -71,14 +75,15 @@ def test_what_a_killed_deploy_left_is_undone(paths: Paths, shop: AppPaths, job: 
     left = activation.create(second)  # … and then somebody pulled the plug
     emperor.enable(paths, left.vassals(shop.name))
     (shop.envs / "python-half").mkdir(parents=True)
-    assert repair.recover(paths, shop)
+    repair.recover(paths, shop, broken_off=True)
     assert listing(paths) == before
     assert records.live(shop) == live
     assert records.activation_numbers(shop) == [live.number]
     assert not (shop.envs / "python-half").exists()
     release = records.load_release(shop, second.release.number)
     assert (release.outcome, release.reason) == (records.FAILED, "interrupted at its start")
-    assert not repair.recover(paths, shop)
+    repair.recover(paths, shop, broken_off=False)
+    assert listing(paths) == before
 
 
 def test_what_a_deploy_killed_after_its_commit_left_is_finished(
@@ -90,7 +95,7 @@ def test_what_a_deploy_killed_after_its_commit_left_is_finished(
     new = activation.create(second)
     emperor.enable(paths, new.vassals(shop.name))
     records.commit(shop, new)
-    assert repair.recover(paths, shop)
+    repair.recover(paths, shop, broken_off=True)
     assert emperor.enabled(paths, shop.name) == sorted(new.vassals(shop.name))
     assert shop.live_link.resolve() == shop.releases / new.checkout
     assert records.load_release(shop, second.release.number).outcome == records.SUCCEEDED
@@ -128,6 +133,31 @@ def test_a_name_belongs_to_one_app(paths: Paths, shop: AppPaths, job: MakeJob) -
     converge.refuse_taken_names(paths, blog.name, replace(mine, names=("*.example", "bb.example")))
 
 
+def test_a_site_that_nginx_no_longer_takes_keeps_nobody_else_down(
+    paths: Paths, shop: AppPaths, job: MakeJob
+) -> None:
+    blog = paths.app(AppName("blog"))
+    live = go_live(job(shop, WEB | {"x.conf": "gzip on;\n"}, NGINX_INCLUDE_FILE="x.conf", **NAME))
+    go_live(job(blog, WEB, NGINX_SERVER_NAME="blog.example"))
+    for app in (shop, blog):
+        converge.converge(paths, app)
+    assert live.site is not None
+    (shop.root / live.site.include).write_text("gone_with_an_upgrade on;\n")
+    said = io.StringIO()
+    server.install_sites(paths, Output(said))
+    assert "shop is NOT served" in said.getvalue() and "blog is" not in said.getvalue()
+    assert "shop.example" in shop.refused.read_text()
+    assert blog.nginx.exists() and not shop.nginx.exists()
+    # Deploys of the others are checked without it, and do not bring it back.
+    assert set(converge.live_sites(paths)) == {"blog"}
+    webserver.check(paths, converge.live_sites(paths))
+    converge.converge(paths, blog)
+    assert not shop.nginx.exists()
+    (shop.root / live.site.include).write_text("gzip on;\n")
+    server.install_sites(paths, Output(said))
+    assert shop.nginx.exists() and not shop.refused.exists()
+
+
 def test_past_logs_are_folded_and_those_of_failures_stay(paths: Paths, shop: AppPaths, job: MakeJob) -> None:
     for text in ("one\n", "two\n", "three\n"):
         new = go_live(job(shop, WEB, **NAME))
@@ -136,7 +166,7 @@ def test_past_logs_are_folded_and_those_of_failures_stay(paths: Paths, shop: App
     failed = job(shop, WEB, **NAME)
     activation.create(failed)
     (shop.logs / "web.1@4.log").write_text("why it failed\n")
-    repair.recover(paths, shop)
+    repair.recover(paths, shop, broken_off=True)
     assert (shop.logs / "web.1.log.old").read_text() == "one\ntwo\n"
     assert (shop.logs / "web.1.log").read_text() == "three\n"
     assert (shop.logs / "web.1@4.log").read_text() == "why it failed\n"

@@ -70,7 +70,7 @@ def test_counts_are_the_apps() -> None:
 def test_two_processes_cannot_have_one_port(text: str, values: dict[str, str], hint: str) -> None:
     kind = text.partition(":")[0]
     with pytest.raises(PikuError, match=f"{kind}=2 needs a port for each process") as error:
-        planned(text, values, **{kind: 2})
+        plan(procfile.parse(text), values, {kind: 2})
     assert hint in error.value.hint
 
 

@@ -123,7 +123,7 @@ def test_an_interpreter_by_version() -> None:
 
 
 def test_uwsgi_has_a_plugin_for_the_default_python() -> None:
-    plugin = python.wsgi_plugin({})
+    plugin = python.wsgi_plugin({}, Path("/none"))
     assert plugin == f"python{Path(python.interpreter('3')).name.removeprefix('python').replace('.', '')}"
 
 

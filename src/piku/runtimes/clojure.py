@@ -1,0 +1,74 @@
+"""Clojure with the Clojure CLI or with Leiningen: built in each checkout, libraries in ~/.m2."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from piku import effects
+from piku.errors import PikuError
+from piku.runtimes.base import Context, Run, Runtime
+
+
+def _key(context: Context, counted: Iterable[str]) -> str:
+    java = str(Path(effects.which("java", effects.app_path(Path.home())) or "java").resolve())
+    return "\n".join((java, *sorted(f"{path} {context.tree.digest(path)}" for path in counted)))
+
+
+# --- the Clojure CLI -----------------------------------------------------------------------------
+
+
+def _cli() -> str:
+    """The Clojure CLI; raises PikuError when there is only what Debian calls so."""
+    found = effects.which("clojure", effects.app_path(Path.home()))
+    text = effects.read(Path(found)) if found else ""
+    if not found or ("clojure.main" in text and "-Sdeps" not in text):
+        raise PikuError(
+            "this is a Clojure app with deps.edn, and this server lacks the Clojure CLI",
+            hint="Debian's package `clojure` is another program; see https://clojure.org/guides/install_clojure",
+        )
+    return found
+
+
+def _cli_key(context: Context) -> str:
+    counted = (path for path in context.tree.files if path == "deps.edn" or path.endswith("/deps.edn"))
+    return f"{_cli()}\n{_key(context, counted)}"
+
+
+def _cli_build(_context: Context) -> Iterator[Run]:
+    yield Run(argv=(_cli(), "-P"))
+    yield Run(argv=(_cli(), "-P", "-T:build"))
+
+
+CLOJURE = Runtime(
+    name="clojure",
+    title="Clojure CLI",
+    detect=lambda tree, _procfile: "deps.edn" in tree.files,
+    requires=(("java",),),
+    key=_cli_key,
+    build=_cli_build,
+    compile=lambda _context: iter((Run(argv=(_cli(), "-T:build", "release")),)),
+    env=lambda _context: {"CLJ_CONFIG": str(Path.home() / ".clojure")},
+)
+
+
+# --- Leiningen -----------------------------------------------------------------------------------
+
+
+def _lein_files(context: Context) -> Iterator[str]:
+    for path in context.tree.files:
+        if path in ("project.clj", "profiles.clj") or path.startswith("checkouts/"):
+            yield path
+
+
+LEIN = Runtime(
+    name="lein",
+    title="Clojure (Leiningen)",
+    detect=lambda tree, _procfile: "project.clj" in tree.files,
+    requires=(("java",), ("lein",)),
+    key=lambda context: _key(context, _lein_files(context)),
+    build=lambda _context: iter((Run(argv=("lein", "deps")),)),
+    # One Java machine for both: it takes seconds to start.
+    compile=lambda _context: iter((Run(argv=("lein", "do", "clean,", "uberjar")),)),
+    env=lambda _context: {"LEIN_HOME": str(Path.home() / ".lein")},
+)

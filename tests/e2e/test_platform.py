@@ -1,0 +1,179 @@
+"""The platform itself: setting up, starting, stopping, and coming back after the worst."""
+
+import json
+import os
+import signal
+import stat
+import subprocess
+from collections.abc import Callable
+
+import pytest
+from sandbox import HOST, Sandbox, free_ports, tail
+
+from tests.e2e.support import CHECKOUT, WORKER, App, refused, snapshot, succeeded, web, wsgi
+
+
+def test_setup_is_safe_to_run_again(server: Sandbox) -> None:
+    other = {"PIKU_ROOT": str(server.base / "fresh")}
+    root = server.base / "fresh"
+    made = server.piku("setup", env=other)
+    assert made.returncode == 0
+    folders = ["acme", "apps", "cache", "data", "envs", "logs", "nginx", "plugins", "repos", "uwsgi", "uwsgi-available", "uwsgi-enabled"]
+    for folder in folders:
+        assert (root / folder).is_dir()
+        assert stat.S_IMODE((root / folder).stat().st_mode) & 0o007 == 0
+    assert (root / "uwsgi" / "uwsgi.ini").is_file()
+    assert (root / "ENV").stat().st_mode & 0o777 == 0o600
+    (root / "ENV").write_text("KEPT=1\n")
+    before = snapshot(root)
+    again = server.piku("setup", env=other)
+    assert again.returncode == 0
+    assert "made:" not in again.stdout
+    assert snapshot(root) == before
+
+
+def test_update_tells_how(server: Sandbox) -> None:
+    result = server.ssh("update")
+    assert result.returncode == 0
+    assert f"in {server.checkout}" in result.stdout
+    assert "update" in result.stdout
+    version = server.piku("--version").stdout
+    assert version.startswith("piku ")
+    assert version.split()[1] in result.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_up_stops_all_that_it_started(server: Sandbox, number: signal.Signals) -> None:
+    root = server.base / f"up-{number}"
+    http_port, https_port = free_ports(2)
+    command = [f"{CHECKOUT}/bin/piku", "up", "--http-port", str(http_port), "--https-port", str(https_port)]
+    process = subprocess.Popen(
+        [*command, "--host", HOST],
+        env={**server.server_env(), "PIKU_ROOT": str(root)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+    def of_this_root() -> list[str]:
+        return [text for text in map(str, server.processes()) if str(root) in text]
+
+    try:
+        server.wait(
+            lambda: (root / "uwsgi" / "emperor.stats").exists() and (root / "nginx" / "nginx.pid").exists()
+        )
+        server.wait(lambda: len(of_this_root()) >= 3)
+        process.send_signal(number)
+        said, _ = process.communicate(timeout=15)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 0, said
+    assert f"http://{HOST}:{http_port}/" in said
+    assert of_this_root() == []
+
+
+def answers(app: App) -> bool:
+    try:
+        return app.status() == 200
+    except OSError:
+        return False
+
+
+def test_a_power_cut_and_what_it_leaves(own_server: Sandbox, new_app: Callable[..., App]) -> None:
+    server = own_server
+    loud = new_app(
+        "loud",
+        {**web("loud", procfile="worker: exec python3 -IS worker.py\n"), "worker.py": WORKER},
+        on=server,
+    )
+    quiet = new_app("quiet", wsgi("quiet"), on=server)
+    halted = new_app("halted", web("halted"), on=server)
+    broken = new_app(
+        "broken",
+        {**web("broken", env="NGINX_INCLUDE_FILE=own.conf\n"), "own.conf": "add_header X-Own yes;\n"},
+        on=server,
+    )
+    loud.does("ps:scale", "web=2")
+    loud.commit(version_txt="two")
+    loud.deployed()
+    quiet.does("config:set", "COLOR=red")
+    halted.does("stop")
+    port = quiet.server.root / "nginx"
+    assert port.is_dir()
+
+    server.kill_platform()
+    # What a deploy that was cut off would leave, and worse.
+    root = server.root
+    releases = root / "releases" / "loud"
+    (releases / ".checkout.tmp").mkdir()
+    (root / "envs" / "quiet" / "python-0123456789abcdef" / "bin").mkdir(parents=True)
+    (root / "nginx" / ".loud.conf.xyz.tmp").write_text("server {")
+    record = json.loads((releases / "v2.json").read_text())
+    half = {**record, "number": 3, "outcome": "building", "step": "start"}
+    (releases / "v3.json").write_text(json.dumps(half))
+    (root / "uwsgi-available" / "loud@99.web.1.ini").write_text("[uwsgi]\nmaster = true\n")
+    (root / "uwsgi-enabled" / "loud@99.web.1.ini").symlink_to("../uwsgi-available/loud@99.web.1.ini")
+    (root / "uwsgi-enabled" / "gone@1.web.1.ini").symlink_to("nowhere.ini")
+    (root / "apps" / "loud").unlink()
+    (root / "apps" / "loud").symlink_to("/nonexistent")
+    (root / "nginx" / "quiet.sock").unlink()
+    (root / "nginx" / "quiet.conf").unlink()
+    (root / "nginx" / "stray.conf").write_text("this is not nginx\n")
+    for copy in (root / "releases" / "broken").glob("include-*"):
+        copy.write_text("no_such_directive;\n")
+
+    server.start_platform()
+    for app in (loud, quiet):
+        server.wait(lambda app=app: answers(app), what=f"{app.name} answers")  # type: ignore[misc]
+    assert loud.body() == "two"
+    assert (quiet.about()["version"], quiet.about()["env"]["COLOR"]) == ("one", "red")
+    server.wait(lambda: {row["state"] for row in loud.ps().values()} == {"up"})
+    assert sorted(loud.ps()) == ["web.1", "web.2", "worker.1"]
+    assert halted.status() == 503
+    assert halted.ps() == {}
+    # The one whose file nginx refuses is left out, loudly; the others never notice.
+    with pytest.raises(ConnectionError):
+        broken.status()
+    assert "broken is NOT served" in server.platform_log.read_text(), tail(server.platform_log)
+    assert "no_such_directive" in server.platform_log.read_text()
+
+    assert not (root / "envs" / "quiet" / "python-0123456789abcdef").exists()
+    assert (
+        sorted(
+            path.name
+            for path in (root / "uwsgi-enabled").iterdir()
+            if "@99" in path.name or "gone" in path.name
+        )
+        == []
+    )
+    assert os.readlink(root / "apps" / "loud").startswith(str(releases))
+    rows = {release["number"]: release for release in loud.releases()}
+    assert rows[3]["outcome"] == "failed"
+    assert "interrupted" in rows[3]["reason"]
+    assert rows[2]["live"]
+
+    # And the next commands need no repair by hand.
+    loud.commit(version_txt="three")
+    loud.deployed()
+    assert loud.body() == "three"
+    halted.does("restart")
+    assert halted.body() == "one"
+    broken.commit(version_txt="two")
+    broken.deployed()
+    assert broken.body() == "two"
+    assert server.get(broken.host)[1]["X-Own"] == "yes"
+
+    # An orderly stop says that it went well, and commands then say what is missing.
+    assert server.stop_platform() == 0
+    refused(quiet.says("restart"), 1, "piku is not running")
+    quiet.commit(version_txt="two")
+    assert any("piku is not running on this server" in line for line in quiet.failed())
+    assert quiet.does("config:get", "COLOR") == "red\n"
+    server.start_platform()
+    server.wait(lambda: answers(quiet))
+    assert quiet.body() == "one"
+    succeeded(quiet.push())
+    assert quiet.body() == "two"

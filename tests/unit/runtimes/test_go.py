@@ -1,0 +1,116 @@
+"""How a Go app is recognised, what its environment depends on, and what cannot be built."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from piku.app import procfile
+from piku.app.tree import Tree
+from piku.errors import PikuError
+from piku.runtimes import go
+from piku.runtimes.base import Context
+
+WEB = procfile.parse("web: x")
+
+
+def tree(files: Mapping[str, str]) -> Tree:
+    return Tree(
+        files={name: f"{name}={text}" for name, text in files.items()}, read=lambda path: files.get(path, "")
+    )
+
+
+def context(
+    files: Mapping[str, str], settings: Mapping[str, str] | None = None, root: Path = Path("/r")
+) -> Context:
+    return Context(
+        tree=tree(files), settings=settings or {}, checkout=root / "releases/shop/c",
+        environment=root / "envs/shop/go-1", cache=root / "cache/shop",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("files", "is_go"),
+    [
+        (["go.mod"], True),
+        (["main.go"], True),
+        (["Godeps/Godeps.json"], True),
+        (["cmd/main.go"], False),
+        (["sub/go.mod"], False),
+        (["sub/Godeps/Godeps.json"], False),
+        (["main.go.txt"], False),
+        (["scripts.go/readme"], False),
+        ([], False),
+    ],
+)
+def test_detect(files: list[str], is_go: bool) -> None:
+    assert go.GO.detect(tree(dict.fromkeys(files, "")), WEB) is is_go
+
+
+@pytest.mark.parametrize(
+    ("version", "module", "line"),
+    [
+        ("1.19.8", "module a\n\ngo 1.19\n", ""),
+        ("1.19.8", "module a\n\ngo 1.22\n", ""),  # read, and tried: what fails then says why itself
+        ("1.19.8", "module a\n\ngo 1.21.0\n", "go 1.21.0"),
+        ("1.19.8", "go 1.21rc2\n", "go 1.21rc2"),
+        ("1.19.8", "go 1.19\n\ntoolchain go1.22.1 // comment\n", "toolchain go1.22.1"),
+        ("1.19.8", "module toolchain\n\n// go 1.21.0\nrequire go.example/a v1.21.0\n", ""),
+        ("1.21.0", "go 1.99.0\ntoolchain go1.99.1\n", ""),  # it fetches that toolchain, or says why not
+        ("", "go 1.21.0\n", ""),
+    ],
+)
+def test_what_an_old_go_cannot_read(version: str, module: str, line: str) -> None:
+    assert go.newer_than(version, module) == line
+
+
+def test_the_key() -> None:
+    assert go.GO.key is not None
+    files = {"go.mod": "module a", "go.sum": "sum", "vendor/modules.txt": "v", "main.go": "code"}
+    key = go.GO.key(context(files))
+    for name in ("go.mod", "go.sum", "vendor/modules.txt"):
+        assert go.GO.key(context({**files, name: "other"})) != key, name
+    for name, value in {"GOFLAGS": "-tags=x", "CGO_ENABLED": "0", "GOPROXY": "off"}.items():
+        assert go.GO.key(context(files, {name: value})) != key, name
+    assert go.GO.key(context({**files, "main.go": "other"}, {"GOOGLE_KEY": "1", "GOGC": "50"})) == key
+
+
+def test_godeps_without_its_dependencies() -> None:
+    assert go.GO.key is not None
+    files = {"Godeps/Godeps.json": "{}", "main.go": ""}
+    with pytest.raises(PikuError, match="godep no longer exists"):
+        go.GO.key(context(files))
+    for more in ("vendor/a/a.go", "Godeps/_workspace/src/a/a.go", "go.mod"):
+        go.GO.key(context({**files, more: ""}))
+
+
+def test_the_variables(tmp_path: Path) -> None:
+    app = context({"go.mod": ""}, root=tmp_path)
+    found = go.GO.env(app)
+    assert found["GOPATH"] == str(app.environment)
+    assert found["GOCACHE"].startswith(f"{app.cache}/")
+    assert found["GOMODCACHE"].startswith(f"{app.cache}/")
+    assert found["GO15VENDOREXPERIMENT"] == "1"
+    assert (Path(found["GOROOT"]) / "VERSION").is_file()
+    assert not {"GO111MODULE", "GOPROXY"} & found.keys()
+    old = context({"Godeps/Godeps.json": ""}, root=tmp_path)
+    assert go.GO.env(old)["GO111MODULE"] == "off"
+    assert go.GO.env(old)["GOPATH"] == f"{old.environment}:{old.checkout}/Godeps/_workspace"
+    (tmp_path / "gopath").mkdir()
+    assert go.GO.env(app)["GOPATH"] == f"{app.environment}:{tmp_path}/gopath"
+    assert go.GO.env(app)["GOPROXY"].startswith(f"file://{tmp_path}/gopath/pkg/mod/cache/download,https://")
+
+
+@pytest.mark.parametrize("path", ["../../../x", "/etc", "a/../b", "", "a//b", "-x", 'a"b'])
+def test_an_import_path_stays_below_gopath(path: str) -> None:
+    files = {"Godeps/Godeps.json": f'{{"ImportPath": "{path}"}}', "vendor/a/a.go": "", "main.go": ""}
+    if '"' in path:
+        files["Godeps/Godeps.json"] = '{"ImportPath": "a\\"b"}'
+    with pytest.raises(PikuError, match="is not an import path"):
+        list(go.GO.compile(context(files)))
+
+
+def test_nothing_is_compiled_where_there_is_no_go_file() -> None:
+    assert list(go.GO.compile(context({"go.mod": "module site"}))) == []

@@ -1,0 +1,32 @@
+"""The reference says what the code does, and the code says it of everything."""
+
+from __future__ import annotations
+
+import click
+import pytest
+
+import docs
+from piku.app import settings
+from piku.cli import COMMANDS
+
+
+@pytest.mark.parametrize("name", docs.pages())
+def test_a_page_is_what_the_code_says(name: str) -> None:
+    assert (docs.DOCS / name).read_text() == docs.pages()[name], "run: make docs"
+
+
+@pytest.mark.parametrize("setting", settings.ALL, ids=lambda setting: setting.name)
+def test_every_setting_has_a_sentence(setting: settings.Setting[object]) -> None:
+    assert setting.doc.endswith(".") and len(setting.doc.split()) >= 4
+    assert f"| `{setting.name}` |" in docs.pages()["settings.md"]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_and_option_has_help(name: str) -> None:
+    _, command = next(pair for pair in docs.commands() if pair[0].info_name == name)
+    assert command.help and command.help.strip().endswith(".") and len(command.help.split()) >= 3
+    for option in command.params:
+        if isinstance(option, click.Option):
+            assert option.help, f"{name} {option.opts[0]} lacks help"
+    assert (f"\n## {name}\n" in docs.pages()["commands.md"]) != command.hidden
+    assert command.name == name, "usage lines would show another name"

@@ -1,0 +1,104 @@
+"""Write the reference, docs/settings.md and docs/commands.md, from the code that it describes."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from piku.app import settings
+from piku.cli import cli
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+_GENERATED = "<!-- Written by tools/docs.py (make docs): change the code instead. -->\n\n"
+
+
+def pages() -> dict[str, str]:
+    """Each generated page, by its file name."""
+    return {"settings.md": _page(_settings()), "commands.md": _page(_commands())}
+
+
+def _page(lines: Iterator[str]) -> str:
+    return _GENERATED + "".join(f"{line}\n" for line in lines)
+
+
+# --- settings ------------------------------------------------------------------------------------
+
+
+def _settings() -> Iterator[str]:
+    yield "# Settings"
+    yield ""
+    yield "What piku itself reads. Set one for an app with `piku config:set APP NAME=value` or in the file `ENV`"
+    yield "of its repository, or for all apps of a server in `ENV` in its piku folder. Every other setting is the"
+    yield "app's own, and reaches its processes as it is."
+    yield ""
+    yield "| setting | default | in the repository's `ENV` | what it does |"
+    yield "| --- | --- | --- | --- |"
+    for setting in settings.ALL:
+        default = f"`{setting.default}`" if setting.default else ""
+        allowed = "yes" if setting.repository else "no"
+        yield f"| `{setting.name}` | {default} | {allowed} | {_cell(setting.doc)} |"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+# --- commands ------------------------------------------------------------------------------------
+
+
+def commands() -> Iterator[tuple[click.Context, click.Command]]:
+    """Every command with its context, in the order of `piku help`."""
+    with click.Context(cli, info_name="piku") as parent:
+        for name in cli.list_commands(parent):
+            command = cli.get_command(parent, name)
+            assert command is not None
+            with click.Context(command, info_name=name, parent=parent) as context:
+                yield context, command
+
+
+def _commands() -> Iterator[str]:
+    yield "# Commands"
+    yield ""
+    yield "Give them on the server, or from a client whose key was let in: `ssh piku@server COMMAND`."
+    yield "`piku help COMMAND` shows the same. They end with exit code 0 when all went well, 1 when an app or its"
+    yield "settings are at fault, 2 when the command was not understood, and 3 when piku itself failed; `run` hands"
+    yield "on its program's own."
+    for context, command in commands():
+        if not command.hidden:
+            yield from _command(context, command)
+
+
+def _command(context: click.Context, command: click.Command) -> Iterator[str]:
+    yield ""
+    yield f"## {context.info_name}"
+    yield ""
+    yield f"    {_usage(context, command)}"
+    yield ""
+    yield inspect.cleandoc(command.help or "")
+    options = [option for option in command.params if isinstance(option, click.Option) and not option.hidden]
+    if options:
+        yield ""
+    for option in options:
+        yield f"- {_option(context, option)}"
+
+
+def _usage(context: click.Context, command: click.Command) -> str:
+    words = command.collect_usage_pieces(context)
+    has_options = any(isinstance(parameter, click.Option) for parameter in command.params)
+    return " ".join((context.command_path, *(word for word in words if has_options or word != "[OPTIONS]")))
+
+
+def _option(context: click.Context, option: click.Option) -> str:
+    value = "" if option.is_flag else f" {option.metavar or str(option.name).upper()}"
+    default: Any = option.get_default(context) if option.show_default else None
+    note = "" if default is None else f" The default is `{default}`."
+    return f"`{', '.join(option.opts)}{value}`: {option.help or ''}{note}"
+
+
+if __name__ == "__main__":
+    for name, text in pages().items():
+        (DOCS / name).write_text(text)
