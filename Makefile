@@ -5,10 +5,10 @@ SUITES = tests/unit tests/golden tests/e2e tests/faults
 ARGS   =
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test test-runtimes lint types format bench clean demo-packages test-packages
+.PHONY: help demo test test-runtimes lint types format bench docs clean demo-packages test-packages
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 demo: demo-packages ## Deploy an example to a server of its own, here and now (ARGS=--once: end by itself)
 	@tools/as-user /usr/bin/python3 -B tools/demo.py $(ARGS)
@@ -32,6 +32,9 @@ format: test-packages ## Rewrite the code as "make lint" wants it, where that ca
 
 bench: demo-packages ## Measure deploys
 	@tools/as-user /usr/bin/python3 -B tools/bench.py $(ARGS)
+
+docs: test-packages ## Write the reference of commands and settings anew
+	@dev=$$(tools/dev-env) && PYTHONPATH=src "$$dev/bin/python" -B tools/docs.py
 
 clean: ## Remove what the commands above left in this folder
 	@rm -rf build dist src/*.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache

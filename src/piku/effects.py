@@ -185,7 +185,7 @@ def _kill_group(leader: int) -> None:
 def read(path: Path) -> str:
     """The file's text, or nothing when there is no such file."""
     try:
-        return path.read_text(errors="surrogateescape")
+        return path.read_text(encoding="utf-8", errors="surrogateescape")
     except (FileNotFoundError, NotADirectoryError, ProcessLookupError):
         return ""
 
@@ -199,7 +199,7 @@ def write(path: Path, text: str, *, mode: int = 0o644, durable: bool = False) ->
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=".tmp", dir=path.parent)
     try:
-        with open(handle, "w", errors="surrogateescape") as file:
+        with open(handle, "w", encoding="utf-8", errors="surrogateescape") as file:
             file.write(text)
             file.flush()
             os.fchmod(handle, mode)

@@ -87,7 +87,7 @@ class Output:
         try:
             self._log.parent.mkdir(parents=True, exist_ok=True)
             handle = os.open(self._log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
-            with open(handle, "w", errors="surrogateescape") as file:
+            with open(handle, "w", encoding="utf-8", errors="surrogateescape") as file:
                 file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
         except OSError:
             self._log = None  # a full disk must not hide the failure that follows from it

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import processes
+import pytest
 
 from tests.faults.support import App
 
@@ -91,3 +92,30 @@ def of_release(app: App, number: int) -> list[str]:
     mark, own = f"PIKU_RELEASE={number}", f"DATA_ROOT={app.server.root}/data/{app.name}"
     found = processes.marked(mark, Path("/nowhere")) & processes.marked(own, Path("/nowhere"))
     return [str(process) for process in found]
+
+
+def check_sane(app: App, *bodies: str) -> None:
+    """What `releases`, `ps` and the emperor say agrees with what is served, and nothing else runs."""
+    releases = app.releases()
+    [live] = [release for release in releases if release["live"]]
+    assert live["outcome"] == "succeeded"
+    assert app.body() in bodies
+    app.server.wait(
+        lambda: (
+            [(row["state"], row["release"]) for row in app.ps()]
+            == [("up", live["number"])] * len(app.vassals())
+        ),
+        5,
+        f"ps shows v{live['number']} alone",
+    )
+    for release in releases[:3]:
+        if not release["live"]:
+            assert release["outcome"] in ("succeeded", "failed"), releases
+            check_ended(app, release["number"])
+
+
+def check_ended(app: App, number: int) -> None:
+    try:
+        app.server.wait(lambda: not of_release(app, number), 5)
+    except TimeoutError:
+        pytest.fail(f"of v{number} still run: {of_release(app, number)}")

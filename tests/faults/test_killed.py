@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from sandbox import Completed, Sandbox, free_ports
 
-from tests.faults.killed import Session, Shims, kill, of_release
+from tests.faults.killed import Session, Shims, check_sane, kill
 from tests.faults.support import App, Watch, new_app, said, succeeded
 
 KILLS = int(os.environ.get("KILLS", "24"))  # at random moments
@@ -31,33 +31,6 @@ def server(base: Path, shims: Shims) -> Iterator[Sandbox]:
     with Sandbox(Path(__file__).parents[2], base, path=[shims.folder]) as sandbox:
         yield sandbox
     assert not sandbox.leftovers
-
-
-def check_sane(app: App, *bodies: str) -> None:
-    """What `releases`, `ps` and the emperor say agrees with what is served, and nothing else runs."""
-    releases = app.releases()
-    [live] = [release for release in releases if release["live"]]
-    assert live["outcome"] == "succeeded"
-    assert app.body() in bodies
-    app.server.wait(
-        lambda: (
-            [(row["state"], row["release"]) for row in app.ps()]
-            == [("up", live["number"])] * len(app.vassals())
-        ),
-        5,
-        f"ps shows v{live['number']} alone",
-    )
-    for release in releases[:3]:
-        if not release["live"]:
-            assert release["outcome"] in ("succeeded", "failed"), releases
-            check_ended(app, release["number"])
-
-
-def check_ended(app: App, number: int) -> None:
-    try:
-        app.server.wait(lambda: not of_release(app, number), 5)
-    except TimeoutError:
-        pytest.fail(f"of v{number} still run: {of_release(app, number)}")
 
 
 def check_killed(app: App, result: Completed, old: str, commit: str, step: str = "") -> None:
@@ -231,31 +204,6 @@ def test_at_any_moment(server: Sandbox) -> None:
             lane.result()
 
 
-# --- the power -----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("step", ["start", "switch"])
-def test_power_cut(server: Sandbox, step: str) -> None:
-    app = new_app(server, f"power-{step}", "web", "START_DELAY=1\n")
-    old = app.version
-    with ThreadPoolExecutor() as pool:
-        if step == "switch":
-            slow = pool.submit(server.get, app.host, "/slow")
-            server.wait(slow.running)
-        app.commit()
-        push = pool.submit(server.push, app.repository, app.name)
-        server.wait(lambda: app.newest()["number"] == 2 and app.newest()["step"] == step)
-        server.kill_platform()
-        kill(Session(app).all())
-        assert push.result().returncode != 0
-    server.start_platform()
-    server.wait(lambda: app.body() in (old, app.version), what="it answers after the power came back")
-    if step == "start":
-        assert app.body() == old
-    check_sane(app, old, app.version)
-    app.deploy()
-
-
 # --- people --------------------------------------------------------------------------------------------
 
 
@@ -263,7 +211,7 @@ def test_the_client_goes_away(server: Sandbox) -> None:
     app = new_app(server, "gone", "web")
     gate = server.base / "gate"
     app.commit(
-        {"Procfile": f"{WEB}preflight: until test -e {gate}; do sleep 0.02; done; echo the gate is open\n"}
+        {"Procfile": f"{WEB}preflight: until test -e {gate}; do sleep 0.02; done; echo the gate $(echo is open)\n"}
     )
     with subprocess.Popen(
         ["git", "push", server.remote(app.name), "main"],
@@ -298,7 +246,7 @@ def test_a_change_waits_for_a_push(server: Sandbox) -> None:
         with change:
             first = change.stdout.readline()
             gate.touch()
-            assert "Waiting for a push by laptop (process " in first, first
+            assert "Waiting for a push by laptop " in first, first
             assert "v3 is live after" in change.stdout.read()
         assert change.returncode == 0
         succeeded(push.result())

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sandbox import Sandbox
@@ -87,14 +88,13 @@ def test_build_run_and_worker_see_the_same(new_app: NewApp, server: Sandbox) -> 
         "ENV": "COLOR=green\nPAINT=${COLOR}-paint\nODD= a  'b' \\ % $$ é \n", **BACKEND,
     }  # fmt: skip
     app = new_app("same", files, push=False)
-    # A value of config:set, which an app can have before its first push is built no more than once.
     app.deployed()
     app.does("config:set", "PAINT=literal $COLOR")
     app.server.commit(app.repository, {"probe/more.txt": "changed"})
     built(app, "python")
 
-    def data(name: str) -> dict[str, object]:
-        found: dict[str, object] = json.loads((server.root / "data" / "same" / f"{name}.json").read_text())
+    def data(name: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((server.root / "data" / "same" / f"{name}.json").read_text())
         return found
 
     build, worker, served = data("build"), data("worker"), json.loads(app.body())
@@ -103,29 +103,42 @@ def test_build_run_and_worker_see_the_same(new_app: NewApp, server: Sandbox) -> 
         for line in app.does("run", "--", "python3", "-c", PRINT).split("\0")
         if "=" in line
     )
-    wanted = {
-        "APP", "HOME", "USER", "PATH", "PWD", "LOG_ROOT", "DATA_ROOT", "VIRTUAL_ENV", "BIND_ADDRESS", "LANG",
-        "PIKU_RELEASE", "PIKU_COMMIT", "COLOR", "PAINT", "ODD", "PYTHONUNBUFFERED", "PYTHONIOENCODING",
-    }  # fmt: skip
     seen = {
         "run": run,
         **{name: each["env"] for name, each in (("build", build), ("worker", worker), ("wsgi", served))},
     }
-    values = {name: {key: env.get(key) for key in wanted} for name, env in seen.items()}
-    # pip puts folders of the build's own in front, which then see nothing else of it.
-    assert values["build"]["PATH"].endswith(":" + values["run"]["PATH"])
-    values["build"]["PATH"] = values["run"]["PATH"]
-    assert values["build"]["PWD"] == values["run"]["PWD"]
-    reference = values["run"]
-    for name, mine in values.items():
-        assert mine == reference, name
-    assert reference["PAINT"] == "literal $COLOR"
-    assert reference["PYTHONUNBUFFERED"] == "1"
-    assert reference["PYTHONIOENCODING"] == "UTF_8:replace"
-    # Beyond those, no variable is in one place alone, but for what pip, uWSGI and bash add of theirs.
-    own = ("PIP_", "UWSGI_", "PEP517_", "_PYPROJECT_HOOKS_", "SHLVL", "_", "PORT", "INVOCATION_ID")
-    names = {name: {key for key in env if not key.startswith(own)} for name, env in seen.items()}
-    assert names["run"] == names["build"] == names["worker"] == names["wsgi"]
+    # pip puts folders of the build's own in front of PATH.
+    assert seen["build"]["PATH"].endswith(":" + run["PATH"])
+    seen["build"]["PATH"] = run["PATH"]
+    # What pip, uWSGI and bash add for themselves; PORT is for what listens on one.
+    added = (
+        "PIP_",
+        "UWSGI_",
+        "PEP517_",
+        "_PYPROJECT_HOOKS_",
+        "PYTHONPATH",
+        "PYTHONNOUSERSITE",
+        "SHLVL",
+        "PORT",
+    )
+    for name, variables in seen.items():
+        mine = {key: value for key, value in variables.items() if not key.startswith(added) and key != "_"}
+        assert mine == {key: value for key, value in run.items() if key in mine}, name
+        assert mine.keys() == {key for key in run if not key.startswith(added) and key != "_"}, name
+    for key in (
+        "APP",
+        "HOME",
+        "USER",
+        "LOG_ROOT",
+        "DATA_ROOT",
+        "VIRTUAL_ENV",
+        "PIKU_RELEASE",
+        "PIKU_COMMIT",
+        "PWD",
+    ):
+        assert run[key], key
+    assert (run["COLOR"], run["PAINT"], run["ODD"]) == ("green", "literal $COLOR", "a  'b' \\ % $$ é")
+    assert (run["PYTHONUNBUFFERED"], run["PYTHONIOENCODING"]) == ("1", "UTF_8:replace")
     # A build leaves the processor and the disk to what serves.
     assert build["nice"] == 10
     assert build["ionice"] == "best-effort: prio 7"

@@ -31,6 +31,10 @@ def prune(app: AppPaths, keep: int) -> None:
     for folder in build.environments(app):
         if folder.name not in environments:
             effects.remove(folder)
+    used = live.site.include if live is not None and live.site is not None else ""
+    for copy in app.releases.glob("include-*"):
+        if str(copy) != used:
+            effects.remove(copy)
     _forget_failed_logs(app, min((release.number for release in kept), default=0))
     _forget_commits(app, {release.commit for release in kept})
     # Rarely does anything: only when thousands of loose objects have come together.

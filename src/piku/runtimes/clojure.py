@@ -11,8 +11,9 @@ from piku.runtimes.base import Context, Run, Runtime
 
 
 def _key(context: Context, counted: Iterable[str]) -> str:
+    told = [context.settings.get(name, "") for name in ("CLJ_CONFIG", "LEIN_HOME", "JAVA_HOME")]
     java = str(Path(effects.which("java", effects.app_path(Path.home())) or "java").resolve())
-    return "\n".join((java, *sorted(f"{path} {context.tree.digest(path)}" for path in counted)))
+    return "\n".join((java, *told, *sorted(f"{path} {context.tree.digest(path)}" for path in counted)))
 
 
 # --- the Clojure CLI -----------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Answers with its version; /slow takes a second. It knows nothing of signals: SIGTERM just ends it."""
+"""Answers with its version; /slow takes a second, /slow?3 three. It knows nothing of signals: SIGTERM just ends it."""
 
 import os
 import time
@@ -17,8 +17,8 @@ class Handler(BaseHTTPRequestHandler):
         self.do_GET()
 
     def do_GET(self) -> None:
-        if self.path == "/slow":
-            time.sleep(1)
+        if self.path.startswith("/slow"):
+            time.sleep(float(self.path.partition("?")[2] or 1))
         self.send_response(200)
         self.send_header("Content-Type", "text/plain")
         self.send_header("Content-Length", str(len(VERSION)))
