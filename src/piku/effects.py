@@ -125,7 +125,7 @@ def stream(
                 sink(line)
         status = process.wait(0)
     except subprocess.TimeoutExpired:
-        raise PikuError(f"{argv[0]} did not end within {timeout:.0f} s and was killed") from None
+        raise PikuError(f"{Path(argv[0]).name} did not end within {timeout:.0f} s and was killed") from None
     finally:
         # Whatever it left behind in its group ends with it; a build's daemon would hold memory.
         _kill_group(process.pid)

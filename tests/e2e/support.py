@@ -73,7 +73,7 @@ class App:
         return found
 
     def live(self) -> int:
-        return next(release["number"] for release in self.releases() if release["live"])
+        return next(int(release["number"]) for release in self.releases() if release["live"])
 
     def ps(self) -> dict[str, dict[str, Any]]:
         """The processes by their name, once those that are being stopped have ended."""

@@ -29,18 +29,17 @@ def test_values_are_literal(new_app: Callable[..., App]) -> None:
     )
     result = app.asked("config:set", *(f"{key}={value}" for key, value in ODD.items()))
     assert result.returncode == 0, result.stderr
-    expected = {key: value for key, value in ODD.items()}
     lines = app.asked("config").stdout
-    assert lines == "".join(f"{key}={value}\n" for key, value in expected.items())
+    assert lines == "".join(f"{key}={value}\n" for key, value in ODD.items())
     live = app.does("config:live").splitlines()
     seen = app.about()["env"]
     worker = json.loads((app.data / "worker.json").read_text())
-    for key, value in expected.items():
+    for key, value in ODD.items():
         assert app.does("config:get", key) == f"{value}\n"
         assert f"{key}={value}" in live
         assert seen[key] == worker[key] == value
-    assert app.does("run", "printenv DOLLARS") == f"{expected['DOLLARS']}\n"
-    assert app.asked("config:get", "QUOTES").stdout == f"{expected['QUOTES']}\n"
+    assert app.does("run", "printenv DOLLARS") == f"{ODD['DOLLARS']}\n"
+    assert app.asked("config:get", "QUOTES").stdout == f"{ODD['QUOTES']}\n"
 
     # Every process of a release agrees on all that is not its own.
     printed = app.asked("run", "python3 -IS -c 'import json, os; print(json.dumps(dict(os.environ)))'").stdout

@@ -68,8 +68,8 @@ def test_the_first_branch_deploys(new_app: Callable[..., App], server: Sandbox) 
     server.git(app.repository, "branch", "side")
     server.git(app.repository, "checkout", "--quiet", "trunk")
     app.commit(version_txt="on trunk")
-    said = server.git(app.repository, "push", server.remote("branches"), "side", "trunk").stderr
-    assert "branch 'side' is stored" in said
+    both = server.git(app.repository, "push", server.remote("branches"), "side", "trunk").stderr
+    assert "branch 'side' is stored" in both
     assert app.body() == "on trunk"
 
     # Another branch, by a setting; what is stored already needs no push.

@@ -66,18 +66,20 @@ def test_connections_to_the_app_stay_open(edge: App) -> None:
 @pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
 def test_a_websocket_passes(edge: App, tls: bool) -> None:
     port = edge.server.https_port if tls else edge.server.http_port
-    with socket.create_connection((HOST, port), 10) as plain:
-        with unverified().wrap_socket(plain, server_hostname=edge.host) if tls else plain as client:
-            client.sendall(
-                f"GET /socket HTTP/1.1\r\nHost: {edge.host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
-            )
-            answer = client.recv(4096)
-            assert answer.startswith(b"HTTP/1.1 101 ")
-            assert b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in answer  # RFC 6455, section 1.3
-            for message in (b"one", b"\x00\xff two"):
-                client.sendall(message)
-                assert client.recv(4096) == message
+    with (
+        socket.create_connection((HOST, port), 10) as plain,
+        unverified().wrap_socket(plain, server_hostname=edge.host) if tls else plain as client,
+    ):
+        client.sendall(
+            f"GET /socket HTTP/1.1\r\nHost: {edge.host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
+        )
+        answer = client.recv(4096)
+        assert answer.startswith(b"HTTP/1.1 101 ")
+        assert b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in answer  # RFC 6455, section 1.3
+        for message in (b"one", b"\x00\xff two"):
+            client.sendall(message)
+            assert client.recv(4096) == message
 
 
 def test_https(edge: App) -> None:

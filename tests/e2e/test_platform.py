@@ -18,7 +18,20 @@ def test_setup_is_safe_to_run_again(server: Sandbox) -> None:
     root = server.base / "fresh"
     made = server.piku("setup", env=other)
     assert made.returncode == 0
-    folders = ["acme", "apps", "cache", "data", "envs", "logs", "nginx", "plugins", "repos", "uwsgi", "uwsgi-available", "uwsgi-enabled"]
+    folders = [
+        "acme",
+        "apps",
+        "cache",
+        "data",
+        "envs",
+        "logs",
+        "nginx",
+        "plugins",
+        "repos",
+        "uwsgi",
+        "uwsgi-available",
+        "uwsgi-enabled",
+    ]
     for folder in folders:
         assert (root / folder).is_dir()
         assert stat.S_IMODE((root / folder).stat().st_mode) & 0o007 == 0

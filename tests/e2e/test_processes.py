@@ -14,7 +14,10 @@ from tests.e2e.support import WEB, WORKER, App, refused, web
 
 @pytest.fixture(scope="module")
 def app(new_app: Callable[..., App]) -> App:
-    files = {**web("many", procfile="worker: exec python3 -IS worker.py\n"), "worker.py": WORKER}
+    files = {
+        **web("many", procfile="worker: exec python3 -IS worker.py\n", version_txt="one"),
+        "worker.py": WORKER,
+    }
     return new_app("many", files)
 
 
@@ -32,10 +35,10 @@ def test_ps_shows_what_runs(app: App) -> None:
         assert row["release"] == app.live()
         assert 1_000_000 < row["memory"] < 100_000_000
         assert 0 <= row["uptime"] < 120
-    # What dies is started again, and meanwhile not called well.
-    os.kill(found["worker.1"]["pid"], 9)
-    app.server.wait(lambda: app.ps()["worker.1"]["state"] != "up")
-    app.server.wait(lambda: app.ps()["worker.1"]["pid"] not in (found["worker.1"]["pid"], 0))
+    # What dies is started again.
+    died = found["worker.1"]["pid"]
+    os.kill(died, 9)
+    app.server.wait(lambda: (row := app.ps()["worker.1"])["state"] == "up" and row["pid"] != died)
 
 
 def test_scaling_touches_only_what_it_must(app: App) -> None:

@@ -12,7 +12,7 @@ from tests.e2e.support import App, refused
 
 
 def test_keys_come_and_go(server: Sandbox) -> None:
-    key = server.keygen(server.client / "second", comment="bob@home")
+    key = server.keygen(server.key.parent / "bob", comment="bob@home")
     public = Path(f"{key}.pub").read_text()
     assert server.ssh("apps", key=key).returncode == 255
     added = server.piku("setup:ssh", "-", "--name", "bob", input=public)
@@ -54,7 +54,7 @@ def test_keys_come_and_go(server: Sandbox) -> None:
 def test_what_is_no_key_is_refused(server: Sandbox, tmp_path: Path) -> None:
     file = server.home / ".ssh" / "authorized_keys"
     before = file.read_bytes()
-    key = server.keygen(server.client / "third")
+    key = server.keygen(server.key.parent / "third")
     public = Path(f"{key}.pub").read_text().strip()
     cases = [
         ("", "not one SSH public key"),

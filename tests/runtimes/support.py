@@ -14,6 +14,7 @@ def built(app: App, name: str) -> str:
     said = app.deployed()
     found = [match[1] for line in said if (match := re.fullmatch(rf"-----> .*: building ({name}-\w+)", line))]
     assert len(found) == 1, said
+    print(*(line for line in said if " is live after " in line))
     return found[0]
 
 

@@ -74,6 +74,8 @@ def test_a_module(new_app: NewApp, example: Callable[[str], Path]) -> None:
     assert any("Reusing" in line for line in said)
     assert packages(said) == {"hello"}
     assert app.body().startswith("Goodbye from Go, release 2, ")
+    # The path at which every release is compiled is gone when a program runs.
+    assert not (app.server.root / "cache" / app.name / "go" / "src").is_symlink()
 
     # A dependency: another environment. Sums that are not needed are named, and what is committed stays.
     sums = (app.repository / "go.sum").read_text()

@@ -1,7 +1,7 @@
 """Java apps: Maven and Gradle build them, they run on their own or inside uWSGI.
 
-Maven Central is not asked: the server's settings.xml names Debian's repository of Java packages in its
-place, and Gradle is given Debian's folder of jars.
+Maven Central is not asked: a settings.xml, chosen in the repository's .mvn/maven.config, names Debian's
+repository of Java packages in its place, and Gradle is given Debian's folder of jars.
 """
 
 from __future__ import annotations
@@ -48,14 +48,19 @@ WRAPPER = '#!/bin/sh\n# Stands for the script that downloads its own %s.\necho "
 PACKAGED = 'DigestUtils.sha1Hex("piku")'
 
 
-@pytest.fixture(autouse=True)
-def settings(server: Sandbox) -> Iterator[None]:
-    file = server.home / ".m2" / "settings.xml"
-    file.parent.mkdir(exist_ok=True)
+@pytest.fixture
+def offline(server: Sandbox) -> dict[str, str]:
+    """A file that has Maven ask Debian's repository."""
+    file = server.home / "settings.xml"
     file.write_text(SETTINGS)
+    return {".mvn/maven.config": f"-s\n{file}\n"}
+
+
+@pytest.fixture(autouse=True)
+def no_daemon(server: Sandbox) -> Iterator[None]:
     yield
-    left = [process.command for process in server.processes() if "GradleDaemon" in process.command]
-    assert not left
+    left = [str(process) for process in server.processes()]
+    assert not [line for line in left if "GradleDaemon" in line]
 
 
 def change(app: App, path: str, old: str, new: str) -> None:
@@ -64,8 +69,9 @@ def change(app: App, path: str, old: str, new: str) -> None:
     app.server.commit(app.repository, {path: text.replace(old, new)})
 
 
-def test_maven(new_app: NewApp, example: Example) -> None:
+def test_maven(new_app: NewApp, example: Example, offline: dict[str, str]) -> None:
     app = new_app("mavenapp", example("java-maven"), push=False)
+    app.server.commit(app.repository, offline)
     main = "src/main/java/hello/Main.java"
     first = built(app, "maven")
     assert app.body().startswith("Hello from Maven, release 1, ")
@@ -97,11 +103,12 @@ def test_maven(new_app: NewApp, example: Example) -> None:
     assert app.body() == "Goodbye from Maven, release 3, cba\n"
 
 
-def test_maven_wrapper_and_jwsgi(new_app: NewApp, example: Example) -> None:
+def test_maven_wrapper_and_jwsgi(new_app: NewApp, example: Example, offline: dict[str, str]) -> None:
     """uWSGI finds the libraries that the build put beside the jar."""
     app = new_app("mavenwrap", example("java-maven"), push=False)
     gradle = (example("java-gradle") / "src/main/java/hello/App.java").read_text()
     files = {
+        **offline,
         "mvnw": WRAPPER % ("Maven", "mvn"),
         "Procfile": "jwsgi: hello/App:answer\n",
         "src/main/java/hello/App.java": gradle.replace("Hello from Gradle", "Hello from uWSGI"),

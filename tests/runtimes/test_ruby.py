@@ -100,7 +100,14 @@ def test_web_with_vendored_gems(new_app: NewApp, gems: Path) -> None:
         )
 
     gemfile = 'source "https://rubygems.org"\ngem "greet"\ngem "rack"\ngem "webrick"\n'
-    files = {"Procfile": WEB, "Gemfile": gemfile, "Gemfile.lock": lock("1.0.0"), "config.ru": CONFIG % "one"}
+    # WEBrick waits for the connections that nginx keeps open.
+    files = {
+        "ENV": "PIKU_STOP_TIMEOUT=1\n",
+        "Procfile": WEB,
+        "Gemfile": gemfile,
+        "Gemfile.lock": lock("1.0.0"),
+        "config.ru": CONFIG % "one",
+    }
     app = new_app("vendored", files, push=False)
     cache = app.repository / "vendor" / "cache"
     cache.mkdir(parents=True)

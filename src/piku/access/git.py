@@ -5,6 +5,7 @@ Specification, "Git Push Deployment Flow".
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import subprocess
@@ -58,7 +59,12 @@ def _config_line(key: str, value: str) -> tuple[str, str]:
 def _hook(app: AppPaths, command: list[str], environ: dict[str, str]) -> str:
     exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in environ.items())
     call = shlex.join([*command, "git-hook", app.name])
-    return f"#!/bin/sh\n# Written by piku at every push.\n{exports}exec {call}\n"
+    return f"""\
+#!/bin/sh
+# Written by piku at every push. What was pushed is kept until the end, in case this is killed.
+{exports}if [ -w "${RESULT}" ]; then cat >"${RESULT}"; exec <"${RESULT}"; fi
+exec {call}
+"""
 
 
 def receive_pack(paths: Paths, app: AppPaths, command: list[str], environ: dict[str, str]) -> int:
@@ -69,10 +75,10 @@ def receive_pack(paths: Paths, app: AppPaths, command: list[str], environ: dict[
     result = Path(name)
     try:
         status = _git_shell("git-receive-pack", app, {RESULT: name})
-        outcome = effects.read_json(result) or {}
-        if outcome.get("state") == "deploying":
-            return _deploy_vanished(paths, app, result)
-        return status or int(outcome.get("state") == "failed")
+        state, updates = _word(result)
+        if state == "deploying":
+            return _mend(paths, app, updates)
+        return status or int(state == "failed")
     finally:
         effects.remove(result)
         if fresh and not effects.run(["git", "-C", str(app.repo), "for-each-ref", "--count=1"]):
@@ -85,20 +91,29 @@ def _forget_empty(app: AppPaths) -> None:
         effects.remove(app.repo)
 
 
-def _deploy_vanished(paths: Paths, app: AppPaths, result: Path) -> int:
-    """git has ended before the deploy did: wait for it, or mend what it left when it was killed."""
+def _word(result: Path) -> tuple[str, list[list[str]]]:
+    """How far the hook came, and with which updates (old, new, ref): the last it left word of."""
+    text = effects.read(result)
+    if not text.startswith("{"):
+        # It had only just begun: these are the lines that git told it.
+        return ("deploying" if text else ""), [line.split(" ", 2) for line in text.splitlines()]
+    left = json.loads(text)
+    return left["state"], [[left["old"], left["new"], left["ref"]]]
+
+
+def _mend(paths: Paths, app: AppPaths, updates: list[list[str]]) -> int:
+    """See to what the hook left when it was killed: the deploy came to its end even so, or it failed."""
     with effects.lock(app.lock, "looking after a deploy") as broken_off:
-        outcome = effects.read_json(result) or {}
-        if outcome.get("state") != "deploying":
-            return int(outcome.get("state") == "failed")
         repair.recover(paths, app, broken_off=broken_off)
         live = records.live(app)
-        commit = records.load_release(app, live.release).commit if live else ""
-        if commit == outcome["new"]:
+        release = records.load_release(app, live.release) if live else None
+        commits = [new for _, new, _ in updates]
+        if release and release.commit in commits:
             return 0
-        put_back(app, outcome["ref"], outcome["old"], outcome["new"])
+        for old, new, ref in updates:
+            put_back(app, ref, old, new)
         newest = next(iter(records.releases(app)), None)
-    step = f" ({newest.reason})" if newest and newest.reason else ""
+    step = f" ({newest.reason})" if newest and newest.reason and newest.commit in commits else ""
     serving = f"v{live.release} still runs, as before" if live else "nothing of this app runs yet"
     raise PikuError(
         f"the deploy was killed{step}", hint=f"{serving}; the branch was put back: push again to try again"
@@ -117,9 +132,21 @@ def _git_shell(service: str, app: AppPaths, extra: dict[str, str]) -> int:
     program = effects.which("git-shell")
     if program is None:
         raise PikuError("the program 'git-shell' is not installed")
-    return subprocess.run(
-        [program, "-c", argument], env={**effects.environment(), **extra}, check=False
-    ).returncode
+    # git and the hook inherit one end of a pipe: the other tells when the last of them has ended. A
+    # client that goes away ends git, while the hook goes on.
+    ours, theirs = os.pipe()
+    with open(ours, "rb") as running:
+        try:
+            status = subprocess.run(
+                [program, "-c", argument],
+                env={**effects.environment(), **extra},
+                check=False,
+                pass_fds=(theirs,),
+            ).returncode
+        finally:
+            os.close(theirs)
+        running.read()
+    return status
 
 
 # --- branches ------------------------------------------------------------------------------------
@@ -129,6 +156,19 @@ def put_back(app: AppPaths, ref: str, old: str, new: str) -> bool:
     """Move a branch back after its deploy failed, unless somebody has moved it on since."""
     wanted = ["-d", ref, new] if old == NO_COMMIT else [ref, old, new]
     return effects.succeeds(["git", "-C", str(app.repo), "update-ref", *wanted])
+
+
+def refused(app: AppPaths) -> str:
+    """The commit of a push that failed, if nothing has come after it; its branch was put back."""
+    newest = next(iter(records.releases(app)), None)
+    if newest is None or newest.kind != "push" or newest.outcome != records.FAILED:
+        return ""
+    return newest.commit
+
+
+def put_forward(app: AppPaths, branch: str, commit: str) -> None:
+    """Move a branch to a commit whose push was refused, and which is live now."""
+    effects.run(["git", "-C", str(app.repo), "update-ref", f"refs/heads/{branch}", commit])
 
 
 def deploy_branch(paths: Paths, app: AppPaths, pushed: list[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import time
@@ -84,6 +85,17 @@ def execute(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         talk._gone = True
         return 0
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS):
+            return _fault(talk, words)
+        where = f" ({error.filename})" if error.filename else ""
+        talk.error(
+            PikuError(
+                f"nothing can be written here: {error.strerror}{where}",
+                hint="make room on this server's disk, then try again; what was live is still what counts",
+            )
+        )
+        return 1
     except Exception:  # noqa: BLE001 (the last line of defence: a fault of ours, told as one)
         return _fault(talk, words)
 

@@ -32,7 +32,9 @@ def deploy(paths: Paths, app: AppPaths, dry_run: bool, leave_behind: bool) -> No
     from piku.access import git
     from piku.deploy import preview, runbook, source
 
-    commit = git.tip(app, git.deploy_branch(paths, app, []))
+    branch = git.deploy_branch(paths, app, [])
+    refused = git.refused(app) if leave_behind else ""
+    commit = refused or git.tip(app, branch)
     if dry_run:
         for line in preview.lines(paths, app, commit):
             click.echo(line)
@@ -44,6 +46,8 @@ def deploy(paths: Paths, app: AppPaths, dry_run: bool, leave_behind: bool) -> No
             own=source.own_settings(app), leave_behind=leave_behind,
         )  # fmt: skip
         runbook.deploy(paths, app, request, output)
+        if refused:
+            git.put_forward(app, branch, refused)
 
 
 @click.command()

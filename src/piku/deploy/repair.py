@@ -34,14 +34,18 @@ def recover(paths: Paths, app: AppPaths, *, broken_off: bool) -> None:
     if not broken_off and not interrupted and sorted(wanted) == enabled:
         return
     _end_orphans(paths, app, interrupted)
-    for folder in build.environments(app):
-        if not build.is_built(app, folder.name):
-            effects.remove(folder)
+    _remove_half_built(app)
     if set(wanted) <= set(enabled):
         converge.converge(paths, app)
     else:
         # The live release had been stopped for the one that was to come.
         switch.go_back(paths, app)
+
+
+def _remove_half_built(app: AppPaths) -> None:
+    for folder in build.environments(app):
+        if not build.is_built(app, folder.name):
+            effects.remove(folder)
 
 
 def _end_orphans(paths: Paths, app: AppPaths, numbers: list[int]) -> None:
@@ -82,6 +86,7 @@ def recover_all(paths: Paths, output: Output) -> None:
         try:
             with effects.lock(app.lock, "starting the platform"):
                 _close_records(app)
+                _remove_half_built(app)
                 converge.converge(paths, app)
         except (PikuError, OSError) as error:
             output.warn(f"{name} could not be brought back: {error}")

@@ -87,7 +87,8 @@ def built_marker(app: AppPaths, checkout: str) -> Path:
 
 def _place(app: AppPaths, commit: str, environment: str) -> str:
     # A build may write into its checkout, so one that serves is not built again for new settings.
+    second = f"{commit}-{environment}"
     marker = effects.read_json(built_marker(app, commit))
-    if marker is None or marker["environment"] == environment:
-        return commit
-    return f"{commit}-{environment}"
+    taken = marker is not None and marker["environment"] != environment
+    # An environment may know by name the checkout it was built for, also when the first one is gone.
+    return second if taken or built_marker(app, second).exists() else commit

@@ -50,7 +50,7 @@ def _key(context: Context) -> str:
 
 def _build(context: Context) -> Iterator[Run]:
     interpreter = python.interpreter(settings.PYTHON_VERSION.read(context.settings))
-    yield Run(argv=("virtualenv", "--quiet", "--python", interpreter, str(context.environment)))
+    yield python.virtualenv(context, interpreter)
     root = () if installs_itself(context.tree) else ("--no-root",)
     # A keyring asks for a desktop, which a server has not.
     own = {

@@ -27,15 +27,10 @@ def tree(files: Mapping[str, str]) -> Tree:
 
 def key(row: Runtime, files: Mapping[str, str], place: str = "/r/one", **settings: str) -> str:
     assert row.key is not None
-    return row.key(
-        Context(
-            tree=tree(files),
-            settings=settings,
-            checkout=Path(place),
-            environment=Path("/e"),
-            cache=Path("/c"),
-        )  # fmt: skip
+    context = Context(
+        tree=tree(files), settings=settings, checkout=Path(place), environment=Path("/e"), cache=Path("/c")
     )
+    return row.key(context)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +138,7 @@ def test_uv_is_told_which_python() -> None:
     assert argv({".python-version": "3.11\n"}) == start
     assert argv({".python-version": "3.11\n"}, PYTHON_VERSION="3").startswith(f"{start} --python /")
     assert argv({"uv.lock": ""}).endswith(" --locked")
-    with pytest.raises(PikuError, match=r"\.python-version says 3\.7: there is no python3\.7"):
+    with pytest.raises(PikuError, match=r"\.python-version says 3\.7\.2: there is no python3\.7"):
         argv({".python-version": "3.7.2\n"})
 
 
