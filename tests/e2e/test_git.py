@@ -158,9 +158,9 @@ def test_a_failed_deploy_puts_the_branch_back(new_app: Callable[..., App]) -> No
     ],
 )
 def test_a_bad_name_creates_nothing(server: Sandbox, name: str) -> None:
-    repository = server.client / "nameless"
+    repository = server.client / "badnames"
     if not repository.exists():
-        server.repository("nameless", web("nameless"))
+        server.repository("badnames", web("badnames"))
     before = {folder: sorted((server.root / folder).iterdir()) for folder in ("repos", "releases", "envs")}
     result = server.push(repository, name)
     assert result.returncode != 0

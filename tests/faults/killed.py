@@ -16,7 +16,7 @@ from tests.faults.support import App
 SHIM = """\
 #!/bin/sh
 name=${0##*/}
-armed=${0%/*}/armed
+armed=$0.armed
 if [ -e "$armed" ]; then
     caller=$(tr '\\0' ' ' </proc/$PPID/cmdline)
     read -r program app count <"$armed"
@@ -39,7 +39,6 @@ class Shims:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._armed = folder / "armed"
         folder.mkdir()
         for name, real in (
             ("git", "/usr/bin/git"),
@@ -51,13 +50,14 @@ class Shims:
 
     def arm(self, program: str, app: str, call: int) -> None:
         """Have the deploy of this app killed when it calls the program for the n-th time."""
-        self._armed.write_text(f"{program} {app} {call}\n")
+        (self.folder / f"{program}.armed").write_text(f"{program} {app} {call}\n")
 
-    def fired(self) -> bool:
+    def fired(self, program: str) -> bool:
         """Whether that came to pass; if not, it will not any more."""
-        armed = self._armed.exists()
-        self._armed.unlink(missing_ok=True)
-        return not armed
+        armed = self.folder / f"{program}.armed"
+        waits = armed.exists()
+        armed.unlink(missing_ok=True)
+        return not waits
 
 
 @dataclass(frozen=True)

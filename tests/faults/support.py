@@ -1,10 +1,12 @@
 """What the tests of faults share: apps that tell their version, and somebody who asks them all the time."""
 
+import contextlib
 import json
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -115,6 +117,29 @@ def said(result: Completed) -> str:
     """The text of a push without git's "remote: " and its padding."""
     lines = [line.rpartition("\r")[2] for line in result.stdout.splitlines()]
     return "\n".join(re.sub(r"^remote: ?", "", line).rstrip() for line in lines)
+
+
+@contextlib.contextmanager
+def side_by_side(cases: Iterable[tuple[str, str, Callable[[], None]]]) -> Iterator[dict[str, Future[None]]]:
+    """Run cases (lane, name, what to do) at once, for most of their time is spent waiting; those of one
+    lane in their order. Gives what comes of each."""
+    lanes: dict[str, list[tuple[Future[None], Callable[[], None]]]] = {}
+    found: dict[str, Future[None]] = {}
+    for lane, name, run in cases:
+        found[name] = Future()
+        lanes.setdefault(lane, []).append((found[name], run))
+    with ThreadPoolExecutor(len(lanes)) as pool:
+        for chosen in lanes.values():
+            pool.submit(_run_lane, chosen)
+        yield found
+
+
+def _run_lane(cases: list[tuple[Future[None], Callable[[], None]]]) -> None:
+    for outcome, run in cases:
+        try:
+            outcome.set_result(run())
+        except BaseException as error:  # noqa: BLE001 (raised again in the test of that name)
+            outcome.set_exception(error)
 
 
 class Watch:

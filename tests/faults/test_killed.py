@@ -7,17 +7,18 @@ import shlex
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
 from sandbox import Completed, Sandbox, free_ports
 
 from tests.faults.killed import Session, Shims, check_sane, kill
-from tests.faults.support import App, Watch, new_app, said, succeeded
+from tests.faults.support import App, Watch, new_app, said, side_by_side, succeeded
 
-KILLS = int(os.environ.get("KILLS", "12"))  # at random moments
+KILLS = 3  # at random moments, in each of four lanes
 WEB = "web: exec python3 server.py\n"
 
 
@@ -57,7 +58,7 @@ def suicide(app: App) -> str:
     return f"kill -9 $(cut -d' ' -f1 {shlex.quote(str(app.lock))})"
 
 
-def test_at_each_step_that_runs_something_of_the_app(server: Sandbox) -> None:
+def at_each_step_that_runs_something_of_the_app(server: Sandbox) -> None:
     app = new_app(server, "steps", "web", Procfile=f"{WEB}worker: exec sleep 1000\n")
     changes = {
         "preflight": f"{WEB}preflight: {suicide(app)}; echo on and on; sleep 1000\n",
@@ -74,7 +75,7 @@ def test_at_each_step_that_runs_something_of_the_app(server: Sandbox) -> None:
         app.deploy()  # the next one works, without any repair
 
 
-def test_while_the_old_release_is_down(server: Sandbox) -> None:
+def while_the_old_release_is_down(server: Sandbox) -> None:
     """With a fixed port: what was stopped for the new release comes back, before the push ends."""
     app = new_app(server, "port", "web", f"PORT={free_ports(1)[0]}\n")
     old, commit = app.version, app.branch()
@@ -84,7 +85,7 @@ def test_while_the_old_release_is_down(server: Sandbox) -> None:
     app.deploy()
 
 
-def test_while_the_environment_is_built(server: Sandbox) -> None:
+def while_the_environment_is_built(server: Sandbox) -> None:
     """A build does not end with the deploy that began it: nothing of what it makes is ever used."""
     app = new_app(server, "builds", "web")
     old, commit = app.version, app.branch()
@@ -105,8 +106,7 @@ def test_while_the_environment_is_built(server: Sandbox) -> None:
     succeeded(server.piku("run", app.name, "--", "pip", "check"))
 
 
-@pytest.mark.parametrize("program", ["git", "nginx"])
-def test_at_each_call_of(server: Sandbox, shims: Shims, program: str) -> None:
+def at_each_call_of(server: Sandbox, shims: Shims, program: str) -> None:
     """`piku deploy`, killed at its first, second, … call of the program, until it comes to its end.
 
     Each mends first what the one before has left.
@@ -131,7 +131,7 @@ def test_at_each_call_of(server: Sandbox, shims: Shims, program: str) -> None:
         shims.arm(program, app.name, calls)
         with Watch(app, old, app.version):
             result = server.piku("deploy", app.name)
-            if not shims.fired():
+            if not shims.fired(program):
                 break
             steps.add(app.newest()["step"])
             assert result.returncode == -signal.SIGKILL
@@ -141,7 +141,7 @@ def test_at_each_call_of(server: Sandbox, shims: Shims, program: str) -> None:
     assert steps >= ({"read", "checkout", "switch"} if program == "git" else {"configuration"})
 
 
-def test_during_the_switch(server: Sandbox) -> None:
+def during_the_switch(server: Sandbox) -> None:
     """While requests of before are still being answered: the new release is live, and these end well."""
     app = new_app(server, "switch", "web")
     with Watch(app, app.version, f"v{app.number + 1}"), ThreadPoolExecutor() as pool:
@@ -194,20 +194,10 @@ def kill_at_random(server: Sandbox, name: str, kind: str, seed: int, count: int)
     check_sane(app, app.version)
 
 
-def test_at_any_moment(server: Sandbox) -> None:
-    with ThreadPoolExecutor() as pool:
-        lanes = [
-            pool.submit(kill_at_random, server, f"random-{kind}-{lane}", kind, 7 * lane, KILLS // 4)
-            for lane, kind in enumerate(("web", "wsgi", "web", "wsgi"))
-        ]
-        for lane in lanes:
-            lane.result()
-
-
 # --- people --------------------------------------------------------------------------------------------
 
 
-def test_the_client_goes_away(server: Sandbox) -> None:
+def the_client_goes_away(server: Sandbox) -> None:
     app = new_app(server, "gone", "web")
     gate = server.base / "gate"
     app.commit(
@@ -233,7 +223,7 @@ def test_the_client_goes_away(server: Sandbox) -> None:
     assert app.branch() == app.server.git(app.repository, "rev-parse", "HEAD").stdout.strip()
 
 
-def test_a_change_waits_for_a_push(server: Sandbox) -> None:
+def a_change_waits_for_a_push(server: Sandbox) -> None:
     app = new_app(server, "waits", "web")
     gate = server.base / "other-gate"
     app.commit({"Procfile": f"{WEB}preflight: until test -e {gate}; do sleep 0.02; done\n"})
@@ -259,8 +249,7 @@ def test_a_change_waits_for_a_push(server: Sandbox) -> None:
 # --- a full disk ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("room", [0, 300, 3000])
-def test_no_room_to_write(server: Sandbox, room: int) -> None:
+def no_room_to_write(server: Sandbox, room: int) -> None:
     """Every file that would be larger than so many bytes cannot be written, as if the disk were full."""
     app = App(server=server, name="full", repository=server.client / "full")
     if not app.repository.exists():
@@ -283,3 +272,46 @@ def test_no_room_to_write(server: Sandbox, room: int) -> None:
             assert "Traceback" not in text
             check_sane(app, old)
     app.deploy()
+
+
+# --------------------------------------------------------------------------------------------------------
+
+
+def cases(server: Sandbox, shims: Shims) -> list[tuple[str, str, Callable[[], None]]]:
+    """What is tried on the one server, lane by lane."""
+    return [
+        ("a", "at each step", partial(at_each_step_that_runs_something_of_the_app, server)),
+        ("b", "at each call of git", partial(at_each_call_of, server, shims, "git")),
+        ("b", "at each call of nginx", partial(at_each_call_of, server, shims, "nginx")),
+        ("b", "the client goes away", partial(the_client_goes_away, server)),
+        ("c", "during the build", partial(while_the_environment_is_built, server)),
+        ("c", "during the switch", partial(during_the_switch, server)),
+        ("c", "while nothing runs", partial(while_the_old_release_is_down, server)),
+        ("c", "a change waits for a push", partial(a_change_waits_for_a_push, server)),
+        *(
+            ("d", f"room for {room} bytes", partial(no_room_to_write, server, room))
+            for room in (0, 300, 3000)
+        ),
+        *(
+            (
+                f"e{lane}",
+                f"at any moment, {lane}",
+                partial(kill_at_random, server, f"random-{lane}", kind, lane, KILLS),
+            )
+            for lane, kind in enumerate(("web", "wsgi", "web", "wsgi"))
+        ),
+    ]
+
+
+NAMES = [name for _, name, _ in cases(None, None)]  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def outcomes(server: Sandbox, shims: Shims) -> Iterator[dict[str, Future[None]]]:
+    with side_by_side(cases(server, shims)) as found:
+        yield found
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_killed(outcomes: dict[str, Future[None]], name: str) -> None:
+    outcomes[name].result(timeout=100)

@@ -3,27 +3,27 @@
 import contextlib
 import socket
 import ssl
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Iterator
+from concurrent.futures import Future
+from functools import partial
 
 import pytest
 from load import Load, Plan
 from sandbox import HOST, Sandbox
 
-from tests.faults.support import App, new_app, succeeded
-
-Record = Callable[[str, object], None]
+from tests.faults.support import App, new_app, side_by_side, succeeded
 
 
 @contextlib.contextmanager
-def load(app: App, record: Record) -> Iterator[Load]:
+def load(app: App) -> Iterator[Load]:
     """Steady load, half of it on fresh connections; none of it may fail or wait."""
     port = app.server.http_port
     running = Load(Plan(port=port, host=app.host, body=r"v\d+", kept=16))
     with running:
         yield running
     report = running.report
-    print(report, report.bodies, *report.slowest, sep="\n")
-    record("load", str(report))
+    print(app.name, report, report.bodies, *report.slowest, sep="\n", file=sys.stderr)
     assert not report.failures, report.failed
     assert report.rate >= 200
     assert report.beyond <= 0.3, report.slowest
@@ -34,10 +34,9 @@ def deploy_five_times(app: App) -> None:
         app.deploy()
 
 
-@pytest.mark.parametrize("kind", ["wsgi", "web"])
-def test_deploys_and_changes(server: Sandbox, record_property: Record, kind: str) -> None:
+def deploys_and_changes(server: Sandbox, kind: str) -> None:
     app = new_app(server, kind, kind)
-    with load(app, record_property) as running:
+    with load(app) as running:
         deploy_five_times(app)
         succeeded(server.ssh("restart", kind))
         succeeded(server.ssh("config:set", kind, "COLOUR=blue"))
@@ -50,11 +49,29 @@ def test_deploys_and_changes(server: Sandbox, record_property: Record, kind: str
     assert app.body() == "v4"
 
 
-def test_deploys_of_a_slow_starter(server: Sandbox, record_property: Record) -> None:
+def deploys_of_a_slow_starter(server: Sandbox) -> None:
     app = new_app(server, "slow", "web", "START_DELAY=2\n")
-    with load(app, record_property) as running:
+    with load(app) as running:
         deploy_five_times(app)
     assert [*running.report.bodies] == ["v1", "v2", "v3", "v4", "v5", "v6"]
+
+
+@pytest.fixture(scope="module")
+def outcomes(server: Sandbox) -> Iterator[dict[str, Future[None]]]:
+    """What came of each kind of app: all of them at once, each under its own load."""
+    with side_by_side(
+        [
+            ("wsgi", "wsgi", partial(deploys_and_changes, server, "wsgi")),
+            ("web", "web", partial(deploys_and_changes, server, "web")),
+            ("slow", "a slow starter", partial(deploys_of_a_slow_starter, server)),
+        ]
+    ) as found:
+        yield found
+
+
+@pytest.mark.parametrize("name", ["wsgi", "web", "a slow starter"])
+def test_deploys_and_changes(outcomes: dict[str, Future[None]], name: str) -> None:
+    outcomes[name].result(timeout=100)
 
 
 def unverified() -> ssl.SSLContext:

@@ -2,13 +2,14 @@
 
 import http.client
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 from sandbox import HOST, Sandbox, free_ports
 
-from tests.faults.support import App, Watch, files, new_app, said, succeeded
+from tests.faults.support import App, Watch, files, new_app, said, side_by_side, succeeded
 
 LISTENS_ELSEWHERE = 'Server((os.environ["BIND_ADDRESS"], 0), Handler).serve_forever()\n'
 SERVER = files("web", "")["server.py"]
@@ -106,7 +107,7 @@ FAULTS = {
 }
 
 
-# Faults are tried side by side, each lane on an app of its own: most of the time is spent waiting.
+# Each lane tries its faults on one app.
 LANES = {
     "wsgi": ["pip", "syntax error", "wsgi import", "no such callable"],
     "web-a": ["preflight", "preflight killed", "release command", "nginx include", "crash on start"],
@@ -118,21 +119,20 @@ LANES = {
 @pytest.fixture(scope="module")
 def outcomes(server: Sandbox) -> Iterator[dict[str, Future[None]]]:
     """What came of each fault."""
-    found: dict[str, Future[None]] = {name: Future() for name in FAULTS}
+    apps: dict[str, App] = {}
 
-    def run(lane: str) -> None:
-        app = new_app(server, lane, lane.partition("-")[0])
-        for name in LANES[lane]:
-            try:
-                found[name].set_result(the_old_one_serves(app, FAULTS[name]))
-            except BaseException as error:  # noqa: BLE001 (raised again in the test of that name)
-                found[name].set_exception(error)
+    def run(lane: str, name: str) -> None:
+        app = apps.setdefault(lane, apps.get(lane) or new_app(server, lane, lane.partition("-")[0]))
+        the_old_one_serves(app, FAULTS[name])
 
-    with ThreadPoolExecutor() as pool:
-        lanes = [pool.submit(run, lane) for lane in LANES]
+    with side_by_side(
+        [
+            *((lane, name, partial(run, lane, name)) for lane, names in LANES.items() for name in names),
+            ("fixed", "a fixed port", partial(an_old_release_with_a_fixed_port_comes_back, server)),
+            ("tried", "tried first", partial(a_wsgi_app_with_a_fixed_port_is_tried_first, server)),
+        ]
+    ) as found:
         yield found
-    for lane in lanes:
-        lane.result()
 
 
 def check_failed(app: App, result_text: str, before: str, fault: Fault) -> None:
@@ -168,11 +168,6 @@ def the_old_one_serves(app: App, fault: Fault) -> None:
     assert [*watch.seen] == watch.allowed
 
 
-@pytest.mark.parametrize("name", FAULTS)
-def test_the_old_one_serves(outcomes: dict[str, Future[None]], name: str) -> None:
-    outcomes[name].result(timeout=60)
-
-
 # --- apps of which no two releases can run at once ------------------------------------------------------
 
 
@@ -185,7 +180,7 @@ def direct(port: int) -> str:
         connection.close()
 
 
-def test_an_old_release_with_a_fixed_port_comes_back(server: Sandbox) -> None:
+def an_old_release_with_a_fixed_port_comes_back(server: Sandbox) -> None:
     app = new_app(server, "fixed", "web", f"PORT={free_ports(1)[0]}\n")
     env = (app.repository / "ENV").read_text()
     for fault in (FAULTS["crash on start"], FAULTS["worker ends"]):
@@ -198,7 +193,7 @@ def test_an_old_release_with_a_fixed_port_comes_back(server: Sandbox) -> None:
         app.deploy()
 
 
-def test_a_wsgi_app_with_a_fixed_port_is_tried_first(server: Sandbox) -> None:
+def a_wsgi_app_with_a_fixed_port_is_tried_first(server: Sandbox) -> None:
     """Code that does not load is found before the old release is stopped for it."""
     [port] = free_ports(1)
     own = files("wsgi", "tried")
@@ -215,3 +210,8 @@ def test_a_wsgi_app_with_a_fixed_port_is_tried_first(server: Sandbox) -> None:
     app.forget_last()
     succeeded(app.push())
     assert direct(port) == app.version
+
+
+@pytest.mark.parametrize("name", [*FAULTS, "a fixed port", "tried first"])
+def test_the_old_one_serves(outcomes: dict[str, Future[None]], name: str) -> None:
+    outcomes[name].result(timeout=100)
