@@ -35,7 +35,7 @@ from typing import Any
 
 import pytest
 
-from piku import effects
+from piku import effects, programs
 from piku.deploy import activation, build, plan, records, source
 from piku.deploy.job import Job
 from piku.deploy.progress import Progress
@@ -113,7 +113,7 @@ def bring(folder: Path, base: Path) -> Case:
 
 def store(folder: Path, app: AppPaths) -> str:
     """Commit the case's files to the app's repository; returns the commit."""
-    effects.run(["git", "init", "--quiet", "--bare", "--template=", "-b", "main", str(app.repo)])
+    programs.run(["git", "init", "--quiet", "--bare", "--template=", "-b", "main", str(app.repo)])
     files = {name: folder / name for name in ("Procfile", "ENV") if (folder / name).exists()}
     inside = (path for path in sorted((folder / "files").rglob("*")) if path.is_file())
     files |= {str(path.relative_to(folder / "files")): path for path in inside}
@@ -123,7 +123,7 @@ def store(folder: Path, app: AppPaths) -> str:
         stream += f"M 100644 inline {name}\ndata {len(data)}\n".encode() + data + b"\n"
     git = ["git", "-C", str(app.repo)]
     subprocess.run([*git, "fast-import", "--quiet"], input=stream, check=True, stdout=subprocess.DEVNULL)
-    return effects.run([*git, "rev-parse", "main"]).strip()
+    return programs.run([*git, "rev-parse", "main"]).strip()
 
 
 def outcome(case: Case) -> dict[str, str]:
@@ -212,7 +212,7 @@ def started(case: Case, process: Process, log: Path) -> Iterator[subprocess.Pope
     ini = case.paths.available / f"{process.vassal(case.app.name)}.ini"
     with log.open("ab") as output, subprocess.Popen(  # what it says before it has read where to log
         ["uwsgi", "--ini", str(ini)],
-        env={"PATH": effects.SYSTEM_PATH}, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+        env={"PATH": programs.SYSTEM_PATH}, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
     ) as uwsgi:  # fmt: skip
         try:
             yield uwsgi

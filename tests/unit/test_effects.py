@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from piku import effects
+from piku import effects, programs
 from piku.errors import PikuError
 
 SRC = Path(effects.__file__).parents[1]
@@ -143,44 +143,44 @@ def hook(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_programs_do_not_see_the_hook_they_run_in(hook: None, tmp_path: Path) -> None:
-    seen = effects.run(["env"])
+    seen = programs.run(["env"])
     assert "KEPT=yes\n" in seen
     assert "GIT_" not in seen and "SSH_ORIGINAL_COMMAND" not in seen
-    effects.run(["git", "init", "--quiet", str(tmp_path / "r")])
-    assert effects.succeeds(["git", "-C", str(tmp_path / "r"), "rev-parse", "--git-dir"])
+    programs.run(["git", "init", "--quiet", str(tmp_path / "r")])
+    assert programs.succeeds(["git", "-C", str(tmp_path / "r"), "rev-parse", "--git-dir"])
 
 
 def test_what_a_program_says_and_how_it_ends() -> None:
-    assert effects.run(["cat"], stdin="in\n") == "in\n"
-    assert effects.run(["sh", "-c", "printf caf\\\\351"]).encode(errors="surrogateescape") == b"caf\xe9"
-    with pytest.raises(effects.ProgramFailed, match="sh ended with exit code 3") as error:
-        effects.run(["sh", "-c", "echo out; echo err >&2; exit 3"])
+    assert programs.run(["cat"], stdin="in\n") == "in\n"
+    assert programs.run(["sh", "-c", "printf caf\\\\351"]).encode(errors="surrogateescape") == b"caf\xe9"
+    with pytest.raises(programs.ProgramFailed, match="sh ended with exit code 3") as error:
+        programs.run(["sh", "-c", "echo out; echo err >&2; exit 3"])
     assert error.value.status == 3
     assert sorted(error.value.detail) == ["err", "out"]
-    with pytest.raises(effects.ProgramFailed, match="sh was ended by signal 9"):
-        effects.run(["sh", "-c", "kill -9 $$"])
-    assert effects.run(["sh", "-c", "echo x; exit 3"], check=False) == "x\n"
-    assert effects.succeeds(["true"]) and not effects.succeeds(["false"])
+    with pytest.raises(programs.ProgramFailed, match="sh was ended by signal 9"):
+        programs.run(["sh", "-c", "kill -9 $$"])
+    assert programs.run(["sh", "-c", "echo x; exit 3"], check=False) == "x\n"
+    assert programs.succeeds(["true"]) and not programs.succeeds(["false"])
 
 
 def test_warnings_do_not_come_between_the_data() -> None:
     # git, for one, warns on standard error in the middle of a listing.
-    assert effects.run(["sh", "-c", "echo a; echo warning: x >&2; echo b"]) == "a\nb\n"
+    assert programs.run(["sh", "-c", "echo a; echo warning: x >&2; echo b"]) == "a\nb\n"
 
 
 def test_a_missing_program_is_named() -> None:
     with pytest.raises(PikuError, match="the program 'no-such-program' is not installed"):
-        effects.run(["no-such-program"])
+        programs.run(["no-such-program"])
 
 
 def test_no_shell_reads_arguments() -> None:
-    assert effects.run(["printf", "%s|", "$(id)", "a;b", "*", "it's"]) == "$(id)|a;b|*|it's|"
+    assert programs.run(["printf", "%s|", "$(id)", "a;b", "*", "it's"]) == "$(id)|a;b|*|it's|"
 
 
 def streamed(script: str, cwd: Path, timeout: float = 20) -> list[str]:
     lines: list[str] = []
-    variables = {"PATH": effects.SYSTEM_PATH, "MINE": "1"}
-    effects.stream(effects.shell(script), cwd=cwd, env=variables, sink=lines.append, timeout=timeout)
+    variables = {"PATH": programs.SYSTEM_PATH, "MINE": "1"}
+    programs.stream(programs.shell(script), cwd=cwd, env=variables, sink=lines.append, timeout=timeout)
     return lines
 
 
@@ -191,7 +191,7 @@ def test_lines_come_as_they_are_written(tmp_path: Path) -> None:
 
 
 def test_a_stream_that_fails_says_how_with_its_last_lines(tmp_path: Path) -> None:
-    with pytest.raises(effects.ProgramFailed) as error:
+    with pytest.raises(programs.ProgramFailed) as error:
         streamed("seq 100; exit 7", tmp_path)
     assert error.value.status == 7
     assert error.value.detail == tuple(str(number) for number in range(81, 101))
@@ -201,9 +201,9 @@ def test_after_the_timeout_nothing_of_it_runs(tmp_path: Path) -> None:
     lines: list[str] = []
     begun = time.monotonic()
     with pytest.raises(PikuError, match="did not end within 1 s and was killed"):
-        effects.stream(
-            effects.shell("sleep 60 & echo $!; trap '' TERM; (sleep 60; echo never) & echo $!; wait"),
-            cwd=tmp_path, env={"PATH": effects.SYSTEM_PATH}, sink=lines.append, timeout=0.6,
+        programs.stream(
+            programs.shell("sleep 60 & echo $!; trap '' TERM; (sleep 60; echo never) & echo $!; wait"),
+            cwd=tmp_path, env={"PATH": programs.SYSTEM_PATH}, sink=lines.append, timeout=0.6,
         )  # fmt: skip
     assert time.monotonic() - begun < 10
     assert len(lines) == 2
@@ -232,8 +232,8 @@ def test_when_we_are_interrupted_nothing_of_it_runs(tmp_path: Path) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        effects.stream(
-            effects.shell("sleep 60 & echo $!; wait"), cwd=tmp_path, env={"PATH": effects.SYSTEM_PATH},
+        programs.stream(
+            programs.shell("sleep 60 & echo $!; wait"), cwd=tmp_path, env={"PATH": programs.SYSTEM_PATH},
             sink=sink, timeout=20,
         )  # fmt: skip
     assert gone(int(lines[0]))

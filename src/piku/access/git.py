@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from piku import effects
+from piku import effects, programs
 from piku.app import settings
 from piku.deploy import records, repair, source
 from piku.errors import PikuError
@@ -41,7 +41,7 @@ def create_repository(app: AppPaths, command: list[str], environ: dict[str, str]
     if fresh:
         app.repo.parent.mkdir(parents=True, exist_ok=True)
         folder = tempfile.mkdtemp(prefix=f".{app.name}.", suffix=".tmp", dir=app.repo.parent)
-        effects.run(["git", "init", "--quiet", "--bare", "--template=", "--initial-branch=main", folder])
+        programs.run(["git", "init", "--quiet", "--bare", "--template=", "--initial-branch=main", folder])
         lines = (line for key, value in _CONFIG for line in _config_line(key, value))
         with Path(folder, "config").open("a") as config:
             config.writelines(lines)
@@ -81,7 +81,7 @@ def receive_pack(paths: Paths, app: AppPaths, command: list[str], environ: dict[
         return status or int(state == "failed")
     finally:
         effects.remove(result)
-        if fresh and not effects.run(["git", "-C", str(app.repo), "for-each-ref", "--count=1"]):
+        if fresh and not programs.run(["git", "-C", str(app.repo), "for-each-ref", "--count=1"]):
             _forget_empty(app)
 
 
@@ -129,7 +129,7 @@ def _git_shell(service: str, app: AppPaths, extra: dict[str, str]) -> int:
     # git-shell takes exactly a single-quoted path, quoted as git's own clients quote it.
     path = str(app.repo).replace("'", "'\\''")
     argument = f"{service} '{path}'"
-    program = effects.which("git-shell")
+    program = programs.which("git-shell")
     if program is None:
         raise PikuError("the program 'git-shell' is not installed")
     # git and the hook inherit one end of a pipe: the other tells when the last of them has ended. A
@@ -139,7 +139,7 @@ def _git_shell(service: str, app: AppPaths, extra: dict[str, str]) -> int:
         try:
             status = subprocess.run(
                 [program, "-c", argument],
-                env={**effects.environment(), **extra},
+                env={**programs.environment(), **extra},
                 check=False,
                 pass_fds=(theirs,),
             ).returncode
@@ -155,7 +155,7 @@ def _git_shell(service: str, app: AppPaths, extra: dict[str, str]) -> int:
 def put_back(app: AppPaths, ref: str, old: str, new: str) -> bool:
     """Move a branch back after its deploy failed, unless somebody has moved it on since."""
     wanted = ["-d", ref, new] if old == NO_COMMIT else [ref, old, new]
-    return effects.succeeds(["git", "-C", str(app.repo), "update-ref", *wanted])
+    return programs.succeeds(["git", "-C", str(app.repo), "update-ref", *wanted])
 
 
 def refused(app: AppPaths) -> str:
@@ -168,7 +168,7 @@ def refused(app: AppPaths) -> str:
 
 def put_forward(app: AppPaths, branch: str, commit: str) -> None:
     """Move a branch to a commit whose push was refused, and which is live now."""
-    effects.run(["git", "-C", str(app.repo), "update-ref", f"refs/heads/{branch}", commit])
+    programs.run(["git", "-C", str(app.repo), "update-ref", f"refs/heads/{branch}", commit])
 
 
 def deploy_branch(paths: Paths, app: AppPaths, pushed: list[str]) -> str:
@@ -176,12 +176,12 @@ def deploy_branch(paths: Paths, app: AppPaths, pushed: list[str]) -> str:
     own = environment_settings(paths, app)
     if chosen := settings.DEPLOY_BRANCH.read(own):
         return chosen
-    head = effects.run(["git", "-C", str(app.repo), "symbolic-ref", "--short", "HEAD"]).strip()
+    head = programs.run(["git", "-C", str(app.repo), "symbolic-ref", "--short", "HEAD"]).strip()
     if records.live(app) is not None or not pushed:
         return head
     first = next((name for name in (head, "main", "master") if name in pushed), pushed[0])
     if not has_branch(app, head) or head in pushed:
-        effects.run(["git", "-C", str(app.repo), "symbolic-ref", "HEAD", f"refs/heads/{first}"])
+        programs.run(["git", "-C", str(app.repo), "symbolic-ref", "HEAD", f"refs/heads/{first}"])
         return first
     return head
 
@@ -192,7 +192,7 @@ def environment_settings(paths: Paths, app: AppPaths) -> dict[str, str]:
 
 
 def has_branch(app: AppPaths, branch: str) -> bool:
-    return effects.succeeds(
+    return programs.succeeds(
         ["git", "-C", str(app.repo), "rev-parse", "--quiet", "--verify", f"refs/heads/{branch}"]
     )
 
@@ -201,9 +201,11 @@ def tip(app: AppPaths, branch: str) -> str:
     """The commit of a branch; raises PikuError when it was never pushed."""
     if not has_branch(app, branch):
         raise PikuError(f"the branch {branch!r} was not pushed yet", hint=f"git push piku {branch}")
-    return effects.run(["git", "-C", str(app.repo), "rev-parse", f"refs/heads/{branch}"]).strip()
+    return programs.run(["git", "-C", str(app.repo), "rev-parse", f"refs/heads/{branch}"]).strip()
 
 
 def subject(app: AppPaths, commit: str) -> str:
     """The first line of a commit's message."""
-    return effects.run(["git", "-C", str(app.repo), "show", "--no-patch", "--format=%s", commit]).strip()[:60]
+    return programs.run(["git", "-C", str(app.repo), "show", "--no-patch", "--format=%s", commit]).strip()[
+        :60
+    ]

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from piku import effects
+from piku import effects, programs
 from piku.errors import PikuError
 from piku.paths import Paths
 
@@ -72,8 +72,8 @@ def _single_key(text: str) -> re.Match[str]:
 
 def _fingerprint(line: str) -> str:
     try:
-        answer = effects.run(["ssh-keygen", "-l", "-E", "sha256", "-f", "-"], stdin=f"{line}\n")
-    except effects.ProgramFailed:
+        answer = programs.run(["ssh-keygen", "-l", "-E", "sha256", "-f", "-"], stdin=f"{line}\n")
+    except programs.ProgramFailed:
         raise PikuError(
             "ssh-keygen does not accept this key", hint="copy it again, whole and on one line"
         ) from None

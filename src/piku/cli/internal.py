@@ -50,7 +50,7 @@ def git_hook(paths: Paths, app: AppPaths) -> int:
 @pass_paths
 def scp(paths: Paths, words: tuple[str, ...]) -> None:
     """Copy files to and from the piku root, for both of scp's protocols."""
-    from piku import effects
+    from piku import programs
     from piku.access import scp as legacy
     from piku.access import sftp
 
@@ -59,4 +59,4 @@ def scp(paths: Paths, words: tuple[str, ...]) -> None:
         return
     if words == ("--sftp",):
         raise PikuError("this command is for scp and sftp clients", code=2)
-    effects.become(legacy.scp_argv(["scp", *words], paths.root))
+    programs.become(legacy.scp_argv(["scp", *words], paths.root))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from piku import effects
+from piku import effects, programs
 from piku.app import settings
 from piku.deploy import checkout
 from piku.deploy.job import Job
@@ -59,8 +59,8 @@ def run_phase(phase: str, job: Job) -> None:
         return
     job.output.step(f"{phase.capitalize()}: {command}")
     try:
-        _run(job, effects.shell(command), job.variables())
-    except effects.ProgramFailed as error:
+        _run(job, programs.shell(command), job.variables())
+    except programs.ProgramFailed as error:
         raise PikuError(f"the {phase} command {_ending(error.status)}: {command}") from None
 
 
@@ -92,16 +92,16 @@ def _run(
     cwd: Path | None = None,
     sink: Callable[[str], None] | None = None,
 ) -> None:
-    if effects.which(argv[0], variables["PATH"]) is None:
+    if programs.which(argv[0], variables["PATH"]) is None:
         raise PikuError(
             f"the program {argv[0]!r} is not installed", hint=f"install with: {how_to_install([argv[0]])}"
         )
     try:
         timeout = settings.BUILD_TIMEOUT.read(job.values)
-        effects.stream(
+        programs.stream(
             argv, cwd=cwd or job.checkout, env=variables, sink=sink or job.output.detail, timeout=timeout
         )
-    except effects.ProgramFailed as error:
+    except programs.ProgramFailed as error:
         if argv[0] == "bash":
             raise
         shown = " ".join(re.sub(r"(?:^|(?<==))/.*/", "", part) for part in argv)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from piku import effects
+from piku import effects, programs
 from piku.deploy import submodules
 from piku.deploy.source import Source, built_marker
 from piku.errors import PikuError
@@ -32,8 +32,8 @@ def create(app: AppPaths, source: Source) -> None:
     effects.remove(temporary)
     effects.remove(place)
     # `--shared`: the objects stay in the app's repository, where a reference keeps them alive.
-    effects.run(["git", "clone", "--quiet", "--shared", "--no-checkout", str(app.repo), str(temporary)])
-    effects.run(["git", "-C", str(temporary), "checkout", "--quiet", "--force", "--detach", source.commit])
+    programs.run(["git", "clone", "--quiet", "--shared", "--no-checkout", str(app.repo), str(temporary)])
+    programs.run(["git", "-C", str(temporary), "checkout", "--quiet", "--force", "--detach", source.commit])
     submodules.check_out(temporary, app.cache / "submodules")
     os.rename(temporary, place)
 
@@ -66,7 +66,7 @@ def left_beside(app: AppPaths, checkout: str, persisted: Iterable[str]) -> list[
 
 def _beside(folder: Path) -> list[str]:
     """Files that git does not track, ignored ones too, and tracked ones that were changed."""
-    listing = effects.run(
+    listing = programs.run(
         ["git", "-C", str(folder), "status", "--porcelain", "-z", "--no-renames",
          "--untracked-files=all", "--ignored=traditional"]
     )  # fmt: skip

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from os import getuid
 from pathlib import Path
 
-from piku import effects
+from piku import programs
 from piku.app import settings
 from piku.deploy.records import Process, Release
 from piku.deploy.source import Source
@@ -31,7 +31,7 @@ def variables(
         "APP": app.name,
         "HOME": str(paths.home),
         "USER": pwd.getpwuid(getuid()).pw_name,
-        "PATH": ":".join((*map(str, folders), effects.app_path(paths.home))),
+        "PATH": ":".join((*map(str, folders), programs.app_path(paths.home))),
         "PWD": str(context.checkout),
         "LOG_ROOT": str(app.logs),
         "DATA_ROOT": str(app.data),

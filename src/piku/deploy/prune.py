@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from piku import effects
+from piku import effects, programs
 from piku.deploy import build, checkout, records
 from piku.deploy.source import built_marker
 from piku.paths import SEPARATOR, AppPaths
@@ -38,7 +38,7 @@ def prune(app: AppPaths, keep: int) -> None:
     _forget_failed_logs(app, min((release.number for release in kept), default=0))
     _forget_commits(app, {release.commit for release in kept})
     # Rarely does anything: only when thousands of loose objects have come together.
-    effects.run(
+    programs.run(
         [
             "git",
             "-C",
@@ -64,8 +64,8 @@ def _forget_failed_logs(app: AppPaths, oldest: int) -> None:
 
 
 def _forget_commits(app: AppPaths, kept: set[str]) -> None:
-    listing = effects.run(["git", "-C", str(app.repo), "for-each-ref", "--format=%(refname)", "refs/piku/"])
+    listing = programs.run(["git", "-C", str(app.repo), "for-each-ref", "--format=%(refname)", "refs/piku/"])
     for reference in listing.split():
         commit = reference.rpartition("/")[2]
         if commit not in kept and not (app.releases / commit).exists():
-            effects.run(["git", "-C", str(app.repo), "update-ref", "-d", reference])
+            programs.run(["git", "-C", str(app.repo), "update-ref", "-d", reference])

@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from piku import effects
+from piku import effects, programs
 from piku.app import settings
 from piku.deploy import build, checkout, plan, prune, records, repair, source, switch
 from piku.deploy.job import Job
@@ -168,7 +168,7 @@ def _mind_files(app: AppPaths, found: Source, request: Request) -> None:
 
 def _keep_commit(app: AppPaths, commit: str) -> None:
     # A checkout shares the repository's objects: a reference keeps them when branches move on.
-    effects.run(["git", "-C", str(app.repo), "update-ref", f"refs/piku/{commit}", commit])
+    programs.run(["git", "-C", str(app.repo), "update-ref", f"refs/piku/{commit}", commit])
 
 
 def failed(app: AppPaths, progress: Progress, error: PikuError) -> PikuError:

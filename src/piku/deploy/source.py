@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from piku import effects, runtimes
+from piku import effects, programs, runtimes
 from piku.app import procfile, settings, tree
 from piku.app.procfile import Procfile
 from piku.app.tree import Tree
@@ -61,7 +61,7 @@ def read(paths: Paths, app: AppPaths, commit: str, own: Mapping[str, str]) -> So
         )
     processes = procfile.parse(files.read("Procfile"))
     values = layered(paths, files.read("ENV"), own)
-    runtime = runtimes.select(files, processes, effects.app_path(paths.home))
+    runtime = runtimes.select(files, processes, programs.app_path(paths.home))
     context = _context(app, files, values, commit, "")
     name = ""
     if runtime.key is not None:

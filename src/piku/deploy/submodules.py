@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from piku import effects
+from piku import effects, programs
 from piku.errors import PikuError
 
 
@@ -35,22 +35,22 @@ def _listed(folder: Path) -> Iterator[tuple[str, str, str]]:
 
 
 def _update_mirror(mirror: Path, url: str, commit: str) -> None:
-    if mirror.is_dir() and effects.succeeds(
+    if mirror.is_dir() and programs.succeeds(
         ["git", "-C", str(mirror), "cat-file", "-e", f"{commit}^{{commit}}"]
     ):
         return
     # As for `git submodule update`: an address that a repository names may not be a folder of this server.
-    env = {**effects.environment(), "GIT_TERMINAL_PROMPT": "0", "GIT_PROTOCOL_FROM_USER": "0"}
+    env = {**programs.environment(), "GIT_TERMINAL_PROMPT": "0", "GIT_PROTOCOL_FROM_USER": "0"}
     try:
         if mirror.is_dir():
-            effects.run(["git", "-C", str(mirror), "fetch", "--quiet", "--prune"], env=env)
+            programs.run(["git", "-C", str(mirror), "fetch", "--quiet", "--prune"], env=env)
             return
         temporary = mirror.with_suffix(".tmp")
         effects.remove(temporary)
         mirror.parent.mkdir(parents=True, exist_ok=True)
-        effects.run(["git", "clone", "--quiet", "--mirror", "--", url, str(temporary)], env=env)
+        programs.run(["git", "clone", "--quiet", "--mirror", "--", url, str(temporary)], env=env)
         temporary.rename(mirror)
-    except effects.ProgramFailed as error:
+    except programs.ProgramFailed as error:
         raise PikuError(
             f"a submodule could not be fetched by this server: {url}",
             detail=error.detail,
@@ -59,4 +59,4 @@ def _update_mirror(mirror: Path, url: str, commit: str) -> None:
 
 
 def _git(folder: Path, *args: str) -> str:
-    return effects.run(["git", "-C", str(folder), *args])
+    return programs.run(["git", "-C", str(folder), *args])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from piku import effects
+from piku import effects, programs
 from piku.app import settings
 from piku.deploy import environment
 from piku.deploy.job import Job
@@ -49,7 +49,7 @@ def write(job: Job, activation: Activation, process: Process) -> None:
         text = uwsgi.served(vassal, _served(job, process))
     else:
         runner = folder / f"{worker}.sh"
-        argv = effects.shell(job.source.procfile.command(process.kind))
+        argv = programs.shell(job.source.procfile.command(process.kind))
         effects.write(runner, uwsgi.runner(argv, str(starts_file(app, process))))
         text = uwsgi.daemon(vassal, str(runner))
     effects.write(job.paths.available / f"{process.vassal(app.name)}.ini", text, mode=0o640)

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 from typing import NoReturn
 
-from piku import effects
+from piku import programs
 from piku.deploy import environment, records, source
 from piku.errors import PikuError
 from piku.paths import AppPaths, Paths
@@ -26,6 +26,6 @@ def run(paths: Paths, app: AppPaths, words: Sequence[str]) -> NoReturn:
     found = source.read(paths, app, release.commit, release.settings)
     variables = environment.variables(paths, app, release, found, next(iter(live.processes), None))
     command = words[0] if len(words) == 1 else shlex.join(words)
-    effects.become(
-        effects.shell(command), cwd=app.releases / release.checkout, env=variables | effects.terminal()
+    programs.become(
+        programs.shell(command), cwd=app.releases / release.checkout, env=variables | programs.terminal()
     )

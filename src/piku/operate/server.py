@@ -8,7 +8,7 @@ from dataclasses import asdict
 from importlib import resources
 from typing import NoReturn
 
-from piku import effects
+from piku import effects, programs
 from piku.deploy import converge, repair
 from piku.errors import PikuError
 from piku.output import Output
@@ -44,7 +44,7 @@ def setup(paths: Paths) -> list[str]:
 
 def missing_programs() -> list[str]:
     """The Debian packages of the programs that are not here."""
-    return [package for program, package in _PROGRAMS.items() if effects.which(program) is None]
+    return [package for program, package in _PROGRAMS.items() if programs.which(program) is None]
 
 
 def up(paths: Paths, platform: Platform, output: Output) -> NoReturn:
@@ -68,9 +68,9 @@ def up(paths: Paths, platform: Platform, output: Output) -> NoReturn:
     )
     output.detail("Stop it with Ctrl-C")
     os.umask(0o027)
-    effects.become(
-        ["bash", str(script), str(effects.which("nginx")), str(paths.nginx_main),
-         str(effects.which("uwsgi")), str(paths.emperor_ini)],
+    programs.become(
+        ["bash", str(script), str(programs.which("nginx")), str(paths.nginx_main),
+         str(programs.which("uwsgi")), str(paths.emperor_ini)],
         cwd=paths.root, env=_clean(),
     )  # fmt: skip
 
@@ -84,7 +84,7 @@ def platform_of(paths: Paths, http_port: int | None, https_port: int | None, hos
 
 def _clean() -> dict[str, str]:
     # Every app inherits the emperor's variables: they get none that happened to be around.
-    return {"PATH": effects.SYSTEM_PATH, "LANG": "C.UTF-8", "HOME": os.environ.get("HOME", "/")}
+    return {"PATH": programs.SYSTEM_PATH, "LANG": "C.UTF-8", "HOME": os.environ.get("HOME", "/")}
 
 
 def _hold_lock(paths: Paths) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from piku import effects
+from piku import programs
 from piku.app.procfile import Procfile
 from piku.app.tree import Tree
 from piku.errors import PikuError
@@ -36,7 +36,7 @@ def select(tree: Tree, procfile: Procfile, path: str | None = None) -> Runtime:
     """The first runtime that matches; raises PikuError when its programs are not in `path`."""
     runtime = next(row for row in RUNTIMES if row.detect(tree, procfile))
     missing = [
-        group for group in runtime.requires if not any(effects.which(program, path) for program in group)
+        group for group in runtime.requires if not any(programs.which(program, path) for program in group)
     ]
     if missing:
         names = ", ".join(" or ".join(group) for group in missing)

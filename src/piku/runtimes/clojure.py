@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from piku import effects
+from piku import effects, programs
 from piku.errors import PikuError
 from piku.runtimes.base import Context, Run, Runtime
 
 
 def _key(context: Context, counted: Iterable[str]) -> str:
     told = [context.settings.get(name, "") for name in ("CLJ_CONFIG", "LEIN_HOME", "JAVA_HOME")]
-    java = str(Path(effects.which("java", effects.app_path(Path.home())) or "java").resolve())
+    java = str(Path(programs.which("java", programs.app_path(Path.home())) or "java").resolve())
     return "\n".join((java, *told, *sorted(f"{path} {context.tree.digest(path)}" for path in counted)))
 
 
@@ -21,7 +21,7 @@ def _key(context: Context, counted: Iterable[str]) -> str:
 
 def _cli() -> str:
     """The Clojure CLI; raises PikuError when there is only what Debian calls so."""
-    found = effects.which("clojure", effects.app_path(Path.home()))
+    found = programs.which("clojure", programs.app_path(Path.home()))
     text = effects.read(Path(found)) if found else ""
     if not found or ("clojure.main" in text and "-Sdeps" not in text):
         raise PikuError(

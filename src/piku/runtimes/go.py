@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from piku import effects
+from piku import effects, programs
 from piku.app.tree import Tree
 from piku.errors import PikuError
 from piku.runtimes.base import Context, Run, Runtime
@@ -25,7 +25,7 @@ def detect(tree: Tree) -> bool:
 
 def _root() -> Path | None:
     """Where the Go that builds is installed; None when that cannot be told from its program."""
-    go = effects.which("go", effects.app_path(Path.home()))
+    go = programs.which("go", programs.app_path(Path.home()))
     root = Path(go).resolve().parent.parent if go else Path()
     return root if (root / "VERSION").is_file() else None
 

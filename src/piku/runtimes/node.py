@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from piku import effects
+from piku import programs
 from piku.app import settings
 from piku.app.tree import Tree
 from piku.errors import PikuError
@@ -143,7 +143,9 @@ def _key(context: Context) -> str:
 
 def _major() -> str:
     """The server's own Node.js: compiled packages fit one major version."""
-    return effects.run([effects.which("node", effects.SYSTEM_PATH) or "node", "--version"]).partition(".")[0]
+    return programs.run([programs.which("node", programs.SYSTEM_PATH) or "node", "--version"]).partition(".")[
+        0
+    ]
 
 
 def _build(context: Context) -> Iterator[Run]:
@@ -179,7 +181,7 @@ def _own_version(context: Context, version: str, cache: Mapping[str, str]) -> It
     if not version:
         return
     place = context.environment / ".node"
-    if version.count(".") == 2 and effects.which("nodeenv", effects.SYSTEM_PATH):
+    if version.count(".") == 2 and programs.which("nodeenv", programs.SYSTEM_PATH):
         yield Run(
             argv=("nodeenv", "--prebuilt", f"--node={version}", str(place)),
             say=f"Node.js {version}: nodeenv fetches it from nodejs.org", optional=True,

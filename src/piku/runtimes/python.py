@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from piku import effects
+from piku import programs
 from piku.app import settings
 from piku.app.tree import Tree
 from piku.errors import PikuError
@@ -30,7 +30,7 @@ def interpreter(version: str, *, said: str = "") -> str:
 
     `said` is where the version comes from, unless it is the setting.
     """
-    found = effects.which(f"python{version}", effects.SYSTEM_PATH)
+    found = programs.which(f"python{version}", programs.SYSTEM_PATH)
     if found:
         return str(Path(found).resolve())
     names = installed()
@@ -42,7 +42,7 @@ def interpreter(version: str, *, said: str = "") -> str:
 
 def installed() -> list[str]:
     """The versions of Python of which the distribution's interpreter is here."""
-    folders = [Path(folder) for folder in effects.SYSTEM_PATH.split(":")]
+    folders = [Path(folder) for folder in programs.SYSTEM_PATH.split(":")]
     found = {file.name[6:] for folder in folders for file in folder.glob("python[23].[0-9]*")}
     return sorted(
         (v for v in found if re.fullmatch(r"[23]\.\d+", v)), key=lambda v: [*map(int, v.split("."))]

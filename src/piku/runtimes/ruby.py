@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from piku import effects
+from piku import programs
 from piku.runtimes.base import Context, Run, Runtime
 
 LOCK = "Gemfile.lock"
@@ -22,7 +22,7 @@ def _key(context: Context) -> str:
     if _LOCAL.search(context.tree.read("Gemfile")):
         counted, place = [*files], str(context.checkout)
     bundler = sorted(f"{name}={value}" for name, value in context.settings.items() if _is_bundlers(name))
-    ruby = str(Path(effects.which("ruby", effects.app_path(Path.home())) or "ruby").resolve())
+    ruby = str(Path(programs.which("ruby", programs.app_path(Path.home())) or "ruby").resolve())
     return "\n".join((ruby, place, *bundler, *sorted(f"{path} {files[path]}" for path in counted)))
 
 

@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
-from piku import effects
+from piku import programs
 from piku.app.tree import Tree
 from piku.errors import PikuError
 from piku.runtimes import stable
@@ -38,10 +38,10 @@ def _compile(context: Context) -> Iterator[Run]:
 
 def _notes(tree: Tree) -> Iterator[Run]:
     """What the distribution's cargo does not say itself: rustup's is not asked."""
-    program = effects.which("cargo", effects.app_path(Path.home())) or "cargo"
+    program = programs.which("cargo", programs.app_path(Path.home())) or "cargo"
     if "/.cargo/" in program:
         return
-    said = effects.run([program, "--version"])
+    said = programs.run([program, "--version"])
     version = lock_problem(tree, said)
     if version:
         raise PikuError(

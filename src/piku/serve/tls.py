@@ -9,7 +9,7 @@ import hashlib
 import tempfile
 from pathlib import Path
 
-from piku import effects
+from piku import programs
 from piku.paths import SEPARATOR, AppPaths
 
 _DAYS = 3650
@@ -33,7 +33,7 @@ def _self_sign(place: Path, names: tuple[str, ...]) -> None:
         # The names go into a file, not into -subj: a common name may have no more than 64 characters.
         config = Path(folder, "request.cnf")
         config.write_text(_request(names))
-        effects.run(
+        programs.run(
             ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
              "-days", str(_DAYS), "-config", str(config), "-keyout", str(key), "-out", str(crt)]
         )  # fmt: skip

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from piku import effects
+from piku import effects, programs
 from piku.errors import PikuError
 from piku.paths import SEPARATOR, AppName, Paths
 from piku.serve import nginx, processes, sockets
@@ -45,8 +45,8 @@ def check(paths: Paths, sites: Mapping[AppName, Site], *, known_as: Mapping[str,
         main = Path(folder, "main")
         main.write_text(nginx.main_config(str(paths.root), [f"{folder}/*.conf"], check_only=folder))
         try:
-            effects.run(["nginx", "-t", "-q", "-e", "stderr", "-p", folder, "-c", str(main)])
-        except effects.ProgramFailed as error:
+            programs.run(["nginx", "-t", "-q", "-e", "stderr", "-p", folder, "-c", str(main)])
+        except programs.ProgramFailed as error:
             raise _refusal(error.output, known_as or {}) from None
 
 

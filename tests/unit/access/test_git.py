@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from piku import effects
+from piku import effects, programs
 from piku.access import git, hook
 from piku.errors import PikuError
 from piku.paths import AppPaths, Paths
@@ -31,7 +31,7 @@ def test_what_is_no_app(path: str) -> None:
 def test_a_repository_is_made_once_and_its_hook_every_time(shop: AppPaths) -> None:
     command, variables = ["/opt/a b/piku"], {"PIKU_ROOT": "/srv/it's $HOME"}
     assert git.create_repository(shop, command, variables)
-    assert effects.run(["git", "-C", str(shop.repo), "rev-parse", "--is-bare-repository"]) == "true\n"
+    assert programs.run(["git", "-C", str(shop.repo), "rev-parse", "--is-bare-repository"]) == "true\n"
     post_receive = shop.repo / "hooks" / "post-receive"
     assert post_receive.stat().st_mode & 0o777 == 0o755
     post_receive.write_text("old")
@@ -46,8 +46,8 @@ def test_a_repository_is_made_once_and_its_hook_every_time(shop: AppPaths) -> No
 def test_nobody_sees_the_references_to_kept_commits(shop: AppPaths, commit: Commit) -> None:
     git.create_repository(shop, ["piku"], {})
     name = commit(shop, {"a": "1"})
-    effects.run(["git", "-C", str(shop.repo), "update-ref", f"refs/piku/{name}", name])
-    shown = effects.run(["git", "ls-remote", str(shop.repo)])
+    programs.run(["git", "-C", str(shop.repo), "update-ref", f"refs/piku/{name}", name])
+    shown = programs.run(["git", "ls-remote", str(shop.repo)])
     assert "refs/heads/main" in shown and "refs/piku" not in shown
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import pytest
 
-from piku import effects
+from piku import effects, programs
 from piku.deploy import activation, records
 from piku.deploy.job import Job
 from piku.errors import PikuError
@@ -156,7 +156,7 @@ def test_the_real_uwsgi_hands_on_exactly_the_settings(paths: Paths, shop: AppPat
     seen = shop.data / "seen"
     with subprocess.Popen(
         ["uwsgi", "--ini", str(paths.available / f"{name}.ini")],
-        env={"PATH": effects.SYSTEM_PATH}, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        env={"PATH": programs.SYSTEM_PATH}, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     ) as process:  # fmt: skip
         for _ in effects.poll(time.monotonic() + 15):
             if seen.exists() or process.poll() is not None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from piku import effects
+from piku import effects, programs
 from piku.deploy import build, checkout, prune, records, source
 from piku.deploy.records import Activation
 from piku.paths import AppPaths, Paths
@@ -21,7 +21,7 @@ def grown(paths: Paths, shop: AppPaths, commit: Commit) -> list[str]:
     commits = []
     for number in range(1, 6):
         name = commit(shop, {"Procfile": "web: x\n", "n": str(number)})
-        effects.run(["git", "-C", str(shop.repo), "update-ref", f"refs/piku/{name}", name])
+        programs.run(["git", "-C", str(shop.repo), "update-ref", f"refs/piku/{name}", name])
         found = source.read(paths, shop, name, {})
         build.prepare_checkout(shop, found)
         checkout.mark_built(shop, name, "")
@@ -38,7 +38,7 @@ def grown(paths: Paths, shop: AppPaths, commit: Commit) -> list[str]:
 
 
 def kept(shop: AppPaths) -> tuple[set[str], set[str], set[str]]:
-    refs = effects.run(["git", "-C", str(shop.repo), "for-each-ref", "--format=%(refname)", "refs/piku/"])
+    refs = programs.run(["git", "-C", str(shop.repo), "for-each-ref", "--format=%(refname)", "refs/piku/"])
     return (
         {path.name for path in shop.releases.iterdir() if path.is_dir() and path.name != "activations"},
         {path.name for path in build.environments(shop)},
@@ -91,5 +91,5 @@ def test_leftovers_of_a_killed_checkout_go(shop: AppPaths, grown: list[str]) -> 
 def test_a_kept_checkout_still_has_its_objects(shop: AppPaths, commit: Commit, grown: list[str]) -> None:
     commit(shop, {"Procfile": "web: other\n"})  # the branch moves on, by force
     prune.prune(shop, 1)
-    effects.run(["git", "-C", str(shop.repo), "gc", "--quiet", "--prune=now"])
-    assert effects.run(["git", "-C", str(shop.releases / grown[4]), "status", "--porcelain"]) == ""
+    programs.run(["git", "-C", str(shop.repo), "gc", "--quiet", "--prune=now"])
+    assert programs.run(["git", "-C", str(shop.releases / grown[4]), "status", "--porcelain"]) == ""

@@ -93,7 +93,9 @@ def test_a_checkout_that_served_is_not_built_again(paths: Paths, shop: AppPaths,
     other = source.read(paths, shop, name, {"PIP_INDEX_URL": "https://example.com"})
     assert other.checkout == f"{name}-{other.environment}"
     # Also when the first one has been pruned: an editable project is imported from where it was built.
-    effects.write_json(source.built_marker(shop, other.checkout), {"environment": other.environment, "files": {}})
+    effects.write_json(
+        source.built_marker(shop, other.checkout), {"environment": other.environment, "files": {}}
+    )
     effects.remove(source.built_marker(shop, name))
     assert source.read(paths, shop, name, {"PIP_INDEX_URL": "https://example.com"}).checkout == other.checkout
     assert source.read(paths, shop, name, {}).checkout == name

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from piku import effects
+from piku import programs
 from piku.app import procfile
 from piku.app.tree import Tree
 from piku.errors import PikuError
@@ -78,7 +78,7 @@ def test_the_wrapper_builds_when_there_is_one(
 def test_neither_program_nor_wrapper(
     runtime: Runtime, wrapper: str, package: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(effects, "SYSTEM_PATH", "/nowhere")
+    monkeypatch.setattr(programs, "SYSTEM_PATH", "/nowhere")
     monkeypatch.setenv("HOME", "/nowhere")
     with pytest.raises(PikuError) as error:
         key(runtime, context(["x"]))
