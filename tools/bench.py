@@ -176,26 +176,29 @@ def pss(pid: int) -> float:
     return int(found[1]) / 1024 if found else 0.0
 
 
-def by_program(server: Sandbox) -> dict[str, tuple[int, float]]:
-    """How many processes of each program the platform has, and their memory together."""
-    found: dict[str, tuple[int, float]] = {}
-    for process in processes.tree(server.platform_pid()):
+def by_program(server: Sandbox) -> dict[str, list[float]]:
+    """The memory of each of the platform's processes, by what they are."""
+    found: dict[str, list[float]] = {}
+    for process in sorted(processes.tree(server.platform_pid()), key=lambda process: process.pid):
         command = str(process).partition(" ")[2]
-        name = Path(command.partition(" ")[0].rstrip(":")).name
-        if name == "uwsgi":
-            vassal = re.search(r"(\w[\w.-]*)@\d+\.", command)
-            name = f"uwsgi, {vassal[1]}" if vassal else "uwsgi, emperor"
-        count, memory = found.get(name, (0, 0.0))
-        found[name] = (count + 1, memory + pss(process.pid))
-    return dict(sorted(found.items()))
+        vassal = re.search(r"--ini (\S+)@\d+\.", command)
+        if vassal:
+            name = f"{vassal[1]}: its uWSGI"
+        elif "uwsgi" in Path(command.split(" ")[0]).name:
+            name = "uWSGI emperor"
+        else:
+            name = Path(command.split(" ")[0].rstrip(":")).name
+        name = {"bash": "supervisor (bash)", "python3": "web: its program"}.get(name, name)
+        found.setdefault(name, []).append(pss(process.pid))
+    return found
 
 
 def report_memory(title: str, server: Sandbox) -> None:
     found = by_program(server)
     print(f"\n## Memory, {title}: PSS in MB")
-    rows = [[name, str(count), f"{memory:.1f}"] for name, (count, memory) in found.items()]
-    total = ["all", *(f"{sum(column):g}" for column in ([c for c, _ in found.values()],))]
-    table(["", "processes", "MB"], [*rows, [*total, f"{sum(m for _, m in found.values()):.1f}"]])
+    rows = [[name, str(len(each)), f"{sum(each):.1f}"] for name, each in found.items()]
+    every = [value for each in found.values() for value in each]
+    table(["", "processes", "MB"], [*rows, ["all", str(len(every)), f"{sum(every):.1f}"]])
 
 
 # --- the command line ----------------------------------------------------------------------------

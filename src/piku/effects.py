@@ -74,7 +74,13 @@ def link(target: Path | str, place: Path) -> None:
 def remove(path: Path) -> None:
     """Remove a file, a link or a whole folder; a missing one is fine."""
     if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, onerror=_make_writable_and_retry)
+        # Renamed first: what is killed half way leaves no folder that looks whole.
+        doomed = (
+            path if path.name.endswith(".tmp") else path.with_name(f".{path.name[:60]}.{os.getpid()}.tmp")
+        )
+        if doomed != path:
+            path.rename(doomed)
+        shutil.rmtree(doomed, onerror=_make_writable_and_retry)
     else:
         path.unlink(missing_ok=True)
 
@@ -105,12 +111,18 @@ def _sync_folder(folder: Path) -> None:
 # --- waiting -------------------------------------------------------------------------------------
 
 
+class Busy(PikuError):
+    """Somebody else holds a lock for which we do not wait."""
+
+
 @contextlib.contextmanager
-def lock(path: Path, what: str, *, waiting: Callable[[str], None] | None = None) -> Iterator[bool]:
+def lock(
+    path: Path, what: str, *, waiting: Callable[[str], None] | None = None, patient: bool = True
+) -> Iterator[bool]:
     """Hold the lock file while the block runs; the kernel drops it when this process dies.
 
-    When another process holds it, `waiting` is told by whom and since when, and we wait. Gives
-    whether the holder before did not come to its end.
+    When another process holds it, `waiting` is told by whom and since when, and we wait; or Busy is
+    raised when not `patient`. Gives whether the holder before did not come to its end.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -118,6 +130,8 @@ def lock(path: Path, what: str, *, waiting: Callable[[str], None] | None = None)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            if not patient:
+                raise Busy(f"{_holder(handle)} is at work on it") from None
             if waiting is not None:
                 waiting(_holder(handle))
             fcntl.flock(handle, fcntl.LOCK_EX)

@@ -17,3 +17,4 @@ class PikuError(Exception):
         self.hint = hint
         self.detail = detail
         self.code = code
+        self.shown = False  # whether the caller has read it already

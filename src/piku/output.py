@@ -45,6 +45,12 @@ class Output:
         values = {value for name, value in settings.items() if len(value) >= 6 and is_secret(name, value)}
         self._secrets = tuple(sorted(values, key=len, reverse=True))
 
+    def on(self, stream: TextIO) -> Output:
+        """The same, with the same secrets and log, on another stream."""
+        other = Output(stream, self._log)
+        other._secrets = self._secrets
+        return other
+
     def step(self, text: str) -> None:
         self._write(f"-----> {text}")
 

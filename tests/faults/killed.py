@@ -5,6 +5,7 @@ import os
 import signal
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import processes
 import pytest
@@ -100,14 +101,17 @@ def check_sane(app: App, *bodies: str) -> None:
     [live] = [release for release in releases if release["live"]]
     assert live["outcome"] == "succeeded"
     assert app.body() in bodies
-    app.server.wait(
-        lambda: (
-            [(row["state"], row["release"]) for row in app.ps()]
-            == [("up", live["number"])] * len(app.vassals())
-        ),
-        5,
-        f"ps shows v{live['number']} alone",
-    )
+    rows: list[dict[str, Any]] = []
+
+    def only_that() -> bool:
+        rows[:] = app.ps()
+        wanted = [("up", live["number"])] * len(app.vassals())
+        return [(row["state"], row["release"]) for row in rows] == wanted
+
+    try:
+        app.server.wait(only_that, 12)
+    except TimeoutError:
+        pytest.fail(f"v{live['number']} is live, of {app.vassals()} run {rows}")
     for release in releases[:3]:
         if not release["live"]:
             assert release["outcome"] in ("succeeded", "failed"), releases

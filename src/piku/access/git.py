@@ -171,6 +171,16 @@ def put_forward(app: AppPaths, branch: str, commit: str) -> None:
     programs.run(["git", "-C", str(app.repo), "update-ref", f"refs/heads/{branch}", commit])
 
 
+def has_moved_on(app: AppPaths, ref: str, commit: str) -> bool:
+    """Whether the branch is at another commit by now."""
+    return (
+        programs.run(
+            ["git", "-C", str(app.repo), "rev-parse", "--quiet", "--verify", ref], check=False
+        ).strip()
+        != commit
+    )
+
+
 def deploy_branch(paths: Paths, app: AppPaths, pushed: list[str]) -> str:
     """The branch that deploys: as set, else the first one ever pushed."""
     own = environment_settings(paths, app)

@@ -44,6 +44,20 @@ def handle(paths: Paths, app: AppPaths, lines: Iterable[str], by: str, output: O
     # A client that goes away must not end a deploy.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     updates = parse(lines)
+    try:
+        status = _handle(paths, app, updates, by, output)
+    except PikuError as error:
+        # What the server itself has wrong is no reason to keep a commit that is not deployed.
+        output.error(error)
+        for update in updates:
+            git.put_back(app, update.ref, update.old, update.new)
+        status = 1
+    for update in updates[-1:]:
+        _leave_word(update, "failed" if status else "done")
+    return status
+
+
+def _handle(paths: Paths, app: AppPaths, updates: list[Update], by: str, output: Output) -> int:
     deploying = git.deploy_branch(paths, app, [u.branch for u in updates if u.branch and not u.deletes])
     status = 0
     for update in updates:
@@ -62,22 +76,22 @@ def _deploy(paths: Paths, app: AppPaths, update: Update, by: str, output: Output
     _leave_word(update, "deploying")
     try:
         with runbook.locked(paths, app, f"a push by {by}", output):
+            if git.has_moved_on(app, update.ref, update.new):
+                output.step(f"{update.new[:8]} is not deployed: a later push has taken its place")
+                return 0
             request = runbook.Request(
                 kind="push", description=git.subject(app, update.new), commit=update.new, by=by,
                 own=source.own_settings(app),
             )  # fmt: skip
             runbook.deploy(paths, app, request, output)
-    except PikuError as error:
-        output.error(error)
+    except PikuError:
         if git.put_back(app, update.ref, update.old, update.new):
             output.warn("The branch was put back: mend it and push again, or push again to try again")
-        _leave_word(update, "failed")
         return 1
     except BaseException:
         git.put_back(app, update.ref, update.old, update.new)
         _leave_word(update, "failed")
         raise
-    _leave_word(update, "done")
     return 0
 
 

@@ -73,7 +73,8 @@ def execute(arguments: Sequence[str]) -> int:
         result = cli.main(args=words or ["help"], prog_name="piku", standalone_mode=False)
         return result if isinstance(result, int) else 0
     except PikuError as error:
-        talk.error(error)
+        if not error.shown:
+            talk.error(error)
         return error.code
     except click.ClickException as error:
         usage = getattr(error, "ctx", None)
@@ -93,6 +94,14 @@ def execute(arguments: Sequence[str]) -> int:
             PikuError(
                 f"nothing can be written here: {error.strerror}{where}",
                 hint="make room on this server's disk, then try again; what was live is still what counts",
+            )
+        )
+        return 1
+    except PermissionError as error:
+        talk.error(
+            PikuError(
+                f"{error.filename} cannot be used: permission denied",
+                hint="does it belong to another user? everything below the piku root belongs to the one who runs piku",
             )
         )
         return 1

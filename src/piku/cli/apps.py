@@ -32,15 +32,18 @@ def deploy(paths: Paths, app: AppPaths, dry_run: bool, leave_behind: bool) -> No
     from piku.access import git
     from piku.deploy import preview, runbook, source
 
-    branch = git.deploy_branch(paths, app, [])
-    refused = git.refused(app) if leave_behind else ""
-    commit = refused or git.tip(app, branch)
+    def wanted() -> tuple[str, str, str]:
+        branch = git.deploy_branch(paths, app, [])
+        refused = git.refused(app) if leave_behind else ""
+        return branch, refused, refused or git.tip(app, branch)
+
     if dry_run:
-        for line in preview.lines(paths, app, commit):
+        for line in preview.lines(paths, app, wanted()[2]):
             click.echo(line)
         return
     output = progress(app)
     with runbook.locked(paths, app, f"a deploy by {who()}", output):
+        branch, refused, commit = wanted()  # a push that we waited for may have moved the branch
         request = runbook.Request(
             kind="deploy", description=git.subject(app, commit), commit=commit, by=who(),
             own=source.own_settings(app), leave_behind=leave_behind,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import re
@@ -61,4 +62,7 @@ def own_environment() -> dict[str, str]:
 
 def progress(app: AppPaths) -> Output:
     """The output of a command that changes an app: shown, and kept with its logs."""
+    with contextlib.suppress(FileNotFoundError):
+        if app.build_log.stat().st_size > 2**20:
+            app.build_log.replace(f"{app.build_log}.old")
     return Output(sys.stdout, log=app.build_log)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Sequence
@@ -51,6 +52,7 @@ def create(
             drain_timeout=settings.DRAIN_TIMEOUT.read(job.values),
             stop_timeout=settings.STOP_TIMEOUT.read(job.values),
             stopped=stopped,
+            counts=job.plan.counts,
         )
         records.save_activation(job.app, activation)
     for process in started:
@@ -140,7 +142,9 @@ def ports_in_use(paths: Paths, *, except_app: AppName | None = None) -> dict[int
             continue
         app = paths.app(name)
         for number in records.activation_numbers(app):
-            activation = records.load_activation(app, number)
+            activation = None
+            with contextlib.suppress(PikuError):  # another app's damaged record is not this one's fault
+                activation = records.load_activation(app, number)
             processes = activation.processes if activation else ()
             found |= {port: name for process in processes for port in (process.port, process.spare) if port}
         if (kept := kept_port(app)) is not None:

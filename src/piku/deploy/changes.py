@@ -38,10 +38,12 @@ def change_settings(
         records.write_settings(app, after)
         output.step(f"Kept for the first release: {description}")
         return
-    base = _waiting(app) or records.load_release(app, live.release)
+    # With a release waiting, the settings wait along with its code.
+    waiting = _waiting(app)
+    base = waiting or records.load_release(app, live.release)
     request = Request(
         kind="config", description=description, commit=base.commit, by=by, own=after,
-        leave_behind=True, activate=restart and not live.stopped,
+        leave_behind=True, activate=restart and not live.stopped and waiting is None,
     )  # fmt: skip
     runbook.deploy(paths, app, request, output)
 
@@ -122,8 +124,9 @@ def scale(paths: Paths, app: AppPaths, changes: Mapping[str, int], output: Outpu
     job = _live_job(paths, app, live.release, wanted, output)
     if not live.stopped:
         carried = [process for process in live.processes if process.instance <= wanted.get(process.kind, 1)]
-        _reactivate(job, carried)
-    effects.write(app.scaling, plan.render_scaling(wanted), durable=True)
+        _reactivate(replace(job, plan=replace(job.plan, counts=wanted)), carried)
+    else:
+        effects.write(app.scaling, plan.render_scaling(wanted), durable=True)
     output.step(f"{app.name} has {', '.join(f'{kind}={wanted[kind]}' for kind in changes)}")
 
 

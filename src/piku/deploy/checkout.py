@@ -148,5 +148,11 @@ def link_persisted(app: AppPaths, folder: Path, paths: Iterable[str]) -> None:
 
 def _move_and_link(place: Path, kept: Path) -> None:
     kept.parent.mkdir(parents=True, exist_ok=True)
-    os.rename(place, kept)
+    try:
+        os.rename(place, kept)
+    except OSError as error:
+        raise PikuError(
+            f"PIKU_PERSIST: {place.name} cannot be moved to {kept.parent}: {error.strerror}",
+            hint="on another file system, stop the app and copy it there by hand first",
+        ) from None
     place.symlink_to(kept)

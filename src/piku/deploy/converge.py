@@ -6,13 +6,12 @@ committed, one that failed, one that was killed, and the start after a power cut
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from piku import effects
-from piku.deploy import records
+from piku.deploy import plan, records
 from piku.deploy import vassals as files
 from piku.deploy.records import Activation, Process
 from piku.errors import PikuError
@@ -30,15 +29,24 @@ def _quiet(_text: str) -> None:
 
 def live_sites(paths: Paths) -> dict[AppName, Site]:
     """What nginx is to serve: the site of every app's live activation, unless it was set aside."""
+    return _sites(paths)[0]
+
+
+def _sites(paths: Paths) -> tuple[dict[AppName, Site], list[AppName]]:
+    """The sites to serve, and the apps of which nobody can say: their records are damaged."""
     found: dict[AppName, Site] = {}
+    unknown: list[AppName] = []
     for name in paths.app_names():
         if paths.app(name).refused.exists():
             continue
-        with contextlib.suppress(PikuError):  # one app's damaged record must not stop the others
+        try:
             live = records.live(paths.app(name))
-            if live is not None and live.site is not None:
-                found[name] = live.site
-    return found
+        except PikuError:
+            unknown.append(name)  # one app's damaged record must not stop the others
+            continue
+        if live is not None and live.site is not None:
+            found[name] = live.site
+    return found, unknown
 
 
 def refuse_taken_names(paths: Paths, app: AppName, site: Site) -> None:
@@ -84,7 +92,8 @@ def _serves(app: AppPaths, name: VassalName) -> bool:
 def update_nginx(paths: Paths) -> None:
     """Install what every live record asks for, and have nginx take it up if anything changed."""
     with effects.lock(paths.uwsgi / "nginx.lock", "updating nginx"):
-        if webserver.install(paths, live_sites(paths)):
+        sites, unknown = _sites(paths)
+        if webserver.install(paths, sites, keep=unknown):
             webserver.reload(paths)
 
 
@@ -96,6 +105,8 @@ def _link(app: AppPaths, live: Activation) -> None:
         if process.by_socket:
             effects.link(process.address, app.socket(process.instance))
         effects.link(files.log_file(app, process).name, app.logs / f"{process.worker}.log")
+    if live.counts is not None:
+        effects.write(app.scaling, plan.render_scaling(live.counts), durable=True)
     effects.write(app.live_env, effects.read(app.activation(live.number) / "LIVE_ENV"), mode=0o600)
 
 

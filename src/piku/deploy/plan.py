@@ -25,6 +25,7 @@ class Plan:
     port: str
     alone: str = ""
     warnings: tuple[str, ...] = ()
+    counts: Mapping[str, int] | None = None  # what SCALING is to hold from now on, when that changes
 
     def stopped(self) -> Plan:
         """The same app with no process at all."""

@@ -36,7 +36,7 @@ class Progress:
     def at(self, step: str) -> None:
         """Note that this step begins now."""
         self._times.append((step, time.monotonic()))
-        if self.record.outcome == records.BUILDING:
+        if self.record.outcome in (records.BUILDING, records.PREPARED):
             self.update(step=step)
 
     def update(self, **changes: str) -> Release:

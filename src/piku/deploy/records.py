@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from piku import effects
 from piku.app import settings
@@ -14,6 +15,11 @@ from piku.errors import PikuError
 from piku.paths import AppName, AppPaths
 from piku.serve.emperor import VassalName
 from piku.serve.nginx import Site
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T", bound="DataclassInstance")
 
 BUILDING, PREPARED, SUCCEEDED, FAILED = "building", "prepared", "succeeded", "failed"
 
@@ -83,6 +89,7 @@ class Activation:
     drain_timeout: int = 30
     stop_timeout: int = 10
     stopped: bool = False
+    counts: Mapping[str, int] | None = None  # what `ps:scale` asked for with this activation
 
     def vassals(self, app: AppName) -> list[VassalName]:
         return [process.vassal(app) for process in self.processes]
@@ -102,7 +109,7 @@ def load_release(app: AppPaths, number: int) -> Release:
         raise PikuError(
             f"{app.name} has no release v{number}", hint=f"see them with: piku releases {app.name}"
         )
-    return Release(**stored)
+    return _made(Release, stored, app.release_record(number))
 
 
 def release_numbers(app: AppPaths) -> list[int]:
@@ -112,14 +119,18 @@ def release_numbers(app: AppPaths) -> list[int]:
 
 
 def releases(app: AppPaths) -> list[Release]:
-    """All releases, the newest first."""
-    return [load_release(app, number) for number in reversed(release_numbers(app))]
+    """All releases, the newest first; one whose record is damaged is left out."""
+    found = []
+    for number in reversed(release_numbers(app)):
+        with contextlib.suppress(PikuError):
+            found.append(load_release(app, number))
+    return found
 
 
 def new_release(app: AppPaths, **values: Any) -> Release:
     """Record the beginning of a release under the next number."""
     release = Release(number=max(release_numbers(app), default=0) + 1, created=time.time(), **values)
-    save_release(app, release)
+    save_release(app, release, durable=True)
     return release
 
 
@@ -158,16 +169,32 @@ def load_activation(app: AppPaths, number: int) -> Activation | None:
     stored = effects.read_json(app.activation(number) / "activation.json")
     if stored is None:
         return None
-    site = stored.pop("site")
-    processes = tuple(Process(**process) for process in stored.pop("processes"))
-    return Activation(**stored, processes=processes, site=_site(site) if site else None)
+    path = app.activation(number) / "activation.json"
+    try:
+        site = stored.pop("site")
+        processes = tuple(_made(Process, process, path) for process in stored.pop("processes"))
+    except (KeyError, TypeError, AttributeError):
+        raise _damaged(path) from None
+    made = _made(Activation, stored, path)
+    return replace(made, processes=processes, site=_made(Site, site, path) if site else None)
 
 
-def _site(stored: dict[str, Any]) -> Site:
-    values: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()
-    }
-    return Site(**values)
+def _made(kind: type[T], stored: dict[str, Any], path: Path) -> T:
+    """A record of what was stored; fields of another version are passed over."""
+    known = {field.name for field in fields(kind)}
+    try:
+        values = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in stored.items()
+            if name in known
+        }
+        return kind(**values)
+    except (TypeError, AttributeError):
+        raise _damaged(path) from None
+
+
+def _damaged(path: Path) -> PikuError:
+    return PikuError(f"{path} is damaged", hint="restore it from a backup; if it is not live, remove it")
 
 
 def activation_numbers(app: AppPaths) -> list[int]:
@@ -182,11 +209,18 @@ def activation_numbers(app: AppPaths) -> list[int]:
 def live(app: AppPaths) -> Activation | None:
     """The activation that serves, if the app was ever live."""
     stored = effects.read_json(app.live_record)
-    return load_activation(app, stored["activation"]) if stored else None
+    if stored is None:
+        return None
+    try:
+        return load_activation(app, int(stored["activation"]))
+    except (KeyError, TypeError, ValueError):
+        raise _damaged(app.live_record) from None
 
 
 def commit(app: AppPaths, activation: Activation) -> None:
-    """The commit point: from this rename on, the new activation is the live one."""
-    effects.settle()
+    """The commit point: from this rename on, the new activation is the live one.
+
+    What it refers to must be on disk already (`effects.settle`).
+    """
     record = {"activation": activation.number, "release": activation.release}
     effects.write_json(app.live_record, record, durable=True)

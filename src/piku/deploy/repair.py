@@ -65,7 +65,10 @@ def _close_records(app: AppPaths) -> list[int]:
     live = records.live(app)
     found = []
     for number in reversed(records.release_numbers(app)[-20:]):
-        release = records.load_release(app, number)
+        try:
+            release = records.load_release(app, number)
+        except PikuError:
+            continue  # damaged, and not the live one: it can only be left behind
         if release.outcome != records.BUILDING:
             continue
         if live is not None and live.release == number:
@@ -84,10 +87,13 @@ def recover_all(paths: Paths, output: Output) -> None:
     for name in paths.app_names():
         app = paths.app(name)
         try:
-            with effects.lock(app.lock, "starting the platform"):
+            with effects.lock(app.lock, "starting the platform", patient=False):
                 _close_records(app)
                 _remove_half_built(app)
                 converge.converge(paths, app)
+        except effects.Busy as busy:
+            # That deploy needs the platform to go on, and makes the app follow its record when it ends.
+            output.detail(f"{name}: {busy}")
         except (PikuError, OSError) as error:
             output.warn(f"{name} could not be brought back: {error}")
     known = set(paths.app_names())

@@ -6,8 +6,11 @@ It ends with the new release live, or with the one before as it was.
 from __future__ import annotations
 
 import contextlib
+import signal
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 from piku import effects, programs
 from piku.app import settings
@@ -37,10 +40,31 @@ class Request:
 
 @contextlib.contextmanager
 def locked(paths: Paths, app: AppPaths, what: str, output: Output) -> Iterator[None]:
-    """Hold the app's lock, with whatever an interrupted command left mended first."""
-    with effects.lock(app.lock, what, waiting=lambda who: output.step(f"Waiting for {who}")) as broken_off:
-        repair.recover(paths, app, broken_off=broken_off)
-        yield
+    """Hold the app's lock, with whatever an interrupted command left mended first.
+
+    A failure is shown here, where the app's secrets are known and its log is kept. A terminal that
+    goes away does not end what has begun, and a request to end it undoes it first.
+    """
+    before = [signal.signal(signal.SIGHUP, signal.SIG_IGN), signal.signal(signal.SIGTERM, _end)]
+    try:
+        with effects.lock(
+            app.lock, what, waiting=lambda who: output.step(f"Waiting for {who}")
+        ) as broken_off:
+            if not app.repo.is_dir():
+                raise PikuError(f"the app {app.name!r} was destroyed meanwhile")
+            repair.recover(paths, app, broken_off=broken_off)
+            yield
+    except PikuError as error:
+        output.on(sys.stderr).error(error)
+        error.shown = True
+        raise
+    finally:
+        for number, handler in zip((signal.SIGHUP, signal.SIGTERM), before, strict=True):
+            signal.signal(number, handler)
+
+
+def _end(_number: int, _frame: object) -> NoReturn:
+    sys.exit(143)
 
 
 def deploy(paths: Paths, app: AppPaths, request: Request, output: Output) -> Release:
@@ -55,6 +79,9 @@ def deploy(paths: Paths, app: AppPaths, request: Request, output: Output) -> Rel
         return _make(paths, app, request, progress, output)
     except PikuError as error:
         raise failed(app, progress, error) from error
+    except (SystemExit, KeyboardInterrupt):
+        failed(app, progress, PikuError("it was told to end"))
+        raise
     except BaseException as error:
         failed(app, progress, PikuError(f"piku itself failed: {type(error).__name__}"))
         raise
@@ -183,6 +210,8 @@ def failed(app: AppPaths, progress: Progress, error: PikuError) -> PikuError:
             hint="\n".join(filter(None, (error.hint, f"repair with: piku restart {app.name}"))),
             detail=error.detail,
         )  # fmt: skip
+    if release.outcome == records.PREPARED and release.kind == "config" and live is not None:
+        records.write_settings(app, records.load_release(app, live.release).settings)
     repair.finish(app, release, records.FAILED, error.message)
     where = WORDS.get(release.step, release.step)
     return PikuError(

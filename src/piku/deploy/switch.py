@@ -34,6 +34,7 @@ def activate(job: Job, *, carried: Sequence[Process] = (), stopped: bool = False
         _write_live_env(job, new)
         _check_nginx(job, new)
         _start(job, new, going)
+        effects.settle()
         with effects.lock(paths.uwsgi / "nginx.lock", "going live"):
             if new.site is not None:
                 converge.refuse_taken_names(paths, app.name, new.site)
@@ -72,7 +73,11 @@ def _check_nginx(job: Job, new: Activation) -> None:
         return
     converge.refuse_taken_names(job.paths, job.app.name, new.site)
     webserver.check_addresses(job.paths, new.site)
+    live = records.live(job.app)
+    if live is not None and live.site == new.site:
+        return  # nginx has taken exactly this already
     known_as = {new.site.include: settings.INCLUDE_FILE.read(job.values)} if new.site.include else {}
+    webserver.check(job.paths, {job.app.name: new.site}, known_as=known_as)
     webserver.check(job.paths, {**converge.live_sites(job.paths), job.app.name: new.site}, known_as=known_as)
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
+import signal
+import time
 from dataclasses import asdict
 from importlib import resources
 from typing import NoReturn
@@ -13,7 +16,7 @@ from piku.deploy import converge, repair
 from piku.errors import PikuError
 from piku.output import Output
 from piku.paths import Paths
-from piku.serve import nginx, sockets, uwsgi, webserver
+from piku.serve import emperor, nginx, processes, sockets, uwsgi, webserver
 from piku.serve.nginx import Platform
 
 _PROGRAMS = {"nginx": "nginx", "uwsgi": "uwsgi-core", "git": "git", "openssl": "openssl"}
@@ -57,6 +60,7 @@ def up(paths: Paths, platform: Platform, output: Output) -> NoReturn:
         )
     setup(paths)
     _hold_lock(paths)
+    _end_leftovers(paths)
     _refuse_taken_ports(platform)
     effects.write_json(paths.platform, asdict(platform), mode=0o644)
     repair.recover_all(paths, output)
@@ -97,6 +101,18 @@ def _hold_lock(paths: Paths) -> None:
         ) from None
     # The program that takes our place keeps this descriptor, and with it the lock.
     os.dup2(handle, _LOCK, inheritable=True)
+
+
+def _end_leftovers(paths: Paths) -> None:
+    """End the nginx and the emperor of a platform that was killed: nobody watches over them."""
+    left = {webserver.master_pid(paths): signal.SIGTERM, emperor.pid(paths): signal.SIGINT}
+    pids = {pid: number for pid, number in left.items() if pid is not None}
+    for pid, number in pids.items():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+    for _ in effects.poll(time.monotonic() + 20):
+        if not any(processes.is_running(pid) for pid in pids):
+            return
 
 
 def _refuse_taken_ports(platform: Platform) -> None:

@@ -7,7 +7,7 @@ import re
 import signal
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from piku.serve.nginx import Platform, Site
 
 COMMON = f"{SEPARATOR}common.conf"
 DEFAULT = f"{SEPARATOR}default.conf"
+MARK = "# Written by piku, and written anew at every change.\n"
 _RELOAD_TIMEOUT = 10.0
 
 
@@ -67,23 +68,36 @@ def _refusal(output: str, known_as: Mapping[str, str]) -> PikuError:
     return PikuError(f"nginx refuses the configuration: {text}")
 
 
-def install(paths: Paths, sites: Mapping[AppName, Site]) -> bool:
-    """Write the configuration of exactly these sites; returns whether anything changed."""
+def install(paths: Paths, sites: Mapping[AppName, Site], *, keep: Collection[AppName] = ()) -> bool:
+    """Write the configuration of these sites; returns whether nginx has something to take up.
+
+    Files of other apps go, except of those to `keep`; what a person put there stays. A reload that
+    was cut off between the writing and nginx is remembered.
+    """
     where = platform(paths)
     wanted = {
         paths.nginx / COMMON: nginx.common_config(),
         paths.nginx / DEFAULT: nginx.default_config(sites.values(), where),
         **{paths.app(name).nginx: nginx.app_config(site, where) for name, site in sites.items()},
     }
-    changed = False
-    for path, text in wanted.items():
-        if effects.read(path) != text:
-            effects.write(path, text)
-            changed = True
-    for path in set(paths.nginx.glob("*.conf")) - set(wanted):
+    changed = {path: MARK + text for path, text in wanted.items() if effects.read(path) != MARK + text}
+    kept = {paths.app(name).nginx for name in keep}
+    gone = [path for path in paths.nginx.glob("*.conf") if path not in {*wanted, *kept} and _is_ours(path)]
+    if changed or gone:
+        _pending(paths).touch()
+    for path, text in changed.items():
+        effects.write(path, text)
+    for path in gone:
         effects.remove(path)
-        changed = True
-    return changed
+    return _pending(paths).exists()
+
+
+def _is_ours(path: Path) -> bool:
+    return effects.read(path).startswith(MARK)
+
+
+def _pending(paths: Paths) -> Path:
+    return paths.nginx / "reload-pending"
 
 
 def master_pid(paths: Paths) -> int | None:
@@ -101,6 +115,7 @@ def reload(paths: Paths) -> None:
     """
     master = master_pid(paths)
     if master is None:
+        effects.remove(_pending(paths))
         return
     before = set(processes.children(master))
     seen = paths.nginx_errors.stat().st_size if paths.nginx_errors.exists() else 0
@@ -108,6 +123,7 @@ def reload(paths: Paths) -> None:
     for _ in effects.poll(time.monotonic() + _RELOAD_TIMEOUT, most=0.01):
         now = [pid for pid in processes.children(master) if "shutting down" not in processes.command(pid)]
         if now and not before.intersection(now):
+            effects.remove(_pending(paths))
             return
         with paths.nginx_errors.open(errors="replace") as log:
             log.seek(seen)
