@@ -1,7 +1,9 @@
 # What one does with this checkout. As root, packages that are missing are installed, and whatever
 # starts a server runs as a throwaway unprivileged user; as anybody else, everything runs in place.
 
-SUITES = tests/unit tests/golden tests/e2e tests/faults
+# Most of the time of an end-to-end test is spent waiting, so several files run at once; what measures
+# answers under load runs by itself.
+LOAD   = tests/faults/test_no_lost_request.py
 ARGS   =
 
 .DEFAULT_GOAL = help
@@ -14,7 +16,9 @@ demo: demo-packages ## Deploy an example to a server of its own, here and now (A
 	@tools/as-user /usr/bin/python3 -B tools/demo.py $(ARGS)
 
 test: lint types ## Lint, types, and all tests (ARGS="-k name" picks some)
-	@dev=$$(tools/dev-env) && tools/as-user "$$dev/bin/python" -B -m pytest $(wildcard $(SUITES)) $(ARGS)
+	@dev=$$(tools/dev-env) && tools/as-user "$$dev/bin/python" -B -m pytest $(LOAD) $(ARGS)
+	@dev=$$(tools/dev-env) && tools/as-user "$$dev/bin/python" -B -m pytest -n 3 --dist loadfile \
+		--ignore=$(LOAD) tests/unit tests/golden tests/e2e tests/faults $(ARGS)
 
 test-runtimes: test-packages ## Deploy an app of every language: real builds (ARGS="-k name" picks some)
 	@tools/install-packages runtimes

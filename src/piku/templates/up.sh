@@ -20,11 +20,17 @@ if [ -z "$asked" ]; then
     stop
 fi
 # A client that never ends its request does not hold us up for ever.
-(sleep 30 && kill -TERM "$nginx" 2>/dev/null) 9>&- &
+(
+    trap 'kill "$asleep"' TERM
+    sleep 30 &
+    asleep=$!
+    wait "$asleep" && kill -TERM "$nginx" 2>/dev/null
+) 9>&- &
 timer=$!
 # A signal interrupts `wait`, so ask until both are gone.
 while kill -0 "$nginx" 2>/dev/null || kill -0 "$emperor" 2>/dev/null; do
     wait "$nginx" "$emperor"
 done
 kill "$timer" 2>/dev/null
+wait "$timer"
 exit "${failed:-0}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -9,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from piku import effects
+from piku.deploy import converge, records
 from piku.errors import PikuError
 from piku.paths import AppName, Paths
 from piku.serve import nginx, tls, webserver
@@ -255,12 +258,36 @@ def test_the_real_nginx_judges_and_its_words_are_handed_on(paths: Paths, certifi
 def test_installing_writes_exactly_what_is_wanted(paths: Paths, certificate: str) -> None:
     site = replace(SITE, certificate=certificate)
     assert webserver.install(paths, {AppName("shop"): site})
+    # Until nginx has taken it up, there is something to reload, also for the next command.
+    assert webserver.install(paths, {AppName("shop"): site})
+    webserver.reload(paths)
     assert not webserver.install(paths, {AppName("shop"): site})
     conf = paths.app(AppName("shop")).nginx
     assert "shop.example" in conf.read_text()
-    foreign = paths.nginx / "notes.txt"
-    foreign.write_text("mine")
+    foreign = [paths.nginx / "notes.txt", paths.nginx / "mine.conf"]
+    for path in foreign:
+        path.write_text("# mine\n")
+    assert not webserver.install(paths, {}, keep=[AppName("shop")])
+    assert conf.exists()
     assert webserver.install(paths, {})
     assert not conf.exists()
-    assert foreign.exists()
-    assert {path.name for path in paths.nginx.glob("*.conf")} == {webserver.COMMON, webserver.DEFAULT}
+    assert all(path.exists() for path in foreign)
+
+
+def test_a_damaged_record_is_one_apps_problem(paths: Paths) -> None:
+    shop, other = paths.app(AppName("shop")), paths.app(AppName("other"))
+    for app in (shop, other):
+        app.repo.mkdir(parents=True)
+        records.save_activation(
+            app, records.Activation(number=1, release=1, checkout="c", site=replace(SITE, app=app.name))
+        )
+        effects.write_json(app.live_record, {"activation": 1, "release": 1})
+    record = other.activation(1) / "activation.json"
+    stored = json.loads(record.read_text())
+    record.write_text(json.dumps({**stored, "from_another_version": 1}))
+    assert set(converge.live_sites(paths)) == {"shop", "other"}
+    for damaged in ("{", "[]", "{}", '{"processes": [{}], "site": null}'):
+        record.write_text(damaged)
+        assert set(converge.live_sites(paths)) == {"shop"}
+        with pytest.raises(PikuError, match="damaged"):
+            records.live(other)
