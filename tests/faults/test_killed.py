@@ -111,7 +111,8 @@ def at_each_call_of(server: Sandbox, shims: Shims, program: str) -> None:
 
     Each mends first what the one before has left.
     """
-    app = new_app(server, f"calls-{program}", "wsgi")
+    # The configuration of a `web` app changes with every release, and so is shown to nginx.
+    app = new_app(server, f"calls-{program}", "web" if program == "nginx" else "wsgi")
     repository = server.root / "repos" / app.name
     steps: set[str] = set()
     calls = 0

@@ -139,3 +139,19 @@ def install_sites(paths: Paths, output: Output) -> None:
             output.warn(f"mend it and deploy it again; its file is kept as {name}.conf.refused")
             effects.write(paths.app(name).refused, nginx.app_config(site, webserver.platform(paths)))
     webserver.install(paths, converge.live_sites(paths))
+    _set_foreign_aside(paths, output)
+
+
+def _set_foreign_aside(paths: Paths, output: Output) -> None:
+    """Have nginx judge all that it is about to read; a file of somebody else's must not keep it down."""
+    while True:
+        try:
+            webserver.check_installed(paths)
+            return
+        except PikuError as error:
+            culprit = next((file for file in webserver.foreign(paths) if str(file) in error.message), None)
+            if culprit is None:
+                raise
+            output.warn(f"{culprit.name} is NOT used: {error.message}")
+            output.warn(f"piku did not write it; it is kept as {culprit.name}.refused")
+            culprit.rename(f"{culprit}.refused")

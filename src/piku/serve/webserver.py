@@ -60,6 +60,19 @@ def check_addresses(paths: Paths, site: Site) -> None:
             raise PikuError(f"{name}={address}: {problem}", hint="give an address of this server, or none")
 
 
+def check_installed(paths: Paths) -> None:
+    """Have nginx judge what is installed, as it is about to read it; raises PikuError with its words."""
+    try:
+        programs.run(["nginx", "-t", "-q", "-e", "stderr", "-c", str(paths.nginx_main)])
+    except programs.ProgramFailed as error:
+        raise _refusal(error.output, {}) from None
+
+
+def foreign(paths: Paths) -> list[Path]:
+    """The files that nginx reads and piku did not write."""
+    return sorted(path for path in paths.nginx.glob("*.conf") if not _is_ours(path))
+
+
 def _refusal(output: str, known_as: Mapping[str, str]) -> PikuError:
     lines = [line for line in output.splitlines() if "[emerg]" in line] or output.splitlines()[-5:]
     text = re.sub(r"^.*?\[emerg\] (\d+#\d+: )?", "", lines[0]) if lines else "no reason was given"
