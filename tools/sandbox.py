@@ -257,6 +257,8 @@ SetEnv {" ".join(_quoted(f"{name}={value}") for name, value in variables.items()
             "StrictHostKeyChecking=accept-new",
             "BatchMode=yes",
             "LogLevel=ERROR",
+            # The default of OpenSSH 9.2 (sntrup761) takes 0.1 s of computing at every login.
+            "KexAlgorithms=curve25519-sha256",
         ]
         return ["-F", "/dev/null", *(word for option in options for word in ("-o", option))]
 

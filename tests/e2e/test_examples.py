@@ -52,7 +52,7 @@ def test_web(new_app: Callable[..., App]) -> None:
         said,
         r"-----> Release v1 of webby: .*",
         r"-----> Generic app",
-        r"-----> Release: python3 -m py_compile server\.py",
+        r"-----> Release: test -w \"\$DATA_ROOT\"",
         r"-----> Starting web\.1",
         r"-----> v1 is live after .*",
     )

@@ -12,9 +12,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+# What deploys is loaded only where it is needed: a push would wait for it twice, here and in the hook.
 from piku import effects, programs
-from piku.app import settings
-from piku.deploy import records, repair, source
 from piku.errors import PikuError
 from piku.paths import SEPARATOR, AppName, AppPaths, Paths
 
@@ -103,6 +102,8 @@ def _word(result: Path) -> tuple[str, list[list[str]]]:
 
 def _mend(paths: Paths, app: AppPaths, updates: list[list[str]]) -> int:
     """See to what the hook left when it was killed: the deploy came to its end even so, or it failed."""
+    from piku.deploy import records, repair
+
     with effects.lock(app.lock, "looking after a deploy") as broken_off:
         repair.recover(paths, app, broken_off=broken_off)
         live = records.live(app)
@@ -160,6 +161,8 @@ def put_back(app: AppPaths, ref: str, old: str, new: str) -> bool:
 
 def refused(app: AppPaths) -> str:
     """The commit of a push that failed, if nothing has come after it; its branch was put back."""
+    from piku.deploy import records
+
     newest = next(iter(records.releases(app)), None)
     if newest is None or newest.kind != "push" or newest.outcome != records.FAILED:
         return ""
@@ -183,6 +186,9 @@ def has_moved_on(app: AppPaths, ref: str, commit: str) -> bool:
 
 def deploy_branch(paths: Paths, app: AppPaths, pushed: list[str]) -> str:
     """The branch that deploys: as set, else the first one ever pushed."""
+    from piku.app import settings
+    from piku.deploy import records
+
     own = environment_settings(paths, app)
     if chosen := settings.DEPLOY_BRANCH.read(own):
         return chosen
@@ -198,6 +204,8 @@ def deploy_branch(paths: Paths, app: AppPaths, pushed: list[str]) -> str:
 
 def environment_settings(paths: Paths, app: AppPaths) -> dict[str, str]:
     """The layers that hold without a commit: the server's and those of config:set."""
+    from piku.deploy import source
+
     return source.layered(paths, "", source.own_settings(app))
 
 

@@ -12,6 +12,7 @@ from piku.deploy import activation as activations
 from piku.deploy import converge, health, records
 from piku.deploy.job import Job
 from piku.deploy.records import Activation, Process
+from piku.errors import PikuError
 from piku.paths import AppPaths, Paths
 from piku.serve import emperor, sockets, webserver
 
@@ -77,8 +78,16 @@ def _check_nginx(job: Job, new: Activation) -> None:
     if live is not None and live.site == new.site:
         return  # nginx has taken exactly this already
     known_as = {new.site.include: settings.INCLUDE_FILE.read(job.values)} if new.site.include else {}
-    webserver.check(job.paths, {job.app.name: new.site}, known_as=known_as)
-    webserver.check(job.paths, {**converge.live_sites(job.paths), job.app.name: new.site}, known_as=known_as)
+    try:
+        webserver.check(
+            job.paths, {**converge.live_sites(job.paths), job.app.name: new.site}, known_as=known_as
+        )
+    except PikuError as error:
+        webserver.check(job.paths, {job.app.name: new.site}, known_as=known_as)
+        raise PikuError(
+            f"the configuration of another app keeps nginx from loading any: {error.message}",
+            hint="deploy that app again, or take its NGINX_SERVER_NAME away",
+        ) from None
 
 
 def _try_loading(job: Job) -> None:

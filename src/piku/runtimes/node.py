@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import platform
+import os
 import re
 import struct
 from collections.abc import Iterator, Mapping
@@ -198,7 +198,7 @@ def _own_version(context: Context, version: str, cache: Mapping[str, str]) -> It
 
 def binary_package() -> str:
     """The npm package that holds the Node.js of this machine's kind."""
-    machine = platform.machine()
+    machine = os.uname().machine
     if machine == "aarch64" and struct.calcsize("P") == 4:  # a 32-bit system on a 64-bit kernel
         machine = "armv7l"
     if machine not in _MACHINES:
