@@ -144,7 +144,7 @@ def install_sites(paths: Paths, output: Output) -> None:
 
 def _set_foreign_aside(paths: Paths, output: Output) -> None:
     """Have nginx judge all that it is about to read; a file of somebody else's must not keep it down."""
-    while True:
+    while webserver.foreign(paths):
         try:
             webserver.check_installed(paths)
             return
