@@ -69,8 +69,7 @@ class Output:
 
     def error(self, error: PikuError) -> None:
         """An error with its evidence first and its hint last."""
-        for line in error.detail:
-            self.detail(line)
+        self.details(error.detail)
         self.warn(error.message)
         for line in error.hint.splitlines():
             self.warn(line)

@@ -3,6 +3,8 @@
 import json
 from collections.abc import Callable
 
+from sandbox import Sandbox
+
 from tests.e2e.support import WEB, App, refused, snapshot, succeeded, web
 
 
@@ -80,8 +82,9 @@ def test_a_rollback_to_what_never_ran_is_refused(new_app: Callable[..., App]) ->
     assert "failed: the release command failed with exit code 1" in row
 
 
-def test_a_dry_run_changes_nothing(new_app: Callable[..., App]) -> None:
-    app = new_app("dry")
+def test_a_dry_run_changes_nothing(new_app: Callable[..., App], own_server: Sandbox) -> None:
+    # On the shared server, processes of other tests' apps may still be ending, and write to their logs.
+    app = new_app("dry", on=own_server)
     app.does("config:set", "PIKU_DEPLOY_BRANCH=next")
     app.commit(Procfile=WEB + "preflight: false\nrelease: false\nclock: python3 worker.py\n", message="Next")
     assert "stored" in app.deployed("main")[0]
@@ -92,6 +95,7 @@ def test_a_dry_run_changes_nothing(new_app: Callable[..., App]) -> None:
     assert result.returncode == 1  # the preflight command fails
     app.does("config:set", "PIKU_DEPLOY_BRANCH=main", "API_TOKEN=do-not-show", "--no-restart")
 
+    own_server.wait(lambda: '"stopping"' not in app.does("ps", "--json"), what="the old processes are gone")
     assert list(app.ps()) == ["web.1"]  # the one before has ended, and logs no more
     before = snapshot(app.server.root)
     said = app.does("deploy", "--dry-run")

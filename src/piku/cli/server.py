@@ -82,7 +82,7 @@ def up(paths: Paths, http_port: int | None, https_port: int | None, host: str | 
         checks.ipv4(host or "")
     except ValueError as error:
         raise PikuError(f"--host: {error}", code=2) from None
-    server.up(paths, server.platform_of(paths, http_port, https_port, host), Output(sys.stderr))
+    server.up(paths, server.platform_of(http_port, https_port, host), Output(sys.stderr))
 
 
 @click.command()

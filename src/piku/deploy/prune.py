@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from piku import effects, programs
 from piku.deploy import build, checkout, records
+from piku.deploy.records import Release
 from piku.deploy.source import built_marker
 from piku.paths import SEPARATOR, AppPaths
 
@@ -14,7 +17,8 @@ def prune(app: AppPaths, keep: int) -> None:
     A checkout in which the app left files of its own stays.
     """
     live = records.live(app)
-    usable = [release for release in records.releases(app) if release.usable]
+    every = records.releases(app)
+    usable = [release for release in every if release.usable]
     kept = [
         *usable[:keep],
         *(release for release in usable[keep:] if live and release.number == live.release),
@@ -35,28 +39,16 @@ def prune(app: AppPaths, keep: int) -> None:
     for copy in app.releases.glob("include-*"):
         if str(copy) != used:
             effects.remove(copy)
-    _forget_failed_logs(app, min((release.number for release in kept), default=0))
+    _forget_failed_logs(app, every, min((release.number for release in kept), default=0))
     _forget_commits(app, {release.commit for release in kept})
     # Rarely does anything: only when thousands of loose objects have come together.
-    programs.run(
-        [
-            "git",
-            "-C",
-            str(app.repo),
-            "-c",
-            "gc.auto=4000",
-            "-c",
-            "gc.autoDetach=false",
-            "gc",
-            "--auto",
-            "--quiet",
-        ]
-    )
+    rarely = ("-c", "gc.auto=4000", "-c", "gc.autoDetach=false")
+    programs.run(["git", "-C", str(app.repo), *rarely, "gc", "--auto", "--quiet"])
 
 
-def _forget_failed_logs(app: AppPaths, oldest: int) -> None:
+def _forget_failed_logs(app: AppPaths, every: Iterable[Release], oldest: int) -> None:
     """Remove the logs of releases that failed before the oldest kept one."""
-    for release in records.releases(app):
+    for release in every:
         if release.number < oldest and release.outcome == records.FAILED:
             for number in records.activations_of(app, release.number):
                 for log in app.logs.glob(f"*{SEPARATOR}{number}.log"):

@@ -79,9 +79,8 @@ def up(paths: Paths, platform: Platform, output: Output) -> NoReturn:
     )  # fmt: skip
 
 
-def platform_of(paths: Paths, http_port: int | None, https_port: int | None, host: str | None) -> Platform:
+def platform_of(http_port: int | None, https_port: int | None, host: str | None) -> Platform:
     """Where to listen: as asked for now, on every address and the standard ports by default."""
-    del paths
     ipv6 = sockets.has_ipv6()
     return Platform(http_port=http_port or 80, https_port=https_port or 443, host=host or "", ipv6=ipv6)
 
