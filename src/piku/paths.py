@@ -97,6 +97,16 @@ class AppPaths:
         return self.root / "nginx" / f"{self.name}.conf.refused"
 
     @property
+    def maintenance(self) -> Path:
+        """There while the app is in maintenance."""
+        return self.envs / "maintenance.json"
+
+    @property
+    def before_link(self) -> Path:
+        """The checkout of the release before the live one, whose files open pages may still ask for."""
+        return self.root / "apps" / f"{self.name}{SEPARATOR}before"
+
+    @property
     def lock(self) -> Path:
         # Beside the folder, not in it: destroying an app must not remove a lock somebody waits for.
         return self.root / "releases" / f"{self.name}{SEPARATOR}lock"
@@ -165,6 +175,15 @@ class Paths:
     @property
     def nginx_main(self) -> Path:
         return self.root / "nginx.conf"
+
+    @property
+    def acme(self) -> Path:
+        """Answers to certificate authorities."""
+        return self.root / "acme"
+
+    @property
+    def cloudflare(self) -> Path:
+        return self.nginx / "cloudflare.json"
 
     @property
     def nginx_pid(self) -> Path:

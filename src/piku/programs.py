@@ -74,15 +74,17 @@ def run(
     env: Mapping[str, str] | None = None,
     stdin: str | None = None,
     check: bool = True,
+    merged: bool = False,
 ) -> str:
-    """Run a program to its end and return its standard output; raises ProgramFailed unless `check` is off."""
+    """Run a program to its end and return its standard output, when `merged` with its errors after it;
+    raises ProgramFailed unless `check` is off."""
     done = subprocess.run(
         _located(argv), cwd=cwd, env=environment() if env is None else env,
         input=stdin or "", text=True, errors="surrogateescape", check=False, capture_output=True,
     )  # fmt: skip
     if check and done.returncode:
         raise ProgramFailed(argv, done.returncode, done.stdout + done.stderr)
-    return done.stdout
+    return done.stdout + done.stderr if merged else done.stdout
 
 
 def succeeds(argv: Sequence[str], *, cwd: Path | None = None) -> bool:

@@ -4,7 +4,8 @@ Each folder is a case. What goes in:
 
 - `Procfile` and `ENV` of the repository, and its other files under `files/`;
 - `facts.json`, every key of which may be left out: `settings` (of config:set), `server` (the server's
-  ENV), `counts` (SCALING), `platform` (where nginx listens), `app` (its name).
+  ENV), `counts` (SCALING), `platform` (nginx: where it listens, what it can do), `around` (what comes
+  beside the release: certificate, maintenance), `app` (its name).
 
 What comes out is `nginx.conf`, and for every process its ini, its variables (`.env`) and its command
 (`.sh`), and what the push warns of (`warnings.txt`); or `error.txt` alone. With UPDATE_GOLDEN=1
@@ -29,7 +30,7 @@ import struct
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,11 +45,14 @@ from piku.errors import PikuError
 from piku.operate import server
 from piku.output import Output
 from piku.paths import AppName, AppPaths, Paths
-from piku.serve import nginx, processes, webserver
-from piku.serve.nginx import Platform
+from piku.serve import around, processes, webserver
+from piku.serve.nginx import app as nginx
+from piku.serve.nginx.site import Around, Platform
 
 HERE = Path(__file__).parent
 CASES = sorted(path.name for path in HERE.iterdir() if (path / "Procfile").exists())
+# What nginx of Debian 12 can do; the one installed here is only asked for its opinion.
+DEBIAN = {"version": (1, 22, 1), "modules": ("http_gzip_static_module", "http_v2_module", "threads")}
 UPDATE = bool(os.environ.get("UPDATE_GOLDEN"))
 INPUTS = {"Procfile", "ENV", "facts.json", "files"}
 
@@ -62,6 +66,7 @@ class Case:
     found: source.Source
     made: Activation
     platform: Platform
+    around: Around | None
     said: str
 
     @property
@@ -103,12 +108,21 @@ def bring(folder: Path, base: Path) -> Case:
         progress=Progress(app, release),
     )  # fmt: skip
     made = activation.create(job)
-    where = Platform(**{"ipv6": True, **facts.get("platform", {})})
+    where = Platform(**{"ipv6": True, **DEBIAN, "acme": str(paths.acme), **tuples(facts.get("platform", {}))})
+    beside = None
     if made.site is not None:
         known_as = {made.site.include: found.values["NGINX_INCLUDE_FILE"]} if made.site.include else {}
         webserver.check_addresses(paths, made.site)
-        webserver.check(paths, {app.name: made.site}, known_as=known_as)
-    return Case(paths=paths, app=app, found=found, made=made, platform=where, said=said.getvalue())
+        beside = replace(around.of(paths, app.name, made.site), **tuples(facts.get("around", {})))
+        webserver.check(paths, {app.name: (made.site, beside)}, known_as=known_as)
+    return Case(
+        paths=paths, app=app, found=found, made=made, platform=where, around=beside, said=said.getvalue()
+    )
+
+
+def tuples(values: dict[str, Any]) -> dict[str, Any]:
+    """What JSON holds, as records do."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
 
 
 def store(folder: Path, app: AppPaths) -> str:
@@ -129,8 +143,8 @@ def store(folder: Path, app: AppPaths) -> str:
 def outcome(case: Case) -> dict[str, str]:
     """The files that come out, with the machine's own taken out of them."""
     found: dict[str, str] = {}
-    if case.made.site is not None:
-        found["nginx.conf"] = nginx.app_config(case.made.site, case.platform)
+    if case.made.site is not None and case.around is not None:
+        found["nginx.conf"] = nginx.app_config(case.made.site, case.platform, case.around)
     for process in case.made.processes:
         name = process.worker
         found[f"{name}.ini"] = (case.paths.available / f"{process.vassal(case.app.name)}.ini").read_text()

@@ -128,3 +128,28 @@ def branch(text: str) -> str:
     ):
         raise ValueError("not a branch name")
     return text.removeprefix("refs/heads/")
+
+
+def absolute_path(text: str) -> str:
+    if text and (not text.startswith("/") or ".." in text.split("/") or not _PATH.fullmatch(text)):
+        raise ValueError("not an absolute path")
+    return text
+
+
+def authority(text: str) -> str:
+    """A certificate authority: a name, or the address of its directory (RFC 8555, section 7.1.1)."""
+    if not re.fullmatch(r"[\w.-]{1,100}|https://[\w.\[\]:-]+/[\w./-]*", text):
+        raise ValueError("neither an authority's name nor an https address")
+    return text
+
+
+def email(text: str) -> str:
+    if text and not re.fullmatch(r"[\w.+-]{1,64}@[\w.-]{1,200}", text):
+        raise ValueError("not an e-mail address")
+    return text
+
+
+def program_name(text: str) -> str:
+    if text and not re.fullmatch(r"[a-z][a-z0-9_-]{0,60}", text):
+        raise ValueError("not a name such as dns_cf or cloudflare")
+    return text

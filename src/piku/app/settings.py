@@ -1,21 +1,19 @@
-"""Settings: the typed table of those that piku reads, and the text that people write."""
+"""Settings: the typed table of those that piku reads."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Generic, TypeVar
 
-from piku.app import checks
+from piku.app import checks, web_checks
 from piku.errors import PikuError
 
 T = TypeVar("T")
-_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
-_VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*))")
 _OURS = ("PIKU_", "NGINX_", "UWSGI_")
-_GIVEN = (
+# What piku itself tells an app.
+GIVEN = (
     "APP",
     "HOME",
     "USER",
@@ -27,7 +25,6 @@ _GIVEN = (
     "PIKU_RELEASE",
     "PIKU_COMMIT",
 )
-MAX_VALUE = 64 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +32,7 @@ class Setting(Generic[T]):
     """A setting that piku itself reads.
 
     `check` turns its text into a value or raises ValueError with what is wrong. `repository` is
-    off for what must be known before any commit is looked at.
+    off for what must be known before any commit is looked at. The text of a `secret` is never shown.
     """
 
     name: str
@@ -43,6 +40,7 @@ class Setting(Generic[T]):
     check: Callable[[str], T]
     doc: str
     repository: bool = True
+    secret: bool = False
 
     def read(self, values: Mapping[str, str]) -> T:
         """The checked value; raises PikuError that names the setting."""
@@ -50,23 +48,81 @@ class Setting(Generic[T]):
         try:
             return self.check(text)
         except ValueError as error:
-            raise PikuError(f"{self.name}={text[:80]}: {error}", hint=self.doc) from None
+            shown = "" if self.secret else f"={text[:80]}"
+            raise PikuError(f"{self.name}{shown}: {error}", hint=self.doc) from None
 
 
 SERVER_NAME = Setting(name="NGINX_SERVER_NAME", default="", check=checks.host_names,
     doc="Host names of the app, separated by commas. Without one, nginx does not serve the app.")  # fmt: skip
+REDIRECT_FROM = Setting(name="NGINX_REDIRECT_FROM", default="", check=checks.host_names,
+    doc="More host names, whose requests are redirected to the first of NGINX_SERVER_NAME.")  # fmt: skip
 HTTPS_ONLY = Setting(name="NGINX_HTTPS_ONLY", default="false", check=checks.boolean,
     doc="true or false: redirect every HTTP request to HTTPS, keeping host and path.")  # fmt: skip
+HSTS = Setting(name="NGINX_HSTS", default="false", check=web_checks.hsts,
+    doc="Have browsers use HTTPS alone for that many seconds (true: a year); may be followed by"
+    " includeSubDomains and preload. Never sent with a self-signed certificate.")  # fmt: skip
 IPV4_ADDRESS = Setting(name="NGINX_IPV4_ADDRESS", default="", check=checks.ipv4,
     doc="The IPv4 address on which nginx listens for this app; by default every one.")  # fmt: skip
 IPV6_ADDRESS = Setting(name="NGINX_IPV6_ADDRESS", default="", check=checks.ipv6,
     doc="The IPv6 address on which nginx listens for this app; by default every one.")  # fmt: skip
 DISABLE_IPV6 = Setting(name="DISABLE_IPV6", default="false", check=checks.boolean,
     doc="true or false: do not listen on IPv6 for this app.")  # fmt: skip
+STATIC_PATHS = Setting(name="NGINX_STATIC_PATHS", default="", check=web_checks.static_paths,
+    doc="Files that nginx serves itself: /prefix1:path1,/prefix2:path2. A path is relative to the app's"
+    " folder, or absolute and inside the piku root, as the app's data folder is.")  # fmt: skip
+CATCH_ALL = Setting(name="NGINX_CATCH_ALL", default="", check=web_checks.url,
+    doc="What answers when there is no such static file, such as /index.html.")  # fmt: skip
+CACHE_PREFIXES = Setting(name="NGINX_CACHE_PREFIXES", default="", check=web_checks.cache_prefixes,
+    doc="Prefixes of addresses whose answers nginx keeps: prefix1|prefix2|prefix3.")  # fmt: skip
+CACHE_SIZE = Setting(name="NGINX_CACHE_SIZE", default="1", check=checks.whole(1, 10000),
+    doc="Size in gigabytes that the kept answers may have together.")  # fmt: skip
+CACHE_TIME = Setting(name="NGINX_CACHE_TIME", default="3600", check=checks.whole(0, 10**9),
+    doc="Seconds for which an answer with content (200) is kept.")  # fmt: skip
+CACHE_CONTROL = Setting(name="NGINX_CACHE_CONTROL", default="3600", check=checks.whole(0, 10**9),
+    doc="Seconds for which browsers are told to keep what is below the cache prefixes.")  # fmt: skip
+CACHE_REDIRECTS = Setting(name="NGINX_CACHE_REDIRECTS", default="3600", check=checks.whole(0, 10**9),
+    doc="Seconds for which a redirect is kept.")  # fmt: skip
+CACHE_ANY = Setting(name="NGINX_CACHE_ANY", default="3600", check=checks.whole(0, 10**9),
+    doc="Seconds for which any other answer is kept, errors of the server excepted.")  # fmt: skip
+CACHE_EXPIRY = Setting(name="NGINX_CACHE_EXPIRY", default="86400", check=checks.whole(1, 10**9),
+    doc="Seconds after which a kept answer that nobody asks for is removed.")  # fmt: skip
+CACHE_PATH = Setting(name="NGINX_CACHE_PATH", default="", check=web_checks.file_path,
+    doc="Where the answers are kept: inside the app's cache folder, or absolute and inside the piku"
+    " root; by default the folder nginx in the app's cache folder.")  # fmt: skip
+CLOUDFLARE_ACL = Setting(name="NGINX_CLOUDFLARE_ACL", default="false", check=checks.boolean,
+    doc="true or false: let in only Cloudflare, and the address that deployed last.")  # fmt: skip
+CLOUDFLARE_API = Setting(name="PIKU_CLOUDFLARE_API", default="https://api.cloudflare.com/client/v4/ips",
+    check=web_checks.http_url, repository=False,
+    doc="Where the addresses of Cloudflare are asked for.")  # fmt: skip
+BASIC_AUTH = Setting(name="NGINX_BASIC_AUTH", default="", check=web_checks.passwords, secret=True,
+    doc="Who may see the app: user:hash, several separated by commas. `openssl passwd -6` makes a"
+    " hash; in an ENV file it stands in single quotes.")  # fmt: skip
+RATE_LIMIT = Setting(name="NGINX_RATE_LIMIT", default="", check=web_checks.rate,
+    doc="Requests that one client may make: 10/s or 300/m, with burst=50 for how many may come at once;"
+    " more are answered with 429.")  # fmt: skip
+MAX_BODY_SIZE = Setting(name="NGINX_MAX_BODY_SIZE", default="64m", check=web_checks.size,
+    doc="The largest request body, such as an upload: bytes, or with k, m or g; 0 for no limit.")  # fmt: skip
+PROXY_TIMEOUT = Setting(name="NGINX_PROXY_TIMEOUT", default="60", check=checks.whole(1, 86400),
+    doc="Seconds for which nginx waits for the app to say something before it answers 504.")  # fmt: skip
+ERROR_PAGES = Setting(name="NGINX_ERROR_PAGES", default="", check=web_checks.error_pages,
+    doc="Pages of the app's folder for errors that nginx answers: 404:path,50x:path. One for 503 is also"
+    " the page of `piku maintenance:on`.")  # fmt: skip
 ALLOW_GIT = Setting(name="NGINX_ALLOW_GIT_FOLDERS", default="false", check=checks.boolean,
     doc="true or false: let clients fetch paths that begin with .git.")  # fmt: skip
 INCLUDE_FILE = Setting(name="NGINX_INCLUDE_FILE", default="", check=checks.inner_path,
     doc="A file of the repository with nginx directives, included in the app's server block.")  # fmt: skip
+ACME_ROOT = Setting(name="ACME_ROOT", default="", check=checks.absolute_path,
+    doc="The folder of acme.sh; by default .acme.sh in the home folder of piku.")  # fmt: skip
+ACME_ROOT_CA = Setting(name="ACME_ROOT_CA", default="letsencrypt.org", check=checks.authority,
+    doc="The authority that certificates come from: a name that acme.sh knows, or its directory's https"
+    " address.")  # fmt: skip
+ACME_EMAIL = Setting(name="ACME_EMAIL", default="", check=checks.email,
+    doc="The address that the authority may write to.")  # fmt: skip
+ACME_DNS = Setting(name="ACME_DNS", default="", check=checks.program_name,
+    doc="Prove names by DNS, as a wildcard needs: the name of acme.sh's hook (dns_cf) or of lego's"
+    " provider (cloudflare). Its credentials are settings as well.")  # fmt: skip
+ACME_OPTIONS = Setting(name="ACME_OPTIONS", default="", check=checks.words,
+    doc="More options for the program that gets certificates, quoted as in a shell.")  # fmt: skip
 PORT = Setting(name="PORT", default="", check=checks.port,
     doc="The TCP port of the app; by default a free one is assigned and kept.")  # fmt: skip
 BIND_ADDRESS = Setting(name="BIND_ADDRESS", default="127.0.0.1", check=checks.ipv4,
@@ -85,6 +141,8 @@ ASYNCIO = Setting(name="UWSGI_ASYNCIO", default="0", check=checks.whole(0, 10000
     doc="asyncio tasks of one process of a wsgi app; the app needs greenlet.")  # fmt: skip
 ENABLE_THREADS = Setting(name="UWSGI_ENABLE_THREADS", default="true", check=checks.boolean,
     doc="true or false: let a wsgi app start threads of its own.")  # fmt: skip
+LOG_X_FORWARDED_FOR = Setting(name="UWSGI_LOG_X_FORWARDED_FOR", default="false", check=checks.boolean,
+    doc="true or false: log the client that X-Forwarded-For names in place of the one connected.")  # fmt: skip
 LOG_MAXSIZE = Setting(name="UWSGI_LOG_MAXSIZE", default="1048576", check=checks.whole(1024, 2**40),
     doc="Size in bytes at which a process's log is renamed to .old.")  # fmt: skip
 PYTHON_VERSION = Setting(name="PYTHON_VERSION", default="3", check=checks.python_version,
@@ -129,72 +187,10 @@ def check_all(values: Mapping[str, str]) -> None:
     for name in values:
         if name in known:
             known[name].read(values)
-        elif name.startswith(_OURS) and name not in _GIVEN:
+        elif name.startswith(_OURS) and name not in GIVEN:
             close = get_close_matches(name, known, n=1)
             hint = f"did you mean {close[0]}?" if close else "see docs/settings.md for those there are"
             raise PikuError(f"{name} is not a setting of this version of piku", hint=hint)
-
-
-def check_pair(key: str, value: str) -> None:
-    """Refuse a name or value that cannot be stored and handed to a process unchanged."""
-    if not _KEY.fullmatch(key):
-        raise PikuError(
-            f"{key[:80]!r} is not a setting's name",
-            hint="names have letters, digits and '_', as in DATABASE_URL",
-        )
-    if key in _GIVEN:
-        raise PikuError(f"{key} is given to the app by piku and cannot be set")
-    if key.startswith("LD_"):
-        raise PikuError(f"{key} cannot be set: it changes how every program of the app is loaded")
-    if "\n" in value or "\r" in value or "\0" in value:
-        raise PikuError(
-            f"the value of {key} has more than one line", hint="encode it first, for example with base64"
-        )
-    if len(value.encode(errors="surrogateescape")) > MAX_VALUE:
-        raise PikuError(f"the value of {key} is longer than {MAX_VALUE // 1024} kB")
-
-
-def parse_literal(text: str) -> dict[str, str]:
-    """The file that config:set keeps: each value is exactly what stands after the first '='."""
-    pairs = (line.partition("=") for line in text.split("\n") if "=" in line and not line.startswith("#"))
-    return {key: value for key, _, value in pairs}
-
-
-def render_literal(values: Mapping[str, str]) -> str:
-    return "".join(f"{key}={value}\n" for key, value in values.items())
-
-
-def parse_file(text: str, lower: Mapping[str, str], *, source: str = "ENV") -> dict[str, str]:
-    """An ENV file that a person wrote (design page, "ENV settings").
-
-    Comments and blank lines are skipped, `$NAME` and `${NAME}` are replaced from earlier lines and
-    the layers below, an unknown name stays as it is. A value in single quotes is taken literally.
-    Raises PikuError that names the line.
-    """
-    values: dict[str, str] = {}
-    for number, line in enumerate(text.split("\n"), 1):
-        stripped = line.strip()
-        if not stripped or stripped.startswith("#"):
-            continue
-        key, equals, value = stripped.partition("=")
-        key = key.strip()
-        if not equals:
-            raise PikuError(f"{source} line {number}: {stripped[:60]!r} is not of the form NAME=value")
-        expanded = _expand(value.strip(), {**lower, **values})
-        try:
-            check_pair(key, expanded)
-        except PikuError as error:
-            raise PikuError(f"{source} line {number}: {error.message}", hint=error.hint) from None
-        values[key] = expanded
-    return values
-
-
-def _expand(value: str, known: Mapping[str, str]) -> str:
-    quote = value[0] if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"" else ""
-    inner = value[1:-1] if quote else value
-    if quote == "'":
-        return inner
-    return _VARIABLE.sub(lambda match: known.get(match[1] or match[2], match[0]), inner)
 
 
 def refuse_unrepeatable(values: Mapping[str, str]) -> None:

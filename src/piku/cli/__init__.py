@@ -23,6 +23,7 @@ COMMANDS = {
     "config:live": "config",
     "ps": "processes", "ps:scale": "processes", "restart": "processes", "stop": "processes",
     "logs": "processes", "run": "processes",
+    "maintenance:on": "maintenance", "maintenance:off": "maintenance",
     "setup": "server", "setup:ssh": "server", "keys": "server", "keys:remove": "server", "up": "server",
     "update": "server", "help": "server",
     "git-receive-pack": "internal", "git-upload-pack": "internal", "git-hook": "internal", "scp": "internal",

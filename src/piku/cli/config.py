@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from piku.app import settings
+from piku.app import variables
 from piku.cli.common import app_argument, pass_paths, progress, who
 from piku.errors import PikuError
 from piku.paths import AppPaths, Paths
@@ -58,7 +58,7 @@ def config_set(paths: Paths, app: AppPaths, pairs: tuple[str, ...], no_restart: 
         key, equals, value = pair.partition("=")
         if not equals:
             raise PikuError(f"{pair[:60]!r} is not of the form KEY=VALUE", hint="nothing was changed", code=2)
-        settings.check_pair(key, value)
+        variables.check_pair(key, value)
         change[key] = value
     _change(paths, app, change, no_restart)
 

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
 from piku import effects
 from piku.app import settings
-from piku.deploy import records, vassals
+from piku.deploy import records, site, vassals
 from piku.deploy.job import Job
 from piku.deploy.plan import Plan
 from piku.deploy.records import Activation, Process
 from piku.errors import PikuError
 from piku.paths import AppName, AppPaths, Paths
-from piku.serve import sockets, tls, uwsgi
-from piku.serve.nginx import Site
+from piku.serve import sockets
 
 # The kernel refuses a longer path for a unix socket (unix(7)).
 _MAX_SOCKET = 107
-_HIDDEN = ("/ENV", "/Procfile")
 
 
 def create(
@@ -48,7 +44,7 @@ def create(
             release=job.release.number,
             checkout=job.release.checkout,
             processes=processes,
-            site=_site(job, [process for process in processes if process.address]),
+            site=site.of(job, [process for process in processes if process.address]),
             drain_timeout=settings.DRAIN_TIMEOUT.read(job.values),
             stop_timeout=settings.STOP_TIMEOUT.read(job.values),
             stopped=stopped,
@@ -159,54 +155,3 @@ def _socket(app: AppPaths, number: int, instance: int) -> str:
             f"the path {path} is too long for a socket", hint="use a shorter app name or PIKU_ROOT"
         )
     return path
-
-
-# --- nginx ---------------------------------------------------------------------------------------
-
-
-def _site(job: Job, served: Sequence[Process]) -> Site | None:
-    names = settings.SERVER_NAME.read(job.values)
-    if not names:
-        return None
-    folder = job.source.procfile.command("static")
-    backend = "" if not served else "uwsgi" if job.plan.port == "socket" else "http"
-    wanted = settings.INCLUDE_FILE.read(job.values)
-    return Site(
-        app=job.app.name,
-        names=names,
-        certificate=str(tls.certificate(job.app, names)),
-        backend=backend,
-        modifier=uwsgi.MODIFIERS.get(job.plan.serving, 0),
-        upstreams=tuple(_upstream(job, process) for process in served),
-        spares=tuple(
-            f"{process.address.rpartition(':')[0]}:{process.spare}" for process in served if process.spare
-        ),
-        static_root=str(job.app.live_link / folder) if folder else "",
-        hidden=_HIDDEN if folder and Path(folder) == Path(".") else (),
-        https_only=settings.HTTPS_ONLY.read(job.values),
-        ipv4=settings.IPV4_ADDRESS.read(job.values),
-        ipv6=settings.IPV6_ADDRESS.read(job.values),
-        no_ipv6=settings.DISABLE_IPV6.read(job.values),
-        allow_git=settings.ALLOW_GIT.read(job.values),
-        include=_include(job, wanted) if wanted else "",
-    )
-
-
-def _upstream(job: Job, process: Process) -> str:
-    # A wsgi app is switched by replacing the link that nginx connects to, without a reload.
-    return f"unix:{job.app.socket(process.instance)}" if job.plan.port == "socket" else process.address
-
-
-def _include(job: Job, wanted: str) -> str:
-    """A copy of the app's include file, named by its content: later edits cannot break nginx."""
-    checkout = job.checkout.resolve()
-    file = (checkout / wanted).resolve()
-    if not file.is_relative_to(checkout):
-        raise PikuError(f"NGINX_INCLUDE_FILE={wanted} leads outside the app's folder")
-    if not file.is_file():
-        raise PikuError(f"NGINX_INCLUDE_FILE={wanted}: there is no such file in this commit")
-    text = effects.read(file)
-    digest = hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
-    copy = job.app.releases / f"include-{digest[:12]}-{Path(wanted).name}"
-    effects.write(copy, text)
-    return str(copy)

@@ -16,9 +16,9 @@ from piku.deploy import vassals as files
 from piku.deploy.records import Activation, Process
 from piku.errors import PikuError
 from piku.paths import SEPARATOR, AppName, AppPaths, Paths
-from piku.serve import emperor, sockets, webserver
+from piku.serve import around, emperor, sockets, webserver
 from piku.serve.emperor import VassalName
-from piku.serve.nginx import Site
+from piku.serve.nginx.site import Site
 
 Say = Callable[[str], None]
 
@@ -52,7 +52,7 @@ def _sites(paths: Paths) -> tuple[dict[AppName, Site], list[AppName]]:
 def refuse_taken_names(paths: Paths, app: AppName, site: Site) -> None:
     """Raise PikuError when another app has one of these host names."""
     for other, theirs in live_sites(paths).items():
-        shared = sorted(set(site.names) & set(theirs.names))
+        shared = sorted(set(site.certified) & set(theirs.certified))
         if other != app and shared:
             raise PikuError(
                 f"{shared[0]} belongs to the app {other!r}",
@@ -93,14 +93,15 @@ def update_nginx(paths: Paths) -> None:
     """Install what every live record asks for, and have nginx take it up if anything changed."""
     with effects.lock(paths.uwsgi / "nginx.lock", "updating nginx"):
         sites, unknown = _sites(paths)
-        if webserver.install(paths, sites, keep=unknown):
+        complete, unclear = around.all_of(paths, sites)
+        if webserver.install(paths, complete, keep=[*unknown, *unclear]):
             webserver.reload(paths)
 
 
 def _link(app: AppPaths, live: Activation) -> None:
     """Point the stable names at the live activation: its code, sockets, logs and variables."""
     app.live_link.parent.mkdir(parents=True, exist_ok=True)
-    effects.link(app.releases / live.checkout, app.live_link)
+    _link_code(app, live)
     for process in live.processes:
         if process.by_socket:
             effects.link(process.address, app.socket(process.instance))
@@ -108,6 +109,13 @@ def _link(app: AppPaths, live: Activation) -> None:
     if live.counts is not None:
         effects.write(app.scaling, plan.render_scaling(live.counts), durable=True)
     effects.write(app.live_env, effects.read(app.activation(live.number) / "LIVE_ENV"), mode=0o600)
+
+
+def _link_code(app: AppPaths, live: Activation) -> None:
+    now = app.live_link.resolve() if app.live_link.is_symlink() else None
+    if now is not None and now.name != live.checkout:
+        effects.link(now, app.before_link)
+    effects.link(app.releases / live.checkout, app.live_link)
 
 
 def _retire(paths: Paths, app: AppPaths, names: list[VassalName], say: Say) -> None:

@@ -23,7 +23,7 @@ def prune(app: AppPaths, keep: int) -> None:
         *usable[:keep],
         *(release for release in usable[keep:] if live and release.number == live.release),
     ]
-    checkouts = {release.checkout for release in kept}
+    checkouts = {release.checkout for release in kept} | {app.before_link.resolve().name}
     environments = {release.environment for release in kept}
     for folder in app.releases.iterdir():
         if not folder.is_dir() or folder.name == "activations" or folder.name in checkouts:
@@ -35,9 +35,10 @@ def prune(app: AppPaths, keep: int) -> None:
     for folder in build.environments(app):
         if folder.name not in environments:
             effects.remove(folder)
-    used = live.site.include if live is not None and live.site is not None else ""
-    for copy in app.releases.glob("include-*"):
-        if str(copy) != used:
+    site = live.site if live is not None else None
+    used = (site.include, site.passwords) if site is not None else ()
+    for copy in app.releases.glob(f"kept{SEPARATOR}*"):
+        if str(copy) not in used:
             effects.remove(copy)
     _forget_failed_logs(app, every, min((release.number for release in kept), default=0))
     _forget_commits(app, {release.commit for release in kept})

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from piku import effects
-from piku.app import settings
+from piku.app import variables
 from piku.errors import PikuError
 from piku.paths import AppName, AppPaths
 from piku.serve.emperor import VassalName
-from piku.serve.nginx import Site
+from piku.serve.nginx.site import Cache, Site, Static
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -136,7 +136,7 @@ def new_release(app: AppPaths, **values: Any) -> Release:
 
 def write_settings(app: AppPaths, values: Mapping[str, str]) -> None:
     """Replace what config:set keeps."""
-    effects.write(app.settings, settings.render_literal(values), mode=0o600, durable=True)
+    effects.write(app.settings, variables.render_literal(values), mode=0o600, durable=True)
 
 
 # --- activations ---------------------------------------------------------------------------------
@@ -176,7 +176,21 @@ def load_activation(app: AppPaths, number: int) -> Activation | None:
     except (KeyError, TypeError, AttributeError):
         raise _damaged(path) from None
     made = _made(Activation, stored, path)
-    return replace(made, processes=processes, site=_made(Site, site, path) if site else None)
+    return replace(made, processes=processes, site=_site(site, path) if site else None)
+
+
+def _site(stored: dict[str, Any], path: Path) -> Site:
+    try:
+        cache, static = stored.pop("cache", None), stored.pop("static", [])
+        pages = tuple((int(status), str(file)) for status, file in stored.pop("error_pages", []))
+    except (TypeError, ValueError, AttributeError):
+        raise _damaged(path) from None
+    return replace(
+        _made(Site, stored, path),
+        cache=_made(Cache, cache, path) if cache else None,
+        static=tuple(_made(Static, one, path) for one in static),
+        error_pages=pages,
+    )
 
 
 def _made(kind: type[T], stored: dict[str, Any], path: Path) -> T:

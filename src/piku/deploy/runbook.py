@@ -22,7 +22,7 @@ from piku.deploy.source import Source
 from piku.errors import PikuError
 from piku.output import Output
 from piku.paths import AppPaths, Paths
-from piku.serve import emperor, processes, webserver
+from piku.serve import emperor, maintenance, processes, webserver
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -226,7 +226,7 @@ def what_runs(app: AppPaths) -> str:
     live = records.live(app)
     if live is None:
         return "nothing of this app runs yet"
-    if not live.processes and not (live.site and live.site.static_root):
+    if not live.processes and not (live.site and live.site.static):
         return f"v{live.release} stays as it was, stopped"
     release = records.load_release(app, live.release)
     return f"v{live.release} ({release.commit[:8]}) still runs, as before"
@@ -241,6 +241,10 @@ def _report(job: Job) -> None:
     if names:
         secure = settings.HTTPS_ONLY.read(job.values)
         job.output.detail(f"It answers at {webserver.platform(job.paths).url(names[0], secure=secure)}")
+        if maintenance.state(job.app):
+            job.output.warn(
+                f"{job.app.name} is in maintenance: `piku maintenance:off {job.app.name}` ends it"
+            )
         return
     where = next((process.address for process in live.processes if process.address), "")
     if where:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from piku import effects, programs, runtimes
-from piku.app import procfile, settings, tree
+from piku.app import procfile, settings, tree, variables
 from piku.app.procfile import Procfile
 from piku.app.tree import Tree
 from piku.errors import PikuError
@@ -35,7 +35,7 @@ class Source:
 
 def own_settings(app: AppPaths) -> dict[str, str]:
     """What config:set keeps for the app."""
-    return settings.parse_literal(effects.read(app.settings))
+    return variables.parse_literal(effects.read(app.settings))
 
 
 def layered(paths: Paths, repository_text: str, own: Mapping[str, str]) -> dict[str, str]:
@@ -43,8 +43,8 @@ def layered(paths: Paths, repository_text: str, own: Mapping[str, str]) -> dict[
 
     Lower layers are expanded into the repository's lines; what config:set keeps is literal.
     """
-    server = settings.parse_file(effects.read(paths.server_env), {}, source=str(paths.server_env))
-    repository = settings.parse_file(repository_text, server)
+    server = variables.parse_file(effects.read(paths.server_env), {}, source=str(paths.server_env))
+    repository = variables.parse_file(repository_text, server)
     settings.refuse_unrepeatable(repository)
     values = {**server, **repository, **own}
     settings.check_all(values)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 
 from piku import effects
-from piku.app import settings
+from piku.app import settings, variables
 from piku.app.procfile import UWSGI_SERVED
 from piku.deploy import activation as activations
 from piku.deploy import converge, health, records
@@ -14,7 +14,7 @@ from piku.deploy.job import Job
 from piku.deploy.records import Activation, Process
 from piku.errors import PikuError
 from piku.paths import AppPaths, Paths
-from piku.serve import emperor, sockets, webserver
+from piku.serve import around, cloudflare, emperor, sockets, webserver
 
 
 def activate(job: Job, *, carried: Sequence[Process] = (), stopped: bool = False) -> Activation:
@@ -66,7 +66,7 @@ def go_back(paths: Paths, app: AppPaths) -> None:
 
 def _write_live_env(job: Job, new: Activation) -> None:
     seen = job.variables(next((process for process in new.processes if process.port), None))
-    effects.write(job.app.activation(new.number) / "LIVE_ENV", settings.render_literal(seen), mode=0o600)
+    effects.write(job.app.activation(new.number) / "LIVE_ENV", variables.render_literal(seen), mode=0o600)
 
 
 def _check_nginx(job: Job, new: Activation) -> None:
@@ -75,15 +75,19 @@ def _check_nginx(job: Job, new: Activation) -> None:
     converge.refuse_taken_names(job.paths, job.app.name, new.site)
     webserver.check_addresses(job.paths, new.site)
     live = records.live(job.app)
+    if new.site.cloudflare and (
+        warning := cloudflare.refresh(job.paths, settings.CLOUDFLARE_API.read(job.values))
+    ):
+        job.output.warn(warning)
     if live is not None and live.site == new.site:
         return  # nginx has taken exactly this already
+    own = {job.app.name: (new.site, around.of(job.paths, job.app.name, new.site))}
     known_as = {new.site.include: settings.INCLUDE_FILE.read(job.values)} if new.site.include else {}
     try:
-        webserver.check(
-            job.paths, {**converge.live_sites(job.paths), job.app.name: new.site}, known_as=known_as
-        )
+        others, _ = around.all_of(job.paths, converge.live_sites(job.paths))
+        webserver.check(job.paths, {**others, **own}, known_as=known_as)
     except PikuError as error:
-        webserver.check(job.paths, {job.app.name: new.site}, known_as=known_as)
+        webserver.check(job.paths, own, known_as=known_as)
         raise PikuError(
             f"the configuration of another app keeps nginx from loading any: {error.message}",
             hint="deploy that app again, or take its NGINX_SERVER_NAME away",

@@ -35,7 +35,16 @@ def destroy(paths: Paths, app: AppPaths, output: Output) -> None:
 
 
 def _files(paths: Paths, app: AppPaths) -> list[Path]:
-    found = [app.live_link, app.releases, app.envs, app.logs, app.nginx, app.refused, app.socket(1)]
+    found = [
+        app.live_link,
+        app.before_link,
+        app.releases,
+        app.envs,
+        app.logs,
+        app.nginx,
+        app.refused,
+        app.socket(1),
+    ]
     found += paths.nginx.glob(f"{app.name}{SEPARATOR}*")
     found += paths.available.glob(f"{app.name}{SEPARATOR}*.ini")
     return found

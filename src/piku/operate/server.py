@@ -16,8 +16,10 @@ from piku.deploy import converge, repair
 from piku.errors import PikuError
 from piku.output import Output
 from piku.paths import Paths
-from piku.serve import emperor, nginx, processes, sockets, uwsgi, webserver
-from piku.serve.nginx import Platform
+from piku.serve import around, emperor, processes, sockets, uwsgi, webserver
+from piku.serve.nginx import app as nginx_app
+from piku.serve.nginx import server as nginx_server
+from piku.serve.nginx.site import Platform
 
 _PROGRAMS = {"nginx": "nginx", "uwsgi": "uwsgi-core", "git": "git", "openssl": "openssl"}
 _LOCK = 9
@@ -32,7 +34,7 @@ def setup(paths: Paths) -> list[str]:
     emperor = uwsgi.emperor(
         str(paths.enabled), str(paths.emperor_stats), str(paths.uwsgi / "emperor.pid"), str(paths.emperor_log)
     )
-    main = nginx.main_config(str(paths.root), [f"{paths.nginx}/*.conf"])
+    main = nginx_server.main_config(str(paths.root), [f"{paths.nginx}/*.conf"], webserver.platform(paths))
     for path, text in ((paths.emperor_ini, emperor), (paths.nginx_main, main)):
         if effects.read(path) != text:
             effects.write(path, text)
@@ -129,15 +131,22 @@ def install_sites(paths: Paths, output: Output) -> None:
     """Install every app's nginx file; one that nginx refuses is set aside, so that the rest is served."""
     for name in paths.app_names():
         effects.remove(paths.app(name).refused)
-    for name, site in converge.live_sites(paths).items():
+    complete, unclear = around.all_of(paths, converge.live_sites(paths))
+    for name in unclear:
+        output.warn(f"{name} keeps its file for nginx: what belongs to it is damaged")
+    for name, (site, known) in complete.items():
         try:
             webserver.check_addresses(paths, site)
-            webserver.check(paths, {name: site})
+            webserver.check(paths, {name: (site, known)})
         except PikuError as error:
             output.warn(f"{name} is NOT served: {error.message}")
             output.warn(f"mend it and deploy it again; its file is kept as {name}.conf.refused")
-            effects.write(paths.app(name).refused, nginx.app_config(site, webserver.platform(paths)))
-    webserver.install(paths, converge.live_sites(paths))
+            text = nginx_app.app_config(site, webserver.platform(paths), known)
+            effects.write(paths.app(name).refused, text)
+    refused = {name for name in complete if paths.app(name).refused.exists()}
+    webserver.install(
+        paths, {name: pair for name, pair in complete.items() if name not in refused}, keep=unclear
+    )
     _set_foreign_aside(paths, output)
 
 

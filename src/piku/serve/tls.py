@@ -7,24 +7,33 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
-from piku import programs
+from piku import effects, programs
 from piku.paths import SEPARATOR, AppPaths
 
 _DAYS = 3650
 
 
-def certificate(app: AppPaths, names: tuple[str, ...]) -> Path:
-    """The certificate for these names, without its ending: `.crt` and `.key` stand beside each other.
+@dataclass(frozen=True, kw_only=True)
+class Certificate:
+    """A file with chain and key; `trusted` unless it is self-signed."""
+
+    path: str
+    trusted: bool
+
+
+def certificate(app: AppPaths, names: tuple[str, ...]) -> Certificate:
+    """The certificate for these names.
 
     The file is named by what it certifies, so a deploy that fails leaves the live one as it was.
     """
     fingerprint = hashlib.sha256("\n".join(names).encode()).hexdigest()[:8]
-    place = app.nginx.with_name(f"{app.name}{SEPARATOR}{fingerprint}")
-    if not (place.with_name(f"{place.name}.crt").exists() and place.with_name(f"{place.name}.key").exists()):
+    place = app.nginx.with_name(f"{app.name}{SEPARATOR}self-{fingerprint}.pem")
+    if not place.exists():
         _self_sign(place, names)
-    return place
+    return Certificate(path=str(place), trusted=False)
 
 
 def _self_sign(place: Path, names: tuple[str, ...]) -> None:
@@ -37,9 +46,7 @@ def _self_sign(place: Path, names: tuple[str, ...]) -> None:
             ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
              "-days", str(_DAYS), "-config", str(config), "-keyout", str(key), "-out", str(crt)]
         )  # fmt: skip
-        key.chmod(0o600)
-        key.rename(place.with_name(f"{place.name}.key"))
-        crt.rename(place.with_name(f"{place.name}.crt"))
+        effects.write(place, crt.read_text() + key.read_text(), mode=0o600)
 
 
 def _request(names: tuple[str, ...]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import signal
@@ -14,8 +15,9 @@ from pathlib import Path
 from piku import effects, programs
 from piku.errors import PikuError
 from piku.paths import SEPARATOR, AppName, Paths
-from piku.serve import nginx, processes, sockets
-from piku.serve.nginx import Platform, Site
+from piku.serve import processes, sockets
+from piku.serve.nginx import app, server
+from piku.serve.nginx.site import Around, Platform, Site
 
 COMMON = f"{SEPARATOR}common.conf"
 DEFAULT = f"{SEPARATOR}default.conf"
@@ -23,13 +25,33 @@ MARK = "# Written by piku, and written anew at every change.\n"
 _RELOAD_TIMEOUT = 10.0
 
 
+# A site, and what it depends on beside.
+Sites = Mapping[AppName, tuple[Site, Around]]
+
+
 def platform(paths: Paths) -> Platform:
-    """Where nginx listens: as `piku up` was last told, else the standard ports of every address."""
-    stored = effects.read_json(paths.platform)
-    return Platform(**stored) if stored else Platform(ipv6=sockets.has_ipv6())
+    """Where nginx listens, as `piku up` was last told, else on the standard ports of every address; and
+    what the installed one can do."""
+    stored = effects.read_json(paths.platform) or {"ipv6": sockets.has_ipv6()}
+    version, modules = _build()
+    return Platform(
+        **{name: stored[name] for name in ("http_port", "https_port", "host", "ipv6") if name in stored},
+        acme=str(paths.acme), version=version, modules=modules,
+    )  # fmt: skip
 
 
-def check(paths: Paths, sites: Mapping[AppName, Site], *, known_as: Mapping[str, str] | None = None) -> None:
+@functools.cache
+def _build() -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """The version of nginx, and the modules it was built with."""
+    if programs.which("nginx") is None:
+        return (), ()
+    said = programs.run(["nginx", "-V"], merged=True)
+    version = re.search(r"nginx/([0-9.]+)", said)
+    modules = re.findall(r"--with-([a-z0-9_]+)(?=[\s']|$)", said)
+    return tuple(int(part) for part in version[1].split(".")) if version else (), tuple(sorted(modules))
+
+
+def check(paths: Paths, sites: Sites, *, known_as: Mapping[str, str] | None = None) -> None:
     """Have the real nginx judge a configuration with these sites; raises PikuError with its words.
 
     `known_as` maps files of ours that hold a copy of what a user wrote to the user's own name.
@@ -37,14 +59,19 @@ def check(paths: Paths, sites: Mapping[AppName, Site], *, known_as: Mapping[str,
     with tempfile.TemporaryDirectory(prefix="piku-nginx-") as folder:
         harmless = replace(platform(paths), harmless=folder)
         texts = {
-            COMMON: nginx.common_config(),
-            DEFAULT: nginx.default_config(sites.values(), harmless),
-            **{f"{name}.conf": nginx.app_config(site, harmless) for name, site in sites.items()},
+            COMMON: server.common_config(_cloudflare(sites)),
+            DEFAULT: server.default_config([site for site, _ in sites.values()], harmless),
+            **{
+                f"{name}.conf": app.app_config(site, harmless, around)
+                for name, (site, around) in sites.items()
+            },
         }
         for name, text in texts.items():
             Path(folder, name).write_text(text)
         main = Path(folder, "main")
-        main.write_text(nginx.main_config(str(paths.root), [f"{folder}/*.conf"], check_only=folder))
+        main.write_text(
+            server.main_config(str(paths.root), [f"{folder}/*.conf"], harmless, check_only=folder)
+        )
         try:
             programs.run(["nginx", "-t", "-q", "-e", "stderr", "-p", folder, "-c", str(main)])
         except programs.ProgramFailed as error:
@@ -81,7 +108,11 @@ def _refusal(output: str, known_as: Mapping[str, str]) -> PikuError:
     return PikuError(f"nginx refuses the configuration: {text}")
 
 
-def install(paths: Paths, sites: Mapping[AppName, Site], *, keep: Collection[AppName] = ()) -> bool:
+def _cloudflare(sites: Sites) -> tuple[str, ...]:
+    return next((around.cloudflare for _, around in sites.values() if around.cloudflare), ())
+
+
+def install(paths: Paths, sites: Sites, *, keep: Collection[AppName] = ()) -> bool:
     """Write the configuration of these sites; returns whether nginx has something to take up.
 
     Files of other apps go, except of those to `keep`; what a person put there stays. A reload that
@@ -89,9 +120,12 @@ def install(paths: Paths, sites: Mapping[AppName, Site], *, keep: Collection[App
     """
     where = platform(paths)
     wanted = {
-        paths.nginx / COMMON: nginx.common_config(),
-        paths.nginx / DEFAULT: nginx.default_config(sites.values(), where),
-        **{paths.app(name).nginx: nginx.app_config(site, where) for name, site in sites.items()},
+        paths.nginx / COMMON: server.common_config(_cloudflare(sites)),
+        paths.nginx / DEFAULT: server.default_config([site for site, _ in sites.values()], where),
+        **{
+            paths.app(name).nginx: app.app_config(site, where, around)
+            for name, (site, around) in sites.items()
+        },
     }
     changed = {path: MARK + text for path, text in wanted.items() if effects.read(path) != MARK + text}
     kept = {paths.app(name).nginx for name in keep}

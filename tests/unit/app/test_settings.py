@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from piku import effects
-from piku.app import settings
+from piku.app import settings, variables
 from piku.errors import PikuError
 
 KEYS = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,20}", fullmatch=True)
@@ -21,7 +21,7 @@ def accepted(values: dict[str, str]) -> dict[str, str]:
     kept = {}
     for key, value in values.items():
         try:
-            settings.check_pair(key, value)
+            variables.check_pair(key, value)
         except PikuError:
             continue
         kept[key] = value
@@ -34,15 +34,15 @@ def accepted(values: dict[str, str]) -> dict[str, str]:
 @given(st.dictionaries(KEYS, VALUES | st.text("$={}'\"# \\%@(é\u2028\x85\f\t;", max_size=20)))
 def test_what_is_read_back_is_what_was_given(values: dict[str, str]) -> None:
     values = accepted(values)
-    assert settings.parse_literal(settings.render_literal(values)) == values
+    assert variables.parse_literal(variables.render_literal(values)) == values
 
 
 @given(st.dictionaries(KEYS, VALUES, max_size=4))
 def test_it_is_so_over_a_file(tmp_path_factory: pytest.TempPathFactory, values: dict[str, str]) -> None:
     path = tmp_path_factory.mktemp("env") / "ENV"
     values = accepted(values)
-    effects.write(path, settings.render_literal(values))
-    assert settings.parse_literal(effects.read(path)) == values
+    effects.write(path, variables.render_literal(values))
+    assert variables.parse_literal(effects.read(path)) == values
 
 
 @pytest.mark.parametrize(
@@ -51,41 +51,41 @@ def test_it_is_so_over_a_file(tmp_path_factory: pytest.TempPathFactory, values: 
      "%d", "$(x)"],
 )  # fmt: skip
 def test_values_are_literal(value: str) -> None:
-    settings.check_pair("X", value)
-    assert settings.parse_literal(settings.render_literal({"X": value, "Y": "y"})) == {"X": value, "Y": "y"}
+    variables.check_pair("X", value)
+    assert variables.parse_literal(variables.render_literal({"X": value, "Y": "y"})) == {"X": value, "Y": "y"}
 
 
 @pytest.mark.parametrize("key", ["", "1A", "A-B", "A B", "é", "A\n", "X" * 129, "A.B", "#A", "A="])
 def test_names_that_are_none(key: str) -> None:
     with pytest.raises(PikuError, match="is not a setting's name") as error:
-        settings.check_pair(key, "x")
+        variables.check_pair(key, "x")
     assert "DATABASE_URL" in error.value.hint
 
 
 @pytest.mark.parametrize("key", ["PATH", "HOME", "APP", "VIRTUAL_ENV", "PIKU_RELEASE", "DATA_ROOT"])
 def test_what_piku_gives_cannot_be_set(key: str) -> None:
     with pytest.raises(PikuError, match=f"{key} is given to the app by piku"):
-        settings.check_pair(key, "x")
+        variables.check_pair(key, "x")
 
 
 @pytest.mark.parametrize("key", ["LD_PRELOAD", "LD_LIBRARY_PATH"])
 def test_the_loader_is_out_of_reach(key: str) -> None:
     with pytest.raises(PikuError, match=f"{key} cannot be set"):
-        settings.check_pair(key, "x")
+        variables.check_pair(key, "x")
 
 
 @pytest.mark.parametrize("value", ["a\nb", "a\rb", "a\0b", "\n"])
 def test_values_of_several_lines_are_refused_with_a_way_out(value: str) -> None:
     with pytest.raises(PikuError, match="more than one line") as error:
-        settings.check_pair("X", value)
+        variables.check_pair("X", value)
     assert "base64" in error.value.hint
     assert value not in error.value.message
 
 
 def test_the_longest_value() -> None:
-    settings.check_pair("X", "é" * (settings.MAX_VALUE // 2))
+    variables.check_pair("X", "é" * (variables.MAX_VALUE // 2))
     with pytest.raises(PikuError, match="longer than 64 kB"):
-        settings.check_pair("X", "é" * (settings.MAX_VALUE // 2) + "x")
+        variables.check_pair("X", "é" * (variables.MAX_VALUE // 2) + "x")
 
 
 # --- ENV files -----------------------------------------------------------------------------------
@@ -117,7 +117,7 @@ def test_the_longest_value() -> None:
     ],
 )
 def test_files_that_people_write(text: str, values: dict[str, str]) -> None:
-    assert settings.parse_file(text, {"LOW": "low", "RAW": "$LOW"}) == values
+    assert variables.parse_file(text, {"LOW": "low", "RAW": "$LOW"}) == values
 
 
 @pytest.mark.parametrize(
@@ -133,18 +133,18 @@ def test_files_that_people_write(text: str, values: dict[str, str]) -> None:
 )
 def test_a_bad_line_is_named(text: str, message: str) -> None:
     with pytest.raises(PikuError) as error:
-        settings.parse_file(text, {})
+        variables.parse_file(text, {})
     assert error.value.message == message
 
 
 def test_another_file_is_called_by_its_own_name() -> None:
     with pytest.raises(PikuError, match=r"^/srv/ENV line 1: "):
-        settings.parse_file("x", {}, source="/srv/ENV")
+        variables.parse_file("x", {}, source="/srv/ENV")
 
 
 def test_what_grows_by_expansion_is_measured_when_it_has() -> None:
     with pytest.raises(PikuError, match="ENV line 3: the value of C is longer than 64 kB"):
-        settings.parse_file(f"A={'x' * 60000}\nB=y\nC=$A$A\n", {})
+        variables.parse_file(f"A={'x' * 60000}\nB=y\nC=$A$A\n", {})
 
 
 # --- the table -----------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from piku.errors import PikuError
 from piku.operate import server
 from piku.output import Output
 from piku.paths import AppName, AppPaths, Paths
-from piku.serve import emperor, webserver
+from piku.serve import around, emperor, webserver
 
 MakeJob = Callable[..., Job]
 WSGI = {"Procfile": "wsgi: app:app\nworker: work\n"}
@@ -150,7 +150,7 @@ def test_a_site_that_nginx_no_longer_takes_keeps_nobody_else_down(
     assert blog.nginx.exists() and not shop.nginx.exists()
     # Deploys of the others are checked without it, and do not bring it back.
     assert set(converge.live_sites(paths)) == {"blog"}
-    webserver.check(paths, converge.live_sites(paths))
+    webserver.check(paths, around.all_of(paths, converge.live_sites(paths))[0])
     converge.converge(paths, blog)
     assert not shop.nginx.exists()
     (shop.root / live.site.include).write_text("gzip on;\n")

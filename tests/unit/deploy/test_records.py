@@ -12,7 +12,7 @@ from piku.deploy import records
 from piku.deploy.records import Activation, Process, Release
 from piku.errors import PikuError
 from piku.paths import AppName, AppPaths, Paths
-from piku.serve.nginx import Site
+from piku.serve.nginx.site import Cache, Site, Static
 
 TEXT = st.binary(max_size=20).map(os.fsdecode) | st.text(
     st.characters(exclude_categories=["Cs"]), max_size=20
@@ -29,12 +29,14 @@ PROCESSES = st.builds(
     kind=TEXT, instance=st.integers(1, 9), origin=st.integers(1, 99), port=st.none() | st.integers(1, 65535),
     address=TEXT,
 )  # fmt: skip
+TEXTS = st.lists(TEXT, max_size=2).map(tuple)
 SITES = st.builds(
     Site,
-    app=TEXT, names=st.lists(TEXT, max_size=3).map(tuple), certificate=TEXT, backend=TEXT,
-    upstreams=st.lists(TEXT, max_size=2).map(tuple), static_root=TEXT, hidden=st.lists(TEXT,
-    max_size=2).map(tuple),
-    https_only=st.booleans(), no_ipv6=st.booleans(), include=TEXT,
+    app=TEXT, names=TEXTS, backend=TEXT, upstreams=TEXTS, hidden=TEXTS, include=TEXT,
+    https_only=st.booleans(), no_ipv6=st.booleans(),
+    static=st.lists(st.builds(Static, prefix=TEXT, path=TEXT, before=TEXT), max_size=2).map(tuple),
+    cache=st.none() | st.builds(Cache, prefixes=TEXTS, path=TEXT, size=st.integers(1, 9)),
+    error_pages=st.lists(st.tuples(st.integers(400, 599), TEXT), max_size=2).map(tuple),
 )  # fmt: skip
 ACTIVATIONS = st.builds(
     Activation,

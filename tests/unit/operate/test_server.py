@@ -32,16 +32,16 @@ def test_the_real_nginx_accepts_the_main_configuration(paths: Paths) -> None:
 def test_a_certificate_is_for_its_names_and_its_key_is_private(paths: Paths) -> None:
     app = paths.app(AppName("shop"))
     names = ("a.example", "*.b.example", f"{'long.' * 20}example")
-    place = tls.certificate(app, names)
-    certificate, key = place.with_name(f"{place.name}.crt"), place.with_name(f"{place.name}.key")
-    assert key.stat().st_mode & 0o077 == 0
+    found = tls.certificate(app, names)
+    certificate = Path(found.path)
+    assert certificate.stat().st_mode & 0o077 == 0
     command = ["openssl", "x509", "-in", str(certificate), "-noout", "-text"]
     text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     assert all(f"DNS:{name}" in text for name in names)
     assert "prime256v1" in text
     before = certificate.read_bytes()
-    assert tls.certificate(app, names) == place
+    assert tls.certificate(app, names) == found
     assert certificate.read_bytes() == before
-    assert tls.certificate(app, ("a.example",)) != place
+    assert tls.certificate(app, ("a.example",)) != found
     assert certificate.read_bytes() == before
     assert [path.name for path in paths.nginx.iterdir() if path.name.startswith(".")] == []

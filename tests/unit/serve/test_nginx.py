@@ -14,16 +14,19 @@ from piku import effects
 from piku.deploy import converge, records
 from piku.errors import PikuError
 from piku.paths import AppName, Paths
-from piku.serve import nginx, tls, webserver
-from piku.serve.nginx import Platform, Site
+from piku.serve import around, webserver
+from piku.serve.nginx.app import app_config
+from piku.serve.nginx.directives import Raw, block, d, render
+from piku.serve.nginx.server import default_config
+from piku.serve.nginx.site import Around, Platform, Site, Static
 
 SITE = Site(
     app="shop",
     names=("shop.example",),
-    certificate="/r/nginx/shop@1",
     backend="http",
     upstreams=("127.0.0.1:20000",),
 )
+AROUND = Around(certificate="/r/nginx/shop@1.pem")
 
 
 def tokens(text: str) -> Iterator[str]:
@@ -94,9 +97,9 @@ HOSTILE = st.text(";{}\"'\\ \t$#~=*^@%/.:abn)(éß漢", max_size=12)
 
 @given(st.lists(HOSTILE | st.text(max_size=20), max_size=4))
 def test_an_argument_is_refused_or_comes_back_as_it_was(arguments: list[str]) -> None:
-    inner = nginx.d("name", *arguments)
+    inner = d("name", *arguments)
     try:
-        text = nginx.render([inner, nginx.block("outer", arguments, [inner])])
+        text = render([inner, block("outer", arguments, [inner])])
     except PikuError as error:
         assert "cannot be given to nginx" in error.message
         assert any(char == "$" or ord(char) < 32 or ord(char) == 127 for char in "".join(arguments))
@@ -107,7 +110,7 @@ def test_an_argument_is_refused_or_comes_back_as_it_was(arguments: list[str]) ->
 @given(st.text(max_size=5), st.sampled_from("$\n\r\0\x1b\x7f"), st.text(max_size=5))
 def test_what_nginx_cannot_hold_is_refused_by_name(before: str, bad: str, after: str) -> None:
     with pytest.raises(PikuError, match="cannot be given to nginx: it contains"):
-        nginx.render([nginx.d("name", before + bad + after)])
+        render([d("name", before + bad + after)])
 
 
 @pytest.mark.parametrize(
@@ -118,15 +121,15 @@ def test_what_nginx_cannot_hold_is_refused_by_name(before: str, bad: str, after:
     ],
 )  # fmt: skip
 def test_quotes_only_where_they_are_needed(text: str, shown: str) -> None:
-    assert nginx.render([nginx.d("x", text)]) == f"x {shown};\n"
+    assert render([d("x", text)]) == f"x {shown};\n"
 
 
 def test_numbers_and_our_own_variables() -> None:
-    assert nginx.render([nginx.d("x", 301, nginx.Raw("https://$host"))]) == "x 301 https://$host;\n"
+    assert render([d("x", 301, Raw("https://$host"))]) == "x 301 https://$host;\n"
 
 
 def test_blocks_are_indented() -> None:
-    text = nginx.render([nginx.block("a", ("b",), [nginx.d("c"), nginx.block("d", (), [nginx.d("e")])])])
+    text = render([block("a", ("b",), [d("c"), block("d", (), [d("e")])])])
     assert text == "a b {\n    c;\n    d {\n        e;\n    }\n}\n"
 
 
@@ -152,7 +155,7 @@ def test_blocks_are_indented() -> None:
 def test_where_nginx_listens(
     site: dict[str, object], platform: dict[str, object], http: list[str], https: list[str]
 ) -> None:
-    config = nginx.app_config(replace(SITE, **site), Platform(**platform))  # type: ignore[arg-type]
+    config = app_config(replace(SITE, **site), Platform(**platform), AROUND)  # type: ignore[arg-type]
     assert [words[0] for words in named(config, "listen") if "ssl" not in words] == http
     assert [words[0] for words in named(config, "listen") if "ssl" in words] == https
 
@@ -161,14 +164,14 @@ def test_where_nginx_listens(
     ("port", "target"), [(443, "https://§host§request_uri"), (8443, "https://§host:8443§request_uri")]
 )
 def test_a_redirect_keeps_the_asked_host_and_path(port: int, target: str) -> None:
-    config = nginx.app_config(replace(SITE, https_only=True), Platform(https_port=port))
+    config = app_config(replace(SITE, https_only=True), Platform(https_port=port), AROUND)
     assert named(config, "return")[0] == ["301", target]
     assert len(named(config, "server_name")) == 2
 
 
 def test_candidates_bind_nothing_but_sockets_of_their_own() -> None:
     site = replace(SITE, ipv4="192.0.2.1", ipv6="2001:db8::1")
-    config = nginx.app_config(site, Platform(ipv6=True, harmless="/scratch"))
+    config = app_config(site, Platform(ipv6=True, harmless="/scratch"), AROUND)
     places = [words[0] for words in named(config, "listen")]
     assert len(set(places)) == 4
     assert all(place.startswith("unix:/scratch/") for place in places)
@@ -181,9 +184,9 @@ def test_every_listener_has_a_server_for_unknown_hosts() -> None:
         replace(SITE, app="c", ipv4="10.0.0.1", ipv6="::1"),
     ]
     platform = Platform(ipv6=True)
-    default = nginx.default_config(sites, platform)
+    default = default_config(sites, platform)
     have = [words[0] for words in named(default, "listen")]
-    wanted = {w[0] for site in sites for w in named(nginx.app_config(site, platform), "listen")}
+    wanted = {w[0] for site in sites for w in named(app_config(site, platform, AROUND), "listen")}
     assert wanted <= set(have)
     assert len(have) == len(set(have))
     assert all("default_server" in words for words in named(default, "listen"))
@@ -193,12 +196,12 @@ def test_every_listener_has_a_server_for_unknown_hosts() -> None:
 
 def test_git_folders_are_denied_unless_allowed() -> None:
     denied = ["~", r"/\.git"]
-    assert denied in named(nginx.app_config(SITE, Platform()), "location")
-    assert denied not in named(nginx.app_config(replace(SITE, allow_git=True), Platform()), "location")
+    assert denied in named(app_config(SITE, Platform(), AROUND), "location")
+    assert denied not in named(app_config(replace(SITE, allow_git=True), Platform(), AROUND), "location")
 
 
 def test_an_app_without_processes_says_503() -> None:
-    config = nginx.app_config(replace(SITE, backend="", upstreams=()), Platform())
+    config = app_config(replace(SITE, backend="", upstreams=()), Platform(), AROUND)
     assert ["503"] in named(config, "return")
     assert named(config, "upstream") == []
 
@@ -225,43 +228,43 @@ HARD = [
 ]
 
 
-@pytest.fixture
-def certificate(paths: Paths) -> str:
-    return str(tls.certificate(paths.app(AppName("shop")), ("a.example",)))
+def complete(paths: Paths, site: Site) -> webserver.Sites:
+    """A site with what is around it, as the deploy looks it up."""
+    return {AppName(site.app): (site, around.of(paths, AppName(site.app), site))}
 
 
-def test_the_real_nginx_reads_what_we_quote(paths: Paths, certificate: str) -> None:
+def test_the_real_nginx_reads_what_we_quote(paths: Paths) -> None:
     for number, text in enumerate(HARD):
         site = replace(
-            SITE, certificate=certificate, static_root=f"/srv/{text}", hidden=(f"/{text}",),
-            names=(f"h{number}",)
+            SITE, app=f"a{number}", static=(Static(prefix="/", path=f"/srv/{text}"),), hidden=(f"/{text}",),
+            names=(f"h{number}",),
         )  # fmt: skip
-        webserver.check(paths, {AppName(f"a{number}"): replace(site, app=f"a{number}")})
+        webserver.check(paths, complete(paths, site))
 
 
-def test_the_real_nginx_judges_and_its_words_are_handed_on(paths: Paths, certificate: str) -> None:
+def test_the_real_nginx_judges_and_its_words_are_handed_on(paths: Paths) -> None:
     ours = paths.root / "copy-of-include"
     ours.write_text("client_max_body_size 1m;\nno_such_directive on;\n")
-    site = replace(SITE, certificate=certificate, include=str(ours))
+    sites = complete(paths, replace(SITE, include=str(ours)))
     with pytest.raises(
         PikuError, match=r'unknown directive "no_such_directive" in nginx/mine.conf:2'
     ) as error:
-        webserver.check(paths, {AppName("shop"): site}, known_as={str(ours): "nginx/mine.conf"})
+        webserver.check(paths, sites, known_as={str(ours): "nginx/mine.conf"})
     assert str(paths.root) not in error.value.message
     ours.write_text("client_max_body_size 1m;\n}\nserver {\n")
     with pytest.raises(PikuError, match="nginx refuses the configuration: unexpected"):
-        webserver.check(paths, {AppName("shop"): site})
+        webserver.check(paths, sites)
     ours.write_text("client_max_body_size 1m;\n")
-    webserver.check(paths, {AppName("shop"): site})
+    webserver.check(paths, sites)
 
 
-def test_installing_writes_exactly_what_is_wanted(paths: Paths, certificate: str) -> None:
-    site = replace(SITE, certificate=certificate)
-    assert webserver.install(paths, {AppName("shop"): site})
+def test_installing_writes_exactly_what_is_wanted(paths: Paths) -> None:
+    sites = complete(paths, SITE)
+    assert webserver.install(paths, sites)
     # Until nginx has taken it up, there is something to reload, also for the next command.
-    assert webserver.install(paths, {AppName("shop"): site})
+    assert webserver.install(paths, sites)
     webserver.reload(paths)
-    assert not webserver.install(paths, {AppName("shop"): site})
+    assert not webserver.install(paths, sites)
     conf = paths.app(AppName("shop")).nginx
     assert "shop.example" in conf.read_text()
     foreign = [paths.nginx / "notes.txt", paths.nginx / "mine.conf"]
