@@ -11,6 +11,7 @@ import json
 import os
 import random
 import re
+import ssl
 import subprocess
 import sys
 import time
@@ -28,7 +29,8 @@ PATIENCE = 20.0  # seconds after which a request has failed
 class Plan:
     """`rate` quick requests a second, and `slow` connections that ask for requests of `work` seconds.
 
-    Of the connections `kept` are kept alive, the others are fresh for each request.
+    Of the connections `kept` are kept alive, the others are fresh for each request. They are TLS, and must
+    be for this host, when a file of certificates to `trust` is given.
     """
 
     port: int
@@ -39,6 +41,7 @@ class Plan:
     work: float = 1.0
     body: str = ".*"  # what every body must match
     kept: int = 0
+    trust: str = ""
 
 
 @dataclass(kw_only=True)
@@ -82,6 +85,7 @@ class Client:
         self._plan = plan
         self._kept = kept
         self._body = re.compile(plan.body)
+        self._tls = ssl.create_default_context(cafile=plan.trust) if plan.trust else None
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self.retries = 0
 
@@ -100,7 +104,10 @@ class Client:
 
     async def _ask(self, path: str) -> str:
         if self._streams is None:
-            self._streams = await asyncio.open_connection(HOST, self._plan.port)
+            name = self._plan.host if self._tls else None
+            self._streams = await asyncio.open_connection(
+                HOST, self._plan.port, ssl=self._tls, server_hostname=name
+            )
         reader, writer = self._streams
         kept = "keep-alive" if self._kept else "close"
         writer.write(f"GET {path} HTTP/1.1\r\nHost: {self._plan.host}\r\nConnection: {kept}\r\n\r\n".encode())
@@ -264,6 +271,7 @@ def _plan(argv: list[str]) -> Plan:
         ("kept", 0),
         ("work", 1.0),
         ("body", ".*"),
+        ("trust", ""),
     ):
         parser.add_argument(f"--{name}", type=type(default), default=default)
     values: dict[str, Any] = vars(parser.parse_args(argv))

@@ -1,0 +1,113 @@
+#!/usr/bin/python3 -I
+"""Stands in for acme.sh: understands exactly the arguments that its documentation gives, refuses any
+other, notes each call, and leaves the exchange with the authority to lego.
+
+Like acme.sh it keeps a certificate in DOMAIN_ecc, exits 2 when one is not due, remembers where a
+certificate was installed, and on --cron renews and installs by itself.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+HOME = Path(os.environ.get("LE_WORKING_DIR", Path(__file__).parent))
+ONCE = {"--server", "-m", "--key-file", "--fullchain-file", "--reloadcmd", "--dns"}
+COMMANDS = {
+    "--issue": {"needs": {"-d", "-w", "--server"}, "may": {"-m", "--force"}},
+    "--install-cert": {"needs": {"-d", "--key-file", "--fullchain-file", "--reloadcmd"}, "may": set()},
+    "--cron": {"needs": set(), "may": set()},
+}
+
+
+def parse(words):
+    found = {"-d": []}
+    words = list(words)
+    command = words.pop(0)
+    if command not in COMMANDS:
+        raise SystemExit(f"Unknown command: {command}")
+    while words:
+        word = words.pop(0)
+        if word == "-d":
+            found["-d"].append(words.pop(0))
+        elif word == "-w" or word in ONCE:
+            if word in found:
+                raise SystemExit(f"{word} is given twice")
+            found[word] = words.pop(0)
+        elif word == "--force":
+            found[word] = True
+        else:
+            raise SystemExit(f"Unknown parameter: {word}")
+    given = {name for name, value in found.items() if value}
+    rule = COMMANDS[command]
+    if rule["needs"] - given or given - rule["needs"] - rule["may"]:
+        raise SystemExit(
+            f"{command}: missing {rule['needs'] - given}, unknown {given - rule['needs'] - rule['may']}"
+        )
+    return command, found
+
+
+def issue(domain, names, options):
+    folder = HOME / f"{domain}_ecc"
+    note = folder / "conf.json"
+    known = json.loads(note.read_text()) if note.exists() else {}
+    if known.get("names") == sorted(names) and not options.get("--force"):
+        print("[Sat Nov 21 02:38:05 UTC 2026] Domains not changed.")
+        raise SystemExit(2)
+    webroot = Path(options["-w"])
+    assert webroot.is_absolute() and webroot.name == "acme", webroot
+    words = [word for name in names for word in ("--domains", name)]
+    email = options.get("-m", "nobody@shop.localhost")
+    done = subprocess.run(
+        ["/usr/bin/lego", "--path", str(HOME / "lego"), "--server", options["--server"], "--accept-tos",
+         "--email", email, *words, "--http", "--http.webroot", str(webroot), "run"],
+        check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    if done.returncode:
+        print(f"[Sat Nov 21 02:38:05 UTC 2026] {done.stderr.strip().splitlines()[-1]}")
+        raise SystemExit(1)
+    folder.mkdir(exist_ok=True)
+    got = HOME / "lego" / "certificates"
+    (folder / "fullchain.cer").write_text((got / f"{domain}.crt").read_text())
+    (folder / f"{domain}.key").write_text((got / f"{domain}.key").read_text())
+    note.write_text(json.dumps({**known, "names": sorted(names), "order": names, "options": options}))
+
+
+def install(domain, options):
+    folder = HOME / f"{domain}_ecc"
+    if not folder.is_dir():
+        raise SystemExit(f"The domain '{domain}' is not a cert name.")
+    note = folder / "conf.json"
+    note.write_text(json.dumps({**json.loads(note.read_text()), "install": options}))
+    # One after the other, each in place, as acme.sh does.
+    for option, source in (("--key-file", f"{domain}.key"), ("--fullchain-file", "fullchain.cer")):
+        target = Path(options[option])
+        assert target.is_absolute()
+        target.write_text((folder / source).read_text())
+    command = f"eval {options['--reloadcmd']}"
+    if subprocess.run(["sh", "-c", command], check=False, cwd=folder).returncode:
+        raise SystemExit(f"Reload error for: {domain}")
+
+
+def main():
+    # A switch of its own, which the app under test has as a setting for something else.
+    assert "STAGE" not in os.environ
+    with (HOME / "calls").open("a") as calls:
+        calls.write(json.dumps(sys.argv[1:]) + "\n")
+    command, options = parse(sys.argv[1:])
+    if command == "--cron":
+        for note in HOME.glob("*_ecc/conf.json"):
+            known = json.loads(note.read_text())
+            issue(known["order"][0], known["order"], {**known["options"], "--force": True})
+            install(known["order"][0], known["install"])
+        return
+    assert os.environ["LE_WORKING_DIR"] == os.environ["LE_CONFIG_HOME"] == str(Path(__file__).parent)
+    if command == "--issue":
+        issue(options["-d"][0], options["-d"], options)
+    else:
+        [domain] = options["-d"]
+        install(domain, options)
+
+
+main()
