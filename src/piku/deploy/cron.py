@@ -1,0 +1,122 @@
+"""An app's scheduled jobs: what their runner reads and leaves behind, and what they still need.
+
+One vassal per app calls the runner, and each run is a process of its own that no vassal's end touches:
+it goes on over a deploy, a restart of the app and of the emperor. Until it ends its release's files stay.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from piku import effects, programs
+from piku.app import cron, settings
+from piku.deploy import cron_runner, environment
+from piku.deploy.job import Job
+from piku.deploy.records import Activation, Process, Release
+from piku.deploy.source import Source
+from piku.paths import AppPaths, Paths
+from piku.serve import cron as scheduling
+from piku.serve import processes
+
+RUNNER = Path(cron_runner.__file__)
+
+
+def states_folder(app: AppPaths) -> Path:
+    """Where the runner keeps what it knows of each job, and its lock."""
+    return app.releases / "cron"
+
+
+def python() -> str:
+    """The interpreter for the runner, which needs nothing but the standard library: the system's own
+    outlives the environment that piku is installed in."""
+    return programs.which("python3", programs.SYSTEM_PATH) or "/usr/bin/python3"
+
+
+def specification(
+    paths: Paths, app: AppPaths, release: Release, found: Source, activation: int, enabled: str = ""
+) -> dict[str, Any]:
+    """What the runner is told: the app's jobs with what they run in.
+
+    Once `enabled`, the vassal that calls it, is no longer there, no run begins.
+    """
+    return {
+        "release": release.number,
+        "activation": activation,
+        "checkout": release.checkout,
+        "environment": release.environment,
+        "enabled": enabled,
+        "state": str(states_folder(app)),
+        "logs": str(app.logs),
+        "log_maxsize": settings.LOG_MAXSIZE.read(found.values),
+        "cwd": str(app.releases / release.checkout),
+        "env": environment.variables(paths, app, release, found),
+        "jobs": {
+            entry.kind: {"argv": programs.shell(entry.command), **_fields(entry.schedule)}
+            for entry in found.procfile.jobs
+            if entry.schedule is not None
+        },
+    }
+
+
+def _fields(schedule: cron.Schedule) -> dict[str, object]:
+    return {name: value for name, value in vars(schedule).items() if name != "text"}
+
+
+def write(job: Job, activation: Activation, process: Process, log: Path) -> str:
+    """Write the runner and what it is told for one activation; returns the ini of the vassal that calls it."""
+    app, folder = job.app, job.app.activation(activation.number)
+    enabled = job.paths.enabled / f"{process.vassal(app.name)}.ini"
+    told = specification(job.paths, app, job.release, job.source, activation.number, str(enabled))
+    effects.write_json(folder / "cron.json", told)
+    effects.write(folder / "cron.py", effects.read(RUNNER))
+    app.logs.mkdir(parents=True, exist_ok=True)
+    app.data.mkdir(parents=True, exist_ok=True)
+    states_folder(app).mkdir(mode=0o700, exist_ok=True)
+    scheduler = scheduling.Scheduler(
+        folder=str(folder),
+        python=python(),
+        log=str(log),
+        zone=job.values["TZ"].strip() if "TZ" in job.values else None,
+        notes=str(app.notes(process.origin, process.worker)),
+    )
+    schedules = {
+        entry.kind: entry.schedule for entry in job.source.procfile.jobs if entry.schedule is not None
+    }
+    return scheduling.config(scheduler, schedules)
+
+
+# --- runs ----------------------------------------------------------------------------------------
+
+
+def states(app: AppPaths) -> dict[str, dict[str, Any]]:
+    """What is known of the runs of each job, also of jobs that the app no longer has."""
+    folder = states_folder(app)
+    names = sorted(path.stem for path in folder.glob("cron-*.json"))
+    return {name: cron_runner.load(str(folder), name) for name in names}
+
+
+def running(app: AppPaths) -> dict[str, Mapping[str, Any]]:
+    """The runs that are at work, by their job."""
+    runs = {name: state.get("running") for name, state in states(app).items()}
+    return {name: run for name, run in runs.items() if run is not None and cron_runner.is_alive(run)}
+
+
+def end(app: AppPaths, timeout: float) -> None:
+    """End the jobs of an app whose vassals are gone, and all that they started: SIGTERM, then SIGKILL."""
+    if not (names := list(states(app))):
+        return
+    with cron_runner.locked(str(states_folder(app))):
+        pass  # a runner that was called before is on record now, one that comes later starts nothing
+    for _ in effects.poll(time.monotonic() + timeout + 10):
+        processes.end(_processes(app, names), timeout)
+        if not running(app):  # who looked after it has said so
+            return
+
+
+def _processes(app: AppPaths, names: list[str]) -> set[int]:
+    """What runs of these jobs, known by its variables: a program may have left its session."""
+    own = {"APP": str(app.name), "LOG_ROOT": str(app.logs)}
+    return {pid for name in names for pid in processes.with_variables({**own, "PIKU_CRON": name})}
