@@ -1,0 +1,457 @@
+"""Logs: what the files are called and hold, and how `piku logs` shows, filters and follows them."""
+
+import json
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Self
+
+import pytest
+from sandbox import Sandbox
+
+from tests.e2e.support import App, refused, web, wsgi
+
+# Writes what a file tells it to as soon as that is there, in one go.
+TELLER = """\
+import os, time
+data = os.environ["DATA_ROOT"]
+while True:
+    for name in sorted(n for n in os.listdir(data) if n.startswith("say-") and not n.endswith(".tmp")):
+        with open(f"{data}/{name}", "rb") as file:
+            text = file.read()
+        while text:
+            text = text[os.write(1, text):]
+        os.unlink(f"{data}/{name}")
+    time.sleep(0.01)
+"""
+CLOCK = r"(?:[A-Z][a-z]{2} \d\d )?\d\d:\d\d:\d\d"
+ACCESS = re.compile(
+    r'(?P<client>\S+(?:, \S+)*) - (?P<user>\S+) \[(?P<time>[^\]]+)\] "(?P<method>\S+) (?P<uri>\S+) (?P<protocol>\S+)"'
+    r' (?P<status>\d{3}) (?P<size>\d+) "(?P<referer>[^"]*)" "(?P<agent>[^"]*)" (?P<ms>\d+)ms'
+)
+
+
+def tell(app: App, text: str | bytes) -> None:
+    """Have the app's worker write this, and wait until it has."""
+    place = app.data / f"say-{time.monotonic_ns()}"
+    temporary = place.with_name(f"{place.name}.tmp")
+    temporary.write_bytes(text if isinstance(text, bytes) else text.encode())
+    temporary.rename(place)
+    app.server.wait(lambda: not place.exists(), what="it is told")
+
+
+def shown(app: App, *args: str) -> list[tuple[str, str]]:
+    """The process and the text of each line that `logs` prints."""
+    found = []
+    for line in app.does("logs", *args, "--no-follow").splitlines():
+        match = re.fullmatch(rf"{CLOCK} (\S+) *\| (.*)", line)
+        assert match is not None, line
+        found.append((match[1], match[2]))
+    return found
+
+
+def as_json(app: App, *args: str) -> list[dict[str, object]]:
+    return [json.loads(line) for line in app.does("logs", *args, "--no-follow", "--json").splitlines()]
+
+
+@pytest.fixture(scope="module")
+def app(new_app: Callable[..., App]) -> App:
+    """A web process and a worker, each of which writes what it is told to."""
+    files = {**web("told", procfile="worker: exec python3 -uIS teller.py\n"), "teller.py": TELLER}
+    return new_app("told", files)
+
+
+def test_processes_are_merged_in_the_order_of_time(app: App) -> None:
+    for number in range(6):
+        if number % 2:
+            tell(app, f"turn {number}\n")
+        else:
+            app.body(f"/log?first={number}&last={number}&text=turn")
+        app.server.wait(lambda n=number: f"{n}" in str(shown(app, "-n", "1", "--grep", "turn")[-1:]))  # type: ignore[misc]
+    said = [pair for pair in shown(app, "-n", "9", "--grep", "turn") if pair[0] != "nginx"]
+    assert said == [
+        ("web.1", "line 0 of turn"), ("worker.1", "turn 1"), ("web.1", "line 2 of turn"),
+        ("worker.1", "turn 3"), ("web.1", "line 4 of turn"), ("worker.1", "turn 5"),
+    ]  # fmt: skip
+    # Prefixes are aligned, and carry no colours into a pipe.
+    lines = app.does("logs", "-n", "2", "--grep", "turn", "--no-follow").splitlines()
+    assert len({line.index("|") for line in lines}) == 1
+    assert "\x1b" not in "".join(lines)
+
+
+def test_types_instances_counts_and_mistakes(app: App) -> None:
+    app.body("/log?first=1&last=30&text=alpha")
+    app.server.wait(lambda: shown(app, "web", "-n", "1") == [("web.1", "line 30 of alpha")])
+    assert shown(app, "web.1", "-n", "3") == [("web.1", f"line {n} of alpha") for n in (28, 29, 30)]
+    assert shown(app, "-n", "0") == []
+    assert len(shown(app, "-n", "7")) == 7  # of all together
+    assert "Release v" in app.does("logs", "build")
+    refused(app.says("logs", "nope", "--no-follow"), 1, "'nope'", "web.1", "build")
+    refused(app.says("logs", "-n", "x"), 2)
+    refused(app.says("logs", "--since", "tomorrow"), 2, "'tomorrow'", "1h")
+    refused(app.says("logs", "--release", "99", "--no-follow"), 1, "no release v99", "piku releases told")
+    refused(app.says("logs", "--release", "x"), 2, "'x' is not a release")
+
+
+def test_searching(app: App) -> None:
+    tell(app, "An ERROR of beta (1.5%)\nan error of beta [x]\n")
+    app.server.wait(lambda: len(shown(app, "--grep", "of beta")) == 2)
+    assert len(shown(app, "--grep", "error of beta")) == 2  # without a capital: both
+    assert shown(app, "--grep", "ERROR of beta") == [("worker.1", "An ERROR of beta (1.5%)")]
+    assert shown(app, "--grep", "beta [x]") == [("worker.1", "an error of beta [x]")]  # not an expression
+    assert shown(app, "--grep", "beta", "-n", "1") == [("worker.1", "an error of beta [x]")]
+    assert "Release v" in app.does("logs", "build", "--grep", "release v", "-n", "1")
+    assert app.does("logs", "build", "-n", "2").count("\n") == 2
+
+
+def test_since_and_json(app: App) -> None:
+    tell(app, "before gamma\n")
+    app.server.wait(lambda: len(shown(app, "--grep", "gamma")) == 1)
+    (before,) = as_json(app, "--grep", "gamma")
+    when = datetime.fromisoformat(str(before["time"]))
+    assert when.tzinfo is not None and abs((datetime.now(UTC) - when).total_seconds()) < 60
+    assert (before["process"], before["release"], before["line"]) == ("worker.1", app.live(), "before gamma")
+    app.server.wait(lambda: datetime.now(UTC).timestamp() > when.timestamp() + 0.002)
+    tell(app, "after gamma\n")
+    app.server.wait(lambda: len(shown(app, "--grep", "gamma")) == 2)
+    (_, after) = as_json(app, "--grep", "gamma")
+    assert shown(app, "--grep", "gamma", "--since", str(after["time"])) == [("worker.1", "after gamma")]
+    assert len(shown(app, "--grep", "gamma", "--since", "1h30m")) == 2
+    assert shown(app, "--grep", "gamma", "--since", "2099-01-01") == []
+
+
+def test_what_is_written_comes_out_as_it_was(app: App) -> None:
+    junk = bytes(set(range(256)) - {10}) + b"\n"
+    long = b"x" * 300_000 + b"\n"
+    text = b"of delta: \xff\n" + junk + b"  two\n\n   lines\r\n" + long + b"end of delta\n"
+    tell(app, text)
+    app.server.wait(lambda: shown(app, "-n", "1", "--grep", "end of delta"))
+    command = [
+        str(app.server.checkout / "bin" / "piku"),
+        "logs",
+        app.name,
+        "worker",
+        "-n",
+        "7",
+        "--no-follow",
+    ]
+    out = subprocess.run(command, env=app.server.server_env(), capture_output=True, check=True).stdout
+    found = b"".join(line.partition(b" | ")[2] + b"\n" for line in out.split(b"\n")[:-1])
+    assert found == text
+    # And from a program that writes a line in several pieces.
+    app.server.wait(lambda: b"one listens" in app.does("logs", "web", "--no-follow").encode())
+
+
+def test_nothing_is_lost_of_much_at_once(app: App) -> None:
+    app.body("/log?first=1&last=10000&text=flood")
+    tell(app, "".join(f"line {number} of torrent\n" for number in range(1, 10001)))
+    app.server.wait(lambda: shown(app, "-n", "1", "--grep", "line 10000 of flood"))
+    app.server.wait(lambda: shown(app, "-n", "1", "--grep", "line 10000 of torrent"))
+    for text in ("flood", "torrent"):
+        found = shown(app, "-n", "20000", "--grep", f"of {text}")
+        assert [line for _, line in found] == [f"line {number} of {text}" for number in range(1, 10001)]
+
+
+def test_the_access_log_of_a_wsgi_app(new_app: Callable[..., App]) -> None:
+    app = new_app("access", wsgi("access", env="UWSGI_LOG_MAXSIZE=4096\n"))
+    log = app.server.root / "logs" / "access" / "wsgi.1.log"
+    began = time.time() - 1
+    status, _, body = app.server.get(
+        app.host,
+        "/some/where?a=b%20c",
+        headers={"Referer": "http://from.example/x", "User-Agent": "Probe/1.0 (t)"},
+    )
+    assert status == 200
+    lines = app.server.wait(lambda: [line for line in log.read_text().splitlines() if "/some/where" in line])
+    found = ACCESS.fullmatch(lines[-1])
+    assert found is not None, lines
+    assert (found["client"], found["user"]) == ("127.0.0.1", "-")
+    assert (found["method"], found["uri"], found["protocol"]) == ("GET", "/some/where?a=b%20c", "HTTP/1.1")
+    assert (found["status"], found["referer"], found["agent"]) == (
+        "200",
+        "http://from.example/x",
+        "Probe/1.0 (t)",
+    )
+    assert len(body) < int(found["size"]) < len(body) + 200  # with its head
+    assert int(found["ms"]) < 5000
+    said = datetime.strptime(found["time"], "%d/%b/%Y:%H:%M:%S %z")
+    assert began - 1 < said.timestamp() < time.time() + 1
+    assert said.utcoffset() == datetime.now().astimezone().utcoffset()
+    assert shown(app, "-n", "1", "--grep", "/some/where") == [("wsgi.1", lines[-1])]
+    assert as_json(app, "-n", "1")[0]["release"] == 1
+
+    # Files: names, modes, rotation.
+    for number in range(80):
+        app.body(f"/fill/{number}")
+    old = log.with_name("wsgi.1.log.old")
+    app.server.wait(old.exists, what="the log is rotated")
+    app.body("/then")
+    app.server.wait(lambda: log.exists() and "/then" in log.read_text())
+    assert log.stat().st_mode & 0o777 == old.stat().st_mode & 0o777 == 0o640
+    assert log.stat().st_uid == os.getuid()
+    assert sorted(path.name for path in log.parent.iterdir() if "@" not in path.name) == [
+        "build.log", "wsgi.1.log", "wsgi.1.log.old",
+    ]  # fmt: skip
+    asked = [m["uri"] for _, line in shown(app, "--grep", "/fill/") if (m := ACCESS.fullmatch(line))]
+    assert asked == [f"/fill/{number}" for number in range(80)]  # over the rotation
+    assert "logsize" not in app.does("logs", "-n", "1000", "--no-follow")
+
+
+def test_a_forwarded_address_is_logged_on_request(new_app: Callable[..., App]) -> None:
+    app = new_app("forwarded", wsgi("forwarded"))
+    log = app.server.root / "logs" / "forwarded" / "wsgi.1.log"
+
+    def client(path: str, **headers: str) -> str:
+        app.server.get(
+            app.host, path, headers={name.replace("_", "-"): value for name, value in headers.items()}
+        )
+        lines = app.server.wait(lambda: [line for line in log.read_text().splitlines() if path in line])
+        found = ACCESS.fullmatch(lines[-1])
+        assert found is not None
+        return found["client"]
+
+    assert client("/plain", X_Forwarded_For="203.0.113.9") == "127.0.0.1"
+    app.does("config:set", "UWSGI_LOG_X_FORWARDED_FOR=true")
+    assert client("/set", X_Forwarded_For="203.0.113.9").startswith("203.0.113.9")
+    assert client("/absent") == "127.0.0.1"
+
+
+def test_each_releases_lines(new_app: Callable[..., App]) -> None:
+    app = new_app("each", web("each"))
+    app.commit(version_txt="two")
+    app.deployed()
+    app.commit(server_py="import sys\nprint('why it failed')\nsys.exit(1)\n")
+    assert "why it failed" in "\n".join(app.failed())
+    app.does("restart")
+    assert ("web.1", "why it failed") in shown(app, "--release", "3")
+    assert not [line for _, line in shown(app, "-n", "1000") if "why it failed" in line]
+    for release, version in ((1, "one"), (2, "two")):
+        lines = [
+            line for _, line in shown(app, "--release", f"v{release}", "-n", "1000") if "listens" in line
+        ]
+        assert set(lines) == {f"{version} listens"}
+        assert len(lines) == release  # the second was started again
+        assert {line["release"] for line in as_json(app, "--release", str(release))} == {release}
+    listens = [line["line"] for line in as_json(app, "--grep", "listens")]
+    assert listens == ["one listens", "two listens", "two listens"]
+
+
+def test_processes_that_are_gone_are_shown_when_asked_for(new_app: Callable[..., App]) -> None:
+    app = new_app("gone", web("gone"))
+    app.does("ps:scale", "web=2")
+    app.server.wait(lambda: ("web.2", "one listens") in shown(app))
+    app.does("ps:scale", "web=1")
+    assert {worker for worker, _ in shown(app)} <= {"web.1", "nginx"}
+    assert ("web.2", "one listens") in shown(app, "web.2")
+    app.does("stop")
+    assert ("web.1", "one listens") in shown(app)
+
+
+# --- following -----------------------------------------------------------------------------------
+
+
+class Follower:
+    """`ssh piku@server logs APP ARGS`, and the lines it has printed so far."""
+
+    def __init__(self, app: App, *args: str) -> None:
+        command = ["ssh", *app.server.ssh_options(), app.server.address, "logs", app.name, *args]
+        self.app = app
+        self.process = subprocess.Popen(
+            command, env=app.server.client_env(), stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        self.text = b""
+        self.said = b""
+
+    def look(self) -> None:
+        assert self.process.stdout is not None and self.process.stderr is not None
+        while ready := select.select([self.process.stdout, self.process.stderr], [], [], 0)[0]:
+            for stream in ready:
+                data = os.read(stream.fileno(), 1 << 16)
+                assert data, "it ended"
+                if stream is self.process.stdout:
+                    self.text += data
+                else:
+                    self.said += data
+
+    def lines(self) -> list[str]:
+        self.look()
+        return [line.partition("| ")[2] for line in self.text.decode(errors="replace").splitlines()]
+
+    def sees(self, line: str) -> None:
+        self.app.server.wait(lambda: line in self.lines(), what=f"{line!r} is shown")
+
+    def leave(self) -> None:
+        self.process.terminate()
+        self.process.communicate()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.leave()
+
+
+def running(app: App) -> list[str]:
+    commands = [str(process) for process in app.server.processes()]
+    return [command for command in commands if f"logs {app.name}" in command]
+
+
+def test_following_over_rotations_and_a_deploy(new_app: Callable[..., App]) -> None:
+    app = new_app("follow", web("follow", env="UWSGI_LOG_MAXSIZE=4096\n"))
+    app.body("/log?first=0&last=0&text=before")
+    app.server.wait(lambda: shown(app, "-n", "1") == [("web.1", "line 0 of before")])
+    with Follower(app, "-n", "1") as client:
+        client.sees("line 0 of before")
+        for batch in range(4):
+            app.body(f"/log?first={batch * 300 + 1}&last={batch * 300 + 300}&text=many")
+            client.sees(f"line {batch * 300 + 300} of many")
+        many = [int(m[1]) for line in client.lines() if (m := re.fullmatch(r"line (\d+) of many", line))]
+        assert many == list(range(1, 1201))
+        logs = app.server.root / "logs" / "follow"
+        app.server.wait(lambda: (logs / "web.1.log.old").exists(), what="the log is rotated")
+        app.body("/log?first=1&last=1&text=after")
+        client.sees("line 1 of after")
+        app.commit(version_txt="two")
+        app.deployed()
+        client.sees("two listens")
+        app.body("/log?first=1&last=1&text=release-two")
+        client.sees("line 1 of release-two")
+        assert client.said.decode() == "== web.1 of v2 ==\n"
+        lines = client.lines()
+        own = [line for line in lines if re.search(r"line \d+ of|listens", line)]
+        assert len(own) == len(set(own)) == 1 + 1200 + 1 + 2
+        # What came before is kept for those who look later, once.
+        app.does("restart")
+        client.sees("line 1 of release-two")
+        assert [line for _, line in shown(app, "--grep", "of release-two")] == ["line 1 of release-two"]
+        client.leave()
+        app.server.wait(lambda: not running(app), what="logs ends on the server")
+        app.body("/log?first=1&last=2000&text=flood")
+        app.server.wait(lambda: shown(app, "-n", "1", "--grep", "line 2000 of flood"))
+        app.server.wait(
+            lambda: (log := (logs / "web.1.log").resolve()).exists() and log.stat().st_size < 20_000,
+            what="the log is small again",
+        )
+
+
+def test_following_a_failing_deploy_and_a_new_process(app: App) -> None:
+    with Follower(app, "-n", "0") as client:
+        tell(app, "ready 1\n")
+        app.server.wait(lambda: running(app))
+        app.server.wait(lambda: tell(app, "ready\n") or "ready" in client.lines(), what="it follows")
+        app.does("ps:scale", "web=2")
+        app.server.wait(lambda: re.search(r"web\.2 +\| one listens", client.text.decode()) or client.look())
+        app.commit(crash_txt="x", server_py="import sys\nprint('why it failed')\nsys.exit(1)\n")
+        app.failed()
+        client.sees("why it failed")
+        client.leave()
+        app.server.wait(lambda: not running(app), what="logs ends on the server")
+
+
+def test_a_line_is_shown_when_it_is_whole_or_after_a_moment(app: App) -> None:
+    with Follower(app, "worker", "-n", "0") as client:
+        app.server.wait(lambda: tell(app, "start\n") or "start" in client.lines(), what="it follows")
+        tell(app, "one ")
+        tell(app, "piece\n")
+        client.sees("one piece")
+        tell(app, "no end")
+        client.sees("no end")
+        tell(app, "\nnext\n")
+        client.sees("next")
+        lines = client.lines()
+        assert lines[lines.index("no end") :] == ["no end", "next"]
+        client.leave()
+
+
+def test_ctrl_c_ends_it_without_a_word(app: App) -> None:
+    process = subprocess.Popen(
+        [str(app.server.checkout / "bin" / "piku"), "logs", app.name, "-n", "1"],
+        env=app.server.server_env(), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None and process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert b"Traceback" not in said and not said.strip()
+
+
+def test_it_ends_well_when_nobody_reads(app: App) -> None:
+    process = subprocess.Popen(
+        [str(app.server.checkout / "bin" / "piku"), "logs", app.name, "-n", "1"],
+        env=app.server.server_env(), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None and process.stderr is not None and process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(10) == 0
+    assert process.stderr.read() == b""
+    process.stderr.close()
+
+
+def test_colours_on_a_terminal(app: App) -> None:
+    def printed(**env: str) -> str:
+        ours, theirs = pty.openpty()
+        command = [str(app.server.checkout / "bin" / "piku"), "logs", app.name, "-n", "50", "--no-follow"]
+        with subprocess.Popen(command, env={**app.server.server_env(), **env}, stdout=theirs) as process:
+            os.close(theirs)
+            text = b""
+            while True:
+                try:
+                    data = os.read(ours, 4096)
+                except OSError:  # the other side was closed
+                    break
+                text += data
+            assert process.wait() == 0
+        os.close(ours)
+        return text.decode(errors="replace")
+
+    found = set(re.findall(rf"(\x1b\[\d+m){CLOCK} (\S+)", printed()))
+    assert len(found) == len({name for _, name in found}) == len({colour for colour, _ in found}) > 1
+    assert found == set(re.findall(rf"(\x1b\[\d+m){CLOCK} (\S+)", printed()))
+    assert not re.search(rf"\x1b\[\d+m{CLOCK}", printed(NO_COLOR="1"))
+
+
+def test_the_end_of_a_big_log_is_found_without_reading_it(app: App, server: Sandbox) -> None:
+    big = server.root / "logs" / app.name / "worker.1.log.old"
+    with big.open("wb") as file:
+        for _ in range(200):
+            file.write(b"filler\n" * (2**20 // 7))
+        file.write(b"x" * 100 * 2**20)  # without an end
+    tell(app, "at the end of the big one\n")
+    app.server.wait(lambda: shown(app, "worker", "-n", "1") == [("worker.1", "at the end of the big one")])
+    piku = [str(server.checkout / "bin" / "piku"), "logs", app.name, "worker", "-n", "1", "--no-follow"]
+    command = ["prlimit", f"--data={60 * 2**20}", *piku]
+    out = subprocess.run(command, env=server.server_env(), capture_output=True, text=True, check=True).stdout
+    assert out.endswith("| at the end of the big one\n")
+    big.unlink()
+
+
+def test_what_nginx_answered_for_a_web_app(new_app: Callable[..., App]) -> None:
+    app = new_app("asked", web("asked", env="UWSGI_LOG_MAXSIZE=1024\n"))
+    log = app.server.root / "logs" / app.name / "nginx.log"
+    headers = {"User-Agent": "Agent/1", "Referer": "http://from.example/"}
+    app.server.get("asked.localhost", "/some?a=1", headers=headers)
+    app.server.wait(lambda: '"GET /some?a=1 HTTP/1.1" 200 ' in log.read_text())
+    [line] = [line for line in log.read_text().splitlines() if "/some" in line]
+    fields = r'127\.0\.0\.1 - - \[[^\]]+\] "GET /some\?a=1 HTTP/1\.1" 200 \d+ "http://from\.example/" "Agent/1" \d+ms'
+    assert re.fullmatch(fields, line)
+    assert log.stat().st_mode & 0o777 == 0o640
+    assert ("nginx", line) in shown(app, "nginx")
+
+    # It is rotated like the others, and no line is lost.
+    for number in range(20):
+        app.server.get("asked.localhost", f"/before/{number}")
+    app.server.wait(lambda: "/before/19 " in log.read_text())
+    assert app.server.piku("upkeep").returncode == 0
+    old = log.with_name("nginx.log.old")
+    assert "/before/19 " in old.read_text() and log.stat().st_mode & 0o777 == 0o640
+    app.server.get("asked.localhost", "/after")
+    app.server.wait(lambda: "/after " in log.read_text() + old.read_text())
+    app.server.get("asked.localhost", "/last")
+    app.server.wait(lambda: "/last " in log.read_text())
