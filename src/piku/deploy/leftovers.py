@@ -1,0 +1,53 @@
+"""What processes of an app started and leave behind: daemons of their own, children in other groups.
+
+uWSGI ends a daemon's process group, and its own workers. Whatever else belongs to a process is found
+below it, or by the mark in its variables.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable
+
+from piku.app.procfile import UWSGI_SERVED
+from piku.deploy.records import SCHEDULER
+from piku.paths import AppName, Paths
+from piku.serve import emperor, processes
+from piku.serve.emperor import VassalName
+
+
+def escaping(paths: Paths, names: Collection[VassalName]) -> set[int]:
+    """The processes that would outlive these vassals, which still run."""
+    states = emperor.statistics(paths) or {}
+    marked = processes.marked()
+    found: set[int] = set()
+    for name in (name for name in names if name.kind != SCHEDULER):  # a job is let finish
+        state = states.get(name)
+        below = list(processes.descendants(state.pid)) if state else []
+        direct = set(processes.children(state.pid)) if state else set()
+        belonging = {*below, *(pid for pid, mark in marked.items() if mark == str(name))}
+        if name.kind in UWSGI_SERVED:
+            # Its workers; a program that the app started is a child as well.
+            belonging -= {pid for pid in direct if state and processes.same_program(pid, state.pid)}
+        else:
+            belonging = {pid for pid in belonging if processes.group(pid) not in direct}
+        found |= belonging - ({state.pid} if state else set())
+    return found - processes.ancestors(os.getpid())
+
+
+def end(pids: Iterable[int], grace: float) -> None:
+    """End what was found before its vassals stopped."""
+    processes.end([pid for pid in pids if processes.is_running(pid)], grace)
+
+
+def sweep(app: AppName, busy: Collection[VassalName], grace: float) -> None:
+    """End what is marked as of processes of the app that are no more."""
+    alive = {str(name) for name in busy}
+    own = processes.ancestors(os.getpid())
+    marked = ((pid, mark, VassalName.parse(mark)) for pid, mark in processes.marked().items())
+    over = [
+        pid
+        for pid, mark, name in marked
+        if name is not None and name.app == app and mark not in alive and pid not in own
+    ]
+    processes.end(over, grace)

@@ -1,0 +1,58 @@
+"""What has to be done now and then while nobody gives a command: the platform's own vassals ask for it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from pathlib import Path
+
+from piku import effects
+from piku.app import settings
+from piku.deploy import converge, records, sleeping, source
+from piku.errors import PikuError
+from piku.output import Output
+from piku.paths import AppName, Paths
+from piku.serve import webserver
+
+
+def rotate(paths: Paths) -> list[Path]:
+    """Rename nginx's logs that have grown too large to `.old`; returns those."""
+    places = [(paths.nginx_errors, int(settings.LOG_MAXSIZE.default))]
+    for name, site in converge.live_sites(paths).items():
+        if site.access_log:
+            places.append((Path(site.access_log), _limit(paths, name)))
+    grown = [path for path, limit in places if path.exists() and path.stat().st_size > limit]
+    for path in grown:
+        path.rename(f"{path}.old")
+        path.touch(mode=0o640)
+    master = webserver.master_pid(paths)
+    if grown and master is not None:
+        os.kill(master, signal.SIGUSR1)  # nginx(8): reopen the logs
+    return grown
+
+
+def _limit(paths: Paths, name: AppName) -> int:
+    app = paths.app(name)
+    with contextlib.suppress(PikuError):
+        live = records.live(app)
+        if live is not None:
+            release = records.load_release(app, live.release)
+            return settings.LOG_MAXSIZE.read(source.read(paths, app, release.commit, release.settings).values)
+    return int(settings.LOG_MAXSIZE.default)
+
+
+def doze(paths: Paths, output: Output) -> None:
+    """Put to sleep the apps that nobody has asked for long enough."""
+    for name, site in converge.live_sites(paths).items():
+        if not site.idle:
+            continue
+        app = paths.app(name)
+        # One that is being deployed is not idle.
+        with (
+            contextlib.suppress(effects.Busy, PikuError),
+            effects.lock(app.lock, "putting it to sleep", patient=False),
+        ):
+            if sleeping.doze(paths, app, time.time()):
+                output.step(f"{name} sleeps until somebody asks for it")

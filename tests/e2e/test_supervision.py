@@ -1,0 +1,141 @@
+"""Processes that end, that will not end, and what they leave behind."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sandbox import Sandbox
+
+from tests.e2e.support import App, web
+
+# Three ways to get away: in the group but deaf to SIGTERM, in a session of its own, and as a daemon
+# whose parent is gone. Each has the mark given on its command line.
+ESCAPES = """\
+import os, signal, subprocess, sys, time
+mark = sys.argv[1]
+sleeper = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
+child = [sys.executable, "-ISc", sleeper, mark]
+subprocess.Popen(child)
+subprocess.Popen(child, start_new_session=True)
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        os.execv(sys.executable, child)
+    os._exit(0)
+print("escaped", flush=True)
+time.sleep(600)
+"""
+
+
+def running(mark: str) -> list[int]:
+    """The processes with this word on their command line."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if mark.encode() in words:
+            found.append(int(path.parent.name))
+    return found
+
+
+@pytest.fixture(scope="module")
+def crowd(new_app: Callable[..., App]) -> App:
+    """An app whose worker starts processes that try to outlive it."""
+    procfile = "worker: exec python3 -ISu escape.py $MARK\n"
+    app = new_app("crowd", {**web("crowd", procfile=procfile), "escape.py": ESCAPES}, push=False)
+    app.commit(ENV="NGINX_SERVER_NAME=crowd.localhost\nMARK=mark-1\nPIKU_STOP_TIMEOUT=1\n")
+    app.deployed()
+    return app
+
+
+def test_nothing_that_a_worker_started_outlives_it(crowd: App) -> None:
+    server = crowd.server
+    server.wait(lambda: len(running("mark-1")) == 4)
+    crowd.does("config:set", "MARK=mark-2")
+    server.wait(lambda: len(running("mark-2")) == 4)
+    assert running("mark-1") == []
+
+    first = set(running("mark-2"))
+    crowd.does("restart")
+    server.wait(lambda: len(running("mark-2")) == 4)
+    assert not first & set(running("mark-2"))
+
+    crowd.does("ps:scale", "worker=0")
+    assert running("mark-2") == []
+    crowd.does("ps:scale", "worker=2")
+    server.wait(lambda: len(running("mark-2")) == 8)
+    crowd.does("stop")
+    assert running("mark-2") == []
+    crowd.does("restart")
+    server.wait(lambda: len(running("mark-2")) == 8)
+    crowd.does("destroy")
+    assert running("mark-2") == []
+
+
+def test_what_a_wsgi_app_started_does_not_outlive_it(new_app: Callable[..., App]) -> None:
+    code = """\
+import subprocess, sys
+subprocess.Popen(["sleep", "601.5"])
+subprocess.Popen(["sleep", "601.5"], start_new_session=True)
+def app(environ, start_response):
+    start_response("200 OK", [])
+    return [b"ok"]
+"""
+    files = {"Procfile": "wsgi: app:app\n", "app.py": code, "ENV": "NGINX_SERVER_NAME=litter.localhost\n"}
+    app = new_app("litter", files)
+    before = set(running("601.5"))
+    assert len(before) == 2
+    app.does("restart")
+    assert not before & set(running("601.5"))
+    app.does("stop")
+    assert running("601.5") == []
+
+
+def test_a_worker_that_dies_is_back_within_two_seconds(new_app: Callable[..., App]) -> None:
+    app = new_app("phoenix", web("phoenix", procfile="worker: exec sleep 602\n"))
+    # Its first seconds are over: whatever ends sooner is started again more slowly.
+    app.server.wait(lambda: app.ps()["worker.1"]["uptime"] > 3)
+    for number in (signal.SIGKILL, signal.SIGTERM):
+        pid = app.ps()["worker.1"]["pid"]
+        os.kill(pid, number)
+        died = time.monotonic()
+        app.server.wait(lambda pid=pid: app.ps()["worker.1"]["pid"] not in (0, pid), timeout=4)
+        assert time.monotonic() - died < 2.5
+        app.server.wait(lambda: app.ps()["worker.1"]["uptime"] > 3)
+    row = app.ps()["worker.1"]
+    assert (row["restarts"], row["exit_code"]) == (2, 143)
+
+
+def test_a_crash_loop_slows_down_and_says_why(new_app: Callable[..., App]) -> None:
+    procfile = "worker: sleep 1; echo it broke in line 7; exit 3\n"
+    app = new_app("loop", web("loop", procfile=procfile))
+
+    def crashing() -> bool:
+        row = app.ps()["worker.1"]
+        return row["state"] == "crashing" and row["exit_code"] == 3
+
+    app.server.wait(crashing, timeout=15)
+    said = app.asked("ps")
+    assert "worker.1" in said.stdout and "crashing" in said.stdout
+    assert "keeps ending (exit code 3" in said.stderr and "       it broke in line 7" in said.stderr
+    # Each start comes later than the one before: never more than a handful in this time.
+    starts = app.ps()["worker.1"]["restarts"]
+    begun = time.monotonic()
+    app.server.wait(lambda: time.monotonic() - begun > 5)
+    assert app.ps()["worker.1"]["restarts"] - starts <= 3
+    assert app.status() == 200
+    app.does("ps:scale", "worker=0")
+
+
+def test_a_process_dies_with_its_watcher(own_server: Sandbox, new_app: Callable[..., App]) -> None:
+    app = new_app("orphan", web("orphan", procfile="worker: sleep 603.25; true\n"), on=own_server)
+    assert len(running("603.25")) == 1
+    own_server.kill_platform()
+    own_server.wait(lambda: running("603.25") == [])
+    own_server.start_platform()
+    own_server.wait(lambda: len(running("603.25")) == 1 and app.status() == 200)
