@@ -88,6 +88,11 @@ class AppPaths:
         return self.logs / "build.log"
 
     @property
+    def access_log(self) -> Path:
+        """What nginx answered for an app that uWSGI does not serve itself."""
+        return self.logs / "nginx.log"
+
+    @property
     def nginx(self) -> Path:
         return self.root / "nginx" / f"{self.name}.conf"
 
@@ -113,6 +118,10 @@ class AppPaths:
 
     def activation(self, number: int) -> Path:
         return self.releases / "activations" / str(number)
+
+    def notes(self, activation: int, worker: str) -> Path:
+        """Where a daemon's starts and ends are noted."""
+        return self.activation(activation) / f"{worker}.notes"
 
     def release_record(self, number: int) -> Path:
         return self.releases / f"v{number}.json"
@@ -180,6 +189,11 @@ class Paths:
     def acme(self) -> Path:
         """Answers to certificate authorities."""
         return self.root / "acme"
+
+    @property
+    def waker(self) -> Path:
+        """The socket where nginx has a sleeping app woken."""
+        return self.uwsgi / "waker.sock"
 
     @property
     def cloudflare(self) -> Path:

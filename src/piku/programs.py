@@ -58,7 +58,9 @@ def environment() -> dict[str, str]:
 
 def terminal() -> dict[str, str]:
     """What a program must know of the terminal that we were called from."""
-    return {name: os.environ[name] for name in ("TERM", "COLUMNS", "LINES", "NO_COLOR") if name in os.environ}
+    # A size that is told stays as it is; the terminal itself knows when it is resized.
+    size = () if os.isatty(0) else ("COLUMNS", "LINES")
+    return {name: os.environ[name] for name in ("TERM", "NO_COLOR", *size) if name in os.environ}
 
 
 def shell(command: str) -> list[str]:
@@ -158,10 +160,26 @@ def _lines(pipe: IO[bytes], pid: int, deadline: float) -> Iterator[str]:
         yield rest.decode(errors="replace")
 
 
+def detached(argv: Sequence[str], *, stdin: str, env: Mapping[str, str]) -> Callable[[], int | None]:
+    """Start a program that goes on when we have ended, in a session of its own and saying nothing; returns
+    what tells its exit code, None while it runs."""
+    # A file without a name: what the program is told may be secret, and is gone whatever happens.
+    with open(os.memfd_create("input"), "w+b") as told:
+        told.write(stdin.encode(errors="surrogateescape"))
+        told.seek(0)
+        process = subprocess.Popen(
+            _located(argv, env.get("PATH")), cwd="/", env=env, stdin=told, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+    return process.poll
+
+
 def become(argv: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> NoReturn:
     """Replace this process: terminal, standard input and exit code are then the program's own."""
     if cwd is not None:
         os.chdir(cwd)  # this process is about to be another program: nothing of ours sees the change
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)  # Python ignores these, and what is ignored is inherited
     variables = environment() if env is None else dict(env)
     os.execvpe(_located(argv, variables.get("PATH"))[0], list(argv), variables)
 

@@ -48,7 +48,7 @@ COMMANDS = [
     (["help", "nosuch"], 2, ["no command 'nosuch'"]),
     (["x" * 5000], 2, ["no command"]),
     (["--nosuch"], 2, ["--nosuch"]),
-    (["ps"], 2, ["APP"]),
+    (["stop"], 2, ["APP"]),
     (["ps", "good", "extra"], 2, ["extra"]),
     (["ps", "good", "--nosuch"], 2, ["--nosuch"]),
     (["config:get", "good"], 2, ["KEY"]),

@@ -1,15 +1,15 @@
-"""Processes of an app: seeing, scaling, stopping, logs, one-off commands, and the end of an app."""
+"""Processes of an app: seeing, scaling, stopping, and the end of an app."""
 
 import os
 import re
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from sandbox import Sandbox
 
-from tests.e2e.support import WEB, WORKER, App, refused, web
+from piku.serve import processes
+from tests.e2e.support import WEB, WORKER, App, refused, web, wsgi
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def app(new_app: Callable[..., App]) -> App:
 
 def test_ps_shows_what_runs(app: App) -> None:
     head, *rows = (line.split() for line in app.asked("ps").stdout.splitlines())
-    assert head[:6] == ["PROCESS", "RELEASE", "PID", "STATE", "UPTIME", "MEMORY"]
+    assert head[:6] == ["PROCESS", "RELEASE", "PID", "STATE", "CPU", "MEMORY"]
     assert [row[0] for row in rows] == ["web.1", "worker.1"]
     assert [row[3] for row in rows] == ["up", "up"]
     found = app.ps()
@@ -34,6 +34,7 @@ def test_ps_shows_what_runs(app: App) -> None:
     for row in found.values():
         assert row["release"] == app.live()
         assert 1_000_000 < row["memory"] < 100_000_000
+        assert 0 <= row["cpu"] < 200
         assert 0 <= row["uptime"] < 120
     # What dies is started again.
     died = found["worker.1"]["pid"]
@@ -67,8 +68,55 @@ def test_scaling_touches_only_what_it_must(app: App) -> None:
     app.does("ps:scale", "web=0", "worker=2")
     assert sorted(app.ps()) == ["worker.1", "worker.2"]
     assert app.status() == 503
-    app.does("ps:scale", "web=1", "worker=1")
+    app.does("ps:scale", "web=1", "worker=2")
     assert app.body() == "two"
+
+    # A rollback takes back code and settings, and no counts.
+    app.does("rollback")
+    assert app.body() == "one"
+    assert sorted(app.ps()) == ["web.1", "worker.1", "worker.2"]
+    before = app.ps()
+    app.does("ps:scale", "worker=1", "--force")
+    after = app.ps()
+    assert {name: row["pid"] for name, row in after.items()} == {
+        name: before[name]["pid"] for name in ("web.1", "worker.1")
+    }
+
+
+def test_scaling_what_uwsgi_serves(new_app: Callable[..., App]) -> None:
+    app = new_app("farm", wsgi("farm"))
+    first = app.about()["pid"]
+    app.does("ps:scale", "wsgi=3")
+    assert sorted(app.ps()) == ["wsgi.1", "wsgi.2", "wsgi.3"]
+    pids = {app.about()["pid"] for _ in range(12)}
+    assert len(pids) == 3 and first in pids
+    app.does("restart")
+    assert len({app.about()["pid"] for _ in range(12)}) == 3
+    app.does("ps:scale", "wsgi=0")
+    assert app.ps() == {} and app.status() == 503
+    app.does("ps:scale", "wsgi=1")
+    assert app.status() == 200
+
+
+def test_scaling_beyond_the_memory_is_refused(new_app: Callable[..., App]) -> None:
+    # A hundred of these are more than there is.
+    size = processes.available_memory() // 60
+    greedy = f"import time; held = b'x' * {size}; print('holds it', flush=True); time.sleep(600)"
+    app = new_app("greedy", {"Procfile": f'hog: exec python3 -ISc "{greedy}"\nother: exec sleep 600\n'})
+    app.server.wait(lambda: app.ps()["hog.1"]["memory"] > size, timeout=30)
+    before = app.ps()
+    said = refused(app.says("ps:scale", "hog=100"), 1, "99 more hog", "MB each", "--force")
+    needed, each, free = (int(found) for found in re.findall(r"(\d+) MB", said))
+    assert needed > free and each > size // 2**20
+    assert app.ps().keys() == before.keys()
+    assert {name: row["pid"] for name, row in app.ps().items()} == {
+        n: row["pid"] for n, row in before.items()
+    }
+    assert not (app.server.root / "envs" / "greedy" / "SCALING").exists()
+    # What is small fits, and so do as many as it says.
+    app.does("ps:scale", "other=5")
+    assert (found := re.search(r"room for hog=(\d+)", said)) and 1 < int(found[1]) < 60
+    app.does("ps:scale", "hog=0", "other=0")
 
 
 def test_bad_counts_change_nothing(app: App) -> None:
@@ -101,102 +149,6 @@ def test_stop_and_restart(app: App) -> None:
     pid = app.about()["pid"]
     app.does("restart")
     assert app.about()["pid"] != pid
-
-
-def test_run(app: App) -> None:
-    assert app.asked("run", "exit 7").returncode == 7
-    assert app.asked("run", "no-such-program").returncode == 127
-    result = app.asked("run", "echo out; echo err >&2")
-    assert (result.stdout, result.stderr) == ("out\n", "err\n")
-    assert app.asked("run", "cat", input="first\nsecond\n").stdout == "first\nsecond\n"
-    # Several words are a program and its arguments, as they are.
-    assert app.asked("run", "printf", "%s|", "a b", "$HOME", "*").stdout == "a b|$HOME|*|"
-    assert app.asked("run", "ls", "-a", "version.txt").stdout == "version.txt\n"
-    assert app.asked("run", "--", "echo", "--help").stdout == "--help\n"
-    assert app.asked("run", "pwd").stdout.strip() == app.about()["cwd"]
-    assert app.asked("run", "kill -9 $$").returncode in (137, 255)
-    refused(app.says("run"), 2)
-
-
-def test_run_with_a_terminal(app: App) -> None:
-    result = app.asked(
-        "run",
-        "test -t 0 && test -t 1 && echo a terminal; stty -echo; read line; echo got $line",
-        input="typed\n",
-        tty=True,
-    )
-    assert result.returncode == 0
-    assert "a terminal" in result.stdout
-    assert "got typed" in result.stdout
-
-
-def test_logs(app: App) -> None:
-    app.body("/log?first=1&last=30&text=alpha")
-    shown = app.does("logs", "-n", "5", "--no-follow").splitlines()
-    assert [line for line in shown if line.startswith("web.1")] == [
-        f"web.1 | line {number} of alpha" for number in range(26, 31)
-    ]
-    assert app.does("logs", "web", "-n", "1", "--no-follow").startswith("web.1 | line 30 of alpha\n")
-    assert app.does("logs", "web.1", "-n", "1", "--no-follow") == "web.1 | line 30 of alpha\n"
-    assert app.does("logs", "web", "-n", "0", "--no-follow") == ""
-    assert "Release v" in app.does("logs", "build", "--no-follow")
-    refused(app.says("logs", "nope", "--no-follow"), 1, "'nope'", "web.1")
-    refused(app.says("logs", "-n", "x"), 2)
-    file = app.server.root / "logs" / app.name / "web.1.log"
-    assert file.stat().st_mode & 0o777 == 0o640
-
-
-def follow(app: App, *args: str) -> "subprocess.Popen[str]":
-    command = ["ssh", *app.server.ssh_options(), app.server.address, "logs", app.name, *args]
-    return subprocess.Popen(
-        command, env=app.server.client_env(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
-    )
-
-
-def test_following_survives_rotation_and_a_deploy(new_app: Callable[..., App]) -> None:
-    app = new_app("follow", web("follow", env="UWSGI_LOG_MAXSIZE=4096\n"))
-    app.body("/log?first=0&last=0&text=before")
-    logs = app.server.root / "logs" / "follow"
-    with follow(app, "-n", "1") as client:
-        assert client.stdout is not None
-        assert client.stdout.readline() == "web.1 | line 0 of before\n"
-        seen: list[str] = []
-
-        def read_to(last: str) -> None:
-            for line in client.stdout or ():
-                seen.append(line.rstrip("\n"))
-                if line.endswith(f"{last}\n"):
-                    return
-
-        for batch in range(3):
-            app.body(f"/log?first={batch * 300 + 1}&last={batch * 300 + 300}&text=many")
-            read_to(f"line {batch * 300 + 300} of many")
-        many = [int(found[1]) for line in seen if (found := re.search(r"line (\d+) of many", line))]
-        assert many == list(range(1, 901))
-        # It was rotated, and neither file grows without end.
-        app.server.wait(lambda: (logs / "web.1.log.old").exists(), what="the log is rotated")
-        assert app.body("/log?first=1&last=1&text=after") == "logged"
-        read_to("line 1 of after")
-
-        app.commit(version_txt="two")
-        app.deployed()
-        app.body("/log?first=1&last=1&text=release-two")
-        read_to("line 1 of release-two")
-        assert "web.1 | two listens" in seen
-        client.terminate()
-    # Whoever follows and goes away leaves nothing behind.
-    app.server.wait(
-        lambda: not [p for p in app.server.processes() if "logs follow" in str(p)], what="logs ends"
-    )
-    size = sum(path.stat().st_size for path in logs.glob("web.1*"))
-    app.body("/log?first=1&last=2000&text=flood")
-    app.server.wait(lambda: "line 2000 of flood" in app.does("logs", "-n", "1", "--no-follow"))
-    app.server.wait(
-        lambda: (log := (logs / "web.1.log").resolve()).exists() and log.stat().st_size < 20_000,
-        timeout=5,
-        what="the log is small again",
-    )
-    assert size < 100_000
 
 
 def test_destroy(new_app: Callable[..., App], server: Sandbox) -> None:

@@ -8,11 +8,16 @@ Each folder is a case. What goes in:
   beside the release: certificate, maintenance), `app` (its name).
 
 What comes out is `nginx.conf`, and for every process its ini, its variables (`.env`) and its command
-(`.sh`), and what the push warns of (`warnings.txt`); or `error.txt` alone. With UPDATE_GOLDEN=1
-in the environment they are written anew: read the difference before you commit it.
+(`.sh`), what the runner of scheduled jobs is told (`cron.txt`, `cron.env`), and what the push warns of
+(`warnings.txt`); or `error.txt` alone. With UPDATE_GOLDEN=1 in the environment they are written anew:
+read the difference before you commit it.
 
-What differs from machine to machine is replaced: folders by ROOT and HOME, ports that were assigned by
-PORT-1, PORT-2 in their order, the commit by COMMIT, the environment's name by ENVIRONMENT.
+A case whose name begins with "nginx-" is about `nginx.conf` alone. Each of those is also shown to a
+newer nginx.
+
+What differs from machine to machine is replaced: folders by ROOT and HOME (ROOT in `settings` as well),
+ports that were assigned by PORT-1, PORT-2 in their order, the commit by COMMIT, the environment's name by
+ENVIRONMENT.
 """
 
 from __future__ import annotations
@@ -47,7 +52,9 @@ from piku.output import Output
 from piku.paths import AppName, AppPaths, Paths
 from piku.serve import around, processes, webserver
 from piku.serve.nginx import app as nginx
+from piku.serve.nginx import locations
 from piku.serve.nginx.site import Around, Platform
+from tests.unit.serve import nginx_opinion
 
 HERE = Path(__file__).parent
 CASES = sorted(path.name for path in HERE.iterdir() if (path / "Procfile").exists())
@@ -68,6 +75,7 @@ class Case:
     platform: Platform
     around: Around | None
     said: str
+    about_nginx: bool
 
     @property
     def folder(self) -> Path:
@@ -92,7 +100,7 @@ def bring(folder: Path, base: Path) -> Case:
     app = paths.app(AppName.parse(facts.get("app", "shop")))
     commit = store(folder, app)
     said = io.StringIO()
-    own = facts.get("settings", {})
+    own = {name: text.replace("ROOT", str(paths.root)) for name, text in facts.get("settings", {}).items()}
     found = source.read(paths, app, commit, own)
     planned = plan.plan(found.procfile, found.values, facts.get("counts", {}))
     output = Output(said)
@@ -116,8 +124,9 @@ def bring(folder: Path, base: Path) -> Case:
         beside = replace(around.of(paths, app.name, made.site), **tuples(facts.get("around", {})))
         webserver.check(paths, {app.name: (made.site, beside)}, known_as=known_as)
     return Case(
-        paths=paths, app=app, found=found, made=made, platform=where, around=beside, said=said.getvalue()
-    )
+        paths=paths, app=app, found=found, made=made, platform=where, around=beside, said=said.getvalue(),
+        about_nginx=folder.name.startswith("nginx-"),
+    )  # fmt: skip
 
 
 def tuples(values: dict[str, Any]) -> dict[str, Any]:
@@ -145,19 +154,30 @@ def outcome(case: Case) -> dict[str, str]:
     found: dict[str, str] = {}
     if case.made.site is not None and case.around is not None:
         found["nginx.conf"] = nginx.app_config(case.made.site, case.platform, case.around)
-    for process in case.made.processes:
+    for process in () if case.about_nginx else case.made.processes:
         name = process.worker
         found[f"{name}.ini"] = (case.paths.available / f"{process.vassal(case.app.name)}.ini").read_text()
         script = case.folder / f"{name}.sh"
         if script.exists():
             found[f"{name}.sh"] = script.read_text()
+        if process.schedules:
+            told = json.loads((case.folder / "cron.json").read_text())
+            found["cron.env"] = "".join(f"{key}={value}\n" for key, value in sorted(told.pop("env").items()))
+            told |= {
+                f"{job} {key}": value for job, of in told.pop("jobs").items() for key, value in of.items()
+            }
+            found["cron.txt"] = "".join(f"{key}: {json.dumps(value)}\n" for key, value in told.items())
+            continue
         variables = sorted((case.folder / f"{name}.env").iterdir())
         found[f"{name}.env"] = "".join(f"{path.name}={path.read_text()}\n" for path in variables)
     if case.said:
         found["warnings.txt"] = case.said
     assigned = [port for process in case.made.processes for port in (process.port, process.spare) if port]
     fixed = case.found.values.get("PORT")
+    site = case.made.site
+    zone = locations.cache_zone(site, site.cache) if site and site.cache else ""
     replacements = {
+        **({zone: f"piku_{case.app.name}_CACHE"} if zone else {}),  # named by its folder
         str(case.paths.root): "ROOT",
         str(case.paths.home): "HOME",
         case.found.commit: "COMMIT",
@@ -185,7 +205,8 @@ def test_golden(name: str, brought: Bring) -> None:
         found = outcome(brought(name))
     except PikuError as error:
         words = (*error.detail, f" !     {error.message}", *([f" !     {error.hint}"] if error.hint else []))
-        found = {"error.txt": "".join(f"{line}\n" for line in words)}
+        text = "".join(f"{line}\n" for line in words)
+        found = {"error.txt": re.sub(r"/[^ ':]*/g\d+/(root|home)\b", lambda match: match[1].upper(), text)}
     expected = {path.name: path for path in folder.iterdir() if path.name not in INPUTS}
     if UPDATE:
         for path in expected.values():
@@ -194,6 +215,18 @@ def test_golden(name: str, brought: Bring) -> None:
             (folder / file).write_text(text)
         return
     assert {file: path.read_text() for file, path in expected.items()} == found
+
+
+# --- what a newer nginx says ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if (HERE / name / "nginx.conf").exists()])
+def test_a_newer_nginx_accepts_it_too(name: str, brought: Bring) -> None:
+    case = brought(name)
+    assert case.made.site is not None and case.around is not None
+    for one in (nginx_opinion.installed(), nginx_opinion.newer()):
+        accepted, told = one.judges([(case.made.site, case.around)])
+        assert accepted and told == "", "and neither warns of anything"
 
 
 # --- what the real uWSGI makes of the ini files --------------------------------------------------
@@ -238,8 +271,8 @@ def started(case: Case, process: Process, log: Path) -> Iterator[subprocess.Pope
 
 def works(case: Case, process: Process) -> bool:
     """Whether a daemon's command was run, or an app that uWSGI serves answers a request."""
-    if (case.folder / f"{process.worker}.sh").exists():
-        return bool(effects.read(case.folder / f"{process.worker}.starts"))
+    if process.schedules or (case.folder / f"{process.worker}.sh").exists():
+        return bool(effects.read(case.folder / f"{process.worker}.notes"))
     request = b"GET / HTTP/1.0\r\n\r\n"
     host, _, port = process.address.rpartition(":")
     where: str | tuple[str, int] = process.address if process.by_socket else (host, int(port))

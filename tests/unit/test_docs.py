@@ -30,3 +30,8 @@ def test_every_command_and_option_has_help(name: str) -> None:
             assert option.help, f"{name} {option.opts[0]} lacks help"
     assert (f"\n## {name}\n" in docs.pages()["commands.md"]) != command.hidden
     assert command.name == name, "usage lines would show another name"
+
+
+@pytest.mark.parametrize("name", [s.name for s in settings.ALL if s.name.startswith("NGINX_")])
+def test_the_page_on_nginx_shows_every_setting_for_it(name: str) -> None:
+    assert name in (docs.DOCS / "nginx.md").read_text()

@@ -9,6 +9,14 @@ from collections.abc import Callable
 
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 _PATH = re.compile(r"[\w./ @+=,~-]+")
+# In bytes: what every file system takes for a name, and what nginx takes for a path with the root before it.
+_LONGEST_NAME, _LONGEST_PATH = 255, 1000
+_SHOWN = 60
+
+
+def shown(text: str) -> str:
+    """A text as an error shows it: in quotes, on one line, and not all of a very long one."""
+    return repr(text if len(text) <= _SHOWN else text[:_SHOWN] + "…")
 
 
 def boolean(text: str) -> bool:
@@ -51,8 +59,19 @@ def host_names(text: str) -> tuple[str, ...]:
     for name in names:
         labels = name.removeprefix("*.").split(".")
         if len(name) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
-            raise ValueError(f"{name!r} is not a host name")
+            raise ValueError(f"{shown(name)} is not a host name{_as_ascii(name)}")
     return tuple(dict.fromkeys(names))
+
+
+def _as_ascii(name: str) -> str:
+    """How a name in another script is written, if that is what is wrong with it."""
+    try:
+        written = name.encode("idna").decode()
+    except UnicodeError:
+        return ""
+    labels = written.removeprefix("*.").split(".")
+    fits = len(written) <= 253 and all(_LABEL.fullmatch(label) for label in labels)
+    return f": write it as {written}" if written != name and fits else ""
 
 
 def ipv4(text: str) -> str:
@@ -61,7 +80,7 @@ def ipv4(text: str) -> str:
 
 def ipv6(text: str) -> str:
     if "%" in text:  # Python accepts a zone, with anything in it; nginx knows none
-        raise ValueError(f"{text!r} has a zone, which is not supported")
+        raise ValueError(f"{shown(text)} has a zone, which is not supported")
     return _address(text.removeprefix("[").removesuffix("]"), ipaddress.IPv6Address, "IPv6")
 
 
@@ -71,7 +90,7 @@ def _address(text: str, kind: Callable[[str], object], name: str) -> str:
     try:
         return str(kind(text))
     except ValueError:
-        raise ValueError(f"{text!r} is not an {name} address") from None
+        raise ValueError(f"{shown(text)} is not an {name} address") from None
 
 
 def inner_path(text: str) -> str:
@@ -80,9 +99,11 @@ def inner_path(text: str) -> str:
         return ""
     normal = "/".join(part for part in text.split("/") if part not in ("", "."))
     if text.startswith("/") or ".." in text.split("/") or normal.split("/")[0] == ".git":
-        raise ValueError(f"{text!r} is outside the app's folder")
+        raise ValueError(f"{shown(text)} is outside the app's folder")
     if not _PATH.fullmatch(text):
-        raise ValueError(f"{text!r} has characters that are not supported in a path")
+        raise ValueError(f"{shown(text)} has characters that are not supported in a path")
+    if len(text.encode()) > _LONGEST_PATH or any(len(p.encode()) > _LONGEST_NAME for p in text.split("/")):
+        raise ValueError(f"{shown(text)} is too long for a path")
     if not normal:
         raise ValueError("the app's whole folder cannot be named here")
     return normal
@@ -92,7 +113,7 @@ def inner_paths(text: str) -> tuple[str, ...]:
     paths = tuple(dict.fromkeys(inner_path(part.strip()) for part in text.split(",") if part.strip()))
     for path in paths:
         if any(path != other and path.startswith(f"{other}/") for other in paths):
-            raise ValueError(f"{path!r} is already part of another of these paths")
+            raise ValueError(f"{shown(path)} is already part of another of these paths")
     return paths
 
 

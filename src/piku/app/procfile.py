@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from piku.app import cron
 from piku.errors import PikuError
 
 _KIND = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,40}")
@@ -18,11 +19,12 @@ UWSGI_SERVED = ("wsgi", "jwsgi", "rwsgi", "php")
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One line: a process type and its command (for `static` a folder)."""
+    """One line: a process type and its command (for `static` a folder), for `cron-*` with its schedule."""
 
     kind: str
     command: str
     line: int
+    schedule: cron.Schedule | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +49,15 @@ class Procfile:
     @property
     def workers(self) -> tuple[str, ...]:
         """The process types that run beside what answers requests."""
-        return tuple(k for k in self.entries if k not in (*PHASES, *UWSGI_SERVED, "web", "static"))
+        others = (*PHASES, *UWSGI_SERVED, "web", "static")
+        return tuple(
+            kind for kind, entry in self.entries.items() if kind not in others and not entry.schedule
+        )
+
+    @property
+    def jobs(self) -> tuple[Entry, ...]:
+        """What runs by a schedule."""
+        return tuple(entry for entry in self.entries.values() if entry.schedule)
 
     @property
     def scalable(self) -> tuple[str, ...]:
@@ -80,7 +90,7 @@ def _entry(line: str, number: int) -> Entry:
     if "\0" in command:
         raise _problem(number, f"the command of {kind!r} contains a NUL byte")
     if kind.startswith("cron-"):
-        raise _problem(number, f"process type {kind!r} is not supported by this version of piku")
+        return _job(kind, command, number)
     if kind == "wsgi" and not _MODULE.fullmatch(command):
         raise _problem(
             number, f"{_short(command)!r} is not a WSGI module", hint="write 'wsgi: module:callable'"
@@ -92,6 +102,16 @@ def _entry(line: str, number: int) -> Entry:
     if kind in ("static", "php", "rwsgi"):
         _check_path(kind, command, number)
     return Entry(kind=kind, command=command, line=number)
+
+
+def _job(kind: str, text: str, number: int) -> Entry:
+    if kind == "cron-":
+        raise _problem(number, "a scheduled job needs a name", hint="write 'cron-NAME: */5 * * * * command'")
+    try:
+        schedule, command = cron.parse(text)
+    except PikuError as error:
+        raise _problem(number, f"{kind}: {error.message}", hint=error.hint) from None
+    return Entry(kind=kind, command=command, line=number, schedule=schedule)
 
 
 def _check_path(kind: str, path: str, number: int) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Generic, TypeVar
 
-from piku.app import checks, web_checks
+from piku.app import checks, cron, web_checks
 from piku.errors import PikuError
 
 T = TypeVar("T")
@@ -24,6 +24,7 @@ GIVEN = (
     "VIRTUAL_ENV",
     "PIKU_RELEASE",
     "PIKU_COMMIT",
+    "PIKU_PROCESS",
 )
 
 
@@ -48,8 +49,12 @@ class Setting(Generic[T]):
         try:
             return self.check(text)
         except ValueError as error:
-            shown = "" if self.secret else f"={text[:80]}"
+            shown = "" if self.secret else f"={_printable(text[:80])}"
             raise PikuError(f"{self.name}{shown}: {error}", hint=self.doc) from None
+
+
+def _printable(text: str) -> str:
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 SERVER_NAME = Setting(name="NGINX_SERVER_NAME", default="", check=checks.host_names,
@@ -69,7 +74,7 @@ DISABLE_IPV6 = Setting(name="DISABLE_IPV6", default="false", check=checks.boolea
     doc="true or false: do not listen on IPv6 for this app.")  # fmt: skip
 STATIC_PATHS = Setting(name="NGINX_STATIC_PATHS", default="", check=web_checks.static_paths,
     doc="Files that nginx serves itself: /prefix1:path1,/prefix2:path2. A path is relative to the app's"
-    " folder, or absolute and inside the piku root, as the app's data folder is.")  # fmt: skip
+    " folder, or absolute and inside an app's folder in data, cache or apps of the piku root.")  # fmt: skip
 CATCH_ALL = Setting(name="NGINX_CATCH_ALL", default="", check=web_checks.url,
     doc="What answers when there is no such static file, such as /index.html.")  # fmt: skip
 CACHE_PREFIXES = Setting(name="NGINX_CACHE_PREFIXES", default="", check=web_checks.cache_prefixes,
@@ -79,7 +84,8 @@ CACHE_SIZE = Setting(name="NGINX_CACHE_SIZE", default="1", check=checks.whole(1,
 CACHE_TIME = Setting(name="NGINX_CACHE_TIME", default="3600", check=checks.whole(0, 10**9),
     doc="Seconds for which an answer with content (200) is kept.")  # fmt: skip
 CACHE_CONTROL = Setting(name="NGINX_CACHE_CONTROL", default="3600", check=checks.whole(0, 10**9),
-    doc="Seconds for which browsers are told to keep what is below the cache prefixes.")  # fmt: skip
+    doc="Seconds for which browsers are told to keep what is below the cache prefixes, unless the app itself"
+    " says something about it.")  # fmt: skip
 CACHE_REDIRECTS = Setting(name="NGINX_CACHE_REDIRECTS", default="3600", check=checks.whole(0, 10**9),
     doc="Seconds for which a redirect is kept.")  # fmt: skip
 CACHE_ANY = Setting(name="NGINX_CACHE_ANY", default="3600", check=checks.whole(0, 10**9),
@@ -87,8 +93,8 @@ CACHE_ANY = Setting(name="NGINX_CACHE_ANY", default="3600", check=checks.whole(0
 CACHE_EXPIRY = Setting(name="NGINX_CACHE_EXPIRY", default="86400", check=checks.whole(1, 10**9),
     doc="Seconds after which a kept answer that nobody asks for is removed.")  # fmt: skip
 CACHE_PATH = Setting(name="NGINX_CACHE_PATH", default="", check=web_checks.file_path,
-    doc="Where the answers are kept: inside the app's cache folder, or absolute and inside the piku"
-    " root; by default the folder nginx in the app's cache folder.")  # fmt: skip
+    doc="Where the answers are kept: a path inside the app's cache folder, or an absolute one inside that or"
+    " its data folder; by default the folder nginx in the app's cache folder.")  # fmt: skip
 CLOUDFLARE_ACL = Setting(name="NGINX_CLOUDFLARE_ACL", default="false", check=checks.boolean,
     doc="true or false: let in only Cloudflare, and the address that deployed last.")  # fmt: skip
 CLOUDFLARE_API = Setting(name="PIKU_CLOUDFLARE_API", default="https://api.cloudflare.com/client/v4/ips",
@@ -135,6 +141,9 @@ LISTEN = Setting(name="UWSGI_LISTEN", default="100", check=checks.whole(1, 65535
     doc="Length of the queue of connections not yet accepted; at most what the kernel allows.")  # fmt: skip
 MAX_REQUESTS = Setting(name="UWSGI_MAX_REQUESTS", default="1024", check=checks.whole(1, 10**9),
     doc="Requests after which a uWSGI worker process is replaced by a fresh one.")  # fmt: skip
+IDLE = Setting(name="UWSGI_IDLE", default="0", check=checks.whole(0, 10**7),
+    doc="Seconds without a request after which the app sleeps: it costs no process until the next"
+    " request wakes it. 0 for never.")  # fmt: skip
 GEVENT = Setting(name="UWSGI_GEVENT", default="0", check=checks.whole(0, 100000),
     doc="Requests that one process of a wsgi app answers at a time with gevent, which it needs.")  # fmt: skip
 ASYNCIO = Setting(name="UWSGI_ASYNCIO", default="0", check=checks.whole(0, 100000),
@@ -145,6 +154,10 @@ LOG_X_FORWARDED_FOR = Setting(name="UWSGI_LOG_X_FORWARDED_FOR", default="false",
     doc="true or false: log the client that X-Forwarded-For names in place of the one connected.")  # fmt: skip
 LOG_MAXSIZE = Setting(name="UWSGI_LOG_MAXSIZE", default="1048576", check=checks.whole(1024, 2**40),
     doc="Size in bytes at which a process's log is renamed to .old.")  # fmt: skip
+TIME_ZONE = Setting(name="TZ", default="", check=cron.check_zone,
+    doc="Time zone of the app and its scheduled jobs, such as Europe/Lisbon; by default the server's.")  # fmt: skip
+UWSGI_INCLUDE = Setting(name="UWSGI_INCLUDE_FILE", default="", check=checks.inner_path,
+    doc="A file of the repository with options of uWSGI (ini), for the app's uWSGI processes.")  # fmt: skip
 PYTHON_VERSION = Setting(name="PYTHON_VERSION", default="3", check=checks.python_version,
     doc="Python version of the virtualenv, such as 3 or 3.11.")  # fmt: skip
 PYTHON_INSTALLER = Setting(name="PYTHON_INSTALLER", default="pip", check=checks.choice("pip", "uv"),

@@ -7,23 +7,26 @@ from collections.abc import Iterable
 
 from piku.app import checks
 
-# Paths below these are piku's own: challenges of certificate authorities, and what is only internal.
-_RESERVED = ("/.well-known/acme-challenge", "/@")
-_URL = re.compile(r"/[\w./+~%@-]*")
-_HASH = re.compile(r"\$(1|5|6|7|y|apr1|2[aby])\$[\w./$=]{8,200}|\{SS?HA\}[A-Za-z0-9+/=]{20,120}")
-_STATUS = re.compile(r"[45][0-9][0-9x]|[45]xx")
+# Addresses that begin so are piku's own: challenges of certificate authorities, and what is only internal.
+_RESERVED = ("/.well-known/acme-challenge/", "/@piku-", "/@before-")
+_URL = re.compile(r"/[\w./+~@-]*")
+_LONGEST_URL = 1000  # bytes, of the 4096 that nginx takes for a word
+_HASH = re.compile(r"\$(1|5|6|7|y|apr1|2[aby])\$[A-Za-z0-9./$=]{8,200}|\{SS?HA\}[A-Za-z0-9+/=]{20,120}")
+# 499 is how nginx notes that a client went away: there is nobody to show a page to.
+_STATUS = re.compile(r"(?!499)[45][0-9][0-9]|50x|5xx")
 _SERVER_ERRORS = (500, 502, 503, 504)
-_SHOWN = 60
 
 
 def url(text: str) -> str:
     """A path of the app's addresses, such as /docs; empty for none."""
     if not text:
         return ""
-    if not _URL.fullmatch(text) or "//" in text or ".." in text.split("/"):
-        raise ValueError(f"{text[:_SHOWN]!r} is not a path of an address, such as /docs")
-    if text.startswith(_RESERVED):
-        raise ValueError(f"{text[:_SHOWN]!r} is used by piku itself")
+    if not _URL.fullmatch(text) or "//" in text or {".", ".."} & set(text.split("/")):
+        raise ValueError(f"{checks.shown(text)} is not a path of an address, such as /docs")
+    if len(text.encode()) > _LONGEST_URL:
+        raise ValueError(f"{checks.shown(text)} is too long")
+    if f"{text}/".startswith(_RESERVED):
+        raise ValueError(f"{checks.shown(text)} is used by piku itself")
     return text
 
 
@@ -33,7 +36,7 @@ def static_paths(text: str) -> tuple[tuple[str, str], ...]:
     for part in _parts(text, ","):
         prefix, colon, path = part.partition(":")
         if not colon or not prefix or not path:
-            raise ValueError(f"{part[:_SHOWN]!r} is not of the form /prefix:path")
+            raise ValueError(f"{checks.shown(part)} is not of the form /prefix:path")
         pairs.append((url(prefix).rstrip("/") or "/", file_path(path)))
     _refuse_twice(prefix for prefix, _ in pairs)
     return tuple(pairs)
@@ -55,19 +58,21 @@ def cache_prefixes(text: str) -> tuple[str, ...]:
 
 def passwords(text: str) -> tuple[tuple[str, str], ...]:
     """Pairs of a user and the hash of a password (crypt(5), or nginx's {SSHA})."""
-    pairs = []
-    for part in _parts(text, ","):
+    pairs: dict[str, str] = {}
+    for number, part in enumerate(_parts(text, ","), 1):
+        # No part of the text is shown: where it is wrong, anything in it may be the password.
         user, _, password = part.partition(":")
-        if not re.fullmatch(r"[\w.@+-]{1,64}", user):
-            raise ValueError("not of the form user:hash")
+        if not re.fullmatch(r"[\w.@+-]{1,64}", user) or not password:
+            raise ValueError(f"entry {number} is not of the form user:hash")
         if not _HASH.fullmatch(password):
             raise ValueError(
-                f"what stands after {user!r} is not a hash: make one with `openssl passwd -6`,"
+                f"what entry {number} has after its user is not a hash: make one with `openssl passwd -6`,"
                 " a password itself is never kept"
             )
-        pairs.append((user, password))
-    _refuse_twice(user for user, _ in pairs)
-    return tuple(pairs)
+        if user in pairs:
+            raise ValueError(f"entry {number} is for a user that has one already")
+        pairs[user] = password
+    return tuple(pairs.items())
 
 
 def rate(text: str) -> tuple[str, int] | None:
@@ -76,7 +81,7 @@ def rate(text: str) -> tuple[str, int] | None:
         return None
     found = re.fullmatch(r"([1-9][0-9]{0,5})(?:r)?/(s|m)(?:[ ,]+burst=([0-9]{1,6}))?", text)
     if not found:
-        raise ValueError("not a rate such as 10/s, 300/m or '10/s burst=50'")
+        raise ValueError("not a rate such as 10/s, 300/m or '10/s burst=50', from 1 to 999999")
     count, unit, burst = found.groups()
     most = int(burst) if burst else int(count) if unit == "s" else max(1, int(count) // 10)
     return f"{count}r/{unit}", most
@@ -107,8 +112,12 @@ def error_pages(text: str) -> tuple[tuple[int, str], ...]:
     pairs = []
     for part in _parts(text, ","):
         status, colon, path = part.partition(":")
-        if not colon or not _STATUS.fullmatch(status) or (status.endswith("x") and status[0] != "5"):
-            raise ValueError(f"{part[:_SHOWN]!r} is not of the form 404:path or 50x:path")
+        if not colon or not path:
+            raise ValueError(f"{checks.shown(part)} is not of the form 404:path or 50x:path")
+        if not _STATUS.fullmatch(status):
+            raise ValueError(
+                f"{checks.shown(status)} is no error that a page can be shown for: 400 to 599, 50x"
+            )
         statuses = _SERVER_ERRORS if status.endswith("x") else (int(status),)
         pairs += [(number, checks.inner_path(path)) for number in statuses]
     _refuse_twice(str(status) for status, _ in pairs)
@@ -129,5 +138,5 @@ def _refuse_twice(items: Iterable[str]) -> None:
     seen: set[str] = set()
     for item in items:
         if item in seen:
-            raise ValueError(f"{item[:_SHOWN]!r} stands twice")
+            raise ValueError(f"{checks.shown(item)} stands twice")
         seen.add(item)

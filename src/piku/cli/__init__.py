@@ -21,12 +21,14 @@ COMMANDS = {
     "apps": "apps", "deploy": "apps", "releases": "apps", "rollback": "apps", "destroy": "apps",
     "config": "config", "config:get": "config", "config:set": "config", "config:unset": "config",
     "config:live": "config",
-    "ps": "processes", "ps:scale": "processes", "restart": "processes", "stop": "processes",
-    "logs": "processes", "run": "processes",
+    "ps": "processes", "ps:scale": "processes", "ps:stop": "processes", "restart": "processes", "stop": "processes",
+    "logs": "logs", "run": "processes", "cron": "cron", "cron:run": "cron",
+    "certs": "certs", "certs:add": "certs", "certs:remove": "certs", "certs:renew": "certs",
     "maintenance:on": "maintenance", "maintenance:off": "maintenance",
     "setup": "server", "setup:ssh": "server", "keys": "server", "keys:remove": "server", "up": "server",
     "update": "server", "help": "server",
     "git-receive-pack": "internal", "git-upload-pack": "internal", "git-hook": "internal", "scp": "internal",
+    "upkeep": "internal",
 }  # fmt: skip
 
 

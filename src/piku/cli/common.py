@@ -60,6 +60,12 @@ def own_environment() -> dict[str, str]:
     return {"PIKU_ROOT": root, "HOME": os.environ["HOME"]} if root else {}
 
 
+def calling() -> list[str]:
+    """The same as one command, which finds its folders whatever variables there are."""
+    variables = [f"{name}={value}" for name, value in own_environment().items()]
+    return [*(["env", *variables] if variables else []), *own_command()]
+
+
 def progress(app: AppPaths) -> Output:
     """The output of a command that changes an app: shown, and kept with its logs."""
     with contextlib.suppress(FileNotFoundError):

@@ -6,8 +6,9 @@ import sys
 
 import click
 
-from piku.cli.common import app_argument, own_command, own_environment, pass_paths, progress, who
+from piku.cli.common import app_argument, calling, own_command, own_environment, pass_paths, progress, who
 from piku.errors import PikuError
+from piku.output import Output
 from piku.paths import AppPaths, Paths
 
 
@@ -21,7 +22,7 @@ def git_receive_pack(paths: Paths, path: str) -> int:
 
     name = git.app_from_path(path)
     if not (paths.root / "releases").is_dir():
-        server.setup(paths)
+        server.setup(paths, calling())
     return git.receive_pack(paths, paths.app(name), own_command(), own_environment())
 
 
@@ -43,6 +44,19 @@ def git_hook(paths: Paths, app: AppPaths) -> int:
     from piku.access import hook
 
     return hook.handle(paths, app, sys.stdin, who(), progress(app))
+
+
+@click.command(hidden=True)
+@click.option("--doze", is_flag=True, help="Put to sleep what nobody asks for.")
+@pass_paths
+def upkeep(paths: Paths, doze: bool) -> None:
+    """Do what is due: rotate the logs of nginx."""
+    from piku.operate import upkeep as work
+
+    if doze:
+        work.doze(paths, Output(sys.stdout))
+    else:
+        work.rotate(paths)
 
 
 @click.command(hidden=True, context_settings={"ignore_unknown_options": True, "help_option_names": []})

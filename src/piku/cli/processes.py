@@ -1,54 +1,80 @@
-"""Commands for the processes of an app: what runs, how many, what they say."""
+"""Commands for the processes of an app: what runs, and how many."""
 
 from __future__ import annotations
 
-import json
 import re
-import sys
-from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
-from piku.cli.common import app_argument, pass_paths, progress, release_number, who
+from piku.cli.common import app_argument, pass_paths, progress, who
 from piku.errors import PikuError
-from piku.output import duration, table
 from piku.paths import AppPaths, Paths
+
+if TYPE_CHECKING:
+    from piku.cli.pslines import Said
+    from piku.operate.ps import Sight
 
 
 @click.command()
-@app_argument
-@click.option("--json", "as_json", is_flag=True, help="As JSON, for scripts.")
+@click.argument("app", metavar="[APP]", required=False)
+@click.option("--watch", is_flag=True, help="On a terminal: anew every 2 seconds, until Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON, for scripts: numbers, bytes and seconds.")
 @pass_paths
-def ps(paths: Paths, app: AppPaths, as_json: bool) -> None:
-    """Show the processes of an app: worker, release, pid, state, uptime, memory."""
-    from piku.deploy import records
-    from piku.operate import ps as observing
+def ps(paths: Paths, app: str | None, watch: bool, as_json: bool) -> None:
+    """Show what runs of all apps, or of APP: state, processor, memory, restarts, requests per minute.
 
-    rows = observing.rows(paths, app)
-    if as_json:
-        click.echo(json.dumps([asdict(row) for row in rows], indent=1))
-        return
-    if not rows:
-        live = records.live(app)
-        why = "is stopped" if live and live.stopped else "runs no process" if live else "was never live"
-        click.echo(f"{app.name} {why}", err=True)
-        return
-    head = ("PROCESS", "RELEASE", "PID", "STATE", "UPTIME", "MEMORY", "LISTENS ON")
-    body = (
-        (row.worker, f"v{row.release}", str(row.pid or "-"), row.state, duration(row.uptime),
-         f"{row.memory / 2**20:.1f} MB", row.address or "-")
-        for row in rows
-    )  # fmt: skip
-    for line in table([head, *body]):
+    CPU is of one processor, in the last moment; MEMORY counts shared pages by the share. nginx counts the
+    requests of several `web` processes together: they stand at the first of them.
+    """
+    from piku.cli import tables
+    from piku.operate.ps import Observer
+
+    if watch and as_json:
+        raise PikuError("--watch is for people, and --json for scripts: give one of them", code=2)
+    chosen = paths.existing(app) if app is not None else None
+    observer = Observer(paths)
+    if watch:
+        tables.watch(lambda: _drawn(paths, chosen, observer.look()))
+    lines, remarks = _said(paths, chosen, observer.look(), as_json=as_json)
+    for line in lines:
         click.echo(line)
+    for line in remarks:
+        click.echo(line, err=True)
+
+
+def _drawn(paths: Paths, app: AppPaths | None, sight: Sight) -> list[str]:
+    """The same for a screen that may be too small for all of it: what matters most comes first."""
+    lines, remarks = _said(paths, app, sight)
+    return [*lines, *remarks] if app is not None else [lines[-1], *remarks, "", *lines[:-2]]
+
+
+def _said(paths: Paths, app: AppPaths | None, sight: Sight, *, as_json: bool = False) -> Said:
+    """The lines and the remarks on an app, or on all."""
+    from piku.cli import pslines, tables
+    from piku.operate import overview
+
+    if app is not None:
+        one = overview.of(app, sight)
+        lines, remarks = pslines.of_one(one, tables.width())
+        lines, remarks = ([pslines.json_of_one(one)], []) if as_json else (lines, remarks)
+    else:
+        apps = overview.of_all(paths, sight)
+        sums = overview.totals(apps)
+        lines, remarks = pslines.of_all(apps, sums, tables.width())
+        lines = [pslines.json_of_all(apps, sums)] if as_json else lines
+    if sight.states is None:
+        remarks = [*remarks, " !     piku is not running on this server, so no app is"]
+    return lines, remarks
 
 
 @click.command("ps:scale")
 @app_argument
 @click.argument("counts", metavar="PROCESS=COUNT...", nargs=-1, required=True)
+@click.option("--force", is_flag=True, help="Also when they would take more memory than there is.")
 @pass_paths
-def ps_scale(paths: Paths, app: AppPaths, counts: tuple[str, ...]) -> None:
-    """Set how many processes of a type run."""
+def ps_scale(paths: Paths, app: AppPaths, counts: tuple[str, ...], force: bool) -> None:
+    """Set how many processes of a type run; those that stay are not touched."""
     from piku.deploy import changes, runbook
 
     wanted: dict[str, int] = {}
@@ -63,7 +89,7 @@ def ps_scale(paths: Paths, app: AppPaths, counts: tuple[str, ...]) -> None:
         wanted[kind] = int(number)
     output = progress(app)
     with runbook.locked(paths, app, f"ps:scale by {who()}", output):
-        changes.scale(paths, app, wanted, output)
+        changes.scale(paths, app, wanted, output, force=force)
 
 
 @click.command()
@@ -90,42 +116,38 @@ def stop(paths: Paths, app: AppPaths) -> None:
         changes.stop(paths, app, output)
 
 
-@click.command()
+@click.command("ps:stop")
 @app_argument
-@click.argument("process", required=False, default="")
-@click.option(
-    "-n", "--lines", default=100, show_default=True, type=click.IntRange(0, 100000), help="Lines of each."
-)
-@click.option("--no-follow", is_flag=True, help="Print what there is, and end.")
-@click.option("--release", metavar="N", help="Only what this release wrote.")
-def logs(app: AppPaths, process: str, lines: int, no_follow: bool, release: str | None) -> None:
-    """Show what an app's processes write, and follow it; PROCESS is a type, or one such as web.1.
+@click.argument("names", metavar="RUN...", nargs=-1, required=True)
+def ps_stop(app: AppPaths, names: tuple[str, ...]) -> None:
+    """End what `piku run --detach` has started, such as run.3, and all that it started itself."""
+    from piku.operate import run as running
 
-    `build` shows the transcript of deploys.
-    """
-    from piku.operate import logs as reading
-
-    if process == "build":
-        reading.print_file(app.build_log, lines)
-        return
-    number = None if release is None else release_number(app, release)
-    for worker, line in reading.last(reading.log_files(app, process, number), lines):
-        click.echo(f"{worker} | {line}")
-    if no_follow or number is not None:
-        return
-    sys.stdout.flush()
-    for worker, line in reading.follow(app, process):
-        click.echo(f"{worker} | {line}")
-        sys.stdout.flush()
+    for name in names:
+        running.stop(app, name)
+        click.echo(f"-----> {name} of {app.name} has ended")
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.option("--detach", is_flag=True, help="Let it go on by itself, and print the name that it has.")
 @app_argument
 @click.argument("command", metavar="COMMAND...", nargs=-1, required=True, type=click.UNPROCESSED)
 @pass_paths
-def run(paths: Paths, app: AppPaths, command: tuple[str, ...]) -> None:
-    """Run a command with the app's code, environment and settings."""
+def run(paths: Paths, app: AppPaths, detach: bool, command: tuple[str, ...]) -> None:
+    """Run a command with the app's code, environment and settings.
+
+    One word is a shell's command line; several are a program and its arguments, as they are. With --detach
+    what it prints and its exit code are in `piku logs APP run.N`, and `piku ps:stop APP run.N` ends it.
+    """
     from piku.operate import run as running
 
     words = command[1:] if command[0] == "--" else command
-    running.run(paths, app, words)
+    if words and words[0] == "--detach":
+        raise PikuError("--detach stands before the app", hint=f"piku run --detach {app.name} ...", code=2)
+    if not detach:
+        running.run(paths, app, words)
+    name = running.detach(paths, app, words)
+    click.echo(name)
+    click.echo(
+        f"see what it says: piku logs {app.name} {name}; end it: piku ps:stop {app.name} {name}", err=True
+    )

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 import piku
-from piku.cli.common import own_command, own_environment, pass_paths
+from piku.cli.common import calling, own_command, own_environment, pass_paths
 from piku.errors import PikuError
 from piku.output import Output, table
 from piku.paths import Paths
@@ -23,7 +23,7 @@ def setup(paths: Paths) -> None:
     from piku.operate import server
 
     output = Output(sys.stdout)
-    made = server.setup(paths)
+    made = server.setup(paths, calling())
     output.step(f"{paths.root} is ready")
     if made:
         output.detail(f"made: {', '.join(made)}")
@@ -82,7 +82,7 @@ def up(paths: Paths, http_port: int | None, https_port: int | None, host: str | 
         checks.ipv4(host or "")
     except ValueError as error:
         raise PikuError(f"--host: {error}", code=2) from None
-    server.up(paths, server.platform_of(http_port, https_port, host), Output(sys.stderr))
+    server.up(paths, server.platform_of(http_port, https_port, host), Output(sys.stderr), calling())
 
 
 @click.command()

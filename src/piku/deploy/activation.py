@@ -11,7 +11,7 @@ from piku.app import settings
 from piku.deploy import records, site, vassals
 from piku.deploy.job import Job
 from piku.deploy.plan import Plan
-from piku.deploy.records import Activation, Process
+from piku.deploy.records import SCHEDULER, Activation, Process
 from piku.errors import PikuError
 from piku.paths import AppName, AppPaths, Paths
 from piku.serve import sockets
@@ -57,7 +57,8 @@ def create(
 
 
 def _wanted(plan: Plan, canary: bool) -> list[tuple[str, int]]:
-    counts = ((plan.serving, plan.instances), *(() if canary else plan.workers))
+    scheduler = ((SCHEDULER, 1),) if plan.jobs else ()
+    counts = ((plan.serving, plan.instances), *(() if canary else (*plan.workers, *scheduler)))
     return [(kind, instance) for kind, count in counts for instance in range(1, count + 1)]
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from piku import effects
 from piku.app import settings
-from piku.deploy import build, plan, records, runbook, source, switch
+from piku.deploy import build, cron, plan, records, room, runbook, runs, source, switch
 from piku.deploy.job import Job
 from piku.deploy.progress import Progress
 from piku.deploy.records import Process, Release
@@ -113,7 +113,9 @@ def _waiting(app: AppPaths) -> Release | None:
     return newest if newest is not None and (live is None or newest.number > live.release) else None
 
 
-def scale(paths: Paths, app: AppPaths, changes: Mapping[str, int], output: Output) -> None:
+def scale(
+    paths: Paths, app: AppPaths, changes: Mapping[str, int], output: Output, *, force: bool = False
+) -> None:
     """Change how many processes run; those that stay are not touched."""
     live = records.live(app)
     if live is None:
@@ -121,6 +123,8 @@ def scale(paths: Paths, app: AppPaths, changes: Mapping[str, int], output: Outpu
     release = records.load_release(app, live.release)
     found = source.read(paths, app, release.commit, release.settings)
     wanted = plan.scaled(found.procfile, runbook.counts(app), changes)
+    if not force and not live.stopped:
+        room.refuse_too_many(paths, app, live, {kind: wanted[kind] for kind in changes})
     job = _live_job(paths, app, live.release, wanted, output)
     if not live.stopped:
         carried = [process for process in live.processes if process.instance <= wanted.get(process.kind, 1)]
@@ -131,9 +135,11 @@ def scale(paths: Paths, app: AppPaths, changes: Mapping[str, int], output: Outpu
 
 
 def stop(paths: Paths, app: AppPaths, output: Output) -> None:
-    """End every process of the app, after the requests they have begun; nginx answers 503 from then on."""
+    """End every process and job of the app, after the requests they have begun; nginx answers 503 from
+    then on."""
     live = records.live(app)
     if live is None or live.stopped:
+        cron.end(app, live.stop_timeout if live else 10)  # one that was run by hand
         output.step(f"{app.name} does not run")
         return
     job = _live_job(paths, app, live.release, {}, output)
@@ -141,7 +147,10 @@ def stop(paths: Paths, app: AppPaths, output: Output) -> None:
     left = emperor.wait_gone(paths, live.vassals(app.name), live.stop_timeout + 10)
     if left:
         raise PikuError(f"{', '.join(sorted(name.worker for name in left))} of {app.name} did not stop")
+    cron.end(app, live.stop_timeout)
     output.step(f"{app.name} is stopped; start it again with `piku restart {app.name}`")
+    for name in runs.running(app):
+        output.detail(f"{name} goes on: end it with `piku ps:stop {app.name} {name}`")
 
 
 def _live_job(paths: Paths, app: AppPaths, number: int, counts: Mapping[str, int], output: Output) -> Job:

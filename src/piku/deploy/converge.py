@@ -6,18 +6,20 @@ committed, one that failed, one that was killed, and the start after a power cut
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from piku import effects
-from piku.deploy import plan, records
+from piku.deploy import certificates, cron, leftovers, plan, records, sleeping
 from piku.deploy import vassals as files
 from piku.deploy.records import Activation, Process
 from piku.errors import PikuError
 from piku.paths import SEPARATOR, AppName, AppPaths, Paths
-from piku.serve import around, emperor, sockets, webserver
+from piku.serve import around, emperor, logmarks, sockets, upkeep, uwsgi, webserver
 from piku.serve.emperor import VassalName
+from piku.serve.nginx import app as nginx_app
 from piku.serve.nginx.site import Site
 
 Say = Callable[[str], None]
@@ -63,7 +65,7 @@ def refuse_taken_names(paths: Paths, app: AppName, site: Site) -> None:
 def converge(paths: Paths, app: AppPaths, *, say: Say = _quiet) -> None:
     """Make everything follow from the live record; the caller holds the app's lock."""
     live = records.live(app)
-    wanted = live.vassals(app.name) if live else []
+    wanted = sleeping.wanted(app, live)
     running = emperor.enabled(paths, app.name)
     stale = [name for name in running if name not in wanted]
     missing = [name for name in wanted if name not in running]
@@ -94,8 +96,43 @@ def update_nginx(paths: Paths) -> None:
     with effects.lock(paths.uwsgi / "nginx.lock", "updating nginx"):
         sites, unknown = _sites(paths)
         complete, unclear = around.all_of(paths, sites)
-        if webserver.install(paths, complete, keep=[*unknown, *unclear]):
-            webserver.reload(paths)
+        keep = [*unknown, *unclear]
+        if webserver.install(paths, complete, keep=keep):
+            try:
+                webserver.reload(paths)
+            except PikuError:
+                # What one app includes may have become wrong since it was deployed.
+                refused = set_aside(paths, complete, _quiet)
+                if not refused:
+                    raise
+                rest = {name: pair for name, pair in complete.items() if name not in refused}
+                webserver.install(paths, rest, keep=keep)
+                webserver.reload(paths)
+        follow(paths, sites)
+
+
+def set_aside(paths: Paths, sites: webserver.Sites, warn: Say) -> set[AppName]:
+    """Set aside the sites that nginx does not take even by themselves, so that the others are served."""
+    refused = set()
+    for name, (site, known) in sites.items():
+        try:
+            webserver.check_addresses(paths, site)
+            webserver.check(paths, {name: (site, known)})
+        except PikuError as error:
+            refused.add(name)
+            warn(f"{name} is NOT served: {error.message}")
+            warn(f"mend it and deploy it again; its file is kept as {name}.conf.refused")
+            text = nginx_app.app_config(site, webserver.platform(paths), known)
+            effects.write(paths.app(name).refused, text)
+    return refused
+
+
+def follow(paths: Paths, sites: Mapping[AppName, Site]) -> None:
+    """See to it that what these sites need now and then is done."""
+    wanted, due = certificates.outlook(paths, sites)
+    upkeep.follow(paths, sites.values(), certificates=wanted)
+    if due:
+        upkeep.ask(paths)
 
 
 def _link(app: AppPaths, live: Activation) -> None:
@@ -105,7 +142,8 @@ def _link(app: AppPaths, live: Activation) -> None:
     for process in live.processes:
         if process.by_socket:
             effects.link(process.address, app.socket(process.instance))
-        effects.link(files.log_file(app, process).name, app.logs / f"{process.worker}.log")
+        if not process.schedules:
+            effects.link(files.log_file(app, process).name, app.logs / f"{process.worker}.log")
     if live.counts is not None:
         effects.write(app.scaling, plan.render_scaling(live.counts), durable=True)
     effects.write(app.live_env, effects.read(app.activation(live.number) / "LIVE_ENV"), mode=0o600)
@@ -122,9 +160,16 @@ def _retire(paths: Paths, app: AppPaths, names: list[VassalName], say: Say) -> N
     """Stop processes that are no longer live, after the requests they have begun."""
     if not names:
         return
+    escaping: set[int] = set()
     if emperor.is_running(paths):
         drain(app, names, say)
+        escaping = leftovers.escaping(paths, names)
     emperor.disable(paths, names)
+    if escaping:
+        # Rarely so: a deploy does not wait for its old processes otherwise.
+        old = records.load_activation(app, names[0].activation)
+        emperor.wait_gone(paths, names, (old.stop_timeout if old else 10) + 5)
+        leftovers.end(escaping, old.stop_timeout if old else 10)
 
 
 def drain(app: AppPaths, names: Iterable[VassalName], say: Say) -> None:
@@ -148,8 +193,11 @@ def drain(app: AppPaths, names: Iterable[VassalName], say: Say) -> None:
 
 def stop(paths: Paths, names: list[VassalName], timeout: float) -> None:
     """Stop these processes and wait until they have ended; raises PikuError when they do not."""
+    escaping = leftovers.escaping(paths, names) if names else set()
+    begun = time.monotonic()
     emperor.disable(paths, names)
     left = emperor.wait_gone(paths, names, timeout)
+    leftovers.end(escaping, max(1.0, timeout - (time.monotonic() - begun)))
     if left:
         raise PikuError(
             f"{', '.join(sorted(name.worker for name in left))} did not stop within {timeout:.0f} s"
@@ -160,9 +208,11 @@ def stop(paths: Paths, names: list[VassalName], timeout: float) -> None:
 
 
 def clean(paths: Paths, app: AppPaths, live: Activation | None) -> None:
-    """Remove what activations left that neither are live nor still stopping."""
+    """Remove what activations left that neither are live nor still stopping, nor have a job at work."""
     busy = {*emperor.enabled(paths, app.name), *(emperor.statistics(paths) or {})}
+    leftovers.sweep(app.name, busy, 3)
     keep = {name.activation for name in busy if name.app == app.name}
+    keep |= {run["activation"] for run in cron.running(app).values()}
     if live is not None:
         keep |= {live.number, *(process.origin for process in live.processes)}
     for number in records.activation_numbers(app):
@@ -180,11 +230,12 @@ def _clean_process(
 ) -> None:
     if live is not None and process in live.processes:
         return
-    if live is not None and over.number < live.number:
+    if live is not None and over.number < live.number and not process.schedules:
         _fold_log(app, over, process)
     if process.by_socket:
         effects.remove(Path(process.address))
-    effects.remove(paths.available / f"{process.vassal(app.name)}.ini")
+    for ending in ("", uwsgi.DEMAND):
+        effects.remove(paths.available / f"{process.vassal(app.name)}.ini{ending}")
 
 
 def _fold_log(app: AppPaths, over: Activation, process: Process) -> None:
@@ -196,7 +247,10 @@ def _fold_log(app: AppPaths, over: Activation, process: Process) -> None:
     text = effects.read(log)
     if text:
         old = app.logs / f"{process.worker}.log.old"
-        effects.write(old, (effects.read(old) + text)[-(1 << 20) :], mode=0o640)
+        past = logmarks.folded(effects.read(old), text, over.release, limit=1 << 20)
+        written = log.stat().st_mtime
+        effects.write(old, past, mode=0o640)
+        os.utime(old, (written, written))  # the only time that its last lines may have
     effects.remove(log)
 
 

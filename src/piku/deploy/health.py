@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
 import time
@@ -10,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from piku import effects
+from piku.deploy import notes
 from piku.deploy import vassals as files
 from piku.deploy.records import Activation, Process
 from piku.errors import PikuError
 from piku.paths import AppPaths, Paths
-from piku.serve import emperor, processes, sockets, uwsgi
+from piku.serve import emperor, logmarks, processes, sockets, uwsgi
 from piku.serve.emperor import State
 
 # A worker that still runs after this many seconds is taken to be well.
@@ -22,7 +24,7 @@ SETTLED = 0.5
 _PROBE_TIMEOUT = 5.0
 # How the lines begin in which uWSGI speaks of itself.
 _NOISE = (
-    "[uwsgi-daemons]", "*** ", "!!!", "your ", "detected ", "compiled with", "os: ", "nodename: ",
+    "[uwsgi-daemons]", "*** ", "!!!", "[log-encoder]", "your ", "detected ", "compiled with", "os: ", "nodename: ",
     "machine: ", "clock source", "pcre jit", "current working", "chdir()", "lock engine", "thunder lock",
     "no request plugin", "you may need to install", "spawned uWSGI", "mapped ", "uwsgi socket", "running \"perl",
     "Python version", "Python main", "python threads", "- - - ", "set PythonHome", "PEP 405",
@@ -61,14 +63,14 @@ def wait_workers(paths: Paths, app: AppPaths, activation: Activation, chosen: Se
         deadline = time.monotonic() + 5
         for _ in effects.poll(deadline):
             emperor.statistics(paths)  # asking has the emperor look at its folder
-            if _starts(app, process):
+            if notes.read(app, process).starts:
                 break
         else:
             _fail(app, activation, process, "did not start within 5 s")
     settled = time.monotonic() + SETTLED
     for _ in effects.poll(settled, first=0.05):
         for process in workers:
-            if _has_ended(app, process):
+            if notes.read(app, process).has_ended:
                 _fail(app, activation, process, "ended right after it was started")
 
 
@@ -81,10 +83,12 @@ def _wait_one(
     status = 0
     for _ in effects.poll(deadline, first=0.003, most=0.03):
         state = (emperor.statistics(paths) or {}).get(name)
-        ended = _has_ended(app, process) or _worker_died(app, process)
+        ended = notes.read(app, process).has_ended or _worker_died(app, process)
         if ended or (pid and (state is None or state.pid != pid)):
             _fail(app, activation, process, "ended while it was starting")
-        pid = state.pid if state is not None else pid
+        pid = (state.pid if state is not None else 0) or pid
+        if state is not None and state.asleep and not pid:
+            _knock(process)
         if state is None or not _listens(process, state):
             continue
         status = _ask(process, check) if check.path else 200
@@ -108,10 +112,21 @@ def wait_back(paths: Paths, app: AppPaths, chosen: Sequence[Process], timeout: f
             return
 
 
+def _knock(process: Process) -> None:
+    """Wake a process that sleeps until somebody connects."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as client:
+        client.connect(process.address)
+
+
 def _listens(process: Process, state: State) -> bool:
     if process.kind in uwsgi.MODIFIERS:
         return state.accepting
-    host, _, port = process.address.rpartition(":")
+    return accepts(process.address)
+
+
+def accepts(address: str) -> bool:
+    """Whether anybody listens at "ADDRESS:PORT"."""
+    host, _, port = address.rpartition(":")
     try:
         with socket.create_connection((host, int(port)), timeout=1):
             return True
@@ -174,16 +189,6 @@ def _uwsgi_request(check: Check, modifier: int) -> bytes:
 # --- evidence ------------------------------------------------------------------------------------
 
 
-def _starts(app: AppPaths, process: Process) -> int:
-    return len(effects.read(files.starts_file(app, process)).split())
-
-
-def _has_ended(app: AppPaths, process: Process) -> bool:
-    """Whether a daemon that was started has ended, be it that uWSGI has started it again since."""
-    pids = effects.read(files.starts_file(app, process)).split()
-    return len(pids) > 1 or (len(pids) == 1 and not processes.is_running(int(pids[0])))
-
-
 def _worker_died(app: AppPaths, process: Process) -> bool:
     """Whether a process in which uWSGI runs the app has ended: a Java class that is missing, for one,
     ends it, and uWSGI then starts the next without end."""
@@ -195,7 +200,7 @@ def _worker_died(app: AppPaths, process: Process) -> bool:
 def _fail(app: AppPaths, activation: Activation, process: Process, what: str) -> None:
     lines = last_lines(files.log_file(app, process))
     raise PikuError(
-        f"{process.worker} {what}",
+        f"{process.title} {what}",
         detail=lines or ("(it wrote nothing to its log)",),
         hint=f"see all it wrote: piku logs {app.name} --release {activation.release}",
     )
@@ -203,5 +208,6 @@ def _fail(app: AppPaths, activation: Activation, process: Process, what: str) ->
 
 def last_lines(log: Path, count: int = 15) -> tuple[str, ...]:
     """The end of a log without uWSGI's own remarks."""
-    lines = [line for line in effects.read(log).splitlines() if line.strip() and not line.startswith(_NOISE)]
+    written = logmarks.plain_text(effects.read(log))
+    lines = [line for line in written.splitlines() if line.strip() and not line.startswith(_NOISE)]
     return tuple(lines[-count:])

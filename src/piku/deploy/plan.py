@@ -25,11 +25,12 @@ class Plan:
     port: str
     alone: str = ""
     warnings: tuple[str, ...] = ()
+    jobs: tuple[str, ...] = ()  # what runs by a schedule
     counts: Mapping[str, int] | None = None  # what SCALING is to hold from now on, when that changes
 
     def stopped(self) -> Plan:
         """The same app with no process at all."""
-        return replace(self, instances=0, workers=(), alone="")
+        return replace(self, instances=0, workers=(), jobs=(), alone="")
 
 
 def plan(
@@ -57,6 +58,7 @@ def plan(
         port=port,
         alone=_alone(port, values, memory_short) if serving else "",
         warnings=tuple(warnings),
+        jobs=tuple(entry.kind for entry in procfile.jobs),
     )
 
 
@@ -96,6 +98,8 @@ def scaled(procfile: Procfile, counts: Mapping[str, int], changes: Mapping[str, 
     for kind in changes:
         if kind in PHASES or kind == "static":
             raise PikuError(f"{kind!r} is not a process that runs, so it cannot be scaled")
+        if kind.startswith("cron-"):
+            raise PikuError(f"{kind!r} runs by its schedule, one at a time, so it cannot be scaled")
         if kind not in procfile.scalable:
             have = ", ".join(procfile.scalable) or "none"
             raise PikuError(f"the Procfile has no process type {kind!r} to scale", hint=f"there are: {have}")

@@ -29,6 +29,8 @@ def lines(paths: Paths, app: AppPaths, commit: str) -> Iterator[str]:
             yield f"{phase + ':':<12} {found.procfile.command(phase)}"
     processes = [(planned.serving, planned.instances), *planned.workers]
     yield f"processes:   {', '.join(f'{kind}={count}' for kind, count in processes if kind) or 'none'}"
+    if planned.jobs:
+        yield f"scheduled:   {', '.join(planned.jobs)}"
     switch = f"the old release stops first: {planned.alone}" if planned.alone else "without downtime"
     yield f"switch:      {switch}"
     yield from _settings(found, before)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from piku import effects, programs
-from piku.deploy import build, checkout, records
+from piku.deploy import build, checkout, cron, records, runs
 from piku.deploy.records import Release
 from piku.deploy.source import built_marker
 from piku.paths import SEPARATOR, AppPaths
 
 
 def prune(app: AppPaths, keep: int) -> None:
-    """Remove what only releases before the last `keep` usable ones need.
+    """Remove what only releases before the last `keep` usable ones need, and no job that is at work.
 
     A checkout in which the app left files of its own stays.
     """
@@ -23,10 +23,13 @@ def prune(app: AppPaths, keep: int) -> None:
         *usable[:keep],
         *(release for release in usable[keep:] if live and release.number == live.release),
     ]
+    at_work = [*cron.running(app).values(), *runs.running(app).values()]
     checkouts = {release.checkout for release in kept} | {app.before_link.resolve().name}
-    environments = {release.environment for release in kept}
+    checkouts |= {run["checkout"] for run in at_work}
+    environments = {release.environment for release in kept} | {run["environment"] for run in at_work}
+    ours = {"activations", cron.states_folder(app).name}
     for folder in app.releases.iterdir():
-        if not folder.is_dir() or folder.name == "activations" or folder.name in checkouts:
+        if not folder.is_dir() or folder.name in ours | checkouts:
             continue
         if not folder.name.startswith(".") and checkout.left_beside(app, folder.name, ()):
             continue

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", bound="DataclassInstance")
 
+SCHEDULER = "_cron"  # no process type of a Procfile begins like that
 BUILDING, PREPARED, SUCCEEDED, FAILED = "building", "prepared", "succeeded", "failed"
 
 
@@ -48,6 +49,11 @@ class Release:
         return self.outcome in (SUCCEEDED, PREPARED)
 
 
+def title(kind: str, instance: int) -> str:
+    """How people know a process: the scheduler by the process types that it stands for."""
+    return "cron-*" if kind == SCHEDULER else f"{kind}.{instance}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Process:
     """One process, and where it listens if it does.
@@ -67,6 +73,16 @@ class Process:
     def worker(self) -> str:
         """The name of its log and in `ps`, such as "web.1"."""
         return f"{self.kind}.{self.instance}"
+
+    @property
+    def schedules(self) -> bool:
+        """Whether it only calls the app's scheduled jobs, which have logs of their own."""
+        return self.kind == SCHEDULER
+
+    @property
+    def title(self) -> str:
+        """What people read."""
+        return title(self.kind, self.instance)
 
     @property
     def by_socket(self) -> bool:

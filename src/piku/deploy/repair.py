@@ -8,7 +8,7 @@ import signal
 from dataclasses import replace
 
 from piku import effects
-from piku.deploy import build, converge, records, switch
+from piku.deploy import build, converge, records, sleeping, switch
 from piku.deploy.records import Release
 from piku.errors import PikuError
 from piku.output import Output
@@ -29,7 +29,7 @@ def recover(paths: Paths, app: AppPaths, *, broken_off: bool) -> None:
     """Mend one app, whose lock the caller holds and another command did not come to its end with."""
     interrupted = _close_records(app)
     live = records.live(app)
-    wanted = live.vassals(app.name) if live else []
+    wanted = sleeping.wanted(app, live)
     enabled = emperor.enabled(paths, app.name)
     if not broken_off and not interrupted and sorted(wanted) == enabled:
         return

@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from piku import effects, programs
 from piku.app import settings
-from piku.deploy import build, checkout, plan, prune, records, repair, source, switch
+from piku.deploy import build, certificates, checkout, plan, prune, records, repair, source, switch
 from piku.deploy.job import Job
 from piku.deploy.progress import WORDS, Progress
 from piku.deploy.records import Release
@@ -94,7 +94,7 @@ def _make(paths: Paths, app: AppPaths, request: Request, progress: Progress, out
     require_platform(paths)
     found = source.read(paths, app, request.commit, request.own)
     job = job_for(paths, app, found, counts(app), output, progress)
-    for warning in job.plan.warnings:
+    for warning in (*job.plan.warnings, *certificates.warnings(paths, found.values)):
         output.warn(warning)
     _mind_files(app, found, request)
 
@@ -234,6 +234,8 @@ def what_runs(app: AppPaths) -> str:
 
 def _report(job: Job) -> None:
     job.output.step(f"v{job.release.number} is live after {job.progress.summary()}")
+    if job.plan.jobs:
+        job.output.detail(f"Scheduled: {', '.join(job.plan.jobs)}; see when with: piku cron {job.app.name}")
     live = records.live(job.app)
     if live is None or not (job.plan.serving or "static" in job.source.procfile):
         return

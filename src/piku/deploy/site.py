@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from piku import effects
-from piku.app import settings
+from piku.app import checks, settings
 from piku.deploy import records
 from piku.deploy.job import Job
 from piku.deploy.records import Process
@@ -39,6 +40,7 @@ def of(job: Job, served: Sequence[Process]) -> Site | None:
         names=names,
         redirect_from=redirected,
         backend=backend,
+        stopped=bool(job.plan.serving) and not served,
         modifier=uwsgi.MODIFIERS.get(job.plan.serving, 0),
         upstreams=tuple(_upstream(job, process) for process in served),
         spares=tuple(
@@ -59,10 +61,13 @@ def of(job: Job, served: Sequence[Process]) -> Site | None:
         passwords=_passwords(job),
         rate=rate,
         burst=burst,
-        max_body=settings.MAX_BODY_SIZE.read(values) if settings.MAX_BODY_SIZE.name in values else "",
+        max_body=settings.MAX_BODY_SIZE.read(values) if values.get(settings.MAX_BODY_SIZE.name) else "",
         timeout=settings.PROXY_TIMEOUT.read(values),
         error_pages=tuple(_error_pages(job)),
         include=_include(job),
+        access_log=_access_log(job) if backend != "uwsgi" else "",
+        forwarded=settings.LOG_X_FORWARDED_FOR.read(values),
+        idle=settings.IDLE.read(values) if backend == "http" and job.plan.serving == "web" else 0,
     )
 
 
@@ -84,6 +89,13 @@ def _upstream(job: Job, process: Process) -> str:
     return f"unix:{job.app.socket(process.instance)}" if job.plan.port == "socket" else process.address
 
 
+def _access_log(job: Job) -> str:
+    log = job.app.access_log
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.touch(mode=0o640)  # nginx would let everybody read it
+    return str(log)
+
+
 # --- files ---------------------------------------------------------------------------------------
 
 
@@ -102,6 +114,7 @@ def _static(job: Job) -> Iterator[Static]:
 
 
 def _mapping(job: Job, prefix: str, path: str, setting: str) -> Static:
+    path = _inside_own(job, path)
     found = _located(job, path, setting)
     if found.is_file() and prefix == "/":
         raise PikuError(f"{setting}: {path} is a file, and '/' needs a folder")
@@ -114,12 +127,39 @@ def _mapping(job: Job, prefix: str, path: str, setting: str) -> Static:
     )
 
 
+def _inside_own(job: Job, path: str) -> str:
+    """An absolute path below the app's own folder as one relative to it: it means the commit that is
+    being deployed, not the live one."""
+    folder = job.paths.root / "apps" / job.app.name
+    for own in (folder, job.paths.root.resolve() / "apps" / job.app.name):
+        if Path(path).is_relative_to(own):
+            return str(Path(path).relative_to(own))
+    return path
+
+
+def _real(path: Path, setting: str, wanted: str) -> Path:
+    """Where a path really leads, whether there is anything or not."""
+    try:
+        found = path.resolve()
+        found.exists()
+    except (OSError, RuntimeError):  # a link to itself, a folder that may not be entered
+        raise PikuError(f"{setting}: {wanted} leads nowhere") from None
+    return found
+
+
+def _made(folder: Path, setting: str, wanted: str) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PikuError(f"{setting}: {wanted} cannot be made: {error.strerror}") from None
+
+
 def _located(job: Job, path: str, setting: str) -> Path:
     """Where a path of a setting really leads; raises PikuError unless it may be shown to everybody."""
     if path.startswith("/"):
         return _in_root(job, path, setting)
     checkout = job.checkout.resolve()
-    found = (checkout / path).resolve()
+    found = _real(checkout / path, setting, path)
     if not found.is_relative_to(checkout) and not found.is_relative_to(job.app.data.resolve()):
         raise PikuError(f"{setting}: {path} leads outside the app's folder")
     if not found.exists():
@@ -128,24 +168,28 @@ def _located(job: Job, path: str, setting: str) -> Path:
 
 
 def _in_root(job: Job, path: str, setting: str) -> Path:
-    root, found = job.paths.root.resolve(), Path(path).resolve()
-    if not any(found.is_relative_to(root / folder) and found != root / folder for folder in _OPEN):
+    root, found = job.paths.root.resolve(), _real(Path(path), setting, path)
+    shown = [job.app.data, *(entry for folder in _OPEN for entry in (root / folder).iterdir())]
+    inside = next((entry for entry in shown if found.is_relative_to(entry.resolve())), None)
+    if inside is None:
         allowed = ", ".join(_OPEN)
         raise PikuError(
             f"{setting}: {path} is outside what may be shown",
-            hint=f"an absolute path leads below {root}, into one of its folders {allowed}",
+            hint=f"an absolute path leads below {root}, into the folder of an app in {allowed}",
         )
     if not found.exists():
-        if not found.is_relative_to(job.app.data.resolve()):
+        if inside != job.app.data:
             raise PikuError(f"{setting}: there is no file or folder {path}")
-        found.mkdir(parents=True)
-    return found
+        _made(found, setting, path)
+    # Through the link to another app's live release, not into the checkout that it leads to today.
+    return inside / found.relative_to(inside.resolve())
 
 
 def _hidden(job: Job, static: Sequence[Static]) -> Iterator[str]:
     """The addresses of files that are in the app's top folder, but for nobody's eyes."""
+    apps = (job.paths.root / "apps", job.paths.root.resolve() / "apps")
     for one in static:
-        if Path(one.path) == job.app.live_link:
+        if Path(one.path).parent in apps:
             yield from (f"{one.prefix.rstrip('/')}/{name}" for name in _HIDDEN)
 
 
@@ -163,7 +207,8 @@ def _cache(job: Job, static: Sequence[Static]) -> Cache | None:
     for prefix in prefixes:
         if (prefix.rstrip("/") or "/") in taken:
             raise PikuError(
-                f"{prefix} is in NGINX_CACHE_PREFIXES and in NGINX_STATIC_PATHS", hint="choose one"
+                f"{checks.shown(prefix)} is in NGINX_CACHE_PREFIXES and in NGINX_STATIC_PATHS",
+                hint="choose one",
             )
     if not prefixes:
         return None
@@ -183,20 +228,32 @@ def _cache_path(job: Job) -> Path:
     """Where answers are kept. nginx removes what it finds there and does not know, so nothing may be."""
     wanted = settings.CACHE_PATH.read(job.values)
     own = (job.app.cache.resolve(), job.app.data.resolve())
-    found = (job.app.cache / (wanted or "nginx")).resolve()
+    found = _real(job.app.cache / (wanted or "nginx"), "NGINX_CACHE_PATH", wanted)
     if not any(found.is_relative_to(folder) and found != folder for folder in own):
         raise PikuError(
-            f"NGINX_CACHE_PATH={wanted} is outside the app's own folders",
+            f"NGINX_CACHE_PATH={wanted} is not inside a folder of the app's own",
             hint=f"give a path inside {own[0]} or {own[1]}",
         )
-    known = {f"{number:x}" for number in range(16)}
-    if found.exists() and (not found.is_dir() or any(entry.name not in known for entry in found.iterdir())):
+    if found.exists() and not _is_cache(found):
         raise PikuError(
             f"NGINX_CACHE_PATH={wanted}: {found} holds other files, which nginx would remove",
             hint="give an empty folder, or one that does not exist yet",
         )
-    found.parent.mkdir(parents=True, exist_ok=True)
+    _made(found.parent, "NGINX_CACHE_PATH", str(found.parent))
     return found
+
+
+def _is_cache(folder: Path) -> bool:
+    """Whether there is nothing in it but the two levels of folders that nginx makes in a cache."""
+    try:
+        firsts = list(folder.iterdir())
+        return all(re.fullmatch("[0-9a-f]", first.name) for first in firsts) and all(
+            re.fullmatch("[0-9a-f]{2}", second.name) and second.is_dir()
+            for first in firsts
+            for second in first.iterdir()
+        )
+    except OSError:  # a file, or a folder that may not be entered
+        return False
 
 
 # --- who is let in -------------------------------------------------------------------------------
@@ -228,7 +285,7 @@ def _include(job: Job) -> str:
     if not wanted:
         return ""
     checkout = job.checkout.resolve()
-    file = (checkout / wanted).resolve()
+    file = _real(checkout / wanted, "NGINX_INCLUDE_FILE", wanted)
     if not file.is_relative_to(checkout):
         raise PikuError(f"NGINX_INCLUDE_FILE={wanted} leads outside the app's folder")
     if not file.is_file():
@@ -240,6 +297,6 @@ def _kept(job: Job, name: str, text: str) -> str:
     """The path of a file that holds this text for good: nginx may read it again at any time."""
     digest = hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:12]
     kept = job.app.releases / f"kept{SEPARATOR}{digest}{SEPARATOR}{name}"
-    if not kept.exists():
+    if effects.read(kept) != text:  # a power cut may have left a part of it
         effects.write(kept, text, mode=0o600)
     return str(kept)

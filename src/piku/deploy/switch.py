@@ -9,7 +9,7 @@ from piku import effects
 from piku.app import settings, variables
 from piku.app.procfile import UWSGI_SERVED
 from piku.deploy import activation as activations
-from piku.deploy import converge, health, records
+from piku.deploy import converge, health, records, sleeping
 from piku.deploy.job import Job
 from piku.deploy.records import Activation, Process
 from piku.errors import PikuError
@@ -52,7 +52,7 @@ def activate(job: Job, *, carried: Sequence[Process] = (), stopped: bool = False
 def go_back(paths: Paths, app: AppPaths) -> None:
     """Go back to what the live record says: new processes end, stopped ones come back."""
     live = records.live(app)
-    wanted = live.vassals(app.name) if live else []
+    wanted = sleeping.wanted(app, live)
     started = [name for name in emperor.enabled(paths, app.name) if name not in wanted]
     if started:
         # They must be gone first: an old process may need their port, or be a worker's twin.
@@ -83,15 +83,16 @@ def _check_nginx(job: Job, new: Activation) -> None:
         return  # nginx has taken exactly this already
     own = {job.app.name: (new.site, around.of(job.paths, job.app.name, new.site))}
     known_as = {new.site.include: settings.INCLUDE_FILE.read(job.values)} if new.site.include else {}
+    everything, _ = around.all_of(job.paths, converge.live_sites(job.paths))
+    others = {name: pair for name, pair in everything.items() if name != job.app.name}
     try:
-        others, _ = around.all_of(job.paths, converge.live_sites(job.paths))
         webserver.check(job.paths, {**others, **own}, known_as=known_as)
-    except PikuError as error:
+    except PikuError:
         webserver.check(job.paths, own, known_as=known_as)
-        raise PikuError(
-            f"the configuration of another app keeps nginx from loading any: {error.message}",
-            hint="deploy that app again, or take its NGINX_SERVER_NAME away",
-        ) from None
+        # What another app includes has become wrong since it was deployed: that is its fault alone.
+        refused = converge.set_aside(job.paths, others, job.output.warn)
+        rest = {name: pair for name, pair in others.items() if name not in refused}
+        webserver.check(job.paths, {**rest, **own}, known_as=known_as)
 
 
 def _try_loading(job: Job) -> None:
@@ -108,10 +109,10 @@ def _try_loading(job: Job) -> None:
 
 
 def _start(job: Job, new: Activation, going: Sequence[Process]) -> None:
-    """Start what is new, stopping before it only what may not run twice."""
+    """Start what is new, stopping before it only what may not run twice; scheduled jobs wait for the commit."""
     fresh = [process for process in new.processes if process.origin == new.number]
     serving = [process for process in fresh if process.address]
-    workers = [process for process in fresh if not process.address]
+    workers = [process for process in fresh if not process.address and not process.schedules]
     job.progress.at("start")
     if serving:
         if job.plan.alone:
@@ -121,7 +122,7 @@ def _start(job: Job, new: Activation, going: Sequence[Process]) -> None:
         _enable(job, serving)
         _wait(job, new, serving)
         job.output.detail(f"healthy after {time.monotonic() - begun:.2f} s")
-    _stop_old(job, [process for process in going if not process.address])
+    _stop_old(job, [process for process in going if not process.address and not process.schedules])
     if workers:
         job.progress.at("workers")
         _enable(job, workers)
@@ -129,7 +130,7 @@ def _start(job: Job, new: Activation, going: Sequence[Process]) -> None:
 
 
 def _enable(job: Job, chosen: Sequence[Process]) -> None:
-    job.output.step(f"Starting {', '.join(process.worker for process in chosen)}")
+    job.output.step(f"Starting {', '.join(process.title for process in chosen)}")
     emperor.enable(job.paths, [process.vassal(job.app.name) for process in chosen], forgive=True)
 
 

@@ -6,32 +6,40 @@ from pathlib import Path
 
 from piku import effects, programs
 from piku.app import settings
-from piku.deploy import environment
+from piku.deploy import cron, environment
 from piku.deploy.job import Job
 from piku.deploy.records import Activation, Process
 from piku.errors import PikuError
 from piku.paths import SEPARATOR, AppPaths
 from piku.runtimes import python
-from piku.serve import uwsgi
+from piku.serve import processes, uwsgi
 
 _JWSGI = Path("/usr/share/java/uwsgi.jar")
 
 
-def starts_file(app: AppPaths, process: Process) -> Path:
-    """Where a daemon process notes each of its starts."""
-    return app.activation(process.origin) / f"{process.worker}.starts"
-
-
 def log_file(app: AppPaths, process: Process) -> Path:
-    """The log of one start of a process; `logs/APP/KIND.N.log` links to the live one's."""
+    """The log of one start of a process; `logs/APP/KIND.N.log` links to the live one's. What uWSGI says
+    of its cron is for whoever looks for a fault of piku's."""
+    if process.schedules:
+        return app.activation(process.origin) / "cron.log"
     return app.logs / f"{process.worker}{SEPARATOR}{process.origin}.log"
 
 
 def write(job: Job, activation: Activation, process: Process) -> None:
     """Write the ini, the variables and the command of one process."""
+    place = job.paths.available / f"{process.vassal(job.app.name)}.ini"
+    effects.write(place, _config(job, activation, process), mode=0o640)
+    if process.by_socket and process.kind in uwsgi.MODIFIERS and settings.IDLE.read(job.values):
+        effects.write(place.with_name(place.name + uwsgi.DEMAND), process.address)
+
+
+def _config(job: Job, activation: Activation, process: Process) -> str:
     app, worker = job.app, process.worker
+    if process.schedules:
+        return cron.write(job, activation, process, log_file(app, process))
     folder = app.activation(activation.number)
-    variables = job.variables(process)
+    # By the mark, what a process started and left behind is found when it stops.
+    variables = job.variables(process) | {processes.MARK: str(process.vassal(app.name))}
     exact = {name: value for name, value in variables.items() if uwsgi.envdir_changes(value)}
     environment.write_folder(folder / f"{worker}.env", {n: v for n, v in variables.items() if n not in exact})
     app.logs.mkdir(parents=True, exist_ok=True)
@@ -44,15 +52,33 @@ def write(job: Job, activation: Activation, process: Process) -> None:
         log_maxsize=settings.LOG_MAXSIZE.read(job.values),
         stop_timeout=activation.stop_timeout,
         exact=exact,
+        include=_include(job, folder),
     )
     if process.kind in uwsgi.MODIFIERS:
-        text = uwsgi.served(vassal, _served(job, process))
-    else:
-        runner = folder / f"{worker}.sh"
-        argv = programs.shell(job.source.procfile.command(process.kind))
-        effects.write(runner, uwsgi.runner(argv, str(starts_file(app, process))))
-        text = uwsgi.daemon(vassal, str(runner))
-    effects.write(job.paths.available / f"{process.vassal(app.name)}.ini", text, mode=0o640)
+        return uwsgi.served(vassal, _served(job, process))
+    runner = folder / f"{worker}.sh"
+    argv = programs.shell(job.source.procfile.command(process.kind))
+    effects.write(runner, uwsgi.runner(argv, str(app.notes(process.origin, worker))))
+    return uwsgi.daemon(vassal, str(runner))
+
+
+def _include(job: Job, folder: Path) -> str:
+    """A copy of the app's own options, which uWSGI has read without complaint."""
+    wanted = settings.UWSGI_INCLUDE.read(job.values)
+    if not wanted:
+        return ""
+    checkout = job.checkout.resolve()
+    file = (checkout / wanted).resolve()
+    if not file.is_relative_to(checkout) or not file.is_file():
+        raise PikuError(f"UWSGI_INCLUDE_FILE={wanted}: there is no such file in this commit")
+    copy = folder / "uwsgi-include.ini"
+    effects.write(copy, effects.read(file), mode=0o600)
+    try:
+        programs.run(["uwsgi", "--strict", "--no-server", "--ini", str(copy)], cwd=checkout, merged=True)
+    except programs.ProgramFailed as error:
+        said = tuple(error.output.replace(str(copy), wanted).splitlines()[-3:])
+        raise PikuError(f"uWSGI refuses UWSGI_INCLUDE_FILE={wanted}", detail=said) from None
+    return str(copy)
 
 
 def _served(job: Job, process: Process) -> uwsgi.Served:
@@ -68,6 +94,8 @@ def _served(job: Job, process: Process) -> uwsgi.Served:
         listen=_listen(job),
         max_requests=settings.MAX_REQUESTS.read(values),
         enable_threads=settings.ENABLE_THREADS.read(values),
+        log_forwarded_for=settings.LOG_X_FORWARDED_FOR.read(values),
+        idle=settings.IDLE.read(values) if process.by_socket else 0,
     )
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from piku import effects
-from piku.deploy import converge, records
+from piku.deploy import certificates, converge, cron, records, runs
 from piku.output import Output
 from piku.paths import SEPARATOR, AppPaths, Paths
-from piku.serve import emperor
+from piku.serve import emperor, tls
+from piku.serve.tls import Certificate
 
 
 def destroy(paths: Paths, app: AppPaths, output: Output) -> None:
@@ -23,6 +24,9 @@ def destroy(paths: Paths, app: AppPaths, output: Output) -> None:
     converge.update_nginx(paths)
     names = emperor.enabled(paths, app.name)
     converge.stop(paths, names, timeout + 10)
+    cron.end(app, timeout)
+    runs.end(app, timeout)
+    certificates.forget_failures(paths, app)
     for path in _files(paths, app):
         effects.remove(path)
     effects.remove(app.repo)
@@ -32,6 +36,13 @@ def destroy(paths: Paths, app: AppPaths, output: Output) -> None:
             output.detail(f"Kept: {kept}")
         elif kept.is_dir():
             effects.remove(kept)
+    for certificate in _kept_certificates(app):
+        output.detail(f"Kept: {certificate.path}")
+
+
+def _kept_certificates(app: AppPaths) -> list[Certificate]:
+    """Those that somebody gave, or an authority, which gives only so many."""
+    return [certificate for certificate in tls.stored(app) if certificate.source != tls.SELF_SIGNED]
 
 
 def _files(paths: Paths, app: AppPaths) -> list[Path]:
@@ -45,6 +56,7 @@ def _files(paths: Paths, app: AppPaths) -> list[Path]:
         app.refused,
         app.socket(1),
     ]
-    found += paths.nginx.glob(f"{app.name}{SEPARATOR}*")
-    found += paths.available.glob(f"{app.name}{SEPARATOR}*.ini")
+    kept = {Path(certificate.path) for certificate in _kept_certificates(app)}
+    found += (path for path in paths.nginx.glob(f"{app.name}{SEPARATOR}*") if path not in kept)
+    found += paths.available.glob(f"{app.name}{SEPARATOR}*")
     return found

@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from piku import effects
-from piku.deploy import records
+from piku.deploy import health, notes, records, runs, sleeping
 from piku.deploy import vassals as files
+from piku.deploy.notes import Notes
 from piku.deploy.records import Activation, Process
+from piku.operate import requests
 from piku.paths import AppPaths, Paths
-from piku.serve import emperor, processes, uwsgi
+from piku.serve import emperor, measures, processes, uwsgi
 from piku.serve.emperor import State, VassalName
+from piku.serve.measures import Look
+
+# A program that ended more than once within so many seconds, and runs for fewer than the second
+# number of seconds now, is going to end again.
+_LOOP, _STEADY = 60, 10
+# Seconds at least between the two looks that tell what a process takes.
+_BETWEEN = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
     """One process as `ps` shows it: `pid` is the app's own (0 when none runs), `memory` in bytes,
-    `uptime` in seconds."""
+    `uptime` in seconds, `cpu` in percent of one processor. `exit_code` is that of its last end since it
+    was deployed; of one that is crashing `last_lines` are what it wrote last. `requests_per_minute` is
+    None for what answers none, or is counted by nginx for all of the app's together."""
 
     worker: str
     release: int
@@ -26,66 +37,131 @@ class Row:
     uptime: int
     memory: int
     address: str
+    cpu: float | None = None
+    restarts: int = 0
+    requests_per_minute: int | None = None
+    exit_code: int | None = None
+    last_lines: tuple[str, ...] = ()
 
 
-def rows(paths: Paths, app: AppPaths) -> list[Row]:
-    """The processes of an app: those that should run, and those that still do."""
-    live = records.live(app)
-    states = {
-        name: state for name, state in (emperor.statistics(paths) or {}).items() if name.app == app.name
-    }
-    wanted = {process.vassal(app.name): process for process in (live.processes if live else ())}
-    found = [_row(app, live, name, process, states.get(name)) for name, process in wanted.items()]
-    for name, state in states.items():
-        if name not in wanted:
-            found.append(_leftover(app, name, state))
-    return found
+@dataclass(frozen=True, kw_only=True)
+class Sight:
+    """What was seen of the whole server at one moment; without an emperor `states` is None."""
+
+    states: Mapping[VassalName, State] | None
+    before: Look
+    now: Look
+    when: float
+
+    def of(self, app: AppPaths) -> dict[VassalName, State]:
+        return {name: state for name, state in (self.states or {}).items() if name.app == app.name}
+
+    def cpu(self, pid: int) -> float | None:
+        return measures.percent(self.before, self.now, pid) if pid in self.now.spent else None
+
+
+class Observer:
+    """Looks at the server, again and again; each look tells what was taken since the one before."""
+
+    def __init__(self, paths: Paths) -> None:
+        self._paths = paths
+        self._before = measures.look()
+
+    def look(self) -> Sight:
+        states = emperor.statistics(self._paths)
+        time.sleep(max(0.0, self._before.when + _BETWEEN - time.monotonic()))
+        before, self._before = self._before, measures.look()
+        return Sight(states=states, before=before, now=self._before, when=time.time())
+
+
+def rows(app: AppPaths, live: Activation | None, sight: Sight) -> list[Row]:
+    """The processes of an app: those that should run, those that still do, and what somebody let run."""
+    states = sight.of(app)
+    wanted = {process.vassal(app.name): process for process in (_in_order(live) if live else ())}
+    answered = requests.by_process(app, live, sight.when) if live else {}
+    found = [
+        _row(app, live, process, states.get(name), sight, answered.get(process.worker))
+        for name, process in wanted.items()
+        if live is not None
+    ]
+    found += [_leftover(app, name, state, sight) for name, state in states.items() if name not in wanted]
+    return [*found, *(_run(name, run, sight) for name, run in runs.running(app).items())]
+
+
+def _in_order(live: Activation) -> list[Process]:
+    """Processes of a type together: those that scaling added come last in the record."""
+    kinds = list(dict.fromkeys(process.kind for process in live.processes))
+    return sorted(live.processes, key=lambda process: (kinds.index(process.kind), process.instance))
 
 
 def _row(
-    app: AppPaths, live: Activation | None, name: VassalName, process: Process, state: State | None
+    app: AppPaths, live: Activation, process: Process, state: State | None, sight: Sight, answered: int | None
 ) -> Row:
-    release = live.release if live else 0
     if state is None:
         return Row(
-            worker=name.worker,
-            release=release,
+            worker=process.title,
+            release=live.release,
             pid=0,
-            state="down",
+            state="asleep" if sleeping.is_sleeper(app, live, process) else "down",
             uptime=0,
             memory=0,
             address=process.address,
+            requests_per_minute=answered,
         )
-    pid = _own_pid(app, process, state)
-    starts = len(effects.read(files.starts_file(app, process)).split())
-    up = state.accepting if process.kind in uwsgi.MODIFIERS else pid != 0
+    noted = notes.read(app, process)
+    pid = state.pid if process.kind in uwsgi.MODIFIERS else noted.pid
+    shown = _state(process, state, noted, sight.when)
     return Row(
-        worker=name.worker,
-        release=release,
+        worker=process.title,
+        release=live.release,
         pid=pid or state.pid,
-        state="up" if up else "crashing" if starts > 1 or state.respawns else "starting",
-        uptime=max(0, int(time.time() - state.since)),
-        memory=_memory(state.pid),
+        state=shown,
+        uptime=max(0, int(sight.when - (noted.starts[-1][1] if noted.starts else state.since))),
+        # Jobs are not always below the scheduler: its own memory is what can be told.
+        memory=processes.memory(state.pid) if process.schedules else sight.now.memory(state.pid),
         address=process.address,
+        cpu=sight.cpu(state.pid),
+        restarts=max(0, len(noted.starts) - 1) + state.respawns,
+        requests_per_minute=answered,
+        exit_code=noted.ends[-1][0] if noted.ends else None,
+        last_lines=health.last_lines(files.log_file(app, process), 5) if shown == "crashing" else (),
     )
 
 
-def _leftover(app: AppPaths, name: VassalName, state: State) -> Row:
+def _state(process: Process, state: State, noted: Notes, now: float) -> str:
+    if state.asleep:
+        return "asleep"
+    if process.kind in uwsgi.MODIFIERS:
+        return "up" if state.accepting else "crashing" if state.respawns else "starting"
+    again = [when for _, when in noted.ends if now - when < _LOOP]
+    started = noted.starts[-1][1] if noted.starts else now
+    if noted.pid and not (len(again) > 1 and now - started < _STEADY):
+        return "up"
+    return "crashing" if noted.has_ended else "starting"
+
+
+def _leftover(app: AppPaths, name: VassalName, state: State, sight: Sight) -> Row:
     activation = records.load_activation(app, name.activation)
     return Row(
-        worker=name.worker, release=activation.release if activation else 0, pid=state.pid, state="stopping",
-        uptime=max(0, int(time.time() - state.since)), memory=_memory(state.pid), address="",
-    )  # fmt: skip
+        worker=records.title(name.kind, name.instance),
+        release=activation.release if activation else 0,
+        pid=state.pid,
+        state="stopping",
+        uptime=max(0, int(sight.when - state.since)),
+        memory=sight.now.memory(state.pid),
+        address="",
+        cpu=sight.cpu(state.pid),
+    )
 
 
-def _own_pid(app: AppPaths, process: Process, state: State) -> int:
-    """The program that the Procfile names: below its vassal, as the last start noted it."""
-    if process.kind in uwsgi.MODIFIERS:
-        return state.pid
-    starts = effects.read(files.starts_file(app, process)).split()
-    last = int(starts[-1]) if starts and starts[-1].isdigit() else 0
-    return last if last in processes.children(state.pid) else 0
-
-
-def _memory(vassal: int) -> int:
-    return sum(processes.memory(pid) for pid in (vassal, *processes.descendants(vassal)))
+def _run(name: str, run: runs.Run, sight: Sight) -> Row:
+    return Row(
+        worker=name,
+        release=run["release"],
+        pid=runs.pid(run),
+        state="running",
+        uptime=max(0, int(sight.when - run["started"])),
+        memory=sight.now.memory(runs.keeper(run)),
+        address="",
+        cpu=sight.cpu(runs.keeper(run)),
+    )

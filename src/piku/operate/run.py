@@ -1,13 +1,16 @@
-"""One-off commands in an app's environment."""
+"""One-off commands in an app's environment: in the caller's terminal, or detached from it."""
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Sequence
 from typing import NoReturn
 
 from piku import programs
-from piku.deploy import environment, records, source
+from piku.deploy import environment, records, runs, source
+from piku.deploy.records import Activation, Release
+from piku.deploy.source import Source
 from piku.errors import PikuError
 from piku.paths import AppPaths, Paths
 
@@ -17,15 +20,57 @@ def run(paths: Paths, app: AppPaths, words: Sequence[str]) -> NoReturn:
 
     One word is a shell's command line; several are a program and its arguments, taken as they are.
     """
+    live, release, found = _live(paths, app)
+    variables = environment.variables(paths, app, release, found, next(iter(live.processes), None))
+    folder = app.releases / release.checkout
+    programs.become(
+        programs.shell(_command(words)),
+        cwd=folder,
+        env={**_prompt(app, release), **variables, **programs.terminal()},
+    )
+
+
+def _command(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else shlex.join(words)
+
+
+def _prompt(app: AppPaths, release: Release) -> dict[str, str]:
+    """What tells in a shell where one is: the app, its release, and the folder below its code."""
+    if not os.isatty(0):
+        return {}
+    prompt = f"{app.name} v{release.number}:${{PWD#{app.releases / release.checkout}}}$ "
+    # Debian's bash sets a prompt of its own at its start: this comes after, once.
+    return {"PS1": prompt, "PROMPT_COMMAND": f"PS1={shlex.quote(prompt)}; unset PROMPT_COMMAND"}
+
+
+def _live(paths: Paths, app: AppPaths) -> tuple[Activation, Release, Source]:
     live = records.live(app)
     if live is None:
         raise PikuError(
             f"{app.name} has no live release to run a command in", hint="push a working commit first"
         )
     release = records.load_release(app, live.release)
-    found = source.read(paths, app, release.commit, release.settings)
-    variables = environment.variables(paths, app, release, found, next(iter(live.processes), None))
-    command = words[0] if len(words) == 1 else shlex.join(words)
-    programs.become(
-        programs.shell(command), cwd=app.releases / release.checkout, env=variables | programs.terminal()
-    )
+    return live, release, source.read(paths, app, release.commit, release.settings)
+
+
+# --- detached ------------------------------------------------------------------------------------
+
+
+def detach(paths: Paths, app: AppPaths, words: Sequence[str]) -> str:
+    """Start the command so that it goes on when we have ended; returns its name."""
+    live, release, found = _live(paths, app)
+    return runs.begin(paths, app, live, release, found, _command(words))
+
+
+def stop(app: AppPaths, name: str) -> None:
+    """End a detached command; raises PikuError when it does not run."""
+    running = runs.running(app)
+    if name not in running:
+        hint = (
+            f"there are: {', '.join(running)}" if running else "`piku ps:scale` and `piku stop` end processes"
+        )
+        raise PikuError(f"{app.name} has no detached command {name[:60]!r} at work", hint=hint)
+    live = records.live(app)
+    runs.end(app, live.stop_timeout if live else 10, name)
+    if name in runs.running(app):
+        raise PikuError(f"{name} of {app.name} did not end")

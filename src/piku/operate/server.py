@@ -7,17 +7,19 @@ import fcntl
 import os
 import signal
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from importlib import resources
+from pathlib import Path
 from typing import NoReturn
 
+import piku
 from piku import effects, programs
 from piku.deploy import converge, repair
 from piku.errors import PikuError
 from piku.output import Output
 from piku.paths import Paths
-from piku.serve import around, emperor, processes, sockets, uwsgi, webserver
-from piku.serve.nginx import app as nginx_app
+from piku.serve import around, emperor, processes, sockets, upkeep, uwsgi, webserver
 from piku.serve.nginx import server as nginx_server
 from piku.serve.nginx.site import Platform
 
@@ -25,8 +27,11 @@ _PROGRAMS = {"nginx": "nginx", "uwsgi": "uwsgi-core", "git": "git", "openssl": "
 _LOCK = 9
 
 
-def setup(paths: Paths) -> list[str]:
-    """Make the folders and files of a server; what is there stays. Returns what was made."""
+def setup(paths: Paths, calling: Sequence[str] = ()) -> list[str]:
+    """Make the folders and files of a server; what is there stays. Returns what was made.
+
+    `calling` is how programs that we start call this very piku.
+    """
     made = [name for name in paths.FOLDERS if not (paths.root / name).is_dir()]
     for name in made:
         # nginx and uWSGI run as the same user: nobody else has any business in here.
@@ -35,7 +40,10 @@ def setup(paths: Paths) -> list[str]:
         str(paths.enabled), str(paths.emperor_stats), str(paths.uwsgi / "emperor.pid"), str(paths.emperor_log)
     )
     main = nginx_server.main_config(str(paths.root), [f"{paths.nginx}/*.conf"], webserver.platform(paths))
-    for path, text in ((paths.emperor_ini, emperor), (paths.nginx_main, main)):
+    texts = {paths.emperor_ini: emperor, paths.nginx_main: main}
+    if calling:
+        texts |= upkeep.configs(paths, calling, Path(piku.__file__).resolve().parents[1])
+    for path, text in texts.items():
         if effects.read(path) != text:
             effects.write(path, text)
             made.append(path.name)
@@ -52,7 +60,7 @@ def missing_programs() -> list[str]:
     return [package for program, package in _PROGRAMS.items() if programs.which(program) is None]
 
 
-def up(paths: Paths, platform: Platform, output: Output) -> NoReturn:
+def up(paths: Paths, platform: Platform, output: Output, calling: Sequence[str]) -> NoReturn:
     """Run nginx and the emperor in the foreground, in place of this process; raises PikuError."""
     missing = missing_programs()
     if missing:
@@ -60,7 +68,7 @@ def up(paths: Paths, platform: Platform, output: Output) -> NoReturn:
             f"this server lacks: {', '.join(missing)}",
             hint=f"install with: apt-get install {' '.join(missing)}",
         )
-    setup(paths)
+    setup(paths, calling)
     _hold_lock(paths)
     _end_leftovers(paths)
     _refuse_taken_ports(platform)
@@ -134,20 +142,12 @@ def install_sites(paths: Paths, output: Output) -> None:
     complete, unclear = around.all_of(paths, converge.live_sites(paths))
     for name in unclear:
         output.warn(f"{name} keeps its file for nginx: what belongs to it is damaged")
-    for name, (site, known) in complete.items():
-        try:
-            webserver.check_addresses(paths, site)
-            webserver.check(paths, {name: (site, known)})
-        except PikuError as error:
-            output.warn(f"{name} is NOT served: {error.message}")
-            output.warn(f"mend it and deploy it again; its file is kept as {name}.conf.refused")
-            text = nginx_app.app_config(site, webserver.platform(paths), known)
-            effects.write(paths.app(name).refused, text)
-    refused = {name for name in complete if paths.app(name).refused.exists()}
+    refused = converge.set_aside(paths, complete, output.warn)
     webserver.install(
         paths, {name: pair for name, pair in complete.items() if name not in refused}, keep=unclear
     )
     _set_foreign_aside(paths, output)
+    converge.follow(paths, converge.live_sites(paths))
 
 
 def _set_foreign_aside(paths: Paths, output: Output) -> None:

@@ -36,4 +36,5 @@ def of(paths: Paths, name: AppName, site: Site) -> Around:
         maintenance=str(resources.files("piku") / "templates" / "maintenance.html") if down else "",
         retry_after=down.retry_after if down else 0,
         cloudflare=cloudflare.networks(paths) if site.cloudflare else (),
+        waker=str(paths.waker) if site.idle else "",
     )

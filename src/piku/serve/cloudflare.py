@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import re
 import time
 from collections.abc import Iterable
 from importlib import resources
@@ -24,35 +25,40 @@ _WIDEST = {4: 8, 6: 19}
 
 def networks(paths: Paths) -> tuple[str, ...]:
     """The networks as last known."""
-    for text in (effects.read(paths.cloudflare), _shipped()):
-        try:
-            return _checked(json.loads(text)["networks"])
-        except (ValueError, KeyError, TypeError):
-            continue
-    raise PikuError("the list of Cloudflare's networks that comes with piku is damaged")
+    return _last_known(paths)[1]
 
 
 def refresh(paths: Paths, api: str) -> str:
     """Ask Cloudflare, unless that was done within a day; returns a warning when it does not answer."""
-    known = effects.read(paths.cloudflare)
-    if _age(known) < _FRESH:
+    fetched, _ = _last_known(paths)
+    if 0 <= time.time() - fetched < _FRESH:
         return ""
     try:
         found = _fetched(api)
-    except (PikuError, ValueError, KeyError, TypeError) as error:
-        used = f"those of {_date(known or _shipped())}"
-        return f"Cloudflare did not say its networks ({error}): using {used}"
+    except (PikuError, ValueError) as error:
+        used = f"those of {time.strftime('%Y-%m-%d', time.gmtime(fetched))}"
+        return f"Cloudflare did not say its networks ({_reason(error)}): using {used}"
     effects.write(paths.cloudflare, json.dumps({"fetched": time.time(), "networks": found}) + "\n")
     return ""
 
 
 def _fetched(api: str) -> tuple[str, ...]:
     options = ["--silent", "--show-error", "--fail", "--location", "--max-time", str(_TIMEOUT)]
-    answer = json.loads(programs.run(["curl", *options, "--max-filesize", "1000000", "--", api]))
-    if answer["success"] is not True:
-        raise ValueError("the answer is not a success")
-    result = answer["result"]
-    return _checked([*result["ipv4_cidrs"], *result["ipv6_cidrs"]])
+    text = programs.run(["curl", *options, "--max-filesize", "1000000", "--", api])
+    try:
+        answer = json.loads(text)
+        found = [*answer["result"]["ipv4_cidrs"], *answer["result"]["ipv6_cidrs"]]
+        if answer["success"] is not True or not all(isinstance(network, str) for network in found):
+            raise ValueError
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise ValueError("its answer is not a list of networks") from None
+    return _checked(found)
+
+
+def _reason(error: Exception) -> str:
+    """Why there is no list; what curl said, when it said something."""
+    said = error.output.splitlines()[-1:] if isinstance(error, programs.ProgramFailed) else []
+    return re.sub(r"^curl: (\(\d+\) )?", "", said[0]) if said else str(error)
 
 
 def _checked(found: Iterable[str]) -> tuple[str, ...]:
@@ -66,16 +72,15 @@ def _checked(found: Iterable[str]) -> tuple[str, ...]:
     return tuple(str(network) for network in checked)
 
 
-def _age(text: str) -> float:
-    try:
-        return time.time() - float(json.loads(text)["fetched"])
-    except (ValueError, KeyError, TypeError):
-        return float("inf")
-
-
-def _date(text: str) -> str:
-    return time.strftime("%Y-%m-%d", time.gmtime(time.time() - _age(text)))
-
-
-def _shipped() -> str:
-    return (resources.files("piku") / "templates" / "cloudflare.json").read_text()
+def _last_known(paths: Paths) -> tuple[float, tuple[str, ...]]:
+    """When the networks were asked for, and what they were; a damaged list is none."""
+    shipped = (resources.files("piku") / "templates" / "cloudflare.json").read_text()
+    for text in (effects.read(paths.cloudflare), shipped):
+        try:
+            stored = json.loads(text)
+            fetched = float(stored["fetched"])
+            time.gmtime(fetched)
+            return fetched, _checked(stored["networks"])
+        except (ValueError, KeyError, TypeError, OverflowError, OSError, RecursionError):
+            continue
+    raise PikuError("the list of Cloudflare's networks that comes with piku is damaged")

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from piku import effects
 from piku.paths import AppName, Paths
+from piku.serve import uwsgi
 
 _VASSAL = re.compile(
     r"(?P<app>[A-Za-z0-9][A-Za-z0-9._-]*)@(?P<activation>[0-9]+)\.(?P<kind>[\w-]+)\.(?P<instance>[0-9]+)"
@@ -51,12 +52,18 @@ class VassalName:
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """What the emperor says of one vassal. `since` is when it started, in seconds of the epoch."""
+    """What the emperor says of one vassal. `since` is when it started, in seconds of the epoch; the
+    `pid` of one that sleeps is 0, and its `socket` wakes it."""
 
     pid: int
     accepting: bool
     respawns: int
     since: int
+    socket: str = ""
+
+    @property
+    def asleep(self) -> bool:
+        return bool(self.socket) and not self.pid
 
 
 def statistics(paths: Paths) -> dict[VassalName, State] | None:
@@ -74,7 +81,13 @@ def statistics(paths: Paths) -> dict[VassalName, State] | None:
         return None
     named = ((VassalName.parse(v["id"]), v) for v in vassals)
     return {
-        name: State(pid=v["pid"], accepting=bool(v["accepting"]), respawns=v["respawns"], since=v["last_run"])
+        name: State(
+            pid=max(0, v["pid"]),
+            accepting=bool(v["accepting"]),
+            respawns=v["respawns"],
+            since=v["last_run"],
+            socket=v.get("on_demand") or "",
+        )
         for name, v in named
         if name is not None
     }
@@ -117,6 +130,9 @@ def enabled(paths: Paths, app: AppName | None = None) -> list[VassalName]:
 def enable(paths: Paths, names: Iterable[VassalName], *, forgive: bool = False) -> None:
     """Have the emperor run these vassals, whose ini files exist."""
     for name in names:
+        demand = f"{name}.ini{uwsgi.DEMAND}"
+        if (paths.available / demand).exists():  # first: the emperor looks for it when it sees the vassal
+            effects.link(paths.available / demand, paths.enabled / demand)
         effects.link(paths.available / f"{name}.ini", paths.enabled / f"{name}.ini")
     wake(paths, forgive=forgive)
 
@@ -125,6 +141,7 @@ def disable(paths: Paths, names: Iterable[VassalName]) -> None:
     """Have the emperor stop these vassals."""
     for name in names:
         effects.remove(paths.enabled / f"{name}.ini")
+        effects.remove(paths.enabled / f"{name}.ini{uwsgi.DEMAND}")
     wake(paths)
 
 

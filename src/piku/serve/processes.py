@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
-from collections.abc import Iterator, Mapping
+import select
+import signal
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from piku import effects
+
+# The variable that marks what belongs to a process of an app: its vassal's name.
+MARK = "PIKU_PROCESS"
 
 
 def children(pid: int) -> list[int]:
@@ -35,6 +42,73 @@ def with_variables(wanted: Mapping[str, str]) -> list[int]:
         with contextlib.suppress(OSError):  # it is gone, or somebody else's
             if words.issubset((entry / "environ").read_bytes().split(b"\0")):
                 found.append(int(entry.name))
+    return found
+
+
+def marked() -> dict[int, str]:
+    """The processes that have the mark, and with what it says."""
+    found: dict[int, str] = {}
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        with contextlib.suppress(OSError):  # it is gone, or somebody else's
+            for word in Path("/proc", entry, "environ").read_bytes().split(b"\0"):
+                if word.startswith(f"{MARK}=".encode()):
+                    found[int(entry)] = os.fsdecode(word).partition("=")[2]
+    return found
+
+
+def group(pid: int) -> int:
+    """The process group, or 0 when the process is gone."""
+    try:
+        return os.getpgid(pid)
+    except OSError:
+        return 0
+
+
+def same_program(pid: int, other: int) -> bool:
+    """Whether two processes run the same program."""
+    try:
+        return os.readlink(f"/proc/{pid}/exe") == os.readlink(f"/proc/{other}/exe")
+    except OSError:
+        return False
+
+
+def ancestors(pid: int) -> set[int]:
+    """The process itself, and those above it."""
+    found: set[int] = set()
+    while pid > 1 and pid not in found:
+        found.add(pid)
+        stat = effects.read(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
+        pid = int(stat[1]) if len(stat) > 1 else 0
+    return found
+
+
+def end(pids: Iterable[int], grace: float) -> None:
+    """Ask these processes to end, and kill those that still run after `grace` seconds."""
+    handles = _handles(pids)
+    try:
+        for sign, patience in ((signal.SIGTERM, grace), (signal.SIGKILL, 5.0)):
+            for handle in handles:
+                with contextlib.suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(handle, sign)
+            deadline = time.monotonic() + patience
+            while handles and (left := deadline - time.monotonic()) > 0:
+                ended = set(select.select(handles, [], [], left)[0])
+                for handle in ended:
+                    os.close(handle)
+                handles = [handle for handle in handles if handle not in ended]
+    finally:
+        for handle in handles:
+            os.close(handle)
+
+
+def _handles(pids: Iterable[int]) -> list[int]:
+    # A handle stays with its process; a number may be another one's by the time it is used.
+    found = []
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            found.append(os.pidfd_open(pid))
     return found
 
 

@@ -11,7 +11,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from piku.errors import PikuError
+from piku.serve import logmarks
 
+# The ending of a file that names the socket of a vassal that sleeps.
+DEMAND = ".demand"
 Pairs = tuple[tuple[str, str], ...]
 
 # The fields that the specification lists under "Log Formats", in its order.
@@ -51,6 +54,7 @@ class Vassal:
     log_maxsize: int
     stop_timeout: int
     exact: Mapping[str, str]  # variables that envdir would change
+    include: str = ""  # a file of the app's own options
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +69,8 @@ class Served:
     listen: int
     max_requests: int
     enable_threads: bool
+    log_forwarded_for: bool = False  # the client's address is what X-Forwarded-For says, if it is sent
+    idle: int = 0  # seconds until it sleeps, on a socket that the emperor then holds
 
 
 # The first byte of a request says which plugin answers (uWSGI documentation, "The uwsgi Protocol").
@@ -133,8 +139,6 @@ def php(docroot: str, *, safe: str, hidden: Iterable[str], allow_git: bool) -> P
 
 def served(vassal: Vassal, app: Served) -> str:
     """The ini of a process that uWSGI serves itself."""
-    behind_nginx = app.address.startswith("/")
-    modifier = str(app.modifier)
     return render(
         [
             *_common(vassal),
@@ -147,12 +151,26 @@ def served(vassal: Vassal, app: Served) -> str:
             ("buffer-size", "32768"),
             ("worker-reload-mercy", str(vassal.stop_timeout)),
             ("vacuum", "true"),
-            (("socket" if behind_nginx else "http-socket"), app.address),
-            *((("http-socket-modifier1", modifier),) if app.modifier and not behind_nginx else ()),
-            *((("chmod-socket", "664"),) if behind_nginx else ()),
+            *_listening(app),
+            *((("log-x-forwarded-for", "true"),) if app.log_forwarded_for else ()),
             ("log-format", Magic(LOG_FORMAT)),
+            *_included(vassal),
         ]
     )
+
+
+def _listening(app: Served) -> Pairs:
+    if not app.address.startswith("/"):
+        modifier = (("http-socket-modifier1", str(app.modifier)),) if app.modifier else ()
+        return (("http-socket", app.address), *modifier)
+    if app.idle:
+        # The emperor hands over the socket, with the first request.
+        return (("cheap", "true"), ("idle", str(app.idle)), ("die-on-idle", "true"))
+    return (("socket", app.address), ("chmod-socket", "664"))
+
+
+def _included(vassal: Vassal) -> Pairs:
+    return (("include", vassal.include),) if vassal.include else ()
 
 
 def daemon(vassal: Vassal, runner: str) -> str:
@@ -160,10 +178,12 @@ def daemon(vassal: Vassal, runner: str) -> str:
     return render(
         [
             *_common(vassal),
+            ("log-encoder", Magic(logmarks.ENCODER)),
             ("processes", "0"),
             ("reload-mercy", str(vassal.stop_timeout)),
-            # Without `exec` a shell would stay between, and orphan the program when uWSGI is killed.
-            ("attach-daemon", f"exec /bin/sh {shlex.quote(runner)}"),
+            # Without `exec` a shell would stay between, and orphan the runner when uWSGI is killed.
+            ("attach-daemon", f"exec setpriv --pdeathsig KILL -- /bin/sh {shlex.quote(runner)}"),
+            *_included(vassal),
         ]
     )
 
@@ -182,8 +202,10 @@ def _common(vassal: Vassal) -> Pairs:
         ("logfile-chmod", "640"),
         # uWSGI's log pipe does not block: a program that prints some 280 lines at once gets an error for
         # the next. F_SETFL (4) without O_NONBLOCK makes it wait; then a thread must empty the pipe, for
-        # the master writes to it as well.
+        # the master writes to it as well. Were it no stream, what a program writes at once would be cut
+        # after 8192 bytes, and from 200 KB on be an error.
         ("threaded-logger", "true"),
+        ("log-master-stream", "true"),
         ("exec-pre-app", "perl -e 'fcntl(STDOUT, 4, 2)'"),
     )
 
@@ -204,10 +226,23 @@ def _exactly(variables: Mapping[str, str]) -> Pairs:
     return (("set-placeholder", "end="), *(("env", Magic(f"{name}={value}%(end)")) for name, value in pairs))
 
 
-def runner(argv: Iterable[str], starts: str) -> str:
-    """The script that a daemon vassal executes: it notes each start, then becomes the program."""
-    # A program that is a uWSGI of its own would take this for its emperor.
-    return f"unset UWSGI_EMPEROR_FD\necho $$ >>{shlex.quote(starts)}\nexec {shlex.join(argv)}\n"
+# A program that is a uWSGI of its own would take the first variable for its emperor. The program dies
+# with this shell, and the shell with uWSGI: no orphan keeps a port. SIGTERM comes to both; the shell
+# waits for the program, so that its exit code is known.
+_RUNNER = """\
+unset UWSGI_EMPEROR_FD
+notes={notes}
+trap : TERM
+setpriv --pdeathsig KILL -- sh -c 'echo "start $$ $(date +%s)" >>"$0"; exec "$@"' "$notes" {program}
+code=$?
+echo "end $code $(date +%s)" >>"$notes"
+exit $code
+"""
+
+
+def runner(argv: Iterable[str], notes: str) -> str:
+    """The script that a daemon vassal executes: it runs the program, and notes each start and end."""
+    return _RUNNER.format(notes=shlex.quote(notes), program=shlex.join(argv))
 
 
 def emperor(enabled: str, stats: str, pidfile: str, log: str) -> str:
@@ -217,6 +252,10 @@ def emperor(enabled: str, stats: str, pidfile: str, log: str) -> str:
             ("strict", "true"),
             ("emperor", f"dir://{enabled}"),
             ("emperor-stats", stats),
+            # A vassal with such a file beside it starts when somebody connects to the socket it names.
+            ("emperor-on-demand-extension", DEMAND),
+            # How soon the emperor sees that one has gone to sleep, and hears its socket again.
+            ("emperor-freq", "1"),
             ("pidfile", pidfile),
             ("die-on-term", "true"),
             ("logto", log),

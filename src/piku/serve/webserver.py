@@ -33,22 +33,29 @@ def platform(paths: Paths) -> Platform:
     """Where nginx listens, as `piku up` was last told, else on the standard ports of every address; and
     what the installed one can do."""
     stored = effects.read_json(paths.platform) or {"ipv6": sockets.has_ipv6()}
-    version, modules = _build()
+    version, modules = build("nginx")
     return Platform(
         **{name: stored[name] for name in ("http_port", "https_port", "host", "ipv6") if name in stored},
-        acme=str(paths.acme), version=version, modules=modules,
+        acme=str(paths.acme), version=version, modules=modules, typed=typed(),
     )  # fmt: skip
 
 
 @functools.cache
-def _build() -> tuple[tuple[int, ...], tuple[str, ...]]:
+def build(program: str) -> tuple[tuple[int, ...], tuple[str, ...]]:
     """The version of nginx, and the modules it was built with."""
-    if programs.which("nginx") is None:
+    if programs.which(program) is None:
         return (), ()
-    said = programs.run(["nginx", "-V"], merged=True)
+    said = programs.run([program, "-V"], merged=True)
     version = re.search(r"nginx/([0-9.]+)", said)
     modules = re.findall(r"--with-([a-z0-9_]+)(?=[\s']|$)", said)
     return tuple(int(part) for part in version[1].split(".")) if version else (), tuple(sorted(modules))
+
+
+@functools.cache
+def typed() -> tuple[str, ...]:
+    """The extensions of files that nginx's own list has a type for."""
+    lines = re.findall(r"^\s*[\w.+-]+/[\w.+-]+\s+([^;{}]+);", effects.read(Path(server.MIME_TYPES)), re.M)
+    return tuple(sorted({extension for line in lines for extension in line.split()}))
 
 
 def check(paths: Paths, sites: Sites, *, known_as: Mapping[str, str] | None = None) -> None:
@@ -75,7 +82,7 @@ def check(paths: Paths, sites: Sites, *, known_as: Mapping[str, str] | None = No
         try:
             programs.run(["nginx", "-t", "-q", "-e", "stderr", "-p", folder, "-c", str(main)])
         except programs.ProgramFailed as error:
-            raise _refusal(error.output, known_as or {}) from None
+            raise _refusal(error.output, {**(known_as or {}), f"{folder}/": ""}) from None
 
 
 def check_addresses(paths: Paths, site: Site) -> None:
@@ -137,6 +144,11 @@ def install(paths: Paths, sites: Sites, *, keep: Collection[AppName] = ()) -> bo
     for path in gone:
         effects.remove(path)
     return _pending(paths).exists()
+
+
+def want_reload(paths: Paths) -> None:
+    """Have the next update make nginx read everything again, also where no text of ours has changed."""
+    _pending(paths).touch()
 
 
 def _is_ours(path: Path) -> bool:

@@ -28,6 +28,8 @@ class Handler(BaseHTTPRequestHandler):
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_text(query["text"])
             self.answer("written")
+        elif url.path == "/echo":
+            self.answer(self.rfile.read(int(self.headers["Content-Length"])).decode(), read=True)
         elif url.path == "/read":
             self.answer(Path(query["file"]).read_text())
         elif url.path == "/log":
@@ -52,8 +54,9 @@ class Handler(BaseHTTPRequestHandler):
             "path": self.path,
         }
 
-    def answer(self, text: str, status: int = 200) -> None:
-        self.rfile.read(int(self.headers["Content-Length"] or 0))
+    def answer(self, text: str, status: int = 200, *, read: bool = False) -> None:
+        if not read:
+            self.rfile.read(int(self.headers["Content-Length"] or 0))
         self.send_response(status)
         self.send_header("Content-Type", "text/plain; charset=utf-8")
         self.send_header("Content-Length", str(len(text.encode())))

@@ -46,8 +46,8 @@ def test_lines_may_end_as_on_windows() -> None:
         ("web: a\0b\n", "Procfile line 1: the command of 'web' contains a NUL byte"),
         ("x: a\njwsgi: a b\n", "Procfile line 2: 'a b' is not a Java entry"),
         ("php: ../x\n", "Procfile line 1: the php path '../x' is outside the app"),
-        ("cron-x: * * * * * a\n",
-        "Procfile line 1: process type 'cron-x' is not supported by this version of piku"),
+        ("cron-x: * * * * a\n",
+        "Procfile line 1: cron-x: in the day of the week 'a', 'a' is not a number nor one of sun mon tue wed thu fri sat"),
         ("wsgi: app.py\n", None),
         ("wsgi: app:app --x\n", "Procfile line 1: 'app:app --x' is not a WSGI module"),
         ("wsgi: $(x):app\n", "Procfile line 1: '$(x):app' is not a WSGI module"),
@@ -92,6 +92,13 @@ def test_wsgi_goes_before_web_and_says_so(text: str) -> None:
 def test_phases_and_static_are_no_processes() -> None:
     found = procfile.parse("preflight: a\nrelease: b\nstatic: public\nworker: c\n")
     assert (found.serving, found.workers, found.scalable) == ("", ("worker",), ("worker",))
+
+
+def test_scheduled_jobs_are_no_processes() -> None:
+    found = procfile.parse("web: a\ncron-b: @daily say  'b'\ncron: worker\ncron-c: */5 * * * * c\n")
+    assert (found.workers, found.scalable) == (("cron",), ("web", "cron"))
+    assert [(job.kind, job.command) for job in found.jobs] == [("cron-b", "say  'b'"), ("cron-c", "c")]
+    assert refusal("cron-: @daily x\n") == "Procfile line 1: a scheduled job needs a name"
 
 
 @pytest.mark.parametrize("folder", ["public", ".", "./dist/", "a b/c", "_site", "été", "a..b"])

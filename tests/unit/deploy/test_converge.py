@@ -16,7 +16,7 @@ from piku.errors import PikuError
 from piku.operate import server
 from piku.output import Output
 from piku.paths import AppName, AppPaths, Paths
-from piku.serve import around, emperor, webserver
+from piku.serve import around, emperor, logmarks, webserver
 
 MakeJob = Callable[..., Job]
 WSGI = {"Procfile": "wsgi: app:app\nworker: work\n"}
@@ -167,6 +167,8 @@ def test_past_logs_are_folded_and_those_of_failures_stay(paths: Paths, shop: App
     activation.create(failed)
     (shop.logs / "web.1@4.log").write_text("why it failed\n")
     repair.recover(paths, shop, broken_off=True)
-    assert (shop.logs / "web.1.log.old").read_text() == "one\ntwo\n"
+    past = (shop.logs / "web.1.log.old").read_bytes()
+    assert logmarks.plain(past) == b"one\ntwo\n"
+    assert [release for _, release in logmarks.sections(past)] == [1, 2]
     assert (shop.logs / "web.1.log").read_text() == "three\n"
     assert (shop.logs / "web.1@4.log").read_text() == "why it failed\n"

@@ -52,6 +52,13 @@ def test_workers_alone_are_nobodys_obstacle(values: dict[str, str]) -> None:
     assert found.workers == (("worker", 2), ("beat", 1))
 
 
+def test_scheduled_jobs_have_no_count() -> None:
+    found = planned("cron-a: @daily x\nworker: y\n", {}, **{"cron-a": 3})
+    assert (found.jobs, found.workers, found.stopped().jobs) == (("cron-a",), (("worker", 1),), ())
+    with pytest.raises(PikuError, match="'cron-a' runs by its schedule, one at a time"):
+        scaled(procfile.parse("cron-a: @daily x\n"), {}, {"cron-a": 1})
+
+
 def test_counts_are_the_apps() -> None:
     found = planned("web: x\nworker: a\n", NAMED, web=3, worker=0, gone=4)
     assert (found.serving, found.instances, found.workers) == ("web", 3, (("worker", 0),))

@@ -1,9 +1,8 @@
-"""nginx configuration: what any text becomes, by a tokenizer of our own, and what sites become."""
+"""nginx configuration: what any text becomes, and what sites become."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -19,6 +18,7 @@ from piku.serve.nginx.app import app_config
 from piku.serve.nginx.directives import Raw, block, d, render
 from piku.serve.nginx.server import default_config
 from piku.serve.nginx.site import Around, Platform, Site, Static
+from tests.unit.serve.nginx_words import named, read
 
 SITE = Site(
     app="shop",
@@ -27,69 +27,6 @@ SITE = Site(
     upstreams=("127.0.0.1:20000",),
 )
 AROUND = Around(certificate="/r/nginx/shop@1.pem")
-
-
-def tokens(text: str) -> Iterator[str]:
-    """The words of an nginx configuration; `;`, `{` and `}` come with a NUL in front.
-
-    Written from ngx_conf_read_token's rules: words end at blanks, `;` and `{`; quotes only mean
-    something at the beginning of a word, and only blanks, `;`, `{` and `)` may follow the closing
-    one; a backslash takes the next character with it, and before a quote, another backslash, and
-    t, r, n it stands for something else.
-    """
-    position = 0
-    while position < len(text):
-        char = text[position]
-        position += 1
-        if char in " \t\r\n":
-            continue
-        if char == "#":
-            position = (text + "\n").index("\n", position)
-            continue
-        if char in ";{}":
-            yield f"\0{char}"
-            continue
-        quote = char if char in "\"'" else ""
-        word = "" if quote else char
-        if char == "\\":
-            word, position = unescaped(text[position]), position + 1
-        while True:
-            char = text[position]
-            if char == quote or (not quote and char in " \t\r\n;{"):
-                break
-            position += 1
-            if char == "\\":
-                char, position = unescaped(text[position]), position + 1
-            elif char == "$":
-                raise AssertionError("a variable")
-            word += char
-        if quote:
-            position += 1
-            assert text[position] in " \t\r\n;{)", f"{text[position]!r} right after a closing quote"
-        yield word
-
-
-def unescaped(char: str) -> str:
-    return {"t": "\t", "r": "\r", "n": "\n", '"': '"', "'": "'", "\\": "\\"}.get(char, f"\\{char}")
-
-
-def directives(text: str) -> list[list[str]]:
-    """Each directive's name and arguments, those within blocks too."""
-    found: list[list[str]] = [[]]
-    for token in tokens(text):
-        if token == "\0}":
-            assert found[-1] == []
-        elif token in ("\0;", "\0{"):
-            found.append([])
-        else:
-            found[-1].append(token)
-    assert found.pop() == []
-    return found
-
-
-def named(config: str, name: str) -> list[list[str]]:
-    plain = config.replace("$", "§")
-    return [words[1:] for words in directives(plain) if words[0] == name]
 
 
 HOSTILE = st.text(";{}\"'\\ \t$#~=*^@%/.:abn)(éß漢", max_size=12)
@@ -104,10 +41,11 @@ def test_an_argument_is_refused_or_comes_back_as_it_was(arguments: list[str]) ->
         assert "cannot be given to nginx" in error.message
         assert any(char == "$" or ord(char) < 32 or ord(char) == 127 for char in "".join(arguments))
         return
-    assert directives(text) == [["name", *arguments], ["outer", *arguments], ["name", *arguments]]
+    name = (("name", *arguments), None)
+    assert read(text) == [name, (("outer", *arguments), [name])]
 
 
-@given(st.text(max_size=5), st.sampled_from("$\n\r\0\x1b\x7f"), st.text(max_size=5))
+@given(st.text(max_size=5), st.sampled_from("$\n\r\0\x1b\x7f\ud800\udcff"), st.text(max_size=5))
 def test_what_nginx_cannot_hold_is_refused_by_name(before: str, bad: str, after: str) -> None:
     with pytest.raises(PikuError, match="cannot be given to nginx: it contains"):
         render([d("name", before + bad + after)])
@@ -161,7 +99,7 @@ def test_where_nginx_listens(
 
 
 @pytest.mark.parametrize(
-    ("port", "target"), [(443, "https://§host§request_uri"), (8443, "https://§host:8443§request_uri")]
+    ("port", "target"), [(443, "https://$host$request_uri"), (8443, "https://$host:8443$request_uri")]
 )
 def test_a_redirect_keeps_the_asked_host_and_path(port: int, target: str) -> None:
     config = app_config(replace(SITE, https_only=True), Platform(https_port=port), AROUND)

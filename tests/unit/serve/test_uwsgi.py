@@ -108,21 +108,33 @@ def test_variables_that_envdir_would_change_are_given_here() -> None:
 
 
 @pytest.mark.parametrize("folder", ["/r/a b", "/r/it's", '/r/"x"', "/r/$HOME", "/r/`x`"])
-def test_the_runner_notes_each_start_and_becomes_the_program(folder: str, tmp_path: Path) -> None:
-    starts = tmp_path / folder.removeprefix("/r/")
+def test_the_runner_notes_each_start_and_end(folder: str, tmp_path: Path) -> None:
+    notes = tmp_path / folder.removeprefix("/r/")
     words = ["printf", "%s|", "a b", "$HOME", "it's", '"', ""]
     script = tmp_path / "run.sh"
-    script.write_text(uwsgi.runner(words, str(starts)))
+    script.write_text(uwsgi.runner(words, str(notes)))
     first = subprocess.run(["/bin/sh", str(script)], check=True, capture_output=True, text=True)
-    subprocess.run(["/bin/sh", str(script)], check=True, capture_output=True)
+    script.write_text(uwsgi.runner(["sh", "-c", "exit 7"], str(notes)))
+    assert subprocess.run(["/bin/sh", str(script)], check=False, capture_output=True).returncode == 7
     assert first.stdout == "a b|$HOME|it's|\"||"
-    assert [pid.isdigit() for pid in starts.read_text().split()] == [True, True]
+    said = [line.split() for line in notes.read_text().splitlines()]
+    assert [words[0] for words in said] == ["start", "end"] * 2
+    assert [words[1] for words in said if words[0] == "end"] == ["0", "7"]
+    assert all(word.isdigit() for words in said for word in words[1:])
 
 
 def test_a_daemon_is_called_by_a_quoted_path() -> None:
     text = uwsgi.daemon(VASSAL, "/r/a b;c/run.sh")
     [line] = [line for line in text.splitlines() if line.startswith("attach-daemon")]
-    assert shlex.split(line.partition(" = ")[2]) == ["exec", "/bin/sh", "/r/a b;c/run.sh"]
+    assert shlex.split(line.partition(" = ")[2]) == [
+        "exec",
+        "setpriv",
+        "--pdeathsig",
+        "KILL",
+        "--",
+        "/bin/sh",
+        "/r/a b;c/run.sh",
+    ]
     assert "\nprocesses = 0\n" in text
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
-from pathlib import PurePath
 
 from piku.serve.nginx import locations
 from piku.serve.nginx.directives import Directive, Raw, block, d, location, render
@@ -16,6 +16,11 @@ _MAINTENANCE = "/@piku-maintenance.html"
 
 def app_config(site: Site, platform: Platform, around: Around) -> str:
     """All that nginx is told of one app."""
+    return render(directives(site, platform, around))
+
+
+def directives(site: Site, platform: Platform, around: Around) -> list[Directive]:
+    """The same, as data."""
     out = _definitions(site, platform)
     plain = [d("listen", listen) for listen in platform.listens(site, platform.http_port)]
     secure = [
@@ -32,20 +37,25 @@ def app_config(site: Site, platform: Platform, around: Around) -> str:
     else:
         out.append(block("server", (), [*plain, *secure, names, *content]))
     if site.redirect_from:
-        out += _redirects(site, platform, plain, secure)
-    return render(out)
+        out += _redirects(site, platform, around, plain, secure)
+    return out
 
 
 def _redirects(
-    site: Site, platform: Platform, plain: Sequence[Directive], secure: Sequence[Directive]
+    site: Site,
+    platform: Platform,
+    around: Around,
+    plain: Sequence[Directive],
+    secure: Sequence[Directive],
 ) -> list[Directive]:
-    names = d("server_name", *site.redirect_from)
+    # Browsers that keep a list of names with this policy want it with the redirects as well.
+    lead = [d("server_name", *site.redirect_from), *_policy(site, around), challenge(platform)]
     out = []
     for listens, is_secure in ((plain, False), (secure, True)):
         https = is_secure or site.https_only
         target = f"{'https' if https else 'http'}://{site.names[0]}{platform.port_suffix(secure=https)}"
         moved = _redirect(Raw(f"{target}$request_uri"))
-        out.append(block("server", (), [*listens, names, challenge(platform), moved]))
+        out.append(block("server", (), [*listens, *lead, moved]))
     return out
 
 
@@ -80,6 +90,8 @@ def _upstream(site: Site) -> Directive:
     body += [d("server", address, "max_fails=0", "backup") for address in site.spares]
     if site.backend == "http":
         body.append(d("keepalive", 32))
+        if site.idle:
+            body.append(d("keepalive_timeout", "5s"))  # an open connection would keep it awake
     return block("upstream", (locations.upstream(site),), body)
 
 
@@ -88,13 +100,20 @@ def _cache_zone(site: Site, cache: Cache, platform: Platform) -> list[Directive]
     # A candidate must not make folders.
     path = f"{platform.harmless}/{zone}" if platform.harmless else cache.path
     protocol = locations.protocol(site)
-    # What was answered with a cookie, or to somebody who logged in, is nobody else's.
-    private = Raw('"$upstream_http_set_cookie$http_authorization"')
+    chosen = [d("default", zone if "/" in cache.prefixes else "off")]
+    # A prefix ends where a part of the path ends: "/images" is not "/images-of-others".
+    kept = (prefix.strip("/") for prefix in cache.prefixes)
+    chosen += [d(Raw(f'"~^/{re.escape(prefix)}(/|$)"'), zone) for prefix in kept if prefix]
+    # What was answered with a cookie, or to somebody who logged in, is nobody else's; an app that says
+    # itself how long its answer holds knows better.
+    variable = locations.zone_variable(site)
+    heads = "$upstream_http_set_cookie$http_authorization$upstream_http_cache_control$upstream_http_expires"
     return [
         d(f"{protocol}_cache_path", path, "levels=1:2", f"keys_zone={zone}:1m", f"max_size={cache.size}g",
           f"inactive={cache.expiry}s", "use_temp_path=off"),
-        block("map", (private, Raw(locations.expires_variable(site))),
-              [d('""', f"{cache.control}s"), d("default", "off")]),
+        block("map", (Raw("$uri"), Raw(variable)), chosen),
+        block("map", (Raw(f'"{variable} {heads}"'), Raw(locations.expires_variable(site))),
+              [d(Raw(f'"{zone} "'), f"{cache.control}s"), d("default", "off")]),
     ]  # fmt: skip
 
 
@@ -112,11 +131,12 @@ def _hsts_variable(site: Site) -> str:
 
 def _content(site: Site, platform: Platform, around: Around) -> list[Directive]:
     out = [
+        *_access_log(site, platform),
         # Only when it was asked for: an include file may say it as well.
         *([d("client_max_body_size", site.max_body)] if site.max_body else []),
         *_headers(site, platform, around),
         *_access(site, around),
-        *_error_pages(site, around),
+        *_error_pages(site, platform, around),
         challenge(platform),
     ]
     if around.maintenance:
@@ -124,18 +144,32 @@ def _content(site: Site, platform: Platform, around: Around) -> list[Directive]:
     out += _timeouts(site)
     if not site.allow_git:
         out.append(location(Raw(r"/\.git"), [d("return", 404)], modifier="~"))
-    out += [location(path, [d("return", 404)], modifier="=") for path in site.hidden]
     out += locations.all_of(site, platform)
+    if site.idle and around.waker:
+        out += locations.waking(site, around.waker)
     if site.include:
         out.append(d("include", site.include))
     return out
 
 
+def _policy(site: Site, around: Around) -> list[Directive]:
+    if not site.hsts or not around.trusted:
+        return []
+    return [d("add_header", "Strict-Transport-Security", Raw(_hsts_variable(site)), "always")]
+
+
+def _access_log(site: Site, platform: Platform) -> list[Directive]:
+    if not site.access_log:
+        return []
+    # A candidate must not make files.
+    path = f"{platform.harmless}/{site.app}.log" if platform.harmless else site.access_log
+    client = "forwarded" if site.forwarded else "cloudflare" if site.cloudflare else "peer"
+    return [d("access_log", path, f"piku_{client}")]
+
+
 def _headers(site: Site, platform: Platform, around: Around) -> list[Directive]:
-    """Headers of every answer; here alone, for one in a location would hide all of these."""
-    out = []
-    if site.hsts and around.trusted:
-        out.append(d("add_header", "Strict-Transport-Security", Raw(_hsts_variable(site)), "always"))
+    """Headers of every answer: a location with one of its own has to repeat them, for it hides these."""
+    out = _policy(site, around)
     if platform.http3:
         out.append(d("add_header", "Alt-Svc", f'h3=":{platform.https_port}"; ma=86400'))
     if site.cache is not None:
@@ -152,17 +186,19 @@ def _access(site: Site, around: Around) -> list[Directive]:
         out += [d("auth_basic", site.app), d("auth_basic_user_file", site.passwords)]
     if site.rate:
         key = "$piku_limited_client" if site.cloudflare else "$piku_limited"
-        out.append(d("limit_req", f"zone={_zone(site, key)}", f"burst={site.burst}", "nodelay"))
+        burst = [f"burst={site.burst}", "nodelay"] if site.burst else []
+        out.append(d("limit_req", f"zone={_zone(site, key)}", *burst))
         out.append(d("limit_req_status", 429))
     return out
 
 
-def _error_pages(site: Site, around: Around) -> list[Directive]:
-    pages = {status: (f"/@piku-{status}{PurePath(file).suffix}", file) for status, file in site.error_pages}
+def _error_pages(site: Site, platform: Platform, around: Around) -> list[Directive]:
+    pages = {status: (locations.error_address(status, file), file) for status, file in site.error_pages}
     extra: dict[int, list[Directive]] = {}
     if around.maintenance:
         pages = {503: pages.get(503, (_MAINTENANCE, around.maintenance))}
-        extra[503] = [d("add_header", "Retry-After", around.retry_after, "always")]
+        again = d("add_header", "Retry-After", around.retry_after, "always")
+        extra[503] = [*_headers(site, platform, around), again]
     out = []
     for status, (address, file) in pages.items():
         shown = [d("internal"), d("auth_basic", "off"), d("allow", "all"), *extra.get(status, ())]

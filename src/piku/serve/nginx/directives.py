@@ -53,8 +53,9 @@ def render(directives: Iterable[Directive], indent: str = "") -> str:
 def _quoted(text: str) -> str:
     if isinstance(text, Raw):
         return text
-    # nginx has no way to write a literal '$', and a line break would be one in the config.
-    bad = re.search(r"[$\x00-\x1f\x7f]", text)
+    # nginx has no way to write a literal '$', a line break would be one in the config, and half a
+    # character cannot be written at all.
+    bad = re.search(r"[$\x00-\x1f\x7f\ud800-\udfff]", text)
     if bad:
         raise PikuError(f"{text[:80]!r} cannot be given to nginx: it contains {bad[0]!r}")
     if text and re.fullmatch(r"[\w./:=@%+,*~^\[\]-]+", text) and text not in ("~", "=", "^~"):

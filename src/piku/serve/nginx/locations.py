@@ -3,36 +3,36 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from pathlib import PurePath
 
 from piku.serve.nginx.directives import Directive, Raw, block, d, location
 from piku.serve.nginx.site import Cache, Platform, Site, Static
 
 # An address nobody can ask for: a folder without an index ends here, and not in a listing.
 _NONE = "/@piku-none"
+WAKE, AWAKE = "@piku-wake", "@piku-awake"
 
 
 def all_of(site: Site, platform: Platform) -> list[Directive]:
-    """Every location of the app, whichever way it is made."""
+    """Every location of the app, whichever way it is made. nginx refuses two for one address: what was
+    mapped by name comes before what is hidden, and that before what is answered in another way."""
     out: list[Directive] = []
     for number, static in enumerate(site.static):
         out += _file(static, platform) if static.file else _folder(site, static, number, platform)
+    out += [location(path, [d("return", 404)], modifier="=") for path in site.hidden]
     out += _catch_all(site, platform)
     if any(not static.file for static in site.static):
         out.append(location(_NONE, [d("internal"), d("return", 404)], modifier="="))
     prefixes = {static.prefix for static in site.static}
-    for prefix in site.cache.prefixes if site.cache and site.backend else ():
-        if prefix != "/":
-            out += _cached(site, prefix)
     if "/" not in prefixes:
-        body = _pass(site, cached=_all_cached(site)) if site.backend else [_nothing(site)]
-        out.append(location("/", body))
-    return out
+        out.append(location("/", _pass(site) if site.backend else [_nothing(site)]))
+    first = {item.args: item for item in reversed(out)}
+    return [item for item in out if first[item.args] is item]
 
 
 def _nothing(site: Site) -> Directive:
-    # With files alone, what is no file is not there; else the app is stopped.
-    return d("return", 404 if site.static else 503)
+    # With files alone, what is no file is not there.
+    return d("return", 404 if site.static and not site.stopped else 503)
 
 
 # --- static files --------------------------------------------------------------------------------
@@ -44,19 +44,24 @@ def _folder(site: Site, static: Static, number: int, platform: Platform) -> list
 
 def _root(site: Site, static: Static, number: int, platform: Platform) -> list[Directive]:
     """The folder below "/". What is no file goes to the app if there is one."""
-    last = Raw("@app") if site.backend else _last(site)
-    # A folder asked for without its slash is redirected, so that relative links in its page work;
-    # in front of an app only files are looked for, so that its "/" is not a folder without index.
-    index = Raw("$uri/index.html") if site.backend else Raw("$uri/")
+    last = Raw("@app") if site.backend else Raw("=503") if site.stopped else _last(site)
     older = f"@before-{number}"
-    tries = [Raw("$uri"), index, Raw(older) if static.before else last]
-    body = [d("root", static.path), *_options(site, platform), d("try_files", *tries)]
+    fallback = Raw(older) if static.before else last
+    # A folder asked for without its slash is redirected, so that relative links in its page work;
+    # in front of an app only one that has a page is: the others' addresses may be the app's own.
+    if site.backend or site.stopped:
+        slash = d("rewrite", Raw("^(.+[^/])$"), Raw("$1/"), "permanent")
+        found = [block("if", (Raw("(-f"), Raw("$request_filename/index.html)")), [slash]),
+                 d("try_files", Raw("$uri"), fallback)]  # fmt: skip
+    else:
+        found = [d("try_files", Raw("$uri"), Raw("$uri/"), fallback)]
+    body = [d("root", static.path), *_options(site, platform), *found]
     out = [location("/", body)]
     if static.before:
         body = [d("root", static.before), *_options(site, platform), d("try_files", Raw("$uri"), last)]
         out.append(location(older, body))
     if site.backend:
-        out.append(location("@app", _pass(site, cached=_all_cached(site))))
+        out.append(location("@app", _pass(site)))
     return out
 
 
@@ -64,19 +69,20 @@ def _aliased(site: Site, static: Static, number: int, platform: Platform) -> lis
     """A folder below another prefix. Its location ends with a slash: without one, "/static../" would
     lead out of it."""
     prefix = f"{static.prefix}/"
+    target = Raw(f"{prefix}$is_args$args")  # a checked path: no variable of a user's is in it
     older = f"/@before-{number}"
     last = Raw(f"{older}$uri") if static.before else _last(site)
     body = [d("alias", f"{static.path}/"), *_options(site, platform),
             d("try_files", Raw("$uri"), Raw("$uri/"), last)]  # fmt: skip
     out = [
-        location(static.prefix, [d("absolute_redirect", "off"), d("return", 301, prefix)], modifier="="),
+        location(static.prefix, [d("absolute_redirect", "off"), d("return", 301, target)], modifier="="),
         location(prefix, body),
     ]
     if static.before:
         # A named location can have no alias.
         body = [d("internal"), d("alias", f"{static.before}/"), *_options(site, platform),
                 d("try_files", Raw("$uri"), _last(site))]  # fmt: skip
-        out.append(block("location", ("^~", f"{older}{prefix}"), body))
+        out.append(location(f"{older}{prefix}", body, modifier="^~"))
     return out
 
 
@@ -94,7 +100,7 @@ def _catch_all(site: Site, platform: Platform) -> list[Directive]:
         return []
     inner = site.catch_all.removeprefix(static.prefix).lstrip("/")
     body = [d("alias", f"{static.path}/{inner}"), *_sending(platform)]
-    return [block("location", ("=", site.catch_all), body)]
+    return [location(site.catch_all, body, modifier="=")]
 
 
 def _covers(static: Static, address: str) -> bool:
@@ -132,31 +138,19 @@ def _sending(platform: Platform) -> list[Directive]:
 # --- kept answers --------------------------------------------------------------------------------
 
 
-def _all_cached(site: Site) -> bool:
-    return site.cache is not None and "/" in site.cache.prefixes
-
-
-def _cached(site: Site, prefix: str) -> Iterable[Directive]:
-    body = _pass(site, cached=True)
-    if not prefix.endswith("/"):
-        # Not "/images-of-others": a prefix ends where a part of the path ends.
-        yield block("location", ("=", prefix), body)
-    yield location(f"{prefix.rstrip('/')}/", body)
-
-
 def _keeping(site: Site, cache: Cache) -> list[Directive]:
     begin = protocol(site)
     times = [
         (200, cache.content),
         (301, 302, 307, 308, cache.redirects),
         # What failed for a moment must not fail for an hour.
-        (500, 502, 503, 504, 0),
+        (408, 425, 429, 500, 502, 503, 504, 0),
         ("any", cache.other),
     ]
     alone = Raw("$http_authorization")
     return [
-        d(f"{begin}_cache", cache_zone(site, cache)),
-        d(f"{begin}_cache_key", Raw("$scheme$request_method$host$request_uri")),
+        d(f"{begin}_cache", Raw(zone_variable(site))),
+        d(f"{begin}_cache_key", Raw("$scheme$request_method$piku_host$request_uri")),
         *(d(f"{begin}_cache_valid", *codes, f"{seconds}s") for *codes, seconds in times),
         d(f"{begin}_cache_bypass", alone),
         d(f"{begin}_no_cache", alone),
@@ -173,6 +167,11 @@ def cache_zone(site: Site, cache: Cache) -> str:
     return f"piku_{site.app}_{place}"
 
 
+def zone_variable(site: Site) -> str:
+    """What says whether a request's answer may be kept: the cache's name, or "off"."""
+    return f"$piku_cache_{identifier(site)}"
+
+
 def expires_variable(site: Site) -> str:
     return f"$piku_kept_{identifier(site)}"
 
@@ -186,7 +185,9 @@ def identifier(site: Site) -> str:
 
 
 def upstream(site: Site) -> str:
-    return f"piku_{site.app}"
+    # To nginx, upstreams whose names differ in case alone are the same.
+    name = site.app
+    return f"piku_{name}" if name == name.lower() else f"piku-{name}-{identifier(site)}"
 
 
 def protocol(site: Site) -> str:
@@ -194,18 +195,45 @@ def protocol(site: Site) -> str:
     return "uwsgi" if site.backend == "uwsgi" else "proxy"
 
 
-def _pass(site: Site, *, cached: bool = False) -> list[Directive]:
-    keeping = _keeping(site, site.cache) if cached and site.cache is not None else []
+def _pass(site: Site, *, wakes: bool = True) -> list[Directive]:
+    keeping = _keeping(site, site.cache) if site.cache is not None else []
     client = "$piku_client" if site.cloudflare else "$remote_addr"
+    # A request that an app is slow with is not asked for once more from the next process.
+    once = d(f"{protocol(site)}_next_upstream", "error")
     if site.backend == "uwsgi":
         params = [d("uwsgi_param", name, Raw(value)) for name, value in _UWSGI_PARAMS]
-        params.append(d("uwsgi_param", "REMOTE_ADDR", Raw(client)))
+        params += [d("uwsgi_param", name, Raw(client)) for name in ("REMOTE_ADDR", "HTTP_X_REAL_IP")]
         secure = d("uwsgi_param", "HTTPS", Raw("$https"), "if_not_empty")
         modifier = [d("uwsgi_modifier1", site.modifier)] if site.modifier else []
-        return [d("uwsgi_pass", upstream(site)), *modifier, *params, secure, *keeping]
+        return [d("uwsgi_pass", upstream(site)), once, *modifier, *params, secure, *keeping]
     headers = [d("proxy_set_header", name, Raw(value)) for name, value in _PROXY_HEADERS]
     headers.append(d("proxy_set_header", "X-Real-IP", Raw(client)))
-    return [d("proxy_pass", f"http://{upstream(site)}"), d("proxy_http_version", "1.1"), *headers, *keeping]
+    begin = [d("proxy_pass", f"http://{upstream(site)}"), d("proxy_http_version", "1.1"), once]
+    return [*begin, *headers, *keeping, *(_wakes(site) if site.idle and wakes else ())]
+
+
+def _wakes(site: Site) -> list[Directive]:
+    """Nobody listens while the app sleeps: have it woken, and then ask again."""
+    pages = [(status, error_address(status, file)) for status, file in site.error_pages if status != 502]
+    return [d("error_page", 502, Raw("="), WAKE), *(d("error_page", *page) for page in pages)]
+
+
+def waking(site: Site, waker: str) -> list[Directive]:
+    """Where a request goes that met nobody, and where it goes on once the app listens."""
+    body = [
+        d("uwsgi_pass", f"unix:{waker}"),
+        d("uwsgi_pass_request_body", "off"),
+        d("uwsgi_param", "PIKU_APP", site.app),
+        d("uwsgi_param", "REQUEST_METHOD", Raw("$request_method")),
+        d("uwsgi_param", "SERVER_PROTOCOL", Raw("$server_protocol")),
+        d("uwsgi_read_timeout", "75s"),
+    ]
+    return [location(WAKE, body), location(AWAKE, _pass(site, wakes=False))]
+
+
+def error_address(status: int, file: str) -> str:
+    """The address under which an error's page is found inside nginx."""
+    return f"/@piku-{status}{PurePath(file).suffix}"
 
 
 _UWSGI_PARAMS = (
@@ -225,15 +253,21 @@ _UWSGI_PARAMS = (
     ("SERVER_NAME", "$server_name"),
     ("HTTP_X_FORWARDED_FOR", "$proxy_add_x_forwarded_for"),
     ("HTTP_X_FORWARDED_PROTO", "$scheme"),
+    # Programs take this one for the proxy that they are to use themselves.
+    ("HTTP_PROXY", '""'),
+    ("HTTP_HOST", "$piku_host"),
+    ("HTTP_X_FORWARDED_HOST", "$piku_host"),
+    ("HTTP_X_FORWARDED_PORT", "$server_port"),
 )
 
 _PROXY_HEADERS = (
-    ("Host", "$http_host"),
-    ("Upgrade", "$http_upgrade"),
+    ("Host", "$piku_host"),
+    ("Proxy", '""'),
+    ("Upgrade", "$piku_upgrade"),
     ("Connection", "$piku_connection"),
     ("X-Forwarded-For", "$proxy_add_x_forwarded_for"),
     ("X-Forwarded-Proto", "$scheme"),
-    ("X-Forwarded-Host", "$http_host"),
+    ("X-Forwarded-Host", "$piku_host"),
     ("X-Forwarded-Port", "$server_port"),
     ("X-Request-Start", '"t=${msec}"'),
 )

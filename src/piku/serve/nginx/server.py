@@ -13,6 +13,9 @@ _CIPHERS = (
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
     "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
 )
+MIME_TYPES = "/etc/nginx/mime.types"
+# Those that it lacks in one version or another; browsers run no module of another type.
+_TYPES = {"mjs": "text/javascript", "webmanifest": "application/manifest+json", "avif": "image/avif"}
 # Texts; what is compressed already gains nothing, and an event stream must not wait in a buffer.
 _COMPRESSED = (
     "application/atom+xml", "application/javascript", "application/json", "application/ld+json",
@@ -51,10 +54,22 @@ def secure_listens(addresses: Iterable[str], platform: Platform, *flags: str) ->
 
 def common_config(cloudflare: Iterable[str]) -> str:
     """What every app's server blocks rely on; `cloudflare` are the networks of Cloudflare."""
-    # Nothing is sent upstream for an ordinary request, which keeps the connection to the app open.
-    upgrade = block(
-        "map", (Raw("$http_upgrade"), Raw("$piku_connection")), [d("default", "upgrade"), d('""', "")]
+    # The host that was asked for, with its port. A request may name one in its first line and another
+    # in a header, which then does not count (RFC 9112, section 3.2.2): what chooses the app is also what
+    # the app is told, and what an answer is kept for. Over HTTP/3 there may be no such header at all.
+    asked = r'"~*^(?<piku_name>[^|]+)\|(?<piku_asked>\k<piku_name>\.?(?::[0-9]+)?)$"'
+    host = block(
+        "map",
+        (Raw('"$host|$http_host"'), Raw("$piku_host")),
+        [d("default", Raw("$host")), Directive(asked, (Raw("$piku_asked"),))],
     )
+    # Nothing is sent upstream for an ordinary request, which keeps the connection to the app open; and an
+    # upgrade to HTTP/2 would let what comes next pass unseen.
+    upgrade = [
+        block("map", (Raw("$http_upgrade"), Raw("$piku_upgrade")),
+              [d("default", Raw("$http_upgrade")), d("~*h2c", "")]),
+        block("map", (Raw("$piku_upgrade"), Raw("$piku_connection")), [d("default", "upgrade"), d('""', "")]),
+    ]  # fmt: skip
     networks = [d(network, 1) for network in cloudflare]
     # Only Cloudflare itself is believed when it says whom it asks for.
     peer = block("geo", (Raw("$piku_cloudflare"),), [d("default", 0), *networks])
@@ -75,7 +90,34 @@ def common_config(cloudflare: Iterable[str]) -> str:
     # A file with a hash in its name never changes; any other is asked for again, and mostly unchanged.
     named = r'"~[.-](?=[0-9a-f]*[0-9])(?=[0-9a-f]*[a-f])[0-9a-f]{8,64}\.[a-z0-9.]+$"'
     expires = block("map", (Raw("$uri"), Raw("$piku_expires")), [d("default", -1), d(named, "1y")])
-    return render([upgrade, peer, client, *limited, expires])
+    return render([host, *upgrade, peer, client, *limited, expires, *_log_formats()])
+
+
+def _log_formats() -> list[Directive]:
+    """The fields of the specification's "Log Formats", with the client as each kind of site knows it."""
+    # nginx knows how long a request took in seconds, such as 0.034.
+    milliseconds = block(
+        "map", (Raw("$request_time"), Raw("$piku_milliseconds")),
+        [d("default", 0), *(d(f'"~^{text}$"', Raw(value)) for text, value in _MILLISECONDS)],
+    )  # fmt: skip
+    forwarded = block(
+        "map", (Raw("$http_x_forwarded_for"), Raw("$piku_forwarded")),
+        [d('""', Raw("$remote_addr")), d("default", Raw("$http_x_forwarded_for"))],
+    )  # fmt: skip
+    clients = {"peer": "$remote_addr", "forwarded": "$piku_forwarded", "cloudflare": "$piku_client"}
+    formats = [
+        d("log_format", f"piku_{name}", Raw(f"'{client}{_LOG_FORMAT}'")) for name, client in clients.items()
+    ]
+    return [milliseconds, forwarded, *formats]
+
+
+_MILLISECONDS = (
+    (r"0\.00(\d)", "$1"), (r"0\.0(\d\d)", "$1"), (r"0\.(\d\d\d)", "$1"), (r"(\d+)\.(\d\d\d)", "$1$2"),
+)  # fmt: skip
+_LOG_FORMAT = (
+    ' - $remote_user [$time_local] "$request_method $request_uri $server_protocol" $status $bytes_sent'
+    ' "$http_referer" "$http_user_agent" ${piku_milliseconds}ms'
+)
 
 
 def default_config(sites: Iterable[Site], platform: Platform) -> str:
@@ -104,7 +146,7 @@ def default_config(sites: Iterable[Site], platform: Platform) -> str:
 def main_config(root: str, includes: Sequence[str], platform: Platform, *, check_only: str = "") -> str:
     """The main configuration of piku's own nginx; `check_only` names a scratch folder instead."""
     state = check_only or f"{root}/nginx"
-    http = [*_http(state), *_tls(platform), *_gzip(), *(d("include", path) for path in includes)]
+    http = [*_http(state, platform), *_tls(platform), *_gzip(), *(d("include", path) for path in includes)]
     return render(
         [
             d("worker_processes", 1 if check_only else "auto"),
@@ -117,30 +159,31 @@ def main_config(root: str, includes: Sequence[str], platform: Platform, *, check
     )
 
 
-def _http(state: str) -> list[Directive]:
+def _http(state: str, platform: Platform) -> list[Directive]:
     temporary = [
         d(f"{kind}_temp_path", f"{state}/temporary-{kind}")
         for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     ]
+    lacking = [d(kind, extension) for extension, kind in _TYPES.items() if extension not in platform.typed]
     return [
         *temporary,
-        d("include", "/etc/nginx/mime.types"),
-        # Browsers run no module of another type, and the file above may be older than these.
-        block("types", (), [
-            d("text/javascript", "mjs"), d("application/manifest+json", "webmanifest"), d("image/avif", "avif")
-        ]),
+        d("include", MIME_TYPES),
+        *([block("types", (), lacking)] if lacking else []),
         d("default_type", "application/octet-stream"),
         d("charset", "utf-8"),
         d("access_log", "off"),
         d("server_tokens", "off"),
-        d("server_names_hash_bucket_size", 256),
+        d("server_names_hash_bucket_size", 512),  # a name may have 253 characters
         d("server_names_hash_max_size", 2048),
         d("variables_hash_bucket_size", 128),
         d("map_hash_bucket_size", 256),
         d("client_max_body_size", settings.MAX_BODY_SIZE.default),
         d("large_client_header_buffers", 8, "16k"),
+        # The headers of an answer, with its cookies, must fit into one.
+        *(d(f"{kind}_buffer_size", "16k") for kind in ("proxy", "uwsgi")),
+        *(d(f"{kind}_buffers", 8, "16k") for kind in ("proxy", "uwsgi")),
         d("keepalive_timeout", "65s"),
-    ]  # fmt: skip
+    ]
 
 
 def _tls(platform: Platform) -> list[Directive]:

@@ -12,7 +12,7 @@ class Platform:
 
     `harmless` maps each address to a unix socket in that folder instead, so that a candidate can be
     checked by an nginx that may not, or cannot, bind the real ones. `acme` is the folder with the
-    answers to certificate authorities.
+    answers to certificate authorities, `typed` the extensions that nginx knows a type for.
     """
 
     http_port: int = 80
@@ -23,6 +23,7 @@ class Platform:
     acme: str = ""
     version: tuple[int, ...] = (1, 22, 1)
     modules: tuple[str, ...] = ()
+    typed: tuple[str, ...] = ()
 
     def url(self, name: str, *, secure: bool) -> str:
         """The address under which a person reaches a host."""
@@ -85,6 +86,7 @@ class Site:
     names: tuple[str, ...]
     redirect_from: tuple[str, ...] = ()
     backend: str = ""  # "uwsgi", "http", or nothing to pass requests to
+    stopped: bool = False  # there would be something, but it does not run
     modifier: int = 0  # which of uWSGI's plugins answers
     upstreams: tuple[str, ...] = ()
     spares: tuple[str, ...] = ()  # where the next release is going to be, after this configuration
@@ -107,6 +109,9 @@ class Site:
     timeout: int = 60  # seconds
     error_pages: tuple[tuple[int, str], ...] = ()  # a status and the file shown for it
     include: str = ""
+    access_log: str = ""  # for what uWSGI does not log
+    forwarded: bool = False  # log the client that X-Forwarded-For names
+    idle: int = 0  # seconds without a request until a `web` app is stopped
 
     @property
     def certified(self) -> tuple[str, ...]:
@@ -127,3 +132,4 @@ class Around:
     maintenance: str = ""
     retry_after: int = 300
     cloudflare: tuple[str, ...] = ()  # Cloudflare's networks
+    waker: str = ""  # the socket where a sleeping app is woken
