@@ -35,12 +35,49 @@ def _settings() -> Iterator[str]:
     yield "of its repository, or for all apps of a server in `ENV` in its piku folder. Every other setting is the"
     yield "app's own, and reaches its processes as it is."
     yield ""
-    yield "| setting | default | in the repository's `ENV` | what it does |"
-    yield "| --- | --- | --- | --- |"
+    yield "| setting | takes | default | in the repository's `ENV` | what it does |"
+    yield "| --- | --- | --- | --- | --- |"
     for setting in settings.ALL:
         default = f"`{setting.default}`" if setting.default else ""
         allowed = "yes" if setting.repository else "no"
-        yield f"| `{setting.name}` | {default} | {allowed} | {_cell(setting.doc)} |"
+        yield f"| `{setting.name}` | {_takes(setting)} | {default} | {allowed} | {_cell(setting.doc)} |"
+
+
+# What the checks that are functions let through.
+_TAKES = {
+    "absolute_path": "an absolute path",
+    "authority": "an authority's name, or an https address",
+    "boolean": "true or false",
+    "branch": "a branch",
+    "cache_prefixes": "addresses' prefixes, between `|` or commas",
+    "check_zone": "a time zone",
+    "email": "an e-mail address",
+    "error_pages": "`status:path`, several",
+    "file_path": "a path",
+    "host_names": "host names, several",
+    "hsts": "true, false or seconds",
+    "http_url": "an https address",
+    "inner_path": "a path in the repository",
+    "inner_paths": "paths in the repository, several",
+    "ipv4": "an IPv4 address",
+    "ipv6": "an IPv6 address",
+    "node_version": "a version",
+    "passwords": "`user:hash`, several",
+    "port": "a port from 1024 on",
+    "program_name": "a provider's name",
+    "python_version": "a version",
+    "rate": "`10/s` or `300/m`, with a burst",
+    "size": "a size with k, m or g",
+    "static_paths": "`/prefix:path`, several",
+    "url": "a path of an address",
+    "url_path": "a path of an address",
+    "words": "words, quoted as in a shell",
+}
+
+
+def _takes(setting: settings.Setting[Any]) -> str:
+    check = setting.check
+    return _cell(_TAKES[check.__name__] if inspect.isfunction(check) else str(check))
 
 
 def _cell(text: str) -> str:

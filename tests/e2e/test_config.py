@@ -44,7 +44,8 @@ def test_values_are_literal(new_app: Callable[..., App]) -> None:
     # Every process of a release agrees on all that is not its own.
     printed = app.asked("run", "python3 -IS -c 'import json, os; print(json.dumps(dict(os.environ)))'").stdout
     ran = json.loads(printed)
-    own = {"PORT", "SHLVL", "_", "OLDPWD", "TERM", "UWSGI_RELOADS", "UWSGI_ORIGINAL_PROC_NAME"}
+    own = {"PORT", "PIKU_PROCESS", "SHLVL", "_", "OLDPWD", "TERM"}
+    own |= {"UWSGI_RELOADS", "UWSGI_ORIGINAL_PROC_NAME"}
 
     def shared(variables: dict[str, str]) -> dict[str, str]:
         return {name: value for name, value in variables.items() if name not in own}

@@ -6,6 +6,7 @@ import ipaddress
 import re
 import shlex
 from collections.abc import Callable
+from dataclasses import dataclass
 
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 _PATH = re.compile(r"[\w./ @+=,~-]+")
@@ -28,24 +29,35 @@ def boolean(text: str) -> bool:
     raise ValueError("not true or false")
 
 
-def whole(least: int, most: int) -> Callable[[str], int]:
+@dataclass(frozen=True)
+class whole:
     """A whole number from `least` to `most`."""
 
-    def check(text: str) -> int:
-        if not re.fullmatch(r"-?[0-9]{1,15}", text) or not least <= int(text) <= most:
-            raise ValueError(f"not a whole number from {least} to {most}")
+    least: int
+    most: int
+
+    def __call__(self, text: str) -> int:
+        if not re.fullmatch(r"-?[0-9]{1,15}", text) or not self.least <= int(text) <= self.most:
+            raise ValueError(f"not {self}")
         return int(text)
 
-    return check
+    def __str__(self) -> str:
+        return f"a whole number from {self.least} to {self.most}"
 
 
-def choice(*words: str) -> Callable[[str], str]:
-    def check(text: str) -> str:
-        if text not in words:
-            raise ValueError(f"not one of {', '.join(words)}")
+class choice:
+    """One of some words."""
+
+    def __init__(self, *words: str) -> None:
+        self.words = words
+
+    def __call__(self, text: str) -> str:
+        if text not in self.words:
+            raise ValueError(f"not {self}")
         return text
 
-    return check
+    def __str__(self) -> str:
+        return f"one of {', '.join(self.words)}"
 
 
 def port(text: str) -> int | None:

@@ -107,6 +107,7 @@ VALID: dict[str, st.SearchStrategy[str]] = {
     "NGINX_PROXY_TIMEOUT": st.sampled_from(["1", "60", "86400", "007"]),
     "NGINX_ERROR_PAGES": _listed(st.builds("{}:{}".format, STATUSES, PAGES), most=3),
     "NGINX_ALLOW_GIT_FOLDERS": st.sampled_from(["true", "false"]),
+    "UWSGI_IDLE": st.sampled_from(["0", "60", "10000000"]),
     "NGINX_INCLUDE_FILE": st.sampled_from(["nginx.conf", "./nginx.conf"]),
 }
 # Nearly valid, each in a way of its own.
@@ -139,6 +140,7 @@ WRONG: dict[str, tuple[str, ...]] = {
         "499:public/404.html", "51x:public/404.html", "40x:public/404.html", "600:public/404.html", "404", "404:",
         "404:nothing", "404:public", "404:/etc/passwd", "399:public/404.html", "50x:public/404.html,500:public/noext",
     ),
+    "UWSGI_IDLE": ("-1", "5m", "10000001"),
     "NGINX_INCLUDE_FILE": ("none.conf", "n" * 300, "public", "loop", "/etc/passwd", "x*"),
     **dict.fromkeys(
         ("NGINX_HTTPS_ONLY", "DISABLE_IPV6", "NGINX_CLOUDFLARE_ACL", "NGINX_ALLOW_GIT_FOLDERS"), ("maybe", "0.0")
@@ -284,7 +286,13 @@ def judge(make: Make, paths: Paths, shop: AppPaths, tried: Tried) -> None:
     found: list[tuple[Site, Around]] = []
     said = []
     for name, (values, (kind, trusted, page)) in zip(APPS, tried, strict=True):
-        around = Around(certificate=certificate, trusted=trusted, maintenance=page, cloudflare=networks)
+        around = Around(
+            certificate=certificate,
+            trusted=trusted,
+            maintenance=page,
+            cloudflare=networks,
+            waker="/srv/waker",
+        )
         try:
             one = replace(make(values, kind), app=name)
         except PikuError as error:
@@ -307,6 +315,6 @@ def judge(make: Make, paths: Paths, shop: AppPaths, tried: Tried) -> None:
 
 def assert_explains(error: PikuError) -> None:
     """Whether it names a setting in one line that can be read, and keeps what is secret."""
-    assert "NGINX_" in error.message or "DISABLE_IPV6" in error.message, error
+    assert any(name in error.message for name in VALID), error
     assert error.message.isprintable() and len(error.message) < 1300, error
     assert SECRET[:8] not in error.message + error.hint and HASH[:12] not in error.message + error.hint, error
