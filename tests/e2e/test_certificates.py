@@ -338,8 +338,8 @@ def test_a_certificate_of_ones_own(server: Sandbox, authority: Pebble, shop: App
     before = shown(server, shop.host)
     for text, words in {
         chain + made(folder, shop.host)[1]: "the key does not belong to the certificate",
-        chain: "there is no key in it",
-        key: "there is no certificate in it",
+        chain: "what was given as key has none in it",
+        key: "what was given as certificate has none in it",
         "".join(made(folder, shop.host)[1:]): "not for www.shop.localhost",
         key.replace("M", "N", 3) + chain: "the key cannot be read",
     }.items():

@@ -68,7 +68,7 @@ def _trouble(status: Status) -> list[str]:
         found.append("it ends soon: give the app a new one with certs:add")
     if status.tried.count:
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(status.tried.next))
-        found += [*status.tried.error.splitlines(), f"failed {status.tried.count} times, next try {when}"]
+        found += [*status.tried.error.splitlines(), f"attempt {status.tried.count} failed, next try {when}"]
     return found
 
 

@@ -112,7 +112,7 @@ def test_a_failure_is_told_in_the_program_s_words(tmp_path: Path) -> None:
 def test_success_without_a_certificate_is_a_failure(tmp_path: Path) -> None:
     wanted = order(tmp_path)
     script(wanted.root, "exit 0")
-    with pytest.raises(PikuError, match="said that all is well, but there is no key in it"):
+    with pytest.raises(PikuError, match="said that all is well, but what was given as key has none in it"):
         acme.get(wanted)
 
 

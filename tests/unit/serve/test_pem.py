@@ -87,15 +87,15 @@ def test_what_does_not_fit_is_refused(make: Make) -> None:
     _, locked = make("locked", options=("-passout", "pass:secret"))
     past = expired(leaf, key)
     for certificates, keys, words in (
-        ("", key, "no certificate"),
-        (leaf, "", "no key"),
+        ("", key, "certificate has none"),
+        (leaf, "", "key has none"),
         (leaf, key + root_key, "2 keys"),
         (other, key, "does not belong to the certificate"),
         (leaf + other, key, "does not belong to the chain"),
         (leaf, locked, "the key cannot be read"),
         (leaf.replace("MII", "NII"), key, "the certificate cannot be read"),
         (past, key, "expired on"),
-        ("hello", "world", "no key"),
+        ("hello", "world", "key has none"),
     ):
         with pytest.raises(PikuError, match=words):
             pem.bundle(certificates, keys)
