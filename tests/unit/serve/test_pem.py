@@ -89,7 +89,7 @@ def test_what_does_not_fit_is_refused(make: Make) -> None:
     for certificates, keys, words in (
         ("", key, "certificate has none"),
         (leaf, "", "key has none"),
-        (leaf, key + root_key, "2 keys"),
+        (leaf, key + root_key, "2 of them"),
         (other, key, "does not belong to the certificate"),
         (leaf + other, key, "does not belong to the chain"),
         (leaf, locked, "the key cannot be read"),
