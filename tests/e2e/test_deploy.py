@@ -126,8 +126,8 @@ def events(app: App) -> list[str]:
 
 
 def test_workers_do_not_overlap(new_app: Callable[..., App]) -> None:
-    files = {**web("busy", procfile="worker: exec python3 -IS worker.py\n"), "worker.py": WORKER}
-    app = new_app("busy", files)
+    files = {**web("occupied", procfile="worker: exec python3 -IS worker.py\n"), "worker.py": WORKER}
+    app = new_app("occupied", files)
     assert events(app) == ["start 1"]
     app.commit(version_txt="two")
     app.deployed()

@@ -146,9 +146,9 @@ def test_wsgi_knows_the_scheme(new_app: Callable[..., App]) -> None:
 
 
 def test_https_only_keeps_host_and_uri(new_app: Callable[..., App]) -> None:
-    env = "NGINX_SERVER_NAME=first.localhost,second.localhost\nNGINX_HTTPS_ONLY=true\n"
+    env = "NGINX_SERVER_NAME=one-of-two.localhost,two-of-two.localhost\nNGINX_HTTPS_ONLY=true\n"
     app = new_app("httpsonly", {**web("httpsonly"), "ENV": env})
-    for host in ("first.localhost", "second.localhost"):
+    for host in ("one-of-two.localhost", "two-of-two.localhost"):
         status, headers, _ = app.server.get(host, "/a%20b/?q=1&r=%2F")
         assert status == 301
         assert headers["Location"] == f"https://{host}:{app.server.https_port}/a%20b/?q=1&r=%2F"

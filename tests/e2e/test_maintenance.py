@@ -19,12 +19,12 @@ def test_error_pages_of_a_static_site(new_app: NewApp) -> None:
     files = {
         **PAGES,
         "Procfile": "static: public\n",
-        "ENV": f"NGINX_SERVER_NAME=pages.localhost\n{SETTING}NGINX_STATIC_PATHS=/docs:docs\n",
+        "ENV": f"NGINX_SERVER_NAME=sorry.localhost\n{SETTING}NGINX_STATIC_PATHS=/docs:docs\n",
         "public/index.html": "front",
         "public/empty/x": "x",
         "docs/a.txt": "a",
     }
-    app = new_app("pages", files)
+    app = new_app("sorry", files)
     for path in (
         "/missing",
         "/empty/",

@@ -16,10 +16,10 @@ STYLE = "h1 { color: teal }\n" * 100
 @pytest.fixture(scope="module")
 def site(new_app: NewApp) -> App:
     paths = (
-        "/assets:dist/assets,/favicon.ico:img/icon.ico,/all:.,/uploads/:{data}/uploads,/own:{apps}/site/dist"
+        "/assets:dist/assets,/favicon.ico:img/icon.ico,/all:.,/uploads/:{data}/uploads,/own:{apps}/brochure/dist"
     )
-    app = new_app("site", {"Procfile": "static: public\n"}, push=False)
-    env = "NGINX_SERVER_NAME=site.localhost\nAPI_TOKEN=do-not-show\n"
+    app = new_app("brochure", {"Procfile": "static: public\n"}, push=False)
+    env = "NGINX_SERVER_NAME=brochure.localhost\nAPI_TOKEN=do-not-show\n"
     paths = paths.format(data=app.data, apps=app.server.root / "apps")
     files = {
         "ENV": f"{env}NGINX_STATIC_PATHS={paths}\n",
@@ -205,7 +205,7 @@ def test_a_release_that_names_a_wrong_path_is_refused(site: App) -> None:
     (links / "inside").symlink_to("docs")
     before = site.live()
     root = site.server.root
-    site.commit(ENV="NGINX_SERVER_NAME=site.localhost\nNGINX_STATIC_PATHS=/x:public/outside\n")
+    site.commit(ENV="NGINX_SERVER_NAME=brochure.localhost\nNGINX_STATIC_PATHS=/x:public/outside\n")
     said = "\n".join(site.failed())
     assert "NGINX_STATIC_PATHS: public/outside leads outside the app's folder" in said
     assert f"v{before}" in said and "still runs" in said
@@ -215,8 +215,8 @@ def test_a_release_that_names_a_wrong_path_is_refused(site: App) -> None:
         ("/x:/etc", "NGINX_STATIC_PATHS: /etc is outside what may be shown"),
         (f"/x:{root}/envs", "is outside what may be shown"),
         (f"/x:{root}/data", "is outside what may be shown"),
-        (f"/x:{root}/apps/site/no/such", "there is no file or folder"),
-        (f"/x:{root}/data/site/../../envs/site", "outside the app's folder"),
+        (f"/x:{root}/apps/brochure/no/such", "there is no file or folder"),
+        (f"/x:{root}/data/brochure/../../envs/brochure", "outside the app's folder"),
         ("/x:.git", "outside the app's folder"),
         ("/:public", "has the prefix '/', and the Procfile a static worker"),
         ("/x:public,/x:img", "'/x' stands twice"),
@@ -230,7 +230,7 @@ def test_a_release_that_names_a_wrong_path_is_refused(site: App) -> None:
         assert words in result.stdout + result.stderr, (value, result.stdout + result.stderr)
     assert site.live() == before
     assert of(site, "/assets/sub/").text == "<h1>below</h1>"
-    site.commit(ENV="NGINX_SERVER_NAME=site.localhost\nNGINX_STATIC_PATHS=/x:public/inside\n")
+    site.commit(ENV="NGINX_SERVER_NAME=brochure.localhost\nNGINX_STATIC_PATHS=/x:public/inside\n")
     site.deployed()
     assert of(site, "/x/index.html").text == "<h1>the docs</h1>"
 
