@@ -7,7 +7,7 @@ LOAD   = tests/faults/test_no_lost_request.py
 ARGS   =
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test test-runtimes lint types format bench docs clean demo-packages test-packages
+.PHONY: help demo test test-runtimes test-limits lint types format bench soak docs clean demo-packages test-packages
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -24,6 +24,14 @@ test-runtimes: test-packages ## Deploy an app of every language: real builds (AR
 	@tools/install-packages runtimes
 	@dev=$$(tools/dev-env) && tools/as-user "$$dev/bin/python" -B -m pytest tests/runtimes $(ARGS)
 
+test-limits: test-packages ## Limit apps by real cgroups: this machine's, and of version 2 in a virtual one (as root)
+	@tools/install-packages limits
+	@dev=$$(tools/dev-env) && /usr/bin/python3 -B tools/delegated.py tools/as-user \
+		"$$dev/bin/python" -B -m pytest tests/limits $(ARGS)
+	@[ -e /sys/fs/cgroup/cgroup.controllers ] || { dev=$$(tools/dev-env) && \
+		/usr/bin/python3 -B tools/vm.py /usr/bin/python3 -B tools/delegated.py tools/as-user \
+		"$$dev/bin/python" -B -m pytest -p no:cacheprovider tests/limits/test_limits.py $(ARGS); }
+
 lint: test-packages ## Check style and formatting
 	@dev=$$(tools/dev-env) && "$$dev/bin/ruff" check && "$$dev/bin/ruff" format --check
 	@sh -n tools/install-packages
@@ -36,6 +44,9 @@ format: test-packages ## Rewrite the code as "make lint" wants it, where that ca
 
 bench: demo-packages ## Measure deploys
 	@tools/as-user /usr/bin/python3 -B tools/bench.py $(ARGS)
+
+soak: demo-packages ## Work on apps for half an hour, and see what is left of it (ARGS="--minutes 5")
+	@tools/as-user /usr/bin/python3 -B tools/soak.py $(ARGS)
 
 docs: test-packages ## Write the reference of commands and settings anew
 	@dev=$$(tools/dev-env) && PYTHONPATH=src "$$dev/bin/python" -B tools/docs.py

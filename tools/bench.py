@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import inventory
 import processes
 from sandbox import HOST, Sandbox
 
@@ -165,40 +166,123 @@ def _clone(server: Sandbox) -> None:
 
 # --- memory --------------------------------------------------------------------------------------
 
+_WSGI = """\
+def app(environ, start_response):
+    start_response("200 OK", [])
+    return [b"ok"]
+"""
+_WEB = (CHECKOUT / "examples" / "web" / "server.py").read_text()
+_SLEEP = "exec sleep 100000"
+_GEVENT = Path("/usr/lib/uwsgi/plugins/gevent_python3_plugin.so")
+# Each kind with its Procfile and settings; of all but the first two only what is ours is counted.
+_KINDS = {
+    "wsgi": ("wsgi: app:app\n", ""),
+    "gevent": ("wsgi: app:app\n", "UWSGI_GEVENT=100\n"),
+    "web": ("web: exec python3 -IS server.py\n", ""),
+    "worker": (f"worker: {_SLEEP}\n", ""),
+    "cron": ("cron-job: @yearly true\n", ""),
+    "idle-wsgi": ("wsgi: app:app\n", "UWSGI_IDLE=1\n"),
+    "idle-web": ("web: exec python3 -IS server.py\n", "UWSGI_IDLE=1\n"),
+}
 
-def pss(pid: int) -> float:
-    """Proportional set size of a process in MB."""
-    try:
-        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    except OSError:
-        return 0.0
-    found = re.search(r"^Pss:\s+(\d+) kB", text, re.MULTILINE)
-    return int(found[1]) / 1024 if found else 0.0
+
+def memory_of(found: Iterable[processes.Process]) -> float:
+    """The proportional set size of these processes together, in MB."""
+    return sum(inventory.pss(process.pid) for process in found) / 2**20
 
 
-def by_program(server: Sandbox) -> dict[str, list[float]]:
-    """The memory of each of the platform's processes, by what they are."""
-    found: dict[str, list[float]] = {}
-    for process in sorted(processes.tree(server.platform_pid()), key=lambda process: process.pid):
+def vassal(server: Sandbox, name: str, *without: str) -> set[processes.Process]:
+    """uWSGI of that name with what it runs, but not the programs whose command line has these words."""
+    masters = [process.pid for process in server.processes() if f"--ini {name}" in str(process)]
+    tree = processes.tree(*masters)
+    return {process for process in tree if not any(word in str(process) for word in without)}
+
+
+def platform_parts(server: Sandbox) -> dict[str, float]:
+    """nginx, the emperor and what watches over both."""
+    parts: dict[str, set[processes.Process]] = {"nginx": set(), "emperor": set(), "supervisor": set()}
+    for process in processes.tree(server.platform_pid()):
         command = str(process).partition(" ")[2]
-        vassal = re.search(r"--ini (\S+)@\d+\.", command)
-        if vassal:
-            name = f"{vassal[1]}: its uWSGI"
-        elif "uwsgi" in Path(command.split(" ")[0]).name:
-            name = "uWSGI emperor"
-        else:
-            name = Path(command.split(" ")[0].rstrip(":")).name
-        name = {"bash": "supervisor (bash)", "python3": "web: its program"}.get(name, name)
-        found.setdefault(name, []).append(pss(process.pid))
-    return found
+        if command.startswith("nginx: "):
+            parts["nginx"].add(process)
+        elif "uwsgi/uwsgi.ini" in command:
+            parts["emperor"].add(process)
+        elif "templates/up.sh" in command:
+            parts["supervisor"].add(process)
+    return {name: memory_of(found) for name, found in parts.items()}
 
 
-def report_memory(title: str, server: Sandbox) -> None:
-    found = by_program(server)
-    print(f"\n## Memory, {title}: PSS in MB")
-    rows = [[name, str(len(each)), f"{sum(each):.1f}"] for name, each in found.items()]
-    every = [value for each in found.values() for value in each]
-    table(["", "processes", "MB"], [*rows, ["all", str(len(every)), f"{sum(every):.1f}"]])
+def push(server: Sandbox, kind: str, name: str) -> None:
+    procfile, settings = _KINDS[kind]
+    host = "" if kind in ("worker", "cron") else f"NGINX_SERVER_NAME={name}.localhost\n"
+    files = {"Procfile": procfile, "ENV": host + settings, "app.py": _WSGI, "server.py": _WEB}
+    if kind == "gevent":
+        files["requirements.txt"] = "gevent\n"
+    result = server.push(server.repository(name, files), name)
+    if result.returncode != 0:
+        raise SystemExit(result.stdout)
+    if host:
+        server.get(f"{name}.localhost")
+
+
+def old_workers_gone(server: Sandbox) -> bool:
+    return not any("shutting down" in str(process) for process in server.processes())
+
+
+def sleeps(server: Sandbox, name: str) -> bool:
+    server.piku("upkeep", "--doze")
+    return not vassal(server, f"{name}@")
+
+
+def report_memory(server: Sandbox) -> None:
+    """What each kind of process costs: proportional set size, as the kernel accounts it."""
+    rows: list[tuple[str, float]] = []
+    alone = platform_parts(server)
+    rows += [(f"{name}, without apps", size) for name, size in alone.items()]
+    for kind in _KINDS:
+        if kind == "gevent" and not _GEVENT.exists():
+            print(f"\n(gevent is left out: there is no {_GEVENT})")
+            continue
+        push(server, kind, f"a-{kind}")
+    first = memory_of(vassal(server, "a-wsgi@"))
+    push(server, "wsgi", "b-wsgi")
+    rows.append(("`wsgi`: uWSGI's master and one process with Python", memory_of(vassal(server, "b-wsgi@"))))
+    rows.append(("… the first such app beside others", first))
+    if _GEVENT.exists():
+        rows.append(("`wsgi` with `UWSGI_GEVENT=100`", memory_of(vassal(server, "a-gevent@"))))
+    rows.append(
+        ("`web`: uWSGI and the shell around the program", memory_of(vassal(server, "a-web@", "server.py")))
+    )
+    rows.append(("worker: the same", memory_of(vassal(server, "a-worker@", " 100000"))))
+    rows.append(("scheduled jobs of an app, while none runs", memory_of(vassal(server, "a-cron@"))))
+    rows.append(("`@upkeep`, once per server", memory_of(vassal(server, "@upkeep"))))
+    rows.append(("`@doze`, once per server with idle `web` apps", memory_of(vassal(server, "@doze"))))
+    server.wait(lambda: sleeps(server, "a-idle-web"), timeout=30)
+    server.get("a-idle-web.localhost")
+    rows.append(("`@waker`, for 30 s after it woke an app", memory_of(vassal(server, "@waker"))))
+    server.wait(lambda: not vassal(server, "@waker"), timeout=60)
+    rows.append(("`@waker`, asleep", memory_of(vassal(server, "@waker"))))
+    rows += sleeping_apps(server, 50)
+    print("\n## Memory: PSS in MB")
+    table(["", "MB"], ([name, f"{size:.2f}"] for name, size in rows))
+
+
+def sleeping_apps(server: Sandbox, count: int) -> list[tuple[str, float]]:
+    """What nginx and the emperor take for each of so many apps that sleep."""
+    server.wait(lambda: sleeps(server, "a-idle-wsgi") and sleeps(server, "a-idle-web"), timeout=30)
+    server.wait(lambda: old_workers_gone(server), timeout=30)
+    before = platform_parts(server)
+    for number in range(count):
+        push(server, "idle-wsgi", f"nap-{number}")
+    server.wait(lambda: all(sleeps(server, f"nap-{number}") for number in (0, count - 1)), timeout=60)
+    server.wait(lambda: not vassal(server, "nap-") and old_workers_gone(server), timeout=60)
+    after = platform_parts(server)
+    each = {name: (after[name] - before[name]) / count for name in before}
+    return [
+        (f"an app that sleeps (each of {count})", sum(each.values())),
+        ("… of it nginx", each["nginx"]),
+        ("… of it the emperor", each["emperor"]),
+    ]
 
 
 # --- the command line ----------------------------------------------------------------------------
@@ -226,16 +310,18 @@ def report_start_up(server: Sandbox, times: int) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--times", type=int, default=5, help="pushes of each kind (default: 5)")
+    parser.add_argument("--memory", action="store_true", help="measure memory alone")
     arguments = parser.parse_args()
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.2f} at the start")
     base = Path(tempfile.mkdtemp(prefix="bench-"))
     try:
-        with Sandbox(CHECKOUT, base) as server:
-            report_start_up(server, 25)
-            report_memory("an idle server without apps", server)
-            report_deploys(server, arguments.times)
-            report_overhead(server, 5)
-            report_memory("the same with both examples", server)
+        if not arguments.memory:
+            with Sandbox(CHECKOUT, base / "times") as server:
+                report_start_up(server, 25)
+                report_deploys(server, arguments.times)
+                report_overhead(server, 5)
+        with Sandbox(CHECKOUT, base / "memory") as server:
+            report_memory(server)
     finally:
         shutil.rmtree(base, ignore_errors=True)
     return 0

@@ -47,6 +47,7 @@ class Sandbox:
     """The server, its folders, and a client that has a key.
 
     env: variables for all that runs on the server. path: folders put before its PATH.
+    prefix: words put before the command that starts the platform.
     trace: called with each command that sets the server up, before it runs.
     """
 
@@ -57,6 +58,7 @@ class Sandbox:
         *,
         env: Mapping[str, str] | None = None,
         path: Sequence[Path] = (),
+        prefix: Sequence[str] = (),
         trace: Callable[[Sequence[str]], None] = _ignore,
     ) -> None:
         self.checkout = checkout.resolve()
@@ -69,6 +71,7 @@ class Sandbox:
         self.platform_log = self.base / "up.log"
         self.user = pwd.getpwuid(os.getuid()).pw_name
         self.ssh_port, self.http_port, self.https_port = free_ports(3)
+        self.prefix = prefix
         self.leftovers: list[str] = []  # what close() had to kill, because it was not stopped properly
         self._env = dict(env or {})
         self._path = list(path)
@@ -156,7 +159,7 @@ SetEnv {" ".join(_quoted(f"{name}={value}") for name, value in variables.items()
         self._trace(command)
         with self.platform_log.open("ab") as log:
             command[0] = str(self.checkout / command[0])
-            self._platform = _start(command, log, self.server_env())
+            self._platform = _start([*self.prefix, *command], log, self.server_env())
 
         def ready() -> bool:
             return _accepts(str(self.root / "uwsgi" / "emperor.stats")) and _accepts((HOST, self.http_port))

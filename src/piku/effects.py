@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from piku.errors import PikuError
+
+_TEMPORARY = re.compile(r"\.(\d+)(\.\w{8})?\.tmp$")
 
 
 def read(path: Path) -> str:
@@ -27,11 +30,10 @@ def read(path: Path) -> str:
 def write(path: Path, text: str, *, mode: int = 0o644, durable: bool = False) -> None:
     """Replace the file in one step: readers see the old text or the new, never a part.
 
-    `durable` also waits until the disk has it. A temporary name begins with a dot and ends with
-    ".tmp", which neither the emperor nor nginx includes.
+    `durable` also waits until the disk has it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=".tmp", dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=_prefix(path.name), suffix=".tmp", dir=path.parent)
     try:
         with open(handle, "w", encoding="utf-8", errors="surrogateescape") as file:
             file.write(text)
@@ -65,7 +67,7 @@ def link(target: Path | str, place: Path) -> None:
     """Make `place` a symbolic link to `target`, replacing in one step what was there."""
     if place.is_symlink() and os.readlink(place) == str(target):
         return
-    with tempfile.TemporaryDirectory(prefix=".link.", suffix=".tmp", dir=place.parent) as folder:
+    with temporary_folder(place.parent, "link") as folder:
         temporary = Path(folder) / "link"
         temporary.symlink_to(target)
         os.replace(temporary, place)
@@ -75,9 +77,7 @@ def remove(path: Path) -> None:
     """Remove a file, a link or a whole folder; a missing one is fine."""
     if path.is_dir() and not path.is_symlink():
         # Renamed first: what is killed half way leaves no folder that looks whole.
-        doomed = (
-            path if path.name.endswith(".tmp") else path.with_name(f".{path.name[:60]}.{os.getpid()}.tmp")
-        )
+        doomed = path if path.name.endswith(".tmp") else path.with_name(f"{_prefix(path.name)}tmp")
         if doomed != path:
             path.rename(doomed)
         shutil.rmtree(doomed, onerror=_make_writable_and_retry)
@@ -93,6 +93,35 @@ def _make_writable_and_retry(function: Callable[[str], Any], path: str, _info: o
         function(path)
     except FileNotFoundError:
         pass
+
+
+# --- what is not yet, or no longer, what it is to be ---------------------------------------------
+
+
+def _prefix(name: str) -> str:
+    """How a temporary name begins: with a dot, and whose it is. It ends with ".tmp", which neither the
+    emperor nor nginx includes."""
+    return f".{name[:40]}.{os.getpid()}."
+
+
+def temporary_file(parent: Path, name: str) -> Path:
+    """A new, empty file that the caller removes."""
+    handle, place = tempfile.mkstemp(prefix=_prefix(name), suffix=".tmp", dir=parent)
+    os.close(handle)
+    return Path(place)
+
+
+def temporary_folder(parent: Path, name: str) -> tempfile.TemporaryDirectory[str]:
+    """A new folder, which is gone when the block ends."""
+    return tempfile.TemporaryDirectory(prefix=_prefix(name), suffix=".tmp", dir=parent)
+
+
+def sweep(folder: Path) -> None:
+    """Remove the temporary files and folders of processes that were killed."""
+    for path in folder.glob(".*.tmp"):
+        found = _TEMPORARY.search(path.name)
+        if found and not Path("/proc", found[1]).exists() and path.lstat().st_uid == os.getuid():
+            remove(path)
 
 
 def settle() -> None:

@@ -9,7 +9,7 @@ import pytest
 from sandbox import Sandbox
 
 from tests.e2e.support import App, refused, web, wsgi
-from tests.e2e.terminal import CTRL_C, Terminal
+from tests.e2e.terminal import CTRL_C, CTRL_Z, Terminal
 
 APPS = ("busy", "calls", "files", "idler")
 
@@ -112,10 +112,10 @@ def test_requests_of_the_last_minute_are_counted(apps: dict[str, App], server: S
     shown = {line.split()[0]: line for line in busy.does("ps").splitlines()}
     assert shown["web.1"].split()[9] == str(found["busy"]["requests_per_minute"])
     assert len(shown["web.2"].split()) == len(shown["web.1"].split()) - 1
-    # A new release goes on counting.
-    calls.does("ps:scale", "wsgi=1")
+    # What takes the place of a process goes on counting.
     calls.does("restart")
     assert after("calls") >= 7
+    calls.does("ps:scale", "wsgi=1")
 
 
 def test_watching_on_a_terminal(apps: dict[str, App], server: Sandbox) -> None:
@@ -141,6 +141,8 @@ def test_watching_on_a_terminal(apps: dict[str, App], server: Sandbox) -> None:
     small = frames[-1][:6]
     assert "requests/min" not in small[0] and small[0].endswith("…") and max(map(len, small)) <= 44
     with Terminal(server, "ps --watch calls", rows=40, columns=80) as terminal:
+        terminal.wait_for("wsgi.2 +v1 +[0-9]+ +up")
+        terminal.types(CTRL_Z)  # there is no shell to come back to
         terminal.wait_for("wsgi.2 +v1 +[0-9]+ +up")
         terminal.types(CTRL_C)
         assert terminal.ends()[0] == 130

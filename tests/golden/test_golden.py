@@ -8,9 +8,9 @@ Each folder is a case. What goes in:
   beside the release: certificate, maintenance), `app` (its name).
 
 What comes out is `nginx.conf`, and for every process its ini, its variables (`.env`) and its command
-(`.sh`), what the runner of scheduled jobs is told (`cron.txt`, `cron.env`), and what the push warns of
-(`warnings.txt`); or `error.txt` alone. With UPDATE_GOLDEN=1 in the environment they are written anew:
-read the difference before you commit it.
+(`.sh`), what the runner of scheduled jobs is told (`cron.txt`, `cron.env`), who gets a copy of the log
+(`drains.txt`), the app's limits (`limits.sh`), and what the push warns of (`warnings.txt`); or `error.txt`
+alone. With UPDATE_GOLDEN=1 in the environment they are written anew: read the difference before you commit it.
 
 A case whose name begins with "nginx-" is about `nginx.conf` alone. Each of those is also shown to a
 newer nginx.
@@ -168,8 +168,15 @@ def outcome(case: Case) -> dict[str, str]:
             }
             found["cron.txt"] = "".join(f"{key}: {json.dumps(value)}\n" for key, value in told.items())
             continue
+        limits = case.folder / "limits.sh"
+        if limits.exists():
+            found["limits.sh"] = limits.read_text().partition("# ")[0]
         variables = sorted((case.folder / f"{name}.env").iterdir())
         found[f"{name}.env"] = "".join(f"{path.name}={path.read_text()}\n" for path in variables)
+    if case.made.drains:
+        found["drains.txt"] = "".join(
+            f"{text}\n" for text in (*case.made.drains, *case.made.drain_ca.splitlines())
+        )
     if case.said:
         found["warnings.txt"] = case.said
     assigned = [port for process in case.made.processes for port in (process.port, process.spare) if port]

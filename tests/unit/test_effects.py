@@ -56,6 +56,31 @@ def test_a_reader_sees_the_old_text_or_the_new(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["file"]
 
 
+def test_what_a_killed_process_was_writing_is_swept_away(tmp_path: Path) -> None:
+    """The kernel kills a program that writes more than it may, with the file half written."""
+    (tmp_path / ".kept.tmp").touch()
+    with effects.temporary_folder(tmp_path, "ours") as ours:
+        for code in (
+            "effects.write(place, 'x' * 5000)",
+            "effects.temporary_file(place.parent, 'a.12'); die()",
+        ):
+            program = f"""
+import os, resource, signal, sys
+from pathlib import Path
+from piku import effects
+die = lambda: os.kill(os.getpid(), signal.SIGKILL)
+signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+place = Path(sys.argv[1], "file")
+{code}
+"""
+            command = [sys.executable, "-c", program, str(tmp_path)]
+            assert subprocess.run(command, env={"PYTHONPATH": str(SRC)}, check=False).returncode < 0
+        assert len(os.listdir(tmp_path)) == 4
+        effects.sweep(tmp_path)
+        assert sorted(os.listdir(tmp_path)) == sorted([Path(ours).name, ".kept.tmp"])
+
+
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("old")

@@ -9,7 +9,6 @@ import json
 import os
 import shlex
 import subprocess
-import tempfile
 from pathlib import Path
 
 # What deploys is loaded only where it is needed: a push would wait for it twice, here and in the hook.
@@ -39,13 +38,15 @@ def create_repository(app: AppPaths, command: list[str], environ: dict[str, str]
     fresh = not app.repo.is_dir()
     if fresh:
         app.repo.parent.mkdir(parents=True, exist_ok=True)
-        folder = tempfile.mkdtemp(prefix=f".{app.name}.", suffix=".tmp", dir=app.repo.parent)
-        programs.run(["git", "init", "--quiet", "--bare", "--template=", "--initial-branch=main", folder])
-        lines = (line for key, value in _CONFIG for line in _config_line(key, value))
-        with Path(folder, "config").open("a") as config:
-            config.writelines(lines)
-        Path(folder).chmod(0o755)
-        os.rename(folder, app.repo)
+        with effects.temporary_folder(app.repo.parent, app.name) as folder:
+            made = Path(folder, "repository")
+            programs.run(
+                ["git", "init", "--quiet", "--bare", "--template=", "--initial-branch=main", str(made)]
+            )
+            lines = (line for key, value in _CONFIG for line in _config_line(key, value))
+            with (made / "config").open("a") as config:
+                config.writelines(lines)
+            made.rename(app.repo)
     effects.write(app.repo / "hooks" / "post-receive", _hook(app, command, environ), mode=0o755)
     return fresh
 
@@ -69,11 +70,9 @@ exec {call}
 def receive_pack(paths: Paths, app: AppPaths, command: list[str], environ: dict[str, str]) -> int:
     """Take a push. Returns git's exit code, or 1 when the deploy that it set off failed."""
     fresh = create_repository(app, command, environ)
-    handle, name = tempfile.mkstemp(prefix=f"{app.name}{SEPARATOR}push-", dir=paths.root / "releases")
-    os.close(handle)
-    result = Path(name)
+    result = effects.temporary_file(paths.root / "releases", f"{app.name}{SEPARATOR}push")
     try:
-        status = _git_shell("git-receive-pack", app, {RESULT: name})
+        status = _git_shell("git-receive-pack", app, {RESULT: str(result)})
         state, updates = _word(result)
         if state == "deploying":
             return _mend(paths, app, updates)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Generic, TypeVar
 
-from piku.app import checks, cron, web_checks
+from piku.app import checks, cron, drains, limit_checks, web_checks
 from piku.errors import PikuError
 
 T = TypeVar("T")
@@ -140,7 +140,7 @@ THREADS = Setting(name="UWSGI_THREADS", default="4", check=checks.whole(1, 512),
 LISTEN = Setting(name="UWSGI_LISTEN", default="100", check=checks.whole(1, 65535),
     doc="Length of the queue of connections not yet accepted; at most what the kernel allows.")  # fmt: skip
 MAX_REQUESTS = Setting(name="UWSGI_MAX_REQUESTS", default="1024", check=checks.whole(1, 10**9),
-    doc="Requests after which a uWSGI worker process is replaced by a fresh one.")  # fmt: skip
+    doc="Requests after which a uWSGI worker process is replaced by a fresh one, when it is a minute old.")  # fmt: skip
 IDLE = Setting(name="UWSGI_IDLE", default="0", check=checks.whole(0, 10**7),
     doc="Seconds without a request after which the app sleeps: it costs no process until the next"
     " request wakes it. 0 for never.")  # fmt: skip
@@ -149,11 +149,18 @@ GEVENT = Setting(name="UWSGI_GEVENT", default="0", check=checks.whole(0, 100000)
 ASYNCIO = Setting(name="UWSGI_ASYNCIO", default="0", check=checks.whole(0, 100000),
     doc="asyncio tasks of one process of a wsgi app; the app needs greenlet.")  # fmt: skip
 ENABLE_THREADS = Setting(name="UWSGI_ENABLE_THREADS", default="true", check=checks.boolean,
-    doc="true or false: let a wsgi app start threads of its own.")  # fmt: skip
+    doc="true or false: let a wsgi app start threads of its own. With more than one of UWSGI_THREADS it always"
+    " may.")  # fmt: skip
 LOG_X_FORWARDED_FOR = Setting(name="UWSGI_LOG_X_FORWARDED_FOR", default="false", check=checks.boolean,
     doc="true or false: log the client that X-Forwarded-For names in place of the one connected.")  # fmt: skip
 LOG_MAXSIZE = Setting(name="UWSGI_LOG_MAXSIZE", default="1048576", check=checks.whole(1024, 2**40),
     doc="Size in bytes at which a process's log is renamed to .old.")  # fmt: skip
+LOG_DRAIN = Setting(name="PIKU_LOG_DRAIN", default="", check=drains.receivers, secret=True,
+    doc="Where the app's log is sent as well: syslog://HOST:PORT, syslog+tcp://, syslog+tls://, http(s):// as"
+    " Heroku does it, or http(s)+json://; several separated by commas.")  # fmt: skip
+LOG_DRAIN_CA = Setting(name="PIKU_LOG_DRAIN_CA", default="", check=web_checks.file_path,
+    doc="A file of certificates (PEM), in the repository or by an absolute path, that receivers of the log may"
+    " be certified by beside the authorities that the server trusts.")  # fmt: skip
 TIME_ZONE = Setting(name="TZ", default="", check=cron.check_zone,
     doc="Time zone of the app and its scheduled jobs, such as Europe/Lisbon; by default the server's.")  # fmt: skip
 UWSGI_INCLUDE = Setting(name="UWSGI_INCLUDE_FILE", default="", check=checks.inner_path,
@@ -186,6 +193,15 @@ HEALTHCHECK_PATH = Setting(name="PIKU_HEALTHCHECK_PATH", default="", check=check
     doc="A path that a new release must answer below 500 before it goes live.")  # fmt: skip
 PERSIST = Setting(name="PIKU_PERSIST", default="", check=checks.inner_paths,
     doc="Paths, separated by commas, kept in the data folder and linked into each release.")  # fmt: skip
+MEMORY_LIMIT = Setting(name="PIKU_MEMORY_LIMIT", default="", check=limit_checks.memory,
+    doc="Memory that all processes of the app may take together, such as 256M or 1.5G; what takes more is"
+    " killed and started again. Where piku has no cgroup of its own, it is for each process by itself.")  # fmt: skip
+CPU_LIMIT = Setting(name="PIKU_CPU_LIMIT", default="", check=limit_checks.processor,
+    doc="Processors that all processes of the app may keep busy together: 0.5 or 50% of one, 2 or 200%."
+    " Piku needs a cgroup of its own for it.")  # fmt: skip
+NPROC_LIMIT = Setting(name="PIKU_NPROC_LIMIT", default="", check=limit_checks.tasks,
+    doc="Processes and threads that the app may have, those of uWSGI around it counted as well. Piku needs"
+    " a cgroup of its own for it.")  # fmt: skip
 KEEP_RELEASES = Setting(name="PIKU_KEEP_RELEASES", default="5", check=checks.whole(1, 1000),
     doc="How many releases keep their code and environment, so that they can be rolled back to.")  # fmt: skip
 

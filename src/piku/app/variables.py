@@ -11,6 +11,13 @@ from piku.errors import PikuError
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*))")
 MAX_VALUE = 64 * 1024
+# Variables that dash or bash set, change or drop: no process behind a shell would get what was given.
+_SHELLS_OWN = frozenset((
+    "_", "BASH", "BASHOPTS", "BASHPID", "BASH_ARGV0", "BASH_COMMAND", "BASH_EXECUTION_STRING", "BASH_SUBSHELL",
+    "BASH_VERSINFO", "BASH_VERSION", "COMP_WORDBREAKS", "EPOCHREALTIME", "EPOCHSECONDS", "HISTCMD", "IFS",
+    "LINENO", "OLDPWD", "OPTERR", "OPTIND", "PPID", "PS1", "PS2", "PS4", "RANDOM", "SHELLOPTS", "SHLVL",
+    "SRANDOM",
+))  # fmt: skip
 
 
 def check_pair(key: str, value: str) -> None:
@@ -24,6 +31,8 @@ def check_pair(key: str, value: str) -> None:
         raise PikuError(f"{key} is given to the app by piku and cannot be set")
     if key.startswith("LD_"):
         raise PikuError(f"{key} cannot be set: it changes how every program of the app is loaded")
+    if key in _SHELLS_OWN:
+        raise PikuError(f"{key} cannot be set: a shell would change it")
     if "\n" in value or "\r" in value or "\0" in value:
         raise PikuError(
             f"the value of {key} has more than one line", hint="encode it first, for example with base64"

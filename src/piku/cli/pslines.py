@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
-from piku.cli import tables
+from piku.cli import limitlines, tables
 from piku.cli.tables import Column
 from piku.operate import overview
 from piku.operate.overview import Summary, Totals
@@ -46,7 +46,8 @@ def of_one(app: Summary, room: int | None) -> Said:
         ended = f"exit code {row.exit_code}, " if row.exit_code is not None else ""
         remarks += ["", f"{row.worker} keeps ending ({ended}{row.restarts} restarts). It wrote last:"]
         remarks += [f"       {line}" for line in row.last_lines or ("(nothing)",)]
-    return tables.lines(columns, body, room), remarks
+    limits = ["", f"Limits: {limitlines.line(app.limits)}"] if app.limits else []
+    return [*tables.lines(columns, body, room), *limits], remarks
 
 
 def of_all(apps: Sequence[Summary], totals: Totals, room: int | None) -> Said:
@@ -57,20 +58,19 @@ def of_all(apps: Sequence[Summary], totals: Totals, room: int | None) -> Said:
         Column(head="RESTARTS", number=True, spare=2), Column(head="UPTIME", number=True, spare=3),
         Column(head="REQ/MIN", number=True),
     )  # fmt: skip
-    out = tables.lines(columns, [cells for app in apps for cells in _cells(app)], room)
-    for group in (
-        [
-            f"{state}: {', '.join(names)}"
-            for state in _QUIET
-            if (names := [a.app for a in apps if a.state == state])
-        ],
-        [_sums(totals)],
-    ):
-        lines = [
-            part for line in group for part in textwrap.wrap(line, room or len(line), subsequent_indent="  ")
-        ]
-        out += ["", *lines] if out and lines else lines
-    return out, _remarks(apps)
+    table = tables.lines(columns, [cells for app in apps for cells in _cells(app)], room)
+    limited = [f"Limits of {app.app}: {limitlines.line(app.limits)}" for app in apps if app.limits]
+    parts = (table, limited, list(_quiet(apps, room)), [_sums(totals)])
+    return [line for part in parts if part for line in ("", *part)][1:], _remarks(apps)
+
+
+def _quiet(apps: Sequence[Summary], room: int | None) -> Iterator[str]:
+    """The apps of which nothing runs, by their state."""
+    for state in _QUIET:
+        names = ", ".join(app.app for app in apps if app.state == state)
+        if names:
+            text = f"{state}: {names}"
+            yield from textwrap.wrap(text, room or len(text), subsequent_indent="  ", break_on_hyphens=False)
 
 
 def _cells(app: Summary) -> Iterator[tuple[str, ...]]:
@@ -108,9 +108,14 @@ def _measured(row: Row, answered: str) -> tuple[str, ...]:
 
 def _sums(totals: Totals) -> str:
     return (
-        f"{totals.processes} processes of {totals.apps} apps, {totals.memory / _MB:.1f} MB;"
-        f" {totals.available / _MB:.0f} MB available; {totals.requests_per_minute} requests/min"
+        f"{_counted(totals.processes, 'process', 'es')} of {_counted(totals.apps, 'app', 's')},"
+        f" {totals.memory / _MB:.1f} MB; {totals.available / _MB:.0f} MB available;"
+        f" {totals.requests_per_minute} requests/min"
     )
+
+
+def _counted(count: int, what: str, more: str) -> str:
+    return f"{count} {what}{more if count != 1 else ''}"
 
 
 def _remarks(apps: Sequence[Summary]) -> list[str]:

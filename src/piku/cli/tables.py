@@ -109,8 +109,11 @@ def _screen() -> Iterator[None]:
 
     def pause(_number: int, _frame: object) -> None:
         _say(_LEAVE)
-        os.kill(os.getpid(), signal.SIGSTOP)
-        _say(_ENTER)  # somebody has had us go on
+        # By the kernel's own rule, which stops nobody whom no shell could have go on: so over SSH.
+        signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTSTP)
+        signal.signal(signal.SIGTSTP, pause)
+        _say(_ENTER)
 
     def leave(_number: int, _frame: object) -> NoReturn:
         sys.exit(143)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from piku import effects
 from piku.app import settings
-from piku.deploy import records, site, vassals
+from piku.deploy import limits, records, shipping, site, vassals
 from piku.deploy.job import Job
 from piku.deploy.plan import Plan
 from piku.deploy.records import SCHEDULER, Activation, Process
@@ -49,8 +49,11 @@ def create(
             stop_timeout=settings.STOP_TIMEOUT.read(job.values),
             stopped=stopped,
             counts=job.plan.counts,
+            drains=settings.LOG_DRAIN.read(job.values),
+            drain_ca=shipping.authorities(job),
         )
         records.save_activation(job.app, activation)
+    limits.write(job, activation)
     for process in started:
         vassals.write(job, activation, process)
     return activation

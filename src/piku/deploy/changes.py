@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from piku import effects
 from piku.app import settings
-from piku.deploy import build, cron, plan, records, room, runbook, runs, source, switch
+from piku.deploy import build, cron, limits, plan, records, room, runbook, runs, source, switch
 from piku.deploy.job import Job
 from piku.deploy.progress import Progress
 from piku.deploy.records import Process, Release
@@ -148,6 +148,7 @@ def stop(paths: Paths, app: AppPaths, output: Output) -> None:
     if left:
         raise PikuError(f"{', '.join(sorted(name.worker for name in left))} of {app.name} did not stop")
     cron.end(app, live.stop_timeout)
+    limits.clean(app, None)
     output.step(f"{app.name} is stopped; start it again with `piku restart {app.name}`")
     for name in runs.running(app):
         output.detail(f"{name} goes on: end it with `piku ps:stop {app.name} {name}`")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from piku import effects
-from piku.deploy import certificates, cron, leftovers, plan, records, sleeping
+from piku.deploy import certificates, cron, leftovers, limits, plan, records, shipping, sleeping
 from piku.deploy import vassals as files
 from piku.deploy.records import Activation, Process
 from piku.errors import PikuError
@@ -130,7 +130,7 @@ def set_aside(paths: Paths, sites: webserver.Sites, warn: Say) -> set[AppName]:
 def follow(paths: Paths, sites: Mapping[AppName, Site]) -> None:
     """See to it that what these sites need now and then is done."""
     wanted, due = certificates.outlook(paths, sites)
-    upkeep.follow(paths, sites.values(), certificates=wanted)
+    upkeep.follow(paths, sites.values(), certificates=wanted, drains=shipping.follow(paths))
     if due:
         upkeep.ask(paths)
 
@@ -223,6 +223,8 @@ def clean(paths: Paths, app: AppPaths, live: Activation | None) -> None:
         if number not in keep:
             effects.remove(app.activation(number))
     _clean_links(app, live)
+    limits.clean(app, live)
+    leftovers.sweep_files(paths, app)
 
 
 def _clean_process(

@@ -13,7 +13,7 @@ from typing import Any
 
 from piku import effects, programs
 from piku.app import cron, settings
-from piku.deploy import cron_runner, environment
+from piku.deploy import cron_runner, environment, limits
 from piku.deploy.job import Job
 from piku.deploy.records import Activation, Process, Release
 from piku.deploy.source import Source
@@ -81,6 +81,7 @@ def write(job: Job, activation: Activation, process: Process, log: Path) -> str:
         log=str(log),
         zone=job.values["TZ"].strip() if "TZ" in job.values else None,
         notes=str(app.notes(process.origin, process.worker)),
+        join=limits.command(app, process, log, what="join", pid="$PPID"),
     )
     schedules = {
         entry.kind: entry.schedule for entry in job.source.procfile.jobs if entry.schedule is not None

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from piku import effects
-from piku.deploy import notes
+from piku.deploy import limits, notes
 from piku.deploy import vassals as files
 from piku.deploy.records import Activation, Process
 from piku.errors import PikuError
@@ -27,6 +27,7 @@ _NOISE = (
     "[uwsgi-daemons]", "*** ", "!!!", "[log-encoder]", "your ", "detected ", "compiled with", "os: ", "nodename: ",
     "machine: ", "clock source", "pcre jit", "current working", "chdir()", "lock engine", "thunder lock",
     "no request plugin", "you may need to install", "spawned uWSGI", "mapped ", "uwsgi socket", "running \"perl",
+    "running \"exec:/bin/sh",
     "Python version", "Python main", "python threads", "- - - ", "set PythonHome", "PEP 405",
 )  # fmt: skip
 
@@ -198,6 +199,8 @@ def _worker_died(app: AppPaths, process: Process) -> bool:
 
 
 def _fail(app: AppPaths, activation: Activation, process: Process, what: str) -> None:
+    if limits.killed(app, activation, process):
+        what += ": it was killed, for the app took more memory than PIKU_MEMORY_LIMIT allows"
     lines = last_lines(files.log_file(app, process))
     raise PikuError(
         f"{process.title} {what}",

@@ -1,17 +1,20 @@
 """What processes of an app started and leave behind: daemons of their own, children in other groups.
 
 uWSGI ends a daemon's process group, and its own workers. Whatever else belongs to a process is found
-below it, or by the mark in its variables.
+below it, or by the mark in its variables. And the files that our own commands leave when they are killed.
 """
 
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Collection, Iterable
+from pathlib import Path
 
+from piku import effects
 from piku.app.procfile import UWSGI_SERVED
 from piku.deploy.records import SCHEDULER
-from piku.paths import AppName, Paths
+from piku.paths import AppName, AppPaths, Paths
 from piku.serve import emperor, processes
 from piku.serve.emperor import VassalName
 
@@ -51,3 +54,13 @@ def sweep(app: AppName, busy: Collection[VassalName], grace: float) -> None:
         if name is not None and name.app == app and mark not in alive and pid not in own
     ]
     processes.end(over, grace)
+
+
+def sweep_files(paths: Paths, app: AppPaths) -> None:
+    """Remove what commands that were killed had begun to write."""
+    activations = app.activation(0).parent
+    ours = (*paths.FOLDERS, "certificates")
+    shared = (paths.root, *(paths.root / name for name in ours if name not in ("data", "cache", "plugins")))
+    own = (app.releases, app.envs, app.logs, activations, *activations.glob("*"), app.releases / "cron")
+    for folder in (*shared, *own, Path(tempfile.gettempdir())):
+        effects.sweep(folder)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections.abc import Iterable
 
 from piku import effects, programs
@@ -9,6 +11,8 @@ from piku.deploy import build, checkout, cron, records, runs
 from piku.deploy.records import Release
 from piku.deploy.source import built_marker
 from piku.paths import SEPARATOR, AppPaths
+
+_LONGEST_PUSH = 86400.0  # seconds
 
 
 def prune(app: AppPaths, keep: int) -> None:
@@ -45,6 +49,7 @@ def prune(app: AppPaths, keep: int) -> None:
             effects.remove(copy)
     _forget_failed_logs(app, every, min((release.number for release in kept), default=0))
     _forget_commits(app, {release.commit for release in kept})
+    _forget_received(app)
     # Rarely does anything: only when thousands of loose objects have come together.
     rarely = ("-c", "gc.auto=4000", "-c", "gc.autoDetach=false")
     programs.run(["git", "-C", str(app.repo), *rarely, "gc", "--auto", "--quiet"])
@@ -57,6 +62,15 @@ def _forget_failed_logs(app: AppPaths, every: Iterable[Release], oldest: int) ->
             for number in records.activations_of(app, release.number):
                 for log in app.logs.glob(f"*{SEPARATOR}{number}.log"):
                     effects.remove(log)
+
+
+def _forget_received(app: AppPaths) -> None:
+    """Remove what pushes had sent when they were killed; git itself would keep it for weeks."""
+    objects = app.repo / "objects"
+    for path in (*objects.glob("tmp_objdir-*"), *objects.glob("pack/tmp_*")):
+        with contextlib.suppress(FileNotFoundError):  # one that comes to its end now
+            if time.time() - path.stat().st_mtime > _LONGEST_PUSH:
+                effects.remove(path)
 
 
 def _forget_commits(app: AppPaths, kept: set[str]) -> None:

@@ -106,6 +106,8 @@ class Activation:
     stop_timeout: int = 10
     stopped: bool = False
     counts: Mapping[str, int] | None = None  # what `ps:scale` asked for with this activation
+    drains: tuple[str, ...] = ()  # who gets a copy of the log
+    drain_ca: str = ""  # certificates that they may be certified by
 
     def vassals(self, app: AppName) -> list[VassalName]:
         return [process.vassal(app) for process in self.processes]

@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from piku import effects, programs
 from piku.app import settings
-from piku.deploy import build, certificates, checkout, plan, prune, records, repair, source, switch
+from piku.deploy import build, certificates, checkout, limits, plan, prune, records, repair, source, switch
 from piku.deploy.job import Job
 from piku.deploy.progress import WORDS, Progress
 from piku.deploy.records import Release
@@ -93,8 +93,13 @@ def _make(paths: Paths, app: AppPaths, request: Request, progress: Progress, out
     progress.at("read")
     require_platform(paths)
     found = source.read(paths, app, request.commit, request.own)
+    limits.refuse(paths, app, found.values)
     job = job_for(paths, app, found, counts(app), output, progress)
-    for warning in (*job.plan.warnings, *certificates.warnings(paths, found.values)):
+    for warning in (
+        *job.plan.warnings,
+        *certificates.warnings(paths, found.values),
+        *limits.warnings(paths, found.values),
+    ):
         output.warn(warning)
     _mind_files(app, found, request)
 

@@ -9,7 +9,7 @@ from piku import effects
 from piku.app import settings, variables
 from piku.app.procfile import UWSGI_SERVED
 from piku.deploy import activation as activations
-from piku.deploy import converge, health, records, sleeping
+from piku.deploy import converge, health, limits, records, sleeping
 from piku.deploy.job import Job
 from piku.deploy.records import Activation, Process
 from piku.errors import PikuError
@@ -24,6 +24,8 @@ def activate(job: Job, *, carried: Sequence[Process] = (), stopped: bool = False
     again. `carried` are processes of the live activation that go on as they are.
     """
     paths, app = job.paths, job.app
+    if not stopped:
+        limits.refuse(paths, app, job.values)
     live = records.live(app)
     before = live.processes if live else ()
     going = [process for process in before if process not in carried]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from piku import effects, programs
 from piku.app import settings
-from piku.deploy import cron, environment
+from piku.deploy import cron, environment, limits
 from piku.deploy.job import Job
 from piku.deploy.records import Activation, Process
 from piku.errors import PikuError
@@ -44,21 +44,26 @@ def _config(job: Job, activation: Activation, process: Process) -> str:
     environment.write_folder(folder / f"{worker}.env", {n: v for n, v in variables.items() if n not in exact})
     app.logs.mkdir(parents=True, exist_ok=True)
     app.data.mkdir(parents=True, exist_ok=True)
+    log = log_file(app, process)
     vassal = uwsgi.Vassal(
         checkout=str(job.checkout),
         envdir=str(folder / f"{worker}.env"),
-        log=str(log_file(app, process)),
+        log=str(log),
         log_backup=str(app.logs / f"{worker}.log.old"),
         log_maxsize=settings.LOG_MAXSIZE.read(job.values),
         stop_timeout=activation.stop_timeout,
         exact=exact,
         include=_include(job, folder),
+        join=limits.command(app, process, log, what="join", pid="$PPID"),
+        tell=limits.command(app, process, log, what="tell", pid="0"),
     )
     if process.kind in uwsgi.MODIFIERS:
         return uwsgi.served(vassal, _served(job, process))
     runner = folder / f"{worker}.sh"
     argv = programs.shell(job.source.procfile.command(process.kind))
-    effects.write(runner, uwsgi.runner(argv, str(app.notes(process.origin, worker))))
+    notes = str(app.notes(process.origin, worker))
+    join = limits.command(app, process, log, what="join", pid="$$", notes=notes)
+    effects.write(runner, uwsgi.runner(argv, notes, join))
     return uwsgi.daemon(vassal, str(runner))
 
 

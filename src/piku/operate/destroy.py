@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from piku import effects
-from piku.deploy import certificates, converge, cron, records, runs
+from piku.deploy import certificates, converge, cron, leftovers, limits, records, runs
 from piku.output import Output
 from piku.paths import SEPARATOR, AppPaths, Paths
 from piku.serve import emperor, tls
@@ -26,10 +26,12 @@ def destroy(paths: Paths, app: AppPaths, output: Output) -> None:
     converge.stop(paths, names, timeout + 10)
     cron.end(app, timeout)
     runs.end(app, timeout)
+    limits.clean(app, None)
     certificates.forget_failures(paths, app)
     for path in _files(paths, app):
         effects.remove(path)
     effects.remove(app.repo)
+    leftovers.sweep_files(paths, app)
     output.step(f"{app.name} is gone")
     for kept in (app.data, app.cache):
         if kept.is_dir() and any(kept.iterdir()):

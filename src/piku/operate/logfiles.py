@@ -10,10 +10,13 @@ from pathlib import Path
 from piku.deploy import records
 from piku.errors import PikuError
 from piku.paths import SEPARATOR, AppPaths
+from piku.serve import logmarks
 
 # Not a process of the app: what nginx notes of the requests that it hands on.
-NGINX = "nginx"
-_FILE = re.compile(rf"(?P<worker>[\w-]+\.\d+|{NGINX})(?:{SEPARATOR}(?P<activation>\d+))?\.log(?P<old>\.old)?")
+NGINX = logmarks.NGINX
+_FILE = re.compile(
+    rf"(?P<worker>{logmarks.PROCESS}|{NGINX}|{logmarks.DRAIN})(?:{SEPARATOR}(?P<activation>\d+))?\.log(?P<old>\.old)?"
+)
 
 
 @dataclass(frozen=True, order=True)

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from piku.serve import logmarks
+from piku.serve import logmarks, tail
 
 _BLOCK = 1 << 16
-LONGEST = 1 << 20  # a line that is longer is shown in pieces
+LONGEST = tail.LONGEST  # a line that is longer is shown in pieces
 _REMARK = 5000  # more than a path has
 
 

@@ -9,7 +9,7 @@ import select
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import groupby, islice, takewhile
 from pathlib import Path
 
@@ -18,10 +18,9 @@ from piku.operate import logfiles, loglines
 from piku.operate.logfiles import LogFile
 from piku.operate.loglines import Line, Part
 from piku.paths import AppPaths
-from piku.serve import logmarks
+from piku.serve import tail
 
 _EVERY = 0.25  # seconds between looks while somebody follows
-_PATIENCE = 4  # looks for which the end of a line is waited for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,85 +140,26 @@ class Logs:
 
 @dataclass
 class _Followed:
-    """A log that is read as it grows.
-
-    An open file is read to its end even when it has been renamed or removed. Once its name belongs to
-    another one, or to none, whoever writes may still be about to turn to that: one look later, so do we.
-    """
+    """A process's log that is read as it grows."""
 
     log: LogFile
     handle: int
     offset: int
     release: int | None
-    ended: bool = False
-    _rest: bytes = b""
-    _quiet: int = 0
-    _shown: bool = False  # the beginning of the line that goes on
-    _moved: bool = False
-    _time: float | None = field(default=None)
+
+    def __post_init__(self) -> None:
+        at_end = self.log.worker == logfiles.NGINX
+        self._tail = tail.Tail(str(self.log.path), self.handle, self.offset, at_end=at_end)
+
+    @property
+    def ended(self) -> bool:
+        """Whether there will be no more."""
+        return self._tail.ended
 
     def news(self) -> list[Line]:
         """The lines that have come since the last look."""
-        found = list(self._read())
-        if self._moved:
-            self._turn()
-            return [*found, *self._read()] if not self.ended else [*found, *self._end()]
-        self._moved = self._is_elsewhere()
-        return found or self._unfinished()
-
-    def _is_elsewhere(self) -> bool:
-        try:
-            return not os.path.samestat(os.stat(self.log.path), os.fstat(self.handle))
-        except FileNotFoundError:
-            return True
-
-    def _turn(self) -> None:
-        os.close(self.handle)
-        self._moved = False
-        try:
-            self.handle, self.offset = os.open(self.log.path, os.O_RDONLY | os.O_CLOEXEC), 0
-        except FileNotFoundError:
-            self.ended = True
-
-    def _read(self) -> Iterator[Line]:
-        while data := os.pread(self.handle, 1 << 16, self.offset):
-            self.offset += len(data)
-            self._quiet = 0
-            *lines, self._rest = (self._rest + data).split(b"\n")
-            beginning = b""
-            for line in lines:
-                cut = logmarks.before_rotation(beginning + line)
-                if cut is not None:
-                    beginning = cut  # the line goes on in the next file
-                    continue
-                yield from self._line(beginning + line)
-                beginning = b""
-            self._rest = beginning + self._rest
-            if len(self._rest) >= loglines.LONGEST:
-                yield from self._end()
-
-    def _line(self, raw: bytes) -> Iterator[Line]:
-        stamps, text = logmarks.stamps(raw), logmarks.plain(raw)
-        said = None if stamps else logmarks.said_time(text, at_end=self.log.worker == logfiles.NGINX)
-        when = stamps[0] if stamps else said or self._time or time.time()
-        if stamps:
-            self._time = stamps[-1]
-        if text or not self._shown:
-            yield Line(when, self.log.worker, self.release, text)
-        self._shown = False
-
-    def _unfinished(self) -> list[Line]:
-        """What there is of a line whose end does not come."""
-        self._quiet += 1
-        return self._end() if self._quiet == _PATIENCE else []
-
-    def _end(self) -> list[Line]:
-        rest, self._rest = self._rest, b""
-        if not logmarks.plain(rest):
-            return []
-        found = list(self._line(rest))
-        self._shown = True
-        return found
+        worker = self.log.worker
+        return [Line(when or time.time(), worker, self.release, text) for when, text in self._tail.news()]
 
 
 def transcript(app: AppPaths, wanted: Wanted) -> list[Line]:

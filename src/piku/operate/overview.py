@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from piku.deploy import records
+from piku.deploy import limits, records
+from piku.deploy.limits import Usage
 from piku.errors import PikuError
 from piku.operate import ps, requests
 from piku.operate.ps import Row, Sight
@@ -29,6 +30,7 @@ class Summary:
     counted_by_nginx: int | None = None
     processes: tuple[Row, ...] = ()
     error: str = ""
+    limits: Usage | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +70,7 @@ def of(app: AppPaths, sight: Sight) -> Summary:
         requests_per_minute=sum(counted) if counted else None,
         counted_by_nginx=by_nginx,
         processes=tuple(rows),
+        limits=limits.usage(app, live),
     )
 
 

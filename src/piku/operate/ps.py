@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from piku.deploy import health, notes, records, runs, sleeping
+from piku.deploy import health, limits, notes, records, runs, sleeping
 from piku.deploy import vassals as files
 from piku.deploy.notes import Notes
 from piku.deploy.records import Activation, Process
@@ -114,18 +114,25 @@ def _row(
     return Row(
         worker=process.title,
         release=live.release,
-        pid=pid or state.pid,
+        pid=pid,
         state=shown,
-        uptime=max(0, int(sight.when - (noted.starts[-1][1] if noted.starts else state.since))),
+        uptime=max(0, int(sight.when - (noted.starts[-1][1] if noted.starts else state.since))) if pid else 0,
         # Jobs are not always below the scheduler: its own memory is what can be told.
         memory=processes.memory(state.pid) if process.schedules else sight.now.memory(state.pid),
         address=process.address,
         cpu=sight.cpu(state.pid),
-        restarts=max(0, len(noted.starts) - 1) + state.respawns,
+        restarts=_restarts(app, live, process, state, noted),
         requests_per_minute=answered,
         exit_code=noted.ends[-1][0] if noted.ends else None,
         last_lines=health.last_lines(files.log_file(app, process), 5) if shown == "crashing" else (),
     )
+
+
+def _restarts(app: AppPaths, live: Activation, process: Process, state: State, noted: Notes) -> int:
+    if process.kind in uwsgi.MODIFIERS:
+        # uWSGI replaces a worker process that was killed, and does not count it.
+        return state.respawns + limits.killed(app, live, process)
+    return max(0, len(noted.starts) - 1) + state.respawns
 
 
 def _state(process: Process, state: State, noted: Notes, now: float) -> str:

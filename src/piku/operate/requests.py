@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
-from piku.deploy import vassals as files
 from piku.deploy.records import Activation
+from piku.operate import logfiles
 from piku.paths import AppPaths
 from piku.serve import logmarks, uwsgi
 
@@ -16,13 +17,12 @@ _MOST = 1 << 19
 
 
 def by_process(app: AppPaths, live: Activation, now: float) -> dict[str, int]:
-    """Of each process that uWSGI serves itself, by its name."""
+    """Of each process that uWSGI serves itself, by its name; those of the release before it count as well."""
+    workers = [process.worker for process in live.processes if process.kind in uwsgi.MODIFIERS]
+    logs = logfiles.existing(app)[::-1] if workers else []
     return {
-        process.worker: count(
-            files.log_file(app, process), app.logs / f"{process.worker}.log.old", now, at_end=False
-        )
-        for process in live.processes
-        if process.kind in uwsgi.MODIFIERS
+        worker: count([log.path for log in logs if log.worker == worker], now, at_end=False)
+        for worker in workers
     }
 
 
@@ -31,27 +31,27 @@ def by_nginx(live: Activation, now: float) -> int | None:
     if live.site is None or not live.site.access_log:
         return None
     log = Path(live.site.access_log)
-    return count(log, Path(f"{log}.old"), now, at_end=True)
+    return count([log, Path(f"{log}.old")], now, at_end=True)
 
 
-def count(log: Path, old: Path, now: float, *, at_end: bool) -> int:
-    """The requests of the minute before `now`: of a log, and of what was rotated away from it meanwhile.
+def count(logs: Iterable[Path], now: float, *, at_end: bool) -> int:
+    """The requests of the minute before `now` in these logs, given the last first.
 
     An access line has the time at which the request began, or `at_end` that of its end.
     """
     found, oldest, left = 0, now, _MOST
-    for path in (log, old):
+    for path in logs:
         tail, whole = _tail(path, left, now - _MINUTE)
         left -= len(tail)
         for line in reversed(tail.split(b"\n")):
             when = logmarks.access_time(line, at_end=at_end)
-            if when is None:
-                continue
-            if when < now - _MINUTE:
-                return found
-            found, oldest = found + 1, min(oldest, when)
-        if not whole:
-            return round(found * _MINUTE / max(now - oldest, 1))
+            if when is not None and when < now - _MINUTE:
+                break
+            if when is not None:
+                found, oldest = found + 1, min(oldest, when)
+        else:
+            if not whole:
+                return round(found * _MINUTE / max(now - oldest, 1))
     return found
 
 

@@ -15,11 +15,11 @@ from typing import NoReturn
 
 import piku
 from piku import effects, programs
-from piku.deploy import converge, repair
+from piku.deploy import converge, limits, repair
 from piku.errors import PikuError
 from piku.output import Output
 from piku.paths import Paths
-from piku.serve import around, emperor, processes, sockets, upkeep, uwsgi, webserver
+from piku.serve import around, cgroups, emperor, processes, sockets, upkeep, uwsgi, webserver
 from piku.serve.nginx import server as nginx_server
 from piku.serve.nginx.site import Platform
 
@@ -73,6 +73,7 @@ def up(paths: Paths, platform: Platform, output: Output, calling: Sequence[str])
     _end_leftovers(paths)
     _refuse_taken_ports(platform)
     effects.write_json(paths.platform, asdict(platform), mode=0o644)
+    _take_cgroups(paths)
     repair.recover_all(paths, output)
     install_sites(paths, output)
     script = resources.files("piku") / "templates" / "up.sh"
@@ -98,6 +99,15 @@ def platform_of(http_port: int | None, https_port: int | None, host: str | None)
 def _clean() -> dict[str, str]:
     # Every app inherits the emperor's variables: they get none that happened to be around.
     return {"PATH": programs.SYSTEM_PATH, "LANG": "C.UTF-8", "HOME": os.environ.get("HOME", "/")}
+
+
+def _take_cgroups(paths: Paths) -> None:
+    """Divide the cgroup that we were started in, if it was given to us; all that we start is in a leaf."""
+    own, mounts = (effects.read(Path("/proc/self", name)) for name in ("cgroup", "mountinfo"))
+    given = cgroups.take(cgroups.located(own, mounts))
+    cgroups.publish(limits.place(paths.root), given)
+    for group in cgroups.groups(limits.place(paths.root)):
+        cgroups.remove_empty(group)
 
 
 def _hold_lock(paths: Paths) -> None:

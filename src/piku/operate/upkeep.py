@@ -10,7 +10,7 @@ from pathlib import Path
 
 from piku import effects
 from piku.app import settings
-from piku.deploy import converge, records, sleeping, source
+from piku.deploy import converge, limits, records, sleeping, source
 from piku.errors import PikuError
 from piku.output import Output
 from piku.paths import AppName, Paths
@@ -41,6 +41,17 @@ def _limit(paths: Paths, name: AppName) -> int:
             release = records.load_release(app, live.release)
             return settings.LOG_MAXSIZE.read(source.read(paths, app, release.commit, release.settings).values)
     return int(settings.LOG_MAXSIZE.default)
+
+
+def remove_groups(paths: Paths) -> None:
+    """Remove the cgroups of old releases whose processes have ended since."""
+    for name in paths.app_names():
+        app = paths.app(name)
+        with (
+            contextlib.suppress(effects.Busy, PikuError),
+            effects.lock(app.lock, "removing its old cgroups", patient=False),
+        ):
+            limits.clean(app, records.live(app))
 
 
 def doze(paths: Paths, output: Output) -> None:

@@ -28,6 +28,7 @@ class Scheduler:
     log: str
     notes: str  # where it says that it has started, as a daemon's runner does
     zone: str | None  # a time zone's name, or the server's
+    join: str = ""  # a shell command that puts the process $PPID under the app's limits
 
 
 def config(scheduler: Scheduler, jobs: Mapping[str, Schedule]) -> str:
@@ -39,6 +40,7 @@ def config(scheduler: Scheduler, jobs: Mapping[str, Schedule]) -> str:
             ("die-on-term", "true"),
             ("processes", "0"),
             ("chdir", scheduler.folder),
+            *uwsgi.joining(scheduler.join),
             # The clock that uWSGI's cron goes by, and the runner's.
             ("unenv", "TZ") if scheduler.zone is None else ("env", f"TZ={scheduler.zone}"),
             ("logto", scheduler.log),

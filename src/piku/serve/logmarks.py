@@ -18,6 +18,11 @@ from datetime import datetime
 ENCODER = "format \x1b]7331;${millis}\x07${msgnl}"
 READ_AT_ONCE = 8192
 
+# The names of logs: a process's, and two that belong to none, for what nginx notes of the requests that
+# it hands on, and what is said of receivers of the log (in expressions: NAME@ACTIVATION.log).
+PROCESS = r"[\w-]+\.[0-9]+"
+NGINX, DRAIN = "nginx", "drain"
+
 _STAMP = re.compile(rb"\x1b\]7331;([0-9]{13})\x07")
 _SECTION = re.compile(rb"\x1b\]7331;v([0-9]{1,9})\x07")
 _ANY = re.compile(rb"\x1b\]7331;(?:[0-9]{13}|v[0-9]{1,9})\x07")

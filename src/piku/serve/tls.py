@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import json
-import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -144,7 +143,7 @@ def _self_signed(app: AppPaths, names: Sequence[str]) -> Certificate:
 
 
 def _self_sign(place: Path, names: Sequence[str]) -> Certificate:
-    with tempfile.TemporaryDirectory(prefix=".certificate.", suffix=".tmp", dir=place.parent) as folder:
+    with effects.temporary_folder(place.parent, "certificate") as folder:
         key, crt = Path(folder, "key"), Path(folder, "crt")
         # The names go into a file, not into -subj: a common name may have no more than 64 characters.
         config = Path(folder, "request.cnf")

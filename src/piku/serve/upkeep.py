@@ -2,7 +2,8 @@
 
 `@upkeep` has certificates renewed and nginx's logs rotated: at its start, every five minutes, and the
 former within a second after somebody asked for it. `@doze` puts idle `web` apps to sleep, and `@waker`
-wakes them: it sleeps as well, until nginx connects to its socket. The first two cost 2 MB each.
+wakes them: it sleeps as well, until nginx connects to its socket. The first two cost 2 MB each. `@drain`
+sends copies of logs to receivers elsewhere.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from piku import effects
+from piku import effects, programs
 from piku.paths import SEPARATOR, Paths
 from piku.serve import emperor, uwsgi
 from piku.serve.nginx.site import Site
 
 # No app's vassal can have such a name.
-UPKEEP, DOZE, WAKER = (f"{SEPARATOR}{name}.ini" for name in ("upkeep", "doze", "waker"))
+UPKEEP, DOZE, WAKER, DRAIN = (f"{SEPARATOR}{name}.ini" for name in ("upkeep", "doze", "waker", "drain"))
 _REQUEST = "upkeep.request"
 
 
@@ -29,17 +30,18 @@ def configs(paths: Paths, calling: Sequence[str], package: Path) -> dict[Path, s
         paths.available / UPKEEP: _upkeep(paths, calling),
         paths.available / DOZE: _doze(paths, calling),
         paths.available / WAKER: _waker(paths, package),
+        paths.available / DRAIN: _drain(paths, package),
         paths.available / f"{WAKER}{uwsgi.DEMAND}": str(paths.waker),
     }
 
 
-def follow(paths: Paths, sites: Iterable[Site], *, certificates: bool) -> None:
+def follow(paths: Paths, sites: Iterable[Site], *, certificates: bool, drains: bool = False) -> None:
     """Have the emperor run those that these sites need, and no other; `certificates` says whether an
-    authority is to certify one of them."""
+    authority is to certify one of them, `drains` whether somebody is to get a copy of a log."""
     found = list(sites)
     idle = any(site.idle for site in found)
     logged = any(site.access_log for site in found)
-    needed = {UPKEEP: certificates or logged, DOZE: idle, WAKER: idle}
+    needed = {UPKEEP: certificates or logged, DOZE: idle, WAKER: idle, DRAIN: drains}
     changed = [name for name, wanted in needed.items() if _keep(paths, name, wanted)]
     if changed:
         emperor.wake(paths)
@@ -58,6 +60,11 @@ def _keep(paths: Paths, name: str, wanted: bool) -> bool:
         effects.link(paths.available / demand, paths.enabled / demand)
     effects.link(paths.available / name, place)
     return True
+
+
+def listing(paths: Paths) -> Path:
+    """The file that says which logs `@drain` sends, and to whom."""
+    return paths.uwsgi / "drain.json"
 
 
 def ask(paths: Paths) -> None:
@@ -125,6 +132,25 @@ def _waker(paths: Paths, package: Path) -> str:
             ("die-on-idle", "true"),
             ("disable-logging", "true"),
             *_logged(paths, "waker"),
+        ]
+    )
+
+
+def _drain(paths: Paths, package: Path) -> str:
+    # The system's own Python, as little of it as possible.
+    python = programs.which("python3", programs.SYSTEM_PATH) or "/usr/bin/python3"
+    main = "from piku.shipper import main; main()"
+    state = listing(paths).with_suffix(".state")
+    program = shlex.join([python, "-BS", "-c", main, str(listing(paths)), str(state)])
+    return uwsgi.render(
+        [
+            *_common({"PYTHONPATH": str(package)}),
+            ("processes", "0"),
+            ("chdir", str(paths.uwsgi)),
+            ("reload-mercy", "6"),  # it may take a moment to send the rest
+            ("log-master", "true"),  # what it says goes on in the new file when the log is renamed
+            ("attach-daemon", f"exec setpriv --pdeathsig KILL -- {program}"),
+            *_logged(paths, "drain"),
         ]
     )
 

@@ -55,6 +55,9 @@ class Vassal:
     stop_timeout: int
     exact: Mapping[str, str]  # variables that envdir would change
     include: str = ""  # a file of the app's own options
+    # Shell commands that put the process $PPID under the app's limits, and tell of whom they killed.
+    join: str = ""
+    tell: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +88,8 @@ def python(plugin: str, module: str, virtualenv: str) -> Pairs:
         ("module", module),
         ("need-app", "true"),
         ("single-interpreter", "true"),
+        # A process forked while a thread of the module's is at work would wait for that one for ever.
+        ("py-call-uwsgi-fork-hooks", "true"),
     )
 
 
@@ -154,6 +159,7 @@ def served(vassal: Vassal, app: Served) -> str:
             *_listening(app),
             *((("log-x-forwarded-for", "true"),) if app.log_forwarded_for else ()),
             ("log-format", Magic(LOG_FORMAT)),
+            *_limited(vassal),
             *_included(vassal),
         ]
     )
@@ -167,6 +173,18 @@ def _listening(app: Served) -> Pairs:
         # The emperor hands over the socket, with the first request.
         return (("cheap", "true"), ("idle", str(app.idle)), ("die-on-idle", "true"))
     return (("socket", app.address), ("chmod-socket", "664"))
+
+
+def _limited(vassal: Vassal) -> Pairs:
+    # The first thing that it does: workers, and what the app starts, are born there. A worker that
+    # was killed is replaced without another start.
+    joins = joining(vassal.join)
+    return (*joins, ("hook-post-fork", f"exec:{vassal.tell}")) if joins else ()
+
+
+def joining(command: str) -> Pairs:
+    """Options that have uWSGI run a command before anything else."""
+    return (("hook-asap", f"exec:{command}"),) if command else ()
 
 
 def _included(vassal: Vassal) -> Pairs:
@@ -216,33 +234,38 @@ def envdir_changes(value: str) -> bool:
 
 
 def _exactly(variables: Mapping[str, str]) -> Pairs:
-    """Variables with exactly these values: nothing, in place of %(end), keeps the blanks in front of it."""
+    """Variables with exactly these values: nothing, in place of %(end), keeps the blanks in front of it, and
+    `$(` and `@(` from being expanded."""
     if not variables:
         return ()
     for name, value in variables.items():
-        if re.search(r"\$\(|@\(", value):
-            raise PikuError(f"the value of {name} holds '$(' or '@(', and ends with a blank")
-    pairs = ((name, value.replace("%", "%%")) for name, value in variables.items())
+        if "%(" in value:
+            raise PikuError(f"the value of {name} holds '%(', and ends with a blank")
+    pairs = (
+        (name, re.sub(r"([$@])\(", r"\1%(end)(", value.replace("%", "%%")))
+        for name, value in variables.items()
+    )
     return (("set-placeholder", "end="), *(("env", Magic(f"{name}={value}%(end)")) for name, value in pairs))
 
 
 # A program that is a uWSGI of its own would take the first variable for its emperor. The program dies
 # with this shell, and the shell with uWSGI: no orphan keeps a port. SIGTERM comes to both; the shell
-# waits for the program, so that its exit code is known.
+# waits for the program, so that its exit code is known. It has no variables: they could be the app's.
 _RUNNER = """\
 unset UWSGI_EMPEROR_FD
-notes={notes}
-trap : TERM
-setpriv --pdeathsig KILL -- sh -c 'echo "start $$ $(date +%s)" >>"$0"; exec "$@"' "$notes" {program}
-code=$?
-echo "end $code $(date +%s)" >>"$notes"
-exit $code
+set -- {notes}
+{join}trap : TERM
+setpriv --pdeathsig KILL -- sh -c 'echo "start $$ $(date +%s)" >>"$0"; exec "$@"' "$1" {program}
+set -- "$1" $?
+echo "end $2 $(date +%s)" >>"$1"
+exit $2
 """
 
 
-def runner(argv: Iterable[str], notes: str) -> str:
+def runner(argv: Iterable[str], notes: str, join: str = "") -> str:
     """The script that a daemon vassal executes: it runs the program, and notes each start and end."""
-    return _RUNNER.format(notes=shlex.quote(notes), program=shlex.join(argv))
+    line = f"{join}\n" if join else ""
+    return _RUNNER.format(notes=shlex.quote(notes), program=shlex.join(argv), join=line)
 
 
 def emperor(enabled: str, stats: str, pidfile: str, log: str) -> str:

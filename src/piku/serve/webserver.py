@@ -63,7 +63,8 @@ def check(paths: Paths, sites: Sites, *, known_as: Mapping[str, str] | None = No
 
     `known_as` maps files of ours that hold a copy of what a user wrote to the user's own name.
     """
-    with tempfile.TemporaryDirectory(prefix="piku-nginx-") as folder:
+    # Not below the piku root: the paths of unix sockets must be short.
+    with effects.temporary_folder(Path(tempfile.gettempdir()), "piku-nginx") as folder:
         harmless = replace(platform(paths), harmless=folder)
         texts = {
             COMMON: server.common_config(_cloudflare(sites)),

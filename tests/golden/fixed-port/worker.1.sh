@@ -1,7 +1,7 @@
 unset UWSGI_EMPEROR_FD
-notes=ROOT/releases/shop/activations/1/worker.1.notes
+set -- ROOT/releases/shop/activations/1/worker.1.notes
 trap : TERM
-setpriv --pdeathsig KILL -- sh -c 'echo "start $$ $(date +%s)" >>"$0"; exec "$@"' "$notes" bash --norc -c 'sleep 60'
-code=$?
-echo "end $code $(date +%s)" >>"$notes"
-exit $code
+setpriv --pdeathsig KILL -- sh -c 'echo "start $$ $(date +%s)" >>"$0"; exec "$@"' "$1" bash --norc -c 'sleep 60'
+set -- "$1" $?
+echo "end $2 $(date +%s)" >>"$1"
+exit $2

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -93,3 +95,17 @@ def test_a_kept_checkout_still_has_its_objects(shop: AppPaths, commit: Commit, g
     prune.prune(shop, 1)
     programs.run(["git", "-C", str(shop.repo), "gc", "--quiet", "--prune=now"])
     assert programs.run(["git", "-C", str(shop.releases / grown[4]), "status", "--porcelain"]) == ""
+
+
+def test_what_a_killed_push_had_sent_is_removed_after_a_day(shop: AppPaths, grown: list[str]) -> None:
+    objects = shop.repo / "objects"
+    for name, hours in (
+        ("tmp_objdir-incoming-a", 25),
+        ("tmp_objdir-incoming-b", 23),
+        ("pack/tmp_pack_c", 25),
+    ):
+        effects.write(objects / name / "x" if "objdir" in name else objects / name, "sent")
+        when = time.time() - hours * 3600
+        os.utime(objects / name, (when, when))
+    prune.prune(shop, 2)
+    assert [path.name for path in objects.rglob("tmp_*")] == ["tmp_objdir-incoming-b"]

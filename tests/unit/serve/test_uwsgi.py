@@ -102,9 +102,11 @@ def test_variables_that_envdir_would_change_are_given_here() -> None:
     assert given == ["EMPTY=%(end)", "BLANK=50%% %(end)"]
     assert lines.index("set-placeholder = end=") < lines.index("env = EMPTY=%(end)")
     for value in ("$(x) ", "@(x)\t"):
-        with pytest.raises(PikuError, match="the value of SECRET holds") as error:
-            uwsgi.daemon(replace(VASSAL, exact={"SECRET": value}), "/r/x")
-        assert "x)" not in error.value.message
+        text = uwsgi.daemon(replace(VASSAL, exact={"SECRET": value}), "/r/x")
+        assert f"env = SECRET={value[0]}%(end)(x){value[-1]}%(end)\n" in text
+    with pytest.raises(PikuError, match="the value of SECRET holds") as error:
+        uwsgi.daemon(replace(VASSAL, exact={"SECRET": "%(x) "}), "/r/x")
+    assert "x)" not in error.value.message
 
 
 @pytest.mark.parametrize("folder", ["/r/a b", "/r/it's", '/r/"x"', "/r/$HOME", "/r/`x`"])

@@ -1,0 +1,62 @@
+"""Limits per app where piku has cgroups of its own, of whatever version this kernel gives."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.support import App
+from tests.limits.conftest import Hungry
+from tests.limits.support import MB, about, eat, group_of, is_back, left, limits, told
+
+
+@pytest.fixture(scope="module")
+def neighbour(hungry: Hungry) -> App:
+    return hungry("neighbour", "web")
+
+
+@pytest.mark.parametrize("kind", ["wsgi", "web"])
+def test_an_app_that_takes_too_much_memory_comes_back_at_once(
+    hungry: Hungry, neighbour: App, kind: str
+) -> None:
+    app = hungry(f"memory-{kind}", kind, "PIKU_MEMORY_LIMIT=64M\n")
+    other = about(neighbour)["pid"]
+    assert eat(app, 20)
+    before = limits(app)
+    assert before["together"] and before["memory_limit"] == 64 * MB
+    assert 20 * MB < before["memory"] < 64 * MB and before["killed"] == 0
+    for _ in range(2):
+        begun = time.monotonic()
+        assert not eat(app, 100)
+        is_back(app)
+        assert time.monotonic() - begun < 20
+    after = limits(app)
+    assert after["memory"] < 40 * MB and after["killed"] >= 2
+    assert told(app) == 2
+    assert app.ps()[f"{kind}.1"]["restarts"] >= 2
+    assert " of 64 MB (killed " in app.does("ps")
+    assert about(neighbour)["pid"] == other
+
+
+def test_an_app_gets_no_more_processors_and_processes(hungry: Hungry, neighbour: App) -> None:
+    app = hungry("busy", "web", "PIKU_CPU_LIMIT=20%\nPIKU_NPROC_LIMIT=20\n")
+    assert int(app.body("/burn/300")) > 900
+    assert 5 <= int(app.body("/threads/100")) < 20
+    assert int(neighbour.body("/threads/100")) == 100
+    shown = limits(app)
+    assert shown["processors_limit"] == 0.2
+    assert shown["tasks_limit"] == 20 and 2 <= shown["tasks"] <= 20
+    assert "Limits: 0.2 processors, " in app.does("ps")
+
+
+def test_no_group_outlives_its_processes(hungry: Hungry, given: list[Path]) -> None:
+    app = hungry("gone", "wsgi", "PIKU_MEMORY_LIMIT=64M\nPIKU_CPU_LIMIT=1\nPIKU_NPROC_LIMIT=50\n")
+    assert len(left(given, "gone")) == 1
+    app.does("stop")
+    assert left(given, "gone") == []
+    app.does("restart")
+    assert group_of(app) and len(left(given, "gone")) == 1
+    assert app.server.piku("destroy", "gone").returncode == 0
+    assert left(given, "gone") == []
