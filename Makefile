@@ -30,7 +30,7 @@ test-limits: test-packages ## Limit apps by real cgroups: this machine's, and of
 		"$$dev/bin/python" -B -m pytest tests/limits $(ARGS)
 	@[ -e /sys/fs/cgroup/cgroup.controllers ] || { dev=$$(tools/dev-env) && \
 		/usr/bin/python3 -B tools/vm.py /usr/bin/python3 -B tools/delegated.py tools/as-user \
-		"$$dev/bin/python" -B -m pytest -p no:cacheprovider tests/limits/test_limits.py $(ARGS); }
+		"$$dev/bin/python" -B -m pytest -p no:cacheprovider --timeout 400 tests/limits/test_limits.py $(ARGS); }
 
 lint: test-packages ## Check style and formatting
 	@dev=$$(tools/dev-env) && "$$dev/bin/ruff" check && "$$dev/bin/ruff" format --check

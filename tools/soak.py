@@ -178,7 +178,8 @@ def main() -> int:
         "--seed", type=int, default=int(time.time()), help="of the chance (default: the time)"
     )
     arguments = parser.parse_args()
-    print(f"seed {arguments.seed}, {arguments.minutes:g} minutes", flush=True)
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    print(f"seed {arguments.seed}, {arguments.minutes:g} minutes")
     base = Path(tempfile.mkdtemp(prefix="soak-"))
     try:
         with Sandbox(CHECKOUT, base) as server:

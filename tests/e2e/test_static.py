@@ -15,9 +15,7 @@ STYLE = "h1 { color: teal }\n" * 100
 
 @pytest.fixture(scope="module")
 def site(new_app: NewApp) -> App:
-    paths = (
-        "/assets:dist/assets,/favicon.ico:img/icon.ico,/all:.,/uploads/:{data}/uploads,/own:{apps}/brochure/dist"
-    )
+    paths = "/assets:dist/assets,/favicon.ico:img/icon.ico,/all:.,/uploads/:{data}/uploads,/own:{apps}/brochure/dist"
     app = new_app("brochure", {"Procfile": "static: public\n"}, push=False)
     env = "NGINX_SERVER_NAME=brochure.localhost\nAPI_TOKEN=do-not-show\n"
     paths = paths.format(data=app.data, apps=app.server.root / "apps")

@@ -59,7 +59,9 @@ def bundle(certificates: str, keys: str) -> Bundle:
     """
     certs, key = _blocks(certificates, "CERTIFICATE"), _key(certificates, keys)
     if not certs:
-        raise PikuError("what was given as certificate has none in it", hint="it begins with -----BEGIN CERTIFICATE-----")
+        raise PikuError(
+            "what was given as certificate has none in it", hint="it begins with -----BEGIN CERTIFICATE-----"
+        )
     wanted = _public(["pkey", "-pubout", "-passin", "pass:"], key, "the key")
     known = {text: facts(text) for text in dict.fromkeys(certs)}
     leaf = next((text for text in known if _public(["x509", "-noout", "-pubkey"], text, "") == wanted), None)
@@ -106,7 +108,9 @@ def _key(*texts: str) -> str:
     found = list(dict.fromkeys(block for text in texts for block in _blocks(text, "PRIVATE KEY")))
     if len(found) != 1:
         what = "none" if not found else f"{len(found)} of them"
-        raise PikuError(f"what was given as key has {what} in it", hint="a key begins with -----BEGIN PRIVATE KEY-----")
+        raise PikuError(
+            f"what was given as key has {what} in it", hint="a key begins with -----BEGIN PRIVATE KEY-----"
+        )
     return found[0]
 
 
