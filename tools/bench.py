@@ -186,9 +186,10 @@ _KINDS = {
 }
 
 
-def memory_of(found: Iterable[processes.Process]) -> float:
+def memory_of(server: Sandbox, found: Iterable[processes.Process]) -> float:
     """The proportional set size of these processes together, in MB."""
-    return sum(inventory.pss(process.pid) for process in found) / 2**20
+    shares = inventory.shares(server)
+    return sum(shares.get(process.pid, 0) for process in found) / 2**20
 
 
 def vassal(server: Sandbox, name: str, *without: str) -> set[processes.Process]:
@@ -209,7 +210,7 @@ def platform_parts(server: Sandbox) -> dict[str, float]:
             parts["emperor"].add(process)
         elif "templates/up.sh" in command:
             parts["supervisor"].add(process)
-    return {name: memory_of(found) for name, found in parts.items()}
+    return {name: memory_of(server, found) for name, found in parts.items()}
 
 
 def push(server: Sandbox, kind: str, name: str) -> None:
@@ -244,24 +245,29 @@ def report_memory(server: Sandbox) -> None:
             print(f"\n(gevent is left out: there is no {_GEVENT})")
             continue
         push(server, kind, f"a-{kind}")
-    first = memory_of(vassal(server, "a-wsgi@"))
+    first = memory_of(server, vassal(server, "a-wsgi@"))
     push(server, "wsgi", "b-wsgi")
-    rows.append(("`wsgi`: uWSGI's master and one process with Python", memory_of(vassal(server, "b-wsgi@"))))
+    rows.append(
+        ("`wsgi`: uWSGI's master and one process with Python", memory_of(server, vassal(server, "b-wsgi@")))
+    )
     rows.append(("… the first such app beside others", first))
     if _GEVENT.exists():
-        rows.append(("`wsgi` with `UWSGI_GEVENT=100`", memory_of(vassal(server, "a-gevent@"))))
+        rows.append(("`wsgi` with `UWSGI_GEVENT=100`", memory_of(server, vassal(server, "a-gevent@"))))
     rows.append(
-        ("`web`: uWSGI and the shell around the program", memory_of(vassal(server, "a-web@", "server.py")))
+        (
+            "`web`: uWSGI and the shell around the program",
+            memory_of(server, vassal(server, "a-web@", "server.py")),
+        )
     )
-    rows.append(("worker: the same", memory_of(vassal(server, "a-worker@", " 100000"))))
-    rows.append(("scheduled jobs of an app, while none runs", memory_of(vassal(server, "a-cron@"))))
-    rows.append(("`@upkeep`, once per server", memory_of(vassal(server, "@upkeep"))))
-    rows.append(("`@doze`, once per server with idle `web` apps", memory_of(vassal(server, "@doze"))))
+    rows.append(("worker: the same", memory_of(server, vassal(server, "a-worker@", " 100000"))))
+    rows.append(("scheduled jobs of an app, while none runs", memory_of(server, vassal(server, "a-cron@"))))
+    rows.append(("`@upkeep`, once per server", memory_of(server, vassal(server, "@upkeep"))))
+    rows.append(("`@doze`, once per server with idle `web` apps", memory_of(server, vassal(server, "@doze"))))
     server.wait(lambda: sleeps(server, "a-idle-web"), timeout=30)
     server.get("a-idle-web.localhost")
-    rows.append(("`@waker`, for 30 s after it woke an app", memory_of(vassal(server, "@waker"))))
+    rows.append(("`@waker`, for 30 s after it woke an app", memory_of(server, vassal(server, "@waker"))))
     server.wait(lambda: not vassal(server, "@waker"), timeout=60)
-    rows.append(("`@waker`, asleep", memory_of(vassal(server, "@waker"))))
+    rows.append(("`@waker`, asleep", memory_of(server, vassal(server, "@waker"))))
     rows += sleeping_apps(server, 50)
     print("\n## Memory: PSS in MB")
     table(["", "MB"], ([name, f"{size:.2f}"] for name, size in rows))

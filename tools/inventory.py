@@ -90,6 +90,39 @@ def pss(pid: int) -> int:
     return int(found[1]) * 1024 if found else 0
 
 
+def shares(server: Sandbox) -> dict[int, float]:
+    """The same in bytes for each process of the server, as if nothing else ran on this machine: pages of
+    programs and libraries are shared among the server's own processes alone."""
+    mapped = {process.pid: dict(_mapped(process.pid)) for process in server.processes()}
+    users = Counter(file for files in mapped.values() for file in files if file)
+    return {
+        pid: sum(
+            private + (shared / users[file] if file else proportional)
+            for file, (private, shared, proportional) in files.items()
+        )
+        for pid, files in mapped.items()
+    }
+
+
+def _mapped(pid: int) -> Iterator[tuple[str, tuple[float, float, float]]]:
+    """What a process has in memory of each file, and under "" of all else: bytes of its own, shared ones, and
+    its share of those by the kernel's count."""
+    sizes: dict[str, Counter[str]] = {}
+    file = ""
+    try:
+        lines = Path(f"/proc/{pid}/smaps").read_text().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        name, *rest = line.split()
+        if not name.endswith(":"):
+            file = rest[4] if len(rest) == 5 and rest[4].startswith("/") else ""
+        elif name[:-1] in ("Private_Clean", "Private_Dirty", "Shared_Clean", "Shared_Dirty", "Pss"):
+            sizes.setdefault(file, Counter())[name.partition("_")[0].rstrip(":")] += int(rest[0]) * 1024
+    for file, each in sizes.items():
+        yield file, (each["Private"], each["Shared"], max(0, each["Pss"] - each["Private"]))
+
+
 def _process_name(process: processes.Process, base: Path) -> str:
     command = str(process).partition(" ")[2]
     if command.startswith("nginx: "):

@@ -120,8 +120,15 @@ def sweep(folder: Path) -> None:
     """Remove the temporary files and folders of processes that were killed."""
     for path in folder.glob(".*.tmp"):
         found = _TEMPORARY.search(path.name)
-        if found and not Path("/proc", found[1]).exists() and path.lstat().st_uid == os.getuid():
-            remove(path)
+        with contextlib.suppress(FileNotFoundError):  # another command sweeps as well
+            if found and _has_ended(found[1]) and path.lstat().st_uid == os.getuid():
+                remove(path)
+
+
+def _has_ended(pid: str) -> bool:
+    """Whether there is no such process, or nobody has asked yet about the end of one."""
+    state = read(Path("/proc", pid, "stat")).rpartition(")")[2].split()
+    return not state or state[0] in "ZX"
 
 
 def settle() -> None:

@@ -22,10 +22,10 @@ import os, pathlib, threading, time, uuid
 DATA = pathlib.Path(os.environ["DATA_ROOT"])
 
 def count(name="count"):
-    for number in range(10**9):
+    for number in range(4000):
         (DATA / f"{name}.tmp").write_text(str(number))
         os.replace(DATA / f"{name}.tmp", DATA / str(name))
-        time.sleep(0.001)
+        time.sleep(0.005)
 
 def app(environ, start_response):
     text = f"{os.getpid()} {threading.get_ident()}"
@@ -108,7 +108,7 @@ def test_by_default_one_process_answers_four_requests_at_once(new_app: NewApp, n
 
 def test_processes_and_threads_are_as_many_as_asked_for(new_app: NewApp, named: bool) -> None:
     settings = "UWSGI_PROCESSES=3\nUWSGI_THREADS=2\nUWSGI_LISTEN=20\n"
-    served = Served(new_app, called("many", named), settings, named=named)
+    served = Served(new_app, called("forked", named), settings, named=named)
     server = served.app.server
     assert served.queue() == (0, 20)
     with served.held(11) as answers:
@@ -156,7 +156,7 @@ def test_an_app_has_threads_of_its_own_unless_told_otherwise(new_app: NewApp, na
 
     def counts_on(served: Served) -> bool:
         first = counted(served)
-        server.wait(lambda: counted(served) > first + 200)
+        server.wait(lambda: counted(served) > first + 50)
         return True
 
     assert on.ask("/count") and off.ask("/count")
@@ -174,7 +174,7 @@ def test_threads_that_the_module_starts_do_not_keep_a_process_from_answering(new
     settings = "UWSGI_PROCESSES=12\nUWSGI_THREADS=1\n"
     own = "\nfor _ in range(4):\n    threading.Thread(target=count, args=(uuid.uuid4(),), daemon=True).start()\n"
     lazy = {"uwsgi.ini": "[uwsgi]\nlazy-apps = true\n"}
-    served = Served(new_app, "busy", settings, named=True, **{"app.py": CODE + own, **lazy})
+    served = Served(new_app, "crowded", settings, named=True, **{"app.py": CODE + own, **lazy})
     with served.held(12) as answers:
         served.app.server.wait(lambda: len(served.inside()) == 12)
         processes = {text.split()[0] for text in served.inside()}

@@ -193,6 +193,8 @@ def kill_at_random(server: Sandbox, name: str, kind: str, seed: int, count: int)
             server.git(app.repository, "reset", "--quiet", "--hard", app.branch())
     app.deploy()
     check_sane(app, app.version)
+    unfinished = [*app.releases_folder.rglob("*.tmp"), *server.root.glob(f"*/.{app.name}@*.tmp")]
+    assert unfinished == [], "nothing of what was being written is left"
 
 
 # --- people --------------------------------------------------------------------------------------------
