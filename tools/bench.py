@@ -206,10 +206,10 @@ def platform_parts(server: Sandbox) -> dict[str, float]:
         command = str(process).partition(" ")[2]
         if command.startswith("nginx: "):
             parts["nginx"].add(process)
-        elif "uwsgi/uwsgi.ini" in command:
-            parts["emperor"].add(process)
         elif "templates/up.sh" in command:
             parts["supervisor"].add(process)
+        elif "uwsgi/uwsgi.ini" in command:
+            parts["emperor"].add(process)
     return {name: memory_of(server, found) for name, found in parts.items()}
 
 

@@ -94,10 +94,15 @@ def shares(server: Sandbox) -> dict[int, float]:
     """The same in bytes for each process of the server, as if nothing else ran on this machine: pages of
     programs and libraries are shared among the server's own processes alone."""
     mapped = {process.pid: dict(_mapped(process.pid)) for process in server.processes()}
-    users = Counter(file for files in mapped.values() for file in files if file)
+    every: dict[str, list[float]] = {}
+    for files in mapped.values():
+        for file, (_, shared, _) in files.items():
+            every.setdefault(file, []).append(shared)
+    # Of a file, whoever uses most of it has what the others use as well.
+    part = {file: max(sizes) / (sum(sizes) or 1) for file, sizes in every.items()}
     return {
         pid: sum(
-            private + (shared / users[file] if file else proportional)
+            private + (shared * part[file] if file else proportional)
             for file, (private, shared, proportional) in files.items()
         )
         for pid, files in mapped.items()
@@ -129,10 +134,10 @@ def _process_name(process: processes.Process, base: Path) -> str:
         return command.split(" /")[0].replace("master process", "master")
     if vassal := re.search(r"--ini (\S*@\S+)", command):
         return f"vassal {_named(vassal[1], base)}"
-    if "uwsgi/uwsgi.ini" in command:
-        return "emperor"
     if "templates/up.sh" in command:
         return "supervisor"
+    if "uwsgi/uwsgi.ini" in command:
+        return "emperor"
     return _named(command, base)
 
 
