@@ -294,7 +294,7 @@ class Lane:
 
     def scale(self) -> None:
         kind = self.chance.choice(list(self.kind.counts))
-        least = 0 if kind == "worker" else 1
+        least = 0 if kind == "worker" and self.kind.asked else 1  # of none, nothing can fail
         self.good("ps:scale", self.name, f"{kind}={self.chance.randint(least, 3)}")
 
     def run_something(self) -> None:

@@ -151,16 +151,16 @@ def test_commands_before_there_is_anything(server: Sandbox) -> None:
 
 
 def test_without_a_platform_a_push_says_so(server: Sandbox) -> None:
-    other = {"PIKU_ROOT": str(server.base / "down")}
+    other = {"PIKU_ROOT": str(server.base / "off")}
     assert server.piku("setup", env=other).returncode == 0
-    repository = server.repository("down", web("down"))
+    repository = server.repository("off", web("off"))
     environment = {**server.server_env(), **other}
     from sandbox import run
 
     # No sshd leads to this root: git runs the command that sshd would.
     command = f"{server.checkout}/bin/piku git-receive-pack"
     result = run(
-        ["git", "push", f"--receive-pack={command}", "file:///down", "main"],
+        ["git", "push", f"--receive-pack={command}", "file:///off", "main"],
         env={**environment, **{k: v for k, v in server.git_env().items() if k.startswith("GIT_")}},
         cwd=repository,
     )

@@ -122,7 +122,7 @@ def test_watching_on_a_terminal(apps: dict[str, App], server: Sandbox) -> None:
     refused(server.piku("ps", "--watch"), 2, "terminal", "ssh -t")
     refused(server.ssh("ps --watch calls"), 2, "terminal")
     refused(server.piku("ps", "--watch", "--json"), 2, "--json")
-    with Terminal(server, "ps --watch", rows=40, columns=80) as terminal:
+    with Terminal(server, "ps --watch", rows=400, columns=80) as terminal:
         terminal.wait_for(r"\x1b\[\?1049h")
         terminal.wait_for("calls +wsgi.1")
         terminal.wait_for("requests/min")  # it is drawn anew
