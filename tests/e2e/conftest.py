@@ -1,4 +1,4 @@
-"""One server for all tests that only add apps to it, and one of its own for those that stop it."""
+"""A server for all tests of a file that only add apps to it, and one of its own for those that stop it."""
 
 import shutil
 import tempfile
@@ -29,9 +29,9 @@ def _started() -> Iterator[Sandbox]:
         shutil.rmtree(base, ignore_errors=True)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def server() -> Iterator[Sandbox]:
-    """The server that tests share; each has app and host names of its own."""
+    """The server that the tests of a file share; each has app and host names of its own."""
     yield from _started()
 
 
@@ -41,7 +41,7 @@ def own_server() -> Iterator[Sandbox]:
     yield from _started()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def new_app(server: Sandbox) -> NewApp:
     """Make a repository for an app, and push it unless `push` is off; by default a `web` app."""
 

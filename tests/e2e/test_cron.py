@@ -150,13 +150,13 @@ def test_jobs_through_deploys(new_app: Callable[..., App], server: Sandbox) -> N
 
 @pytest.mark.parametrize("command", ["stop", "destroy"])
 def test_the_end_of_an_app_ends_its_jobs(new_app: Callable[..., App], server: Sandbox, command: str) -> None:
-    sleeper = "(trap '' TERM; setsid sleep 1000) & echo up; sleep 1000"
-    procfile = f"worker: sleep 1000\ncron-long: * * * * * {sleeper}\n"
+    sleeper = "(trap '' TERM; setsid sleep 1000.5) & echo up; sleep 1000.5"
+    procfile = f"worker: sleep 1000.5\ncron-long: * * * * * {sleeper}\n"
     name = f"{command}-it"
     app = new_app(name, {"Procfile": procfile, "ENV": "PIKU_STOP_TIMEOUT=1\n"})
 
     def mine() -> list[str]:
-        return [str(process) for process in server.processes() if "sleep 1000" in str(process)]
+        return [str(process) for process in server.processes() if "sleep 1000.5" in str(process)]
 
     server.wait(lambda: jobs(app)["cron-long"]["running_since"] and len(mine()) >= 3)
     if command == "destroy":

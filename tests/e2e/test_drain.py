@@ -117,8 +117,8 @@ def test_the_access_lines_of_a_wsgi_app(new_app: NewApp, tcp: Tcp) -> None:
 
 def test_each_line_comes_once_over_rotations_deploys_and_scaling(new_app: NewApp, tcp: Tcp) -> None:
     drain = f"syslog+tcp://127.0.0.1:{tcp.port}"
-    app = new_app("once", telling("once", drain, "UWSGI_LOG_MAXSIZE=4096\n"))
-    logs = app.server.root / "logs" / "once"
+    app = new_app("gapless", telling("gapless", drain, "UWSGI_LOG_MAXSIZE=4096\n"))
+    logs = app.server.root / "logs" / "gapless"
     for batch in range(4):
         app.body(f"/log?first={batch * 300 + 1}&last={batch * 300 + 300}&text=many")
         app.server.wait(lambda n=batch * 300 + 300: f"line {n} of many" in tcp.texts())  # type: ignore[misc]

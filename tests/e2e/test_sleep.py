@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
 from sandbox import Sandbox
 
 from tests.e2e.support import App, web
@@ -123,6 +124,7 @@ def test_a_websocket_keeps_an_app_awake(new_app: Callable[..., App]) -> None:
             assert app.ps()["web.1"]["state"] == "up"
 
 
+@pytest.mark.timeout(300)
 def test_fifty_sleeping_apps_cost_next_to_nothing(own_server: Sandbox) -> None:
     """The apps of a small board: all of them are there, and hardly any memory is."""
     before = memory(own_server)

@@ -56,7 +56,9 @@ def crowd(new_app: Callable[..., App]) -> App:
 def test_nothing_that_a_worker_started_outlives_it(crowd: App) -> None:
     server = crowd.server
     server.wait(lambda: len(running("mark-1")) == 4)
+    begun = time.monotonic()
     crowd.does("config:set", "MARK=mark-2")
+    assert time.monotonic() - begun < 8  # they had one second
     server.wait(lambda: len(running("mark-2")) == 4)
     assert running("mark-1") == []
 
@@ -77,6 +79,39 @@ def test_nothing_that_a_worker_started_outlives_it(crowd: App) -> None:
     assert running("mark-2") == []
 
 
+FINISHES = """\
+import os, pathlib, signal, sys, time
+finished = pathlib.Path(os.environ["DATA_ROOT"], "finished")
+def finish(*_):
+    with finished.with_suffix(".asked").open("a") as asked:
+        asked.write("asked\\n")
+    time.sleep(float(os.environ["NEEDS"]))
+    finished.touch()
+    sys.exit(0)
+signal.signal(signal.SIGTERM, finish)
+time.sleep(600)
+"""
+
+
+def test_a_worker_has_time_to_finish_but_not_for_ever(new_app: Callable[..., App]) -> None:
+    procfile = "worker: exec python3 -IS finish.py\n"
+    app = new_app("finish", {**web("finish", procfile=procfile), "finish.py": FINISHES}, push=False)
+    app.commit(ENV="NGINX_SERVER_NAME=finish.localhost\nNEEDS=2\n")
+    app.deployed()
+    finished = app.server.root / "data" / "finish" / "finished"
+    app.does("ps:scale", "worker=0")
+    assert finished.exists()
+    # To many a program a second signal means that it shall drop everything.
+    assert finished.with_suffix(".asked").read_text() == "asked\n"
+    finished.unlink()
+    app.does("config:set", "NEEDS=5", "PIKU_STOP_TIMEOUT=1")
+    app.does("ps:scale", "worker=1")
+    pid = app.ps()["worker.1"]["pid"]
+    app.does("ps:scale", "worker=0")
+    app.server.wait(lambda: not Path(f"/proc/{pid}").exists(), timeout=2)
+    assert not finished.exists()
+
+
 def test_what_a_wsgi_app_started_does_not_outlive_it(new_app: Callable[..., App]) -> None:
     code = """\
 import subprocess, sys
@@ -90,9 +125,11 @@ def app(environ, start_response):
     app = new_app("litter", files)
     before = set(running("601.5"))
     assert len(before) == 2
+    begun = time.monotonic()
     app.does("restart")
     assert not before & set(running("601.5"))
     app.does("stop")
+    assert time.monotonic() - begun < 9  # not what a process gets that may have something to finish
     assert running("601.5") == []
 
 

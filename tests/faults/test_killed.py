@@ -1,6 +1,7 @@
 """Promise 1: a deploy that is killed anywhere leaves exactly the old release or exactly the new one, and
 what comes next needs no repair by hand."""
 
+import json
 import os
 import random
 import shlex
@@ -144,7 +145,7 @@ def at_each_call_of(server: Sandbox, shims: Shims, program: str) -> None:
 
 def during_the_switch(server: Sandbox) -> None:
     """While requests of before are still being answered: the new release is live, and these end well."""
-    app = new_app(server, "switch", "web")
+    app = new_app(server, "switch", "web", Procfile=f"{WEB}cron-rare: @yearly true\n")
     with Watch(app, app.version, f"v{app.number + 1}"), ThreadPoolExecutor() as pool:
         slow = [pool.submit(server.get, app.host, "/slow") for _ in range(3)]
         app.commit()
@@ -155,6 +156,9 @@ def during_the_switch(server: Sandbox) -> None:
         assert [answer.result()[0] for answer in slow] == [200, 200, 200]
     assert result.returncode == 0, result.stdout
     check_sane(app, app.version)
+    [activation] = [name.partition("@")[2].partition(".")[0] for name in app.vassals() if "._cron" in name]
+    told = json.loads((app.releases_folder / "activations" / activation / "cron.json").read_text())
+    assert told["release"] == app.newest()["number"], "its jobs are the new release's, once"
     app.deploy()
 
 

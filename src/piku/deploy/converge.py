@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
 from piku import effects
@@ -23,6 +23,8 @@ from piku.serve.nginx import app as nginx_app
 from piku.serve.nginx.site import Site
 
 Say = Callable[[str], None]
+_LATE = 10  # seconds that uWSGI may take beyond what a process has
+_LEAST = 1.0  # seconds for what a process left, when that has used up all of them
 
 
 def _quiet(_text: str) -> None:
@@ -71,7 +73,7 @@ def converge(paths: Paths, app: AppPaths, *, say: Say = _quiet) -> None:
     missing = [name for name in wanted if name not in running]
     if missing:
         # Only what answers requests may run twice for a while.
-        stop(paths, [name for name in stale if not _serves(app, name)], timeout=20)
+        stop(paths, [name for name in stale if not _serves(app, name)], grace=10)
         emperor.enable(paths, missing, forgive=True)
     if live is not None:
         _link(app, live)
@@ -168,8 +170,7 @@ def _retire(paths: Paths, app: AppPaths, names: list[VassalName], say: Say) -> N
     if escaping:
         # Rarely so: a deploy does not wait for its old processes otherwise.
         old = records.load_activation(app, names[0].activation)
-        emperor.wait_gone(paths, names, (old.stop_timeout if old else 10) + 5)
-        leftovers.end(escaping, old.stop_timeout if old else 10)
+        _see_off(paths, names, escaping, old.stop_timeout if old else 10)
 
 
 def drain(app: AppPaths, names: Iterable[VassalName], say: Say) -> None:
@@ -191,17 +192,26 @@ def drain(app: AppPaths, names: Iterable[VassalName], say: Say) -> None:
             say(f"Waiting for {count} open connections of the old processes, at most {timeout} s")
 
 
-def stop(paths: Paths, names: list[VassalName], timeout: float) -> None:
-    """Stop these processes and wait until they have ended; raises PikuError when they do not."""
+def stop(paths: Paths, names: list[VassalName], grace: float) -> None:
+    """Stop these processes and wait until they have ended; raises PikuError when they do not.
+
+    They have `grace` seconds to end by themselves, and so has all that they started.
+    """
     escaping = leftovers.escaping(paths, names) if names else set()
-    begun = time.monotonic()
     emperor.disable(paths, names)
-    left = emperor.wait_gone(paths, names, timeout)
-    leftovers.end(escaping, max(1.0, timeout - (time.monotonic() - begun)))
+    left = _see_off(paths, names, escaping, grace)
     if left:
-        raise PikuError(
-            f"{', '.join(sorted(name.worker for name in left))} did not stop within {timeout:.0f} s"
-        )
+        raise PikuError(f"{', '.join(sorted(name.worker for name in left))} did not stop")
+
+
+def _see_off(
+    paths: Paths, names: Collection[VassalName], escaping: Iterable[int], grace: float
+) -> set[VassalName]:
+    """Wait until processes that were told to stop are gone, then end what they left; returns those that stay."""
+    begun = time.monotonic()
+    left = emperor.wait_gone(paths, names, grace + _LATE)
+    leftovers.end(escaping, max(_LEAST, grace - (time.monotonic() - begun)))
+    return left
 
 
 # --- files of activations that are over ----------------------------------------------------------

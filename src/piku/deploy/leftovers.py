@@ -7,6 +7,7 @@ below it, or by the mark in its variables. And the files that our own commands l
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -40,7 +41,12 @@ def escaping(paths: Paths, names: Collection[VassalName]) -> set[int]:
 
 def end(pids: Iterable[int], grace: float) -> None:
     """End what was found before its vassals stopped."""
-    processes.end([pid for pid in pids if processes.is_running(pid)], grace)
+    left = [pid for pid in pids if processes.is_running(pid)]
+    # uWSGI loads an app with both of these ignored, and what the app starts then inherits that: nobody
+    # there has asked for time, and to wait for it would be in vain.
+    deaf = [pid for pid in left if processes.ignores(pid, signal.SIGTERM, signal.SIGHUP)]
+    processes.end(deaf, 0)
+    processes.end([pid for pid in left if pid not in deaf], grace)
 
 
 def sweep(app: AppName, busy: Collection[VassalName], grace: float) -> None:

@@ -107,7 +107,7 @@ def _try_loading(job: Job) -> None:
     names = canary.vassals(job.app.name)
     emperor.enable(job.paths, names)
     _wait(job, canary, canary.processes)
-    converge.stop(job.paths, names, canary.stop_timeout + 5)
+    converge.stop(job.paths, names, canary.stop_timeout)
 
 
 def _start(job: Job, new: Activation, going: Sequence[Process]) -> None:
@@ -145,7 +145,7 @@ def _stop_old(job: Job, old: Sequence[Process]) -> None:
     by_uwsgi = [name for name in names if name.kind in UWSGI_SERVED]
     converge.drain(job.app, by_uwsgi, job.output.detail)
     live = records.live(job.app)
-    converge.stop(job.paths, names, (live.stop_timeout if live else 10) + 10)
+    converge.stop(job.paths, names, live.stop_timeout if live else 10)
 
 
 def _wait(job: Job, new: Activation, chosen: Sequence[Process]) -> None:

@@ -23,7 +23,7 @@ def destroy(paths: Paths, app: AppPaths, output: Output) -> None:
     effects.remove(app.live_record)
     converge.update_nginx(paths)
     names = emperor.enabled(paths, app.name)
-    converge.stop(paths, names, timeout + 10)
+    converge.stop(paths, names, timeout)
     cron.end(app, timeout)
     runs.end(app, timeout)
     limits.clean(app, None)

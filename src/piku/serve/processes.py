@@ -74,6 +74,16 @@ def same_program(pid: int, other: int) -> bool:
         return False
 
 
+def ignores(pid: int, *signals: signal.Signals) -> bool:
+    """Whether the process ignores every one of these signals."""
+    try:
+        found = re.search(r"^SigIgn:\t(\w+)$", effects.read(Path(f"/proc/{pid}/status")), re.MULTILINE)
+    except OSError:
+        return False
+    mask = int(found[1], 16) if found else 0
+    return all(mask >> (number - 1) & 1 for number in signals)
+
+
 def ancestors(pid: int) -> set[int]:
     """The process itself, and those above it."""
     found: set[int] = set()

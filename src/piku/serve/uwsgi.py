@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import signal
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -193,6 +194,7 @@ def _included(vassal: Vassal) -> Pairs:
 
 def daemon(vassal: Vassal, runner: str) -> str:
     """The ini of any other process: uWSGI only watches over it, with no workers of its own."""
+    command = f"exec setpriv --pdeathsig KILL -- /bin/sh {shlex.quote(runner)}"
     return render(
         [
             *_common(vassal),
@@ -200,7 +202,7 @@ def daemon(vassal: Vassal, runner: str) -> str:
             ("processes", "0"),
             ("reload-mercy", str(vassal.stop_timeout)),
             # Without `exec` a shell would stay between, and orphan the runner when uWSGI is killed.
-            ("attach-daemon", f"exec setpriv --pdeathsig KILL -- /bin/sh {shlex.quote(runner)}"),
+            ("attach-daemon2", f"stopsignal={signal.SIGCONT:d},exec={command.replace(',', chr(92) + ',')}"),
             *_included(vassal),
         ]
     )
@@ -249,16 +251,21 @@ def _exactly(variables: Mapping[str, str]) -> Pairs:
 
 
 # A program that is a uWSGI of its own would take the first variable for its emperor. The program dies
-# with this shell, and the shell with uWSGI: no orphan keeps a port. SIGTERM comes to both; the shell
+# with this shell, and the shell with uWSGI: no orphan keeps a port. uWSGI repeats the signal that ends a
+# daemon every second, and to many a program a second SIGTERM means to drop everything: what comes from
+# uWSGI is SIGCONT, which hurts nobody, and of that the shell makes one SIGTERM for all of the group. It
 # waits for the program, so that its exit code is known. It has no variables: they could be the app's.
 _RUNNER = """\
 unset UWSGI_EMPEROR_FD
 set -- {notes}
 {join}trap : TERM
-setpriv --pdeathsig KILL -- sh -c 'echo "start $$ $(date +%s)" >>"$0"; exec "$@"' "$1" {program}
-set -- "$1" $?
-echo "end $2 $(date +%s)" >>"$1"
-exit $2
+trap 'trap : CONT; kill -TERM 0' CONT
+/usr/bin/env --default-signal=INT,QUIT setpriv --pdeathsig KILL -- \\
+    sh -c 'echo "start $$ $(date +%s)" >>"$0"; exec "$@"' "$1" {program} &
+set -- "$1" $!
+while wait "$2"; set -- "$1" "$2" $?; kill -0 "$2" 2>/dev/null; do :; done
+echo "end $3 $(date +%s)" >>"$1"
+exit $3
 """
 
 

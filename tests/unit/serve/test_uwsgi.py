@@ -126,16 +126,19 @@ def test_the_runner_notes_each_start_and_end(folder: str, tmp_path: Path) -> Non
 
 
 def test_a_daemon_is_called_by_a_quoted_path() -> None:
-    text = uwsgi.daemon(VASSAL, "/r/a b;c/run.sh")
-    [line] = [line for line in text.splitlines() if line.startswith("attach-daemon")]
-    assert shlex.split(line.partition(" = ")[2]) == [
+    text = uwsgi.daemon(VASSAL, "/r/a b;c,d/run.sh")
+    [line] = [line for line in text.splitlines() if line.startswith("attach-daemon2")]
+    signal, command = line.partition(" = ")[2].split(",", 1)
+    assert signal == "stopsignal=18"
+    assert command.startswith("exec=") and re.findall(r"(?<!\\),", command) == []
+    assert shlex.split(command.removeprefix("exec=").replace("\\,", ",")) == [
         "exec",
         "setpriv",
         "--pdeathsig",
         "KILL",
         "--",
         "/bin/sh",
-        "/r/a b;c/run.sh",
+        "/r/a b;c,d/run.sh",
     ]
     assert "\nprocesses = 0\n" in text
 
