@@ -55,19 +55,21 @@ def wait_serving(
             _wait_one(paths, app, activation, process, deadline, timeout, check)
 
 
-def wait_workers(paths: Paths, app: AppPaths, activation: Activation, chosen: Sequence[Process]) -> None:
-    """Wait a moment, and see that every worker has kept running."""
+def wait_workers(
+    paths: Paths, app: AppPaths, activation: Activation, chosen: Sequence[Process], timeout: float
+) -> None:
+    """Wait until every worker runs, at most `timeout` seconds, and a moment more to see that it keeps running."""
     workers = [process for process in chosen if not process.address]
     if not workers:
         return
+    deadline = time.monotonic() + timeout
     for process in workers:
-        deadline = time.monotonic() + 5
         for _ in effects.poll(deadline):
             emperor.statistics(paths)  # asking has the emperor look at its folder
             if notes.read(app, process).starts:
                 break
         else:
-            _fail(app, activation, process, "did not start within 5 s")
+            _fail(app, activation, process, f"did not start within {timeout:.0f} s")
     settled = time.monotonic() + SETTLED
     for _ in effects.poll(settled, first=0.05):
         for process in workers:

@@ -128,7 +128,8 @@ def _start(job: Job, new: Activation, going: Sequence[Process]) -> None:
     if workers:
         job.progress.at("workers")
         _enable(job, workers)
-        health.wait_workers(job.paths, job.app, new, workers)
+        timeout = settings.DEPLOY_TIMEOUT.read(job.values)
+        health.wait_workers(job.paths, job.app, new, workers, timeout)
 
 
 def _enable(job: Job, chosen: Sequence[Process]) -> None:
