@@ -1,9 +1,17 @@
-"""Write the reference, docs/settings.md and docs/commands.md, from the code that it describes."""
+"""Write what docs/ has from the code and the examples: the references, and the files shown in pages.
+
+A page shows files of an example between two comments, which name the folder and the files:
+
+    <!-- files: examples/go Procfile main.go -->
+    <!-- end -->
+"""
 
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -12,35 +20,87 @@ import click
 from piku.app import settings
 from piku.cli import cli
 
-DOCS = Path(__file__).resolve().parent.parent / "docs"
+CHECKOUT = Path(__file__).resolve().parent.parent
+DOCS = CHECKOUT / "docs"
 _GENERATED = "<!-- Written by tools/docs.py (make docs): change the code instead. -->\n\n"
+_SHOWN = re.compile(r"(<!-- files: (\S+) ([^\n]+?) -->\n).*?(<!-- end -->)", re.S)
 
 
 def pages() -> dict[str, str]:
-    """Each generated page, by its file name."""
-    return {"settings.md": _page(_settings()), "commands.md": _page(_commands())}
+    """Each page that is generated as a whole or in part, by its path below docs/."""
+    texts = {str(path.relative_to(DOCS)): path.read_text() for path in sorted(DOCS.rglob("*.md"))}
+    shown = {name: _with_files(text) for name, text in texts.items() if _SHOWN.search(text)}
+    return {"settings.md": _page(_settings()), "commands.md": _page(_commands()), **shown}
 
 
 def _page(lines: Iterator[str]) -> str:
     return _GENERATED + "".join(f"{line}\n" for line in lines)
 
 
+# --- files of the examples -----------------------------------------------------------------------
+
+_LANGUAGES = {
+    ".clj": "clojure", ".edn": "clojure", ".go": "go", ".gradle": "groovy", ".html": "html", ".java": "java",
+    ".js": "javascript", ".json": "json", ".php": "php", ".py": "python", ".rs": "rust", ".ru": "ruby",
+    ".toml": "toml", "ENV": "sh", "Gemfile": "ruby", "Procfile": "yaml",
+}  # fmt: skip
+
+
+def _with_files(text: str) -> str:
+    return _SHOWN.sub(lambda found: found[1] + _files(CHECKOUT / found[2], found[3].split()) + found[4], text)
+
+
+def _files(folder: Path, names: list[str]) -> str:
+    """The files as blocks of code, each below its name, for a reader on any site."""
+    return "".join(f"\n`{name}`\n\n{_block(folder / name)}" for name in names) + "\n"
+
+
+def _block(file: Path) -> str:
+    return f"```{_LANGUAGES.get(file.suffix or file.name, 'text')}\n{file.read_text().strip()}\n```\n"
+
+
 # --- settings ------------------------------------------------------------------------------------
+
+_TOPICS = {
+    "NGINX": "nginx", "DISABLE": "nginx", "ACME": "Certificates", "PORT": "Where an app listens",
+    "BIND": "Where an app listens", "UWSGI": "uWSGI", "PYTHON": "Languages", "NODE": "Languages",
+    "TZ": "Time",
+}  # fmt: skip
+_OTHERS = "Deploys, limits and logs"
+_ORDER = ("nginx", "Certificates", "Where an app listens", "uWSGI", "Languages", _OTHERS, "Time")
 
 
 def _settings() -> Iterator[str]:
     yield "# Settings"
     yield ""
     yield "What piku itself reads. Set one for an app with `piku config:set APP NAME=value` or in the file `ENV`"
-    yield "of its repository, or for all apps of a server in `ENV` in its piku folder. Every other setting is the"
-    yield "app's own, and reaches its processes as it is."
+    yield "of its repository, or for all apps of a server in `ENV` in its piku folder. The first of these that has"
+    yield "it wins, in this order: `config:set`, the repository, the server. Every other setting is the app's own,"
+    yield "and reaches its processes as it is; one that begins like these and is none of them is refused."
+    for topic, found in groupby(sorted(settings.ALL, key=_place), key=_topic):
+        yield ""
+        yield f"## {topic}"
+        for setting in found:
+            yield from _setting(setting)
+
+
+def _topic(setting: settings.Setting[Any]) -> str:
+    return _TOPICS.get(setting.name.partition("_")[0], _OTHERS)
+
+
+def _place(setting: settings.Setting[Any]) -> int:
+    return _ORDER.index(_topic(setting))
+
+
+def _setting(setting: settings.Setting[Any]) -> Iterator[str]:
     yield ""
-    yield "| setting | takes | default | in the repository's `ENV` | what it does |"
-    yield "| --- | --- | --- | --- | --- |"
-    for setting in settings.ALL:
-        default = f"`{setting.default}`" if setting.default else ""
-        allowed = "yes" if setting.repository else "no"
-        yield f"| `{setting.name}` | {_takes(setting)} | {default} | {allowed} | {_cell(setting.doc)} |"
+    yield f"### {setting.name}"
+    yield ""
+    yield setting.doc
+    yield ""
+    default = f" The default is `{setting.default}`." if setting.default else ""
+    where = "" if setting.repository else " Not in a repository's `ENV`."
+    yield f"*Takes {_takes(setting)}.*{default}{where}"
 
 
 # What the checks that are functions let through.
@@ -81,11 +141,7 @@ _TAKES = {
 
 def _takes(setting: settings.Setting[Any]) -> str:
     check = setting.check
-    return _cell(_TAKES[check.__name__] if inspect.isfunction(check) else str(check))
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+    return _TAKES[check.__name__] if inspect.isfunction(check) else str(check)
 
 
 # --- commands ------------------------------------------------------------------------------------
@@ -104,7 +160,8 @@ def commands() -> Iterator[tuple[click.Context, click.Command]]:
 def _commands() -> Iterator[str]:
     yield "# Commands"
     yield ""
-    yield "Give them on the server, or from a client whose key was let in: `ssh piku@server COMMAND`."
+    yield "Give them on the server, or from a client whose key was let in: `ssh piku@server COMMAND`. With"
+    yield "[piku on your laptop](client.md), `piku COMMAND` in the app's folder is enough, and the app need not be named."
     yield "`piku help COMMAND` shows the same. They end with exit code 0 when all went well, 1 when an app or its"
     yield "settings are at fault, 2 when the command was not understood, and 3 when piku itself failed; `run` hands"
     yield "on its program's own."

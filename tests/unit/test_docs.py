@@ -18,7 +18,7 @@ def test_a_page_is_what_the_code_says(name: str) -> None:
 @pytest.mark.parametrize("setting", settings.ALL, ids=lambda setting: setting.name)
 def test_every_setting_has_a_sentence(setting: settings.Setting[object]) -> None:
     assert setting.doc.endswith(".") and len(setting.doc.split()) >= 4
-    assert f"| `{setting.name}` |" in docs.pages()["settings.md"]
+    assert f"\n### {setting.name}\n\n{setting.doc}\n" in docs.pages()["settings.md"]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -35,3 +35,15 @@ def test_every_command_and_option_has_help(name: str) -> None:
 @pytest.mark.parametrize("name", [s.name for s in settings.ALL if s.name.startswith("NGINX_")])
 def test_the_page_on_nginx_shows_every_setting_for_it(name: str) -> None:
     assert name in (docs.DOCS / "nginx.md").read_text()
+
+
+def test_a_page_shows_the_files_of_its_example() -> None:
+    page = docs.pages()["howto/flask.md"]
+    app = (docs.CHECKOUT / "examples" / "howto-flask" / "app.py").read_text()
+    assert f"\n`app.py`\n\n```python\n{app.strip()}\n```\n" in page
+
+
+def test_every_example_has_a_page() -> None:
+    written = "\n".join(path.read_text() for path in docs.DOCS.rglob("*.md"))
+    for example in sorted((docs.CHECKOUT / "examples").iterdir()):
+        assert example.name in written, f"no page names examples/{example.name}"

@@ -1,15 +1,16 @@
 # Runs piku's nginx and its uWSGI emperor in the foreground until told to stop, or until one of them ends.
-# bash, not sh, for `wait -n`. $1 nginx, $2 its configuration, $3 uwsgi, $4 the emperor's ini.
-# Descriptor 9 is the lock of a running platform: this process alone holds it.
+# bash, not sh, for `wait -n`. $1 nginx, $2 its configuration, $3 uwsgi, $4 the emperor's ini,
+# $5 how nginx's C library handles memory.
+# Descriptors 8 and 9 are the locks of a running platform: this process alone holds them.
 stop() {
     asked=yes
     [ -z "$nginx" ] || kill -QUIT "$nginx" 2>/dev/null
     [ -z "$emperor" ] || kill -INT "$emperor" 2>/dev/null
 }
 trap stop TERM INT HUP
-"$1" -e stderr -c "$2" -g 'daemon off;' 9>&- &
+GLIBC_TUNABLES=$5 "$1" -e stderr -c "$2" -g 'daemon off;' 8>&- 9>&- &
 nginx=$!
-"$3" --ini "$4" 9>&- &
+"$3" --ini "$4" 8>&- 9>&- &
 emperor=$!
 [ -z "$asked" ] || stop
 wait -n "$nginx" "$emperor"
@@ -25,7 +26,7 @@ fi
     sleep 30 &
     asleep=$!
     wait "$asleep" && kill -TERM "$nginx" 2>/dev/null
-) 9>&- &
+) 8>&- 9>&- &
 timer=$!
 # A signal interrupts `wait`, so ask until both are gone.
 while kill -0 "$nginx" 2>/dev/null || kill -0 "$emperor" 2>/dev/null; do

@@ -1,0 +1,3 @@
+class Entry < ActiveRecord::Base
+  validates :text, presence: true, length: { maximum: 200 }
+end

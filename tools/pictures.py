@@ -1,0 +1,111 @@
+"""Draw the terminal pictures of the documentation from a real run: what docs/tutorial.md does, on a server of its own.
+
+tools/as-user /usr/bin/python3 -B tools/pictures.py - | tar -x -C docs/img     # as root
+tools/pictures.py docs/img                                                     # as anybody else
+"""
+
+import io
+import sys
+import tarfile
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from xml.sax.saxutils import escape
+
+from sandbox import Sandbox
+from tutorial import PAGE, Command, File, Reader, steps
+
+COLUMNS = 96
+WIDTH, HEIGHT, MARGIN, TOP = 8.2, 19, 16, 44  # of a character, a line, and the frame, in units of the picture
+NO_BREAK = "\u00a0"  # of several plain spaces in a row a browser shows one
+
+# Which commands of the page a picture has: how the command begins, and which of those it is.
+PICTURES: Mapping[str, Sequence[tuple[str, int]]] = {
+    "push.svg": (("git push", 1), ("curl", 2), ("ssh piku@server.example.com rollback", 0)),
+    "failed-push.svg": (("git push", 2), ("curl", 3)),
+}
+
+
+def transcript(server: Sandbox, home: Path) -> list[tuple[str, list[str]]]:
+    """Each command of the page with what it printed."""
+    reader = Reader(server, home)
+    found = []
+    for step in steps(PAGE.read_text()):
+        if isinstance(step, File):
+            reader.write(step)
+        elif isinstance(step, Command):
+            found.append((step.line, reader.run(step)))
+    return found
+
+
+def lines(run: Sequence[tuple[str, list[str]]], wanted: Sequence[tuple[str, int]]) -> Iterator[str]:
+    for beginning, number in wanted:
+        command, printed = [pair for pair in run if pair[0].startswith(beginning)][number]
+        yield f"$ {command}"
+        yield from printed
+
+
+def wrapped(texts: Iterator[str]) -> Iterator[str]:
+    """As a terminal does it: at the last column, wherever that is."""
+    for text in texts:
+        yield text[:COLUMNS]
+        yield from (text[i : i + COLUMNS] for i in range(COLUMNS, len(text), COLUMNS))
+
+
+def svg(texts: Sequence[str]) -> str:
+    width = round(COLUMNS * WIDTH + 2 * MARGIN)
+    height = TOP + len(texts) * HEIGHT + MARGIN
+    body = [_line(text, TOP + i * HEIGHT + 14) for i, text in enumerate(texts) if text.strip()]
+    return "\n".join(
+        (
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}"'
+            ' font-family="ui-monospace, \'DejaVu Sans Mono\', Menlo, Consolas, monospace" font-size="13.5">',
+            f'<rect width="{width}" height="{height}" rx="8" fill="#17212b"/>',
+            '<g fill="#4a5a6a"><circle cx="22" cy="20" r="6"/><circle cx="42" cy="20" r="6"/>'
+            '<circle cx="62" cy="20" r="6"/></g>',
+            '<g fill="#d5dde5">',
+            *body,
+            "</g>",
+            "</svg>",
+            "",
+        )
+    )
+
+
+def _line(text: str, y: int) -> str:
+    """One line, as wide as it is in a terminal whatever the font; its colour is all that is added."""
+    bare = text.removeprefix("remote: ")
+    colour = "#7ee2a8" if text.startswith("$ ") or bare.startswith("----->") else ""
+    colour = "#ff9b8e" if bare.startswith(" ! ") or text.startswith("error: ") else colour
+    fill = f' fill="{colour}"' if colour else ""
+    indent = len(text) - len(text.lstrip(" "))
+    x, length = MARGIN + indent * WIDTH, (len(text) - indent) * WIDTH
+    return f'<text x="{x:g}" y="{y}" textLength="{length:g}"{fill}>{escape(text.strip()).replace(" ", NO_BREAK)}</text>'
+
+
+def drawn() -> dict[str, str]:
+    with tempfile.TemporaryDirectory(prefix="p-") as folder:
+        base, home = Path(folder, "server"), Path(folder, "reader")
+        base.mkdir()
+        home.mkdir()
+        with Sandbox(PAGE.parents[1], base) as server:
+            run = transcript(server, home)
+    return {name: svg([*wrapped(lines(run, wanted))]) for name, wanted in PICTURES.items()}
+
+
+def main(target: str) -> None:
+    pictures = drawn()
+    if target != "-":
+        for name, text in pictures.items():
+            Path(target, name).write_text(text)
+        return
+    with tarfile.open(fileobj=sys.stdout.buffer, mode="w|") as archive:
+        for name, text in pictures.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(text.encode())
+            member.mode = 0o644
+            archive.addfile(member, io.BytesIO(text.encode()))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1] if len(sys.argv) > 1 else "docs/img")
