@@ -258,10 +258,10 @@ def _exactly(variables: Mapping[str, str]) -> Pairs:
 _RUNNER = """\
 unset UWSGI_EMPEROR_FD
 set -- {notes}
-{join}trap : TERM
-trap 'trap : CONT; kill -TERM 0' CONT
+{join}trap : TERM CONT
 /usr/bin/env --default-signal=INT,QUIT setpriv --pdeathsig KILL -- \\
     sh -c 'echo "start $$ $(date +%s)" >>"$0"; exec "$@"' "$1" {program} &
+trap 'trap : CONT; kill -TERM 0' CONT
 set -- "$1" $!
 while wait "$2"; set -- "$1" "$2" $?; kill -0 "$2" 2>/dev/null; do :; done
 echo "end $3 $(date +%s)" >>"$1"
