@@ -79,6 +79,24 @@ def test_nothing_that_a_worker_started_outlives_it(crowd: App) -> None:
     assert running("mark-2") == []
 
 
+def test_another_server_of_the_same_user_is_left_alone(
+    new_app: Callable[..., App], own_server: Sandbox
+) -> None:
+    procfile = "worker: setsid sleep $LENGTH & exec sleep $LENGTH\n"
+    twins = [
+        new_app("twin", web("twin", procfile=procfile, env=f"LENGTH={length}\n"), **where)
+        for length, where in (("604.25", {}), ("604.75", {"on": own_server}))
+    ]
+    twins[1].server.wait(lambda: len(running("604.75")) == 2)
+    before = running("604.75")
+    twins[0].does("restart")
+    twins[0].does("stop")
+    assert running("604.25") == []
+    assert sorted(running("604.75")) == sorted(before)
+    twins[1].does("stop")
+    assert running("604.75") == []
+
+
 FINISHES = """\
 import os, pathlib, signal, sys, time
 finished = pathlib.Path(os.environ["DATA_ROOT"], "finished")

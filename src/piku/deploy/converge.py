@@ -220,7 +220,7 @@ def _see_off(
 def clean(paths: Paths, app: AppPaths, live: Activation | None) -> None:
     """Remove what activations left that neither are live nor still stopping, nor have a job at work."""
     busy = {*emperor.enabled(paths, app.name), *(emperor.statistics(paths) or {})}
-    leftovers.sweep(app.name, busy, 3)
+    leftovers.sweep(paths, app.name, busy, 3)
     keep = {name.activation for name in busy if name.app == app.name}
     keep |= {run["activation"] for run in cron.running(app).values()}
     if live is not None:

@@ -23,7 +23,7 @@ from piku.serve.emperor import VassalName
 def escaping(paths: Paths, names: Collection[VassalName]) -> set[int]:
     """The processes that would outlive these vassals, which still run."""
     states = emperor.statistics(paths) or {}
-    marked = processes.marked()
+    marked = processes.marked(paths.root)
     found: set[int] = set()
     for name in (name for name in names if name.kind != SCHEDULER):  # a job is let finish
         state = states.get(name)
@@ -49,11 +49,11 @@ def end(pids: Iterable[int], grace: float) -> None:
     processes.end([pid for pid in left if pid not in deaf], grace)
 
 
-def sweep(app: AppName, busy: Collection[VassalName], grace: float) -> None:
+def sweep(paths: Paths, app: AppName, busy: Collection[VassalName], grace: float) -> None:
     """End what is marked as of processes of the app that are no more."""
     alive = {str(name) for name in busy}
     own = processes.ancestors(os.getpid())
-    marked = ((pid, mark, VassalName.parse(mark)) for pid, mark in processes.marked().items())
+    marked = ((pid, mark, VassalName.parse(mark)) for pid, mark in processes.marked(paths.root).items())
     over = [
         pid
         for pid, mark, name in marked

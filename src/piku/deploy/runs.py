@@ -152,13 +152,11 @@ def end(app: AppPaths, timeout: float, only: str = "") -> None:
 def _processes(app: AppPaths, only: str) -> set[int]:
     """What runs of them, known by the mark or by who started it: a program may drop its variables."""
     every = _mark(app, f"{KIND}.")
-    marked = {
+    found = {
         pid
-        for pid, mark in processes.marked().items()
+        for pid, mark in processes.marked(app.root).items()
         if (mark == _mark(app, only) if only else mark.startswith(every))
     }
-    # An app of another server's may have the same name.
-    found = marked & set(processes.with_variables({"LOG_ROOT": str(app.logs)})) if marked else set()
     for name, run in running(app).items():
         if only in ("", name) and (job := pid(run)):
             found |= {job, *processes.descendants(job)}

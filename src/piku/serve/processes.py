@@ -45,16 +45,21 @@ def with_variables(wanted: Mapping[str, str]) -> list[int]:
     return found
 
 
-def marked() -> dict[int, str]:
-    """The processes that have the mark, and with what it says."""
+def marked(root: Path) -> dict[int, str]:
+    """The processes of this root's apps that have the mark, and with what it says.
+
+    Another root of the same user may have an app of the same name.
+    """
     found: dict[int, str] = {}
+    ours = b"LOG_ROOT=" + os.fsencode(root) + b"/"
     for entry in os.listdir("/proc"):
         if not entry.isdigit():
             continue
         with contextlib.suppress(OSError):  # it is gone, or somebody else's
-            for word in Path("/proc", entry, "environ").read_bytes().split(b"\0"):
-                if word.startswith(f"{MARK}=".encode()):
-                    found[int(entry)] = os.fsdecode(word).partition("=")[2]
+            words = Path("/proc", entry, "environ").read_bytes().split(b"\0")
+            mark = next((word for word in words if word.startswith(f"{MARK}=".encode())), None)
+            if mark is not None and any(word.startswith(ours) for word in words):
+                found[int(entry)] = os.fsdecode(mark).partition("=")[2]
     return found
 
 
