@@ -10,8 +10,6 @@ import sys
 
 def main() -> None:
     """Run the command that the arguments, or the SSH client, ask for; ends the process."""
-    from piku.cli import execute
-
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a name that is no UTF-8 is shown as far as it can be
@@ -24,7 +22,14 @@ def main() -> None:
         except ValueError as error:
             print(f" !     this command cannot be read: {error}", file=sys.stderr)
             sys.exit(2)
-    sys.exit(execute(arguments))
+        if arguments[:1] == ["piku"]:
+            del arguments[0]  # a client says it, so that it is understood by a login's shell as well
+        from piku.cli import execute
+
+        sys.exit(execute(arguments))
+    from piku.client import entry
+
+    sys.exit(entry.main(arguments))
 
 
 if __name__ == "__main__":

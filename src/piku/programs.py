@@ -47,12 +47,13 @@ def which(program: str, path: str | None = None) -> str | None:
 def environment() -> dict[str, str]:
     """Our own variables without those that belong to the git or ssh command we run in.
 
-    A hook's GIT_DIR would send every git command of ours to the wrong repository.
+    A hook's GIT_DIR would send every git command of ours to the wrong repository, and what a person says
+    to the client of another server would send ours there.
     """
     return {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith("GIT_") and name != "SSH_ORIGINAL_COMMAND"
+        if not name.startswith("GIT_") and name not in ("SSH_ORIGINAL_COMMAND", "PIKU_SERVER", "PIKU_APP")
     }
 
 
@@ -77,13 +78,17 @@ def run(
     stdin: str | None = None,
     check: bool = True,
     merged: bool = False,
+    timeout: float | None = None,
 ) -> str:
     """Run a program to its end and return its standard output, when `merged` with its errors after it;
-    raises ProgramFailed unless `check` is off."""
-    done = subprocess.run(
-        _located(argv), cwd=cwd, env=environment() if env is None else env,
-        input=stdin or "", text=True, errors="surrogateescape", check=False, capture_output=True,
-    )  # fmt: skip
+    raises ProgramFailed unless `check` is off, and PikuError when it has not ended after `timeout` seconds."""
+    try:
+        done = subprocess.run(
+            _located(argv), cwd=cwd, env=environment() if env is None else env, timeout=timeout,
+            input=stdin or "", text=True, errors="surrogateescape", check=False, capture_output=True,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise PikuError(f"{argv[0]} did not end within {timeout:g} s and was killed") from None
     if check and done.returncode:
         raise ProgramFailed(argv, done.returncode, done.stdout + done.stderr)
     return done.stdout + done.stderr if merged else done.stdout
@@ -172,6 +177,14 @@ def detached(argv: Sequence[str], *, stdin: str, env: Mapping[str, str]) -> Call
             stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
     return process.poll
+
+
+def handed_on(content: bytes) -> str:
+    """The path under which the program that takes our place reads this."""
+    handle = os.memfd_create("handed-on", 0)
+    with open(handle, "wb", closefd=False) as file:
+        file.write(content)
+    return f"/proc/self/fd/{handle}"
 
 
 def become(argv: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> NoReturn:

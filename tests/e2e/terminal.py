@@ -9,6 +9,8 @@ import struct
 import subprocess
 import termios
 import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -18,20 +20,24 @@ CTRL_C, CTRL_D, CTRL_Z = "\x03", "\x04", "\x1a"
 
 
 class Terminal:
-    """`ssh -t piku@server COMMAND` in a terminal of that size."""
+    """`ssh -t piku@server COMMAND` in a terminal of that size, or another program with its own variables."""
 
-    def __init__(self, server: Sandbox, command: str, *, rows: int = 24, columns: int = 80) -> None:
+    def __init__(
+        self, server: Sandbox, command: str = "", *, rows: int = 24, columns: int = 80,
+        program: Sequence[str] = (), env: Mapping[str, str] | None = None, cwd: Path | None = None,
+    ) -> None:  # fmt: skip
         self._shown = ""
         self._read = 0  # what `wait_for` has found before
         self._screen, keyboard = os.openpty()
         self.resize(rows, columns)
-        argv = ["ssh", *server.ssh_options(), "-t", server.address, command]
-        env = {**server.client_env(), "TERM": "xterm"}
+        argv = program or ["ssh", *server.ssh_options(), "-t", server.address, command]
+        env = {**(env or server.client_env()), "TERM": "xterm"}
         try:
             # The terminal must be the client's own: else the kernel would not tell it of a new size.
             self._client = subprocess.Popen(
-                ["setsid", "--ctty", *argv], env=env, stdin=keyboard, stdout=keyboard, stderr=keyboard
-            )
+                ["setsid", "--ctty", *argv], env=env, cwd=cwd,
+                stdin=keyboard, stdout=keyboard, stderr=keyboard,
+            )  # fmt: skip
         finally:
             os.close(keyboard)
 

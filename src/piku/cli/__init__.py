@@ -12,6 +12,8 @@ from importlib import import_module
 
 import click
 
+from piku import client
+from piku.cli import account, naming
 from piku.errors import PikuError
 from piku.output import Output
 from piku.paths import Paths
@@ -25,10 +27,12 @@ COMMANDS = {
     "logs": "logs", "run": "processes", "cron": "cron", "cron:run": "cron",
     "certs": "certs", "certs:add": "certs", "certs:remove": "certs", "certs:renew": "certs",
     "maintenance:on": "maintenance", "maintenance:off": "maintenance",
+    "status": "status", "doctor": "doctor",
     "setup": "server", "setup:ssh": "server", "keys": "server", "keys:remove": "server", "up": "server",
     "update": "server", "help": "server",
+    **dict.fromkeys(client.COMMANDS, "laptop"), "names": "names",
     "git-receive-pack": "internal", "git-upload-pack": "internal", "git-hook": "internal", "scp": "internal",
-    "upkeep": "internal",
+    "upkeep": "internal", "serve:nginx": "server", "serve:emperor": "server",
 }  # fmt: skip
 
 
@@ -36,13 +40,12 @@ class _Commands(click.Group):
     """The table of commands, each loaded when it is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        del ctx
-        return list(COMMANDS)
+        own = [name for name in COMMANDS if name not in client.COMMANDS or not _by_sshd()]
+        return [*own, *sorted(_plugins(ctx))]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        del ctx
         if cmd_name not in COMMANDS:
-            return None
+            return _plugins(ctx).get(cmd_name)
         module = import_module(f"piku.cli.{COMMANDS[cmd_name]}")
         command: click.Command = getattr(module, cmd_name.replace(":", "_").replace("-", "_"))
         return command
@@ -50,19 +53,53 @@ class _Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            close = get_close_matches(args[0], COMMANDS, n=1)
+        if args and not args[0].startswith("-") and args[0] not in COMMANDS and args[0] not in _plugins(ctx):
+            close = get_close_matches(args[0], [*COMMANDS, *_plugins(ctx)], n=1)
             hint = f"did you mean '{close[0]}'?" if close else "see the list with: piku help"
             raise PikuError(f"there is no command {args[0][:60]!r}", hint=hint, code=2)
-        return super().resolve_command(ctx, args)
+        name, command, words = super().resolve_command(ctx, args)
+        if name in client.COMMANDS:
+            if _by_sshd():
+                raise PikuError(f"'piku {name}' is a command for a laptop, not for the server", code=2)
+            return name, command, words
+        if ctx.params.get("remote") is not None:
+            raise PikuError("-r stands first, and on a client: this is the server", code=2)
+        if command and (app := ctx.params.get("app")):
+            words = naming.with_app(command, words, app)
+        return name, command, words
+
+
+def _by_sshd() -> bool:
+    """Whether a client calls: sshd passes on what it asked for, which is nothing at all in a mere login."""
+    return "SSH_ORIGINAL_COMMAND" in os.environ or sys.argv[1:] == [""]
+
+
+def _plugins(ctx: click.Context) -> dict[str, click.Command]:
+    """The commands of plugins. They are loaded once, when a command is not in the table or all are listed;
+    without a server, as in the generated reference, there are none."""
+    paths = ctx.find_object(Paths)
+    if paths is None:
+        return {}
+    found: dict[str, click.Command] | None = ctx.meta.get("piku.plugins")
+    if found is None:
+        from piku import plugins
+
+        loaded = plugins.find(paths, COMMANDS)
+        ctx.meta["piku.plugins"] = found = loaded.commands
+        for remark in loaded.remarks:
+            Output(sys.stderr).warn(remark)
+    return found
 
 
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "terminal_width": 100})
 @click.version_option(package_name="piku", message="piku %(version)s", version=__import__("piku").__version__)
-@click.pass_context
-def cli(ctx: click.Context) -> None:
+@click.option("-a", "--app", metavar="APP", help="The app, for a command that takes one.")
+@click.option(
+    "-r", "--remote", metavar="REMOTE", help="On a laptop: the server, as a git remote or user@host:app."
+)
+def cli(app: str | None, remote: str | None) -> None:
     """Piku: git push deploys on one server."""
-    ctx.obj = Paths.from_environment(os.environ)
+    del app, remote  # where a command is found, they are read
 
 
 def execute(arguments: Sequence[str]) -> int:
@@ -73,7 +110,10 @@ def execute(arguments: Sequence[str]) -> int:
     if words and words[0].endswith(("sftp-server", "internal-sftp")):
         words = ["scp", "--sftp"]
     try:
-        result = cli.main(args=words or ["help"], prog_name="piku", standalone_mode=False)
+        if not words or words[0] not in client.COMMANDS:
+            account.settle(words, os.environ)
+        paths = Paths.from_environment(os.environ)
+        result = cli.main(args=words or ["help"], prog_name="piku", standalone_mode=False, obj=paths)
         return result if isinstance(result, int) else 0
     except PikuError as error:
         if not error.shown:
@@ -89,17 +129,6 @@ def execute(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         talk._gone = True
         return 0
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS):
-            return _fault(talk, words)
-        where = f" ({error.filename})" if error.filename else ""
-        talk.error(
-            PikuError(
-                f"nothing can be written here: {error.strerror}{where}",
-                hint="make room on this server's disk, then try again; what was live is still what counts",
-            )
-        )
-        return 1
     except PermissionError as error:
         talk.error(
             PikuError(
@@ -108,17 +137,33 @@ def execute(arguments: Sequence[str]) -> int:
             )
         )
         return 1
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS):
+            return fault(talk, words)
+        where = f" ({error.filename})" if error.filename else ""
+        talk.error(
+            PikuError(
+                f"nothing can be written here: {error.strerror}{where}",
+                hint="make room on this server's disk, then try again; what was live is still what counts",
+            )
+        )
+        return 1
     except Exception:  # noqa: BLE001 (the last line of defence: a fault of ours, told as one)
-        return _fault(talk, words)
+        return fault(talk, words)
 
 
 def _lowered(text: str) -> str:
     return (text[:1].lower() + text[1:]).rstrip(".").replace("\n", " ")
 
 
-def _fault(talk: Output, words: Sequence[str]) -> int:
+def fault(talk: Output, words: Sequence[str]) -> int:
+    """Tell of an error that is piku's own, and keep what there is to know of it; returns the exit code."""
     import traceback
 
+    plugins, error = sys.modules.get("piku.plugins"), sys.exception()
+    if plugins is not None and error is not None and (told := plugins.culprit(error)):
+        talk.error(told)
+        return 1
     story = traceback.format_exc()
     place = Paths.from_environment(os.environ).uwsgi / "fault.log"
     try:

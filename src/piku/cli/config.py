@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from piku.app import variables
 from piku.cli.common import app_argument, pass_paths, progress, who
 from piku.errors import PikuError
 from piku.paths import AppPaths, Paths
+
+_MAX = 1 << 20  # characters
 
 
 def _layers(paths: Paths, app: AppPaths) -> dict[str, str]:
@@ -48,11 +52,16 @@ def config_get(paths: Paths, app: AppPaths, key: str) -> None:
 
 @click.command()
 @app_argument
-@click.argument("pairs", metavar="KEY=VALUE...", nargs=-1, required=True)
+@click.argument("pairs", metavar="KEY=VALUE...|-", nargs=-1, required=True)
 @click.option("--no-restart", is_flag=True, help="Wait for `piku restart` before it takes effect.")
 @pass_paths
 def config_set(paths: Paths, app: AppPaths, pairs: tuple[str, ...], no_restart: bool) -> None:
-    """Set values, exactly as given, and restart the app with them without downtime."""
+    """Set values, exactly as given, and restart the app with them without downtime.
+
+    `-` in place of all of them reads such lines from standard input: what is secret stands in no command then.
+    """
+    if pairs == ("-",):
+        pairs = tuple(line for line in sys.stdin.read(_MAX).split("\n") if line)
     change: dict[str, str | None] = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +14,9 @@ from piku.cli.common import calling, own_command, own_environment, pass_paths
 from piku.errors import PikuError
 from piku.output import Output, table
 from piku.paths import Paths
+
+if TYPE_CHECKING:
+    from piku.serve.nginx.site import Platform
 
 _PORT = click.IntRange(1, 65535)
 
@@ -75,27 +80,66 @@ def keys_remove(paths: Paths, key: str) -> None:
 @pass_paths
 def up(paths: Paths, http_port: int | None, https_port: int | None, host: str | None) -> None:
     """Run nginx and the uWSGI emperor in the foreground, as the calling user."""
+    from piku.operate import server
+
+    server.up(paths, _platform(http_port, https_port, host, "--host"), Output(sys.stderr), calling())
+
+
+@click.command("serve:nginx", hidden=True)
+@click.option("--http-port", type=_PORT, envvar="PIKU_HTTP_PORT", help="As of `piku up`.")
+@click.option("--https-port", type=_PORT, envvar="PIKU_HTTPS_PORT", help="As of `piku up`.")
+@click.option("--host", envvar="PIKU_HOST", help="As of `piku up`.")
+@pass_paths
+def serve_nginx(paths: Paths, http_port: int | None, https_port: int | None, host: str | None) -> None:
+    """Become the web server, in its system service."""
+    from piku.operate import server
+
+    server.serve_nginx(
+        paths, _platform(http_port, https_port, host, "PIKU_HOST"), Output(sys.stderr), calling()
+    )
+
+
+@click.command("serve:emperor", hidden=True)
+@pass_paths
+def serve_emperor(paths: Paths) -> None:
+    """Become what runs the apps, in its system service."""
+    from piku.operate import server
+
+    server.serve_emperor(paths, Output(sys.stderr), calling())
+
+
+def _platform(http_port: int | None, https_port: int | None, host: str | None, name: str) -> Platform:
     from piku.app import checks
     from piku.operate import server
 
     try:
         checks.ipv4(host or "")
     except ValueError as error:
-        raise PikuError(f"--host: {error}", code=2) from None
-    server.up(paths, server.platform_of(http_port, https_port, host), Output(sys.stderr), calling())
+        raise PikuError(f"{name}: {error}", code=2) from None
+    return server.platform_of(http_port, https_port, host)
 
 
 @click.command()
-def update() -> None:
-    """Tell how this piku was installed, and how to bring a newer one."""
-    folder = Path(piku.__file__).resolve().parents[2]
-    click.echo(f"piku {piku.__version__}, in {Path(piku.__file__).parent}")
-    if (folder / ".git").exists():
-        click.echo(f"It runs from a git checkout. To update: git -C {folder} pull")
-    elif str(folder).startswith("/usr"):
-        click.echo("It came with a package. To update: sudo apt-get install --only-upgrade piku")
-    else:
-        click.echo("It is a copy of the source. To update, replace that folder with a newer one.")
+@click.option("--to", metavar="REF", help="A branch, tag or commit; for a piku that runs from a checkout.")
+@click.option("--check", is_flag=True, help="Only tell how this piku was installed.")
+def update(to: str | None, check: bool) -> None:
+    """Bring a newer piku the way this one was installed, and go back if it does not work here.
+
+    A checkout fetches, and follows only what builds on it. The package fetches the one that
+    PIKU_RELEASE_URL in /etc/default/piku names; without that, it tells how apt does it.
+    """
+    from piku.operate import update as work
+
+    own = work.installed()
+    output = Output(sys.stdout)
+    output.step(f"piku {piku.__version__}, a {own.kind} in {own.folder}")
+    if check:
+        return
+    if own.kind != "copy" and not os.access(own.folder, os.W_OK):
+        raise PikuError(
+            f"{own.folder} belongs to somebody else", hint="update it on the server: sudo piku update"
+        )
+    work.update(own, to, own_command(), output)
 
 
 @click.command("help")

@@ -1,0 +1,94 @@
+"""A person at a terminal of the laptop."""
+
+from pathlib import Path
+
+from tests.client.laptop import Laptop
+from tests.e2e.support import App
+from tests.e2e.terminal import CTRL_C, CTRL_D, Terminal
+
+NAME = "bazaar"
+
+
+def at(laptop: Laptop, folder: Path, *words: str, rows: int = 24, columns: int = 80) -> Terminal:
+    return Terminal(
+        laptop.server,
+        program=[*laptop.program, *words],
+        env=laptop.env,
+        cwd=folder,
+        rows=rows,
+        columns=columns,
+    )
+
+
+def test_a_program_has_the_terminal_and_its_size(laptop: Laptop, checkout: Path) -> None:
+    script = "trap 'stty size' WINCH; stty size; while :; do read -t 0.1 line && exit 4; done"
+    with at(laptop, checkout, "run", script, rows=30, columns=101) as terminal:
+        terminal.wait_for(r"^30 101")
+        terminal.resize(55, 132)
+        terminal.wait_for(r"^55 132")
+        terminal.types("\n")
+        assert terminal.ends()[0] == 4
+
+
+def test_control_c_is_for_the_program(laptop: Laptop, checkout: Path) -> None:
+    script = "trap 'echo caught; exit 9' INT; echo ready; while :; do read -t 0.1 line; done"
+    with at(laptop, checkout, "run", script) as terminal:
+        terminal.wait_for("^ready")
+        terminal.types(CTRL_C)
+        terminal.wait_for("caught")
+        assert terminal.ends()[0] == 9
+    with at(laptop, checkout, "logs") as terminal:
+        terminal.wait_for(r"\|")
+        terminal.types(CTRL_C)
+        code, shown = terminal.ends()
+        assert code == 130
+        assert "Traceback" not in shown and " !     " not in shown
+
+
+def test_a_shell(laptop: Laptop, checkout: Path) -> None:
+    with at(laptop, checkout, "shell") as terminal:
+        terminal.wait_for(r"bazaar v\d+:\$ ")
+        terminal.types("echo $APP-$((6*7))\n")
+        terminal.wait_for("^bazaar-42")
+        terminal.types(f"exit 5{CTRL_D}\n")
+        assert terminal.ends()[0] == 5
+    # Without a terminal it reads its commands.
+    assert laptop.says(checkout, "shell", input="echo $APP\n") == "bazaar\n"
+
+
+def test_tmux_is_still_there_the_next_time(laptop: Laptop, checkout: Path) -> None:
+    result = laptop.piku(checkout, "tmux")
+    assert result.returncode == 2 and "terminal" in result.stderr
+    with at(laptop, checkout, "tmux") as terminal:
+        terminal.wait_for(r"\$ ")
+        terminal.types("MARK=still-here; echo is-$MARK\n")
+        terminal.wait_for("is-still-here")
+    # The terminal was closed without a word: a session outlives that.
+    with at(laptop, checkout, "tmux") as terminal:
+        terminal.wait_for("is-still-here")
+        terminal.types("echo again-$MARK-$APP\n")
+        terminal.wait_for("again-still-here-bazaar")
+        terminal.types("exit\n")
+        assert terminal.ends()[0] == 0
+
+
+def test_ps_watch_and_a_question(laptop: Laptop, checkout: Path, shop: App) -> None:
+    with at(laptop, checkout, "ps", "--watch") as terminal:
+        terminal.wait_for("PROCESS")
+        terminal.types(CTRL_C)
+        assert terminal.ends()[0] == 130
+    with at(laptop, checkout, "destroy") as terminal:
+        terminal.wait_for("Type its name to go on")
+        terminal.types("no\n")
+        assert terminal.ends()[0] == 1
+    assert shop.status() == 200
+    assert "--watch draws on a terminal" in laptop.piku(checkout, "ps", "--watch").stderr
+
+
+def test_a_question_of_the_client(laptop: Laptop, checkout: Path) -> None:
+    (checkout / "asked.env").write_text("ASKED=1\n")
+    with at(laptop, checkout, "config:push", "asked.env") as terminal:
+        terminal.wait_for(r"Set them\? \[Y/n\]")
+        terminal.types("n\n")
+        assert terminal.ends()[0] == 130
+    assert "ASKED" not in laptop.says(checkout, "config")
