@@ -6,8 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sandbox import Sandbox
 
-from tests.e2e.conftest import NewApp, _started
-from tests.e2e.doctor import (
+from tests.doctor.support import (
     EXAMINE,
     Finding,
     elsewhere,
@@ -19,8 +18,9 @@ from tests.e2e.doctor import (
     the_one,
     with_text,
 )
+from tests.doctor.test_apps import patient
+from tests.e2e.conftest import NewApp, _started
 from tests.e2e.support import App, refused
-from tests.e2e.test_doctor_apps import patient
 
 
 @pytest.fixture(scope="module")

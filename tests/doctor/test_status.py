@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from sandbox import Sandbox
 
+from tests.doctor.test_apps import ill, patient
 from tests.e2e.conftest import NewApp, _started
 from tests.e2e.support import WORKER, App, wsgi
 from tests.e2e.terminal import Terminal
-from tests.e2e.test_doctor_apps import ill, patient
 
 
 @pytest.fixture(scope="module")

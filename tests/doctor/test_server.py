@@ -17,8 +17,7 @@ import processes
 import pytest
 from sandbox import HOST, Sandbox
 
-from tests.e2e.conftest import NewApp, _started
-from tests.e2e.doctor import (
+from tests.doctor.support import (
     EXAMINE,
     elsewhere,
     examined,
@@ -29,6 +28,7 @@ from tests.e2e.doctor import (
     the_one,
     with_text,
 )
+from tests.e2e.conftest import NewApp, _started
 from tests.e2e.support import CHECKOUT, refused, web
 
 

@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 from sandbox import Sandbox
 
-from tests.e2e.conftest import NewApp, _started
-from tests.e2e.doctor import (
+from tests.doctor.support import (
     EXAMINE,
     elsewhere,
     examined,
@@ -23,6 +22,7 @@ from tests.e2e.doctor import (
     the_one,
     with_text,
 )
+from tests.e2e.conftest import NewApp, _started
 from tests.e2e.support import APPS, App, web, wsgi
 
 PATIENT = (APPS / "patient.py").read_text()
