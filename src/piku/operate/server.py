@@ -1,4 +1,8 @@
-"""Setting a server up, and running what serves (`piku setup`, `piku up`)."""
+"""Setting a server up, and running what serves: `piku setup`, `piku up`, and the two system services.
+
+The services do in two halves what `piku up` does at once. Each half holds a lock as long as it runs, so
+that nobody serves the same root twice.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,9 @@ import contextlib
 import fcntl
 import os
 import signal
+import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
@@ -24,7 +29,9 @@ from piku.serve.nginx import server as nginx_server
 from piku.serve.nginx.site import Platform
 
 _PROGRAMS = {"nginx": "nginx", "uwsgi": "uwsgi-core", "git": "git", "openssl": "openssl"}
-_LOCK = 9
+
+# Who serves holds these as long as it does; the numbers are known to templates/up.sh.
+_NGINX_LOCK, _EMPEROR_LOCK = 8, 9
 
 
 def setup(paths: Paths, calling: Sequence[str] = ()) -> list[str]:
@@ -62,17 +69,11 @@ def missing_programs() -> list[str]:
 
 def up(paths: Paths, platform: Platform, output: Output, calling: Sequence[str]) -> NoReturn:
     """Run nginx and the emperor in the foreground, in place of this process; raises PikuError."""
-    missing = missing_programs()
-    if missing:
-        raise PikuError(
-            f"this server lacks: {', '.join(missing)}",
-            hint=f"install with: apt-get install {' '.join(missing)}",
-        )
-    setup(paths, calling)
-    _hold_lock(paths)
-    _end_leftovers(paths)
-    _refuse_taken_ports(platform)
-    effects.write_json(paths.platform, asdict(platform), mode=0o644)
+    _prepare(paths, calling)
+    _hold(paths.nginx, _NGINX_LOCK)
+    _hold(paths.uwsgi, _EMPEROR_LOCK)
+    _end_leftovers({webserver.master_pid(paths): signal.SIGTERM, emperor.pid(paths): signal.SIGINT})
+    _listen(paths, platform)
     _take_cgroups(paths)
     repair.recover_all(paths, output)
     install_sites(paths, output)
@@ -85,9 +86,58 @@ def up(paths: Paths, platform: Platform, output: Output, calling: Sequence[str])
     os.umask(0o027)
     programs.become(
         ["bash", str(script), str(programs.which("nginx")), str(paths.nginx_main),
-         str(programs.which("uwsgi")), str(paths.emperor_ini)],
+         str(programs.which("uwsgi")), str(paths.emperor_ini), webserver.GLIBC_TUNABLES],
         cwd=paths.root, env=_clean(),
     )  # fmt: skip
+
+
+def serve_nginx(paths: Paths, platform: Platform, output: Output, calling: Sequence[str]) -> NoReturn:
+    """Become nginx, for its service: it goes to the background once it listens. Raises PikuError."""
+    _prepare(paths, calling)
+    _hold(paths.nginx, _NGINX_LOCK)
+    _end_leftovers({webserver.master_pid(paths): signal.SIGTERM})
+    _listen(paths, platform)
+    install_sites(paths, output)
+    os.umask(0o027)
+    nginx = str(programs.which("nginx"))
+    variables = {**_clean(), "GLIBC_TUNABLES": webserver.GLIBC_TUNABLES}
+    programs.become([nginx, "-e", "stderr", "-c", str(paths.nginx_main)], cwd=paths.root, env=variables)
+
+
+def serve_emperor(paths: Paths, output: Output, calling: Sequence[str]) -> NoReturn:
+    """Become the emperor, for its service, with every app as its live record says. Raises PikuError."""
+    _prepare(paths, calling)
+    _hold(paths.uwsgi, _EMPEROR_LOCK)
+    _end_leftovers({emperor.pid(paths): signal.SIGINT})
+    _take_cgroups(paths)
+    repair.recover_all(paths, output)
+    os.umask(0o027)
+    program = str(programs.which("uwsgi"))
+    _tell_systemd(os.environ.get("NOTIFY_SOCKET", ""))
+    programs.become([program, "--ini", str(paths.emperor_ini)], cwd=paths.root, env=_clean())
+
+
+def _tell_systemd(address: str) -> None:
+    """Say that we are ready (sd_notify(3)). uWSGI could, but then has a second process for it, which takes
+    the signals that are to wake the emperor."""
+    if address:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+            systemd.sendto(b"READY=1", f"\0{address[1:]}" if address.startswith("@") else address)
+
+
+def _prepare(paths: Paths, calling: Sequence[str]) -> None:
+    missing = missing_programs()
+    if missing:
+        raise PikuError(
+            f"this server lacks: {', '.join(missing)}",
+            hint=f"install with: apt-get install {' '.join(missing)}",
+        )
+    setup(paths, calling)
+
+
+def _listen(paths: Paths, platform: Platform) -> None:
+    _refuse_taken_ports(platform)
+    effects.write_json(paths.platform, asdict(platform), mode=0o644)
 
 
 def platform_of(http_port: int | None, https_port: int | None, host: str | None) -> Platform:
@@ -110,21 +160,26 @@ def _take_cgroups(paths: Paths) -> None:
         cgroups.remove_empty(group)
 
 
-def _hold_lock(paths: Paths) -> None:
-    handle = os.open(paths.uwsgi / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
+def _hold(folder: Path, number: int) -> None:
+    """Hold the lock of who serves from this folder, in the descriptor of that number."""
+    handle = os.open(folder / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise PikuError(
-            "piku runs already on this root", hint="stop that one first, or set PIKU_ROOT"
+            "piku runs already on this root",
+            hint="stop that one first (its services: systemctl stop piku-nginx piku-emperor), or set PIKU_ROOT",
         ) from None
     # The program that takes our place keeps this descriptor, and with it the lock.
-    os.dup2(handle, _LOCK, inheritable=True)
+    if handle == number:
+        os.set_inheritable(handle, True)
+    else:
+        os.dup2(handle, number, inheritable=True)
+        os.close(handle)
 
 
-def _end_leftovers(paths: Paths) -> None:
-    """End the nginx and the emperor of a platform that was killed: nobody watches over them."""
-    left = {webserver.master_pid(paths): signal.SIGTERM, emperor.pid(paths): signal.SIGINT}
+def _end_leftovers(left: Mapping[int | None, signal.Signals]) -> None:
+    """End what a platform that was killed left running, by its signal: nobody watches over it."""
     pids = {pid: number for pid, number in left.items() if pid is not None}
     for pid, number in pids.items():
         with contextlib.suppress(ProcessLookupError):
@@ -147,17 +202,18 @@ def _refuse_taken_ports(platform: Platform) -> None:
 
 def install_sites(paths: Paths, output: Output) -> None:
     """Install every app's nginx file; one that nginx refuses is set aside, so that the rest is served."""
-    for name in paths.app_names():
-        effects.remove(paths.app(name).refused)
-    complete, unclear = around.all_of(paths, converge.live_sites(paths))
-    for name in unclear:
-        output.warn(f"{name} keeps its file for nginx: what belongs to it is damaged")
-    refused = converge.set_aside(paths, complete, output.warn)
-    webserver.install(
-        paths, {name: pair for name, pair in complete.items() if name not in refused}, keep=unclear
-    )
-    _set_foreign_aside(paths, output)
-    converge.follow(paths, converge.live_sites(paths))
+    with effects.lock(paths.uwsgi / "nginx.lock", "starting nginx"):
+        for name in paths.app_names():
+            effects.remove(paths.app(name).refused)
+        complete, unclear = around.all_of(paths, converge.live_sites(paths))
+        for name in unclear:
+            output.warn(f"{name} keeps its file for nginx: what belongs to it is damaged")
+        refused = converge.set_aside(paths, complete, output.warn)
+        webserver.install(
+            paths, {name: pair for name, pair in complete.items() if name not in refused}, keep=unclear
+        )
+        _set_foreign_aside(paths, output)
+        converge.follow(paths, converge.live_sites(paths))
 
 
 def _set_foreign_aside(paths: Paths, output: Output) -> None:

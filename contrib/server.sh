@@ -1,0 +1,126 @@
+#!/bin/sh
+# Makes this machine a Piku server, for the package and for install.sh alike; safe to run again. As root:
+#   server.sh prepare PIKU KEYS [BEFORE]   user, folders, keys (yes or no); BEFORE: the version there was
+#   server.sh summary PIKU [BEFORE]        what somebody should know now
+set -eu
+
+home=/var/lib/piku
+
+say() { echo "$*"; }
+warn() { echo " !     $*"; }
+
+# A user that nobody logs in as with a password. One without a valid password is fine for sshd, a locked one is not.
+make_account() {
+    if ! getent passwd piku >/dev/null; then
+        adduser --quiet --system --group --home "$home" --shell /bin/bash --gecos 'Piku' piku
+    elif [ "$(getent passwd piku | cut -d: -f6)" != "$home" ]; then
+        warn "there is a user called piku already, whose home is $(getent passwd piku | cut -d: -f6)"
+        warn "Piku wants that name for a user of its own, in $home: rename the other one first"
+        warn "(usermod -l NEWNAME piku; groupmod -n NEWNAME piku), then go on with: dpkg --configure piku"
+        exit 1
+    fi
+    case $(getent shadow piku | cut -d: -f2) in
+        '' | '!'*) usermod -p '*' piku ;;
+    esac
+    install -d -m 755 -o piku -g piku "$home"
+}
+
+# Lets the keys of root, and of who called sudo, in. Keys with conditions are left out: they would lose them.
+add_keys() {
+    for user in root ${SUDO_USER:+"$SUDO_USER"}; do
+        file=$(getent passwd "$user" | cut -d: -f6)/.ssh/authorized_keys
+        [ -f "$file" ] || continue
+        grep -E '^(ssh|ecdsa|sk)-' "$file" | while read -r line; do
+            echo "$line" | "$piku" setup:ssh - --name "$user" 2>/dev/null || true
+        done
+    done
+}
+
+# Whether nobody has changed the configuration that came with the distribution's nginx.
+nginx_untouched() {
+    for sites in /etc/nginx/sites-enabled /etc/nginx/conf.d; do
+        for file in "$sites"/*; do
+            case $file in
+                */\* | /etc/nginx/sites-enabled/default) ;;
+                *) return 1 ;;
+            esac
+        done
+    done
+    dpkg-query -W -f '${Conffiles}\n' nginx nginx-common nginx-core nginx-light 2>/dev/null |
+        while read -r file sum rest; do
+            case "$file:$rest" in
+                /etc/nginx/*:obsolete) ;;
+                /etc/nginx/*) [ ! -e "$file" ] || echo "$sum  $file" ;;
+            esac
+        done | md5sum --check --status - 2>/dev/null
+}
+
+# The distribution starts a server of its own, which shows a page that says so, on the port that Piku needs.
+quiet_nginx() {
+    systemctl is-enabled --quiet nginx.service 2>/dev/null || systemctl is-active --quiet nginx.service || return 0
+    if nginx_untouched; then
+        say "Stopping the distribution's own nginx.service, which nobody has configured: Piku runs its own."
+        systemctl disable --quiet --now nginx.service 2>/dev/null || true
+    fi
+}
+
+port() { # NAME DEFAULT
+    value=$(sed -n "s/^$1=//p" /etc/default/piku 2>/dev/null | tail -n 1)
+    echo "${value:-$2}"
+}
+
+# Who else listens there: "program (port 80)".
+taken() {
+    for number in "$(port PIKU_HTTP_PORT 80)" "$(port PIKU_HTTPS_PORT 443)"; do
+        ss -Hltnp "sport = :$number" 2>/dev/null | sed -n 's/.*users:(("\([^"]*\)",pid=\([0-9]*\).*/\1 \2/p' |
+            sort -u | while read -r name pid; do
+            grep -q piku-nginx "/proc/$pid/cgroup" 2>/dev/null || echo "$name (port $number)"
+        done
+    done | sort -u
+}
+
+prepare() {
+    make_account
+    "$piku" setup >/dev/null
+    if [ "$keys" = yes ]; then
+        add_keys
+    fi
+    if [ -z "$before" ] && [ -d /run/systemd/system ]; then
+        quiet_nginx
+    fi
+}
+
+summary() {
+    if [ "$piku" = /usr/bin/piku ] && [ -e /etc/systemd/system/piku-emperor.service ]; then
+        warn "The Piku in /opt/piku, which install.sh has put there, comes first. To use this one instead:"
+        warn "  ln -sf /usr/bin/piku /usr/local/bin/piku; rm /etc/systemd/system/piku-nginx.service \\"
+        warn "  /etc/systemd/system/piku-emperor.service; systemctl daemon-reload"
+    fi
+    if [ ! -d /run/systemd/system ]; then
+        warn "systemd does not run here: start Piku as the user piku with: piku up"
+        return
+    fi
+    others=$(taken)
+    if [ -n "$others" ]; then
+        warn "Piku's web server cannot start: $(echo "$others" | paste -sd, | sed 's/,/, /g') is in its way. Either"
+        warn "  stop that one, as in: systemctl disable --now nginx (or apache2, caddy); Piku's starts by itself then"
+        warn "  or have Piku listen elsewhere: set PIKU_HTTP_PORT and PIKU_HTTPS_PORT in /etc/default/piku, run"
+        warn "  systemctl restart piku-nginx, and have the other one pass requests on (README, docs/install.md)"
+    fi
+    [ -z "$before" ] || return 0
+    if [ -z "$("$piku" keys)" ]; then
+        say "Piku is installed. Let a first key in, from your laptop:"
+        say "    ssh root@$(hostname) piku setup:ssh - <~/.ssh/id_ed25519.pub"
+    else
+        say "Piku is installed. These keys may push (piku keys:remove takes one away):"
+        "$piku" keys | sed 's/^/    /'
+    fi
+    say "Then push an app: git push piku@$(hostname):APP main"
+}
+
+command=$1 piku=$2
+case $command in
+    prepare) keys=$3 before=${4-} && prepare ;;
+    summary) before=${3-} && summary ;;
+    *) echo "server.sh: no such command: $command" >&2 && exit 2 ;;
+esac

@@ -1,0 +1,264 @@
+"""`piku update`: a newer piku, brought the way this one was installed, and taken back if it does not work here.
+
+The apps go on meanwhile: nothing of nginx, of the emperor or of theirs is replaced.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import piku
+from piku import effects, programs
+from piku.errors import PikuError
+from piku.output import Output
+
+SETTINGS = Path("/etc/default/piku")
+RELEASE_URL = "PIKU_RELEASE_URL"
+KEPT = Path("/var/cache/piku")  # packages that were installed: what one goes back to
+_SHARED = Path("/usr/share/piku")
+_MOST = 50 << 20  # bytes; a package has less than one million
+_TIMEOUT = 60  # seconds without an answer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Installed:
+    """How this piku came here ("package", "checkout" or "copy"), and the folder with it."""
+
+    kind: str
+    folder: Path
+
+
+def installed() -> Installed:
+    package = Path(piku.__file__).resolve().parent
+    if package.is_relative_to(_SHARED):
+        return Installed(kind="package", folder=_SHARED)
+    folder = package.parents[1]
+    return Installed(kind="checkout" if (folder / ".git").exists() else "copy", folder=folder)
+
+
+def update(own: Installed, wanted: str | None, calling: Sequence[str], output: Output) -> None:
+    """Bring a newer version; `wanted` is the branch, tag or commit of a checkout. Raises PikuError."""
+    if own.kind == "checkout":
+        _checkout(own.folder, wanted, calling, output)
+    elif wanted is not None:
+        raise PikuError("--to is for a piku that runs from a git checkout", code=2)
+    elif own.kind == "package":
+        _package(setting(effects.read(SETTINGS)), calling, output)
+    else:
+        raise PikuError(
+            f"this piku is a copy of the source, in {own.folder}: nobody knows where it came from",
+            hint="get the newer one, and run its install.sh",
+        )
+
+
+def setting(text: str) -> str:
+    """The address of releases that a file of settings has, or nothing."""
+    found = re.findall(rf"^{RELEASE_URL}=[\"']?([^\"'\s]+)[\"']?\s*$", text, re.MULTILINE)
+    return str(found[-1]) if found else ""
+
+
+# --- whether it works ------------------------------------------------------------------------------
+
+
+def works(calling: Sequence[str], env: Mapping[str, str] | None = None) -> tuple[bool, str]:
+    """Whether the piku that is called so finds itself in order, and what it says."""
+    try:
+        return True, programs.run([*calling, "doctor", "--self"], env=env, merged=True)
+    except programs.ProgramFailed as error:
+        return False, error.output
+
+
+def _judge(calling: Sequence[str], before: bool) -> str:
+    """What speaks against the version that is here now. One fault that was there before does not."""
+    fine, said = works(calling)
+    if fine or (not before and "problem" in said and "Traceback" not in said):
+        return ""
+    return said.strip() or "it does not start"
+
+
+def _evidence(said: str) -> tuple[str, ...]:
+    lines = said.strip().splitlines()
+    return tuple(lines[-1:] if any("Traceback" in line for line in lines) else lines[-20:])
+
+
+# --- a checkout ------------------------------------------------------------------------------------
+
+
+def _checkout(folder: Path, wanted: str | None, calling: Sequence[str], output: Output) -> None:
+    if _git(folder, "status", "--porcelain", "--untracked-files=no"):
+        raise PikuError(
+            f"files of {folder} were changed by hand",
+            hint=f"see them, and take them back: git -C {folder} diff; git -C {folder} checkout .",
+        )
+    old = _git(folder, "rev-parse", "HEAD")
+    output.step(f"Fetching into {folder}")
+    new = _fetched(folder, wanted)
+    if new == old:
+        output.detail(f"piku {piku.__version__} ({old[:8]}) is the newest")
+        return
+    if not programs.succeeds(
+        ["git", *_trust(folder), "-C", str(folder), "merge-base", "--is-ancestor", old, new]
+    ):
+        raise PikuError(
+            f"{new[:8]} does not follow from {old[:8]}, which runs now: history was rewritten, or that one is older",
+            hint=f"if that is meant to be: git -C {folder} reset --hard {new[:8]}",
+        )
+    before, _ = works(calling)
+    _git(folder, "merge", "--quiet", "--ff-only", new)
+    _compile(folder)
+    if problem := _judge(calling, before):
+        _git(folder, "reset", "--quiet", "--hard", old)
+        _compile(folder)
+        raise PikuError(f"{new[:8]} does not work here: went back to {old[:8]}", detail=_evidence(problem))
+    _settle(calling, output)
+    output.step(f"piku was {piku.__version__} ({old[:8]}), and is {_version(calling)} ({new[:8]}) now")
+
+
+def _fetched(folder: Path, wanted: str | None) -> str:
+    """The commit to go to: what is asked for, else what the branch follows; raises PikuError."""
+    branch = _git(folder, "branch", "--show-current")
+    remote = _git(folder, "config", "--default", "origin", f"branch.{branch}.remote") if branch else "origin"
+    try:
+        _git(folder, "fetch", "--quiet", "--tags", remote)
+    except PikuError as error:
+        where = _git(folder, "remote", "get-url", remote, check=False) or "nowhere"
+        raise PikuError(f"nothing can be fetched from {where}", detail=error.detail) from None
+    names = [f"{remote}/{wanted}", wanted] if wanted else ["@{upstream}", f"{remote}/{branch}"]
+    for name in names:
+        if found := _git(folder, "rev-parse", "--quiet", "--verify", f"{name}^{{commit}}", check=False):
+            return found
+    if wanted:
+        raise PikuError(f"{remote} has no branch, tag or commit {wanted[:60]!r}")
+    raise PikuError("this checkout follows no branch", hint="say which version: piku update --to TAG")
+
+
+def _git(folder: Path, *words: str, check: bool = True) -> str:
+    return programs.run(["git", *_trust(folder), "-C", str(folder), *words], check=check).strip()
+
+
+def _trust(folder: Path) -> list[str]:
+    return ["-c", f"safe.directory={folder}", "-c", "advice.detachedHead=false"]
+
+
+def _compile(folder: Path) -> None:
+    programs.run([sys.executable, "-m", "compileall", "-q", str(folder / "src" / "piku")], check=False)
+
+
+def _version(calling: Sequence[str]) -> str:
+    return programs.run([*calling, "--version"], check=False).strip().removeprefix("piku ")
+
+
+def _settle(calling: Sequence[str], output: Output) -> None:
+    """Have the new version write its files anew, and nginx read them."""
+    programs.run([*calling, "setup"], check=False)
+    if Path("/run/systemd/system").is_dir() and programs.which("systemctl"):
+        programs.run(["systemctl", "try-reload-or-restart", "piku-nginx.service"], check=False)
+    output.detail("the apps have not noticed; what runs them is new with: systemctl restart piku-emperor")
+
+
+# --- the package -----------------------------------------------------------------------------------
+
+
+def _package(url: str, calling: Sequence[str], output: Output) -> None:
+    if not url:
+        raise PikuError(
+            f"nobody has said where new packages are: {RELEASE_URL} is not set in {SETTINGS}",
+            hint="get the newer package, and: apt install ./piku_*.deb; or if apt knows it: apt install --only-upgrade piku",
+        )
+    output.step(f"Fetching {url}")
+    content = _fetch(url)
+    _check_sum(url, content)
+    with effects.temporary_folder(KEPT if KEPT.is_dir() else Path("/tmp"), "update") as place:  # noqa: S108 (a new folder)
+        file = Path(place, "piku.deb")
+        file.write_bytes(content)
+        version = _inspect(file)
+        if version == piku.__version__:
+            output.detail(f"piku {version} is the newest")
+            return
+        trial = _unpacked(file, Path(place, "trial"))
+        before, _ = works(calling)
+        _try(trial, version, before)
+        _install(file)
+        if problem := _judge(calling, before):
+            raise PikuError(f"{version} does not work here: {_go_back()}", detail=_evidence(problem))
+        KEPT.mkdir(parents=True, exist_ok=True)
+        shutil.move(file, KEPT / "piku.deb")
+    output.step(f"piku was {piku.__version__}, and is {version} now; the apps have not noticed")
+
+
+def _fetch(url: str) -> bytes:
+    if not url.startswith(("https://", "file:///")):
+        raise PikuError(f"{RELEASE_URL}={url} is not an https address")
+    try:
+        with urllib.request.urlopen(url, timeout=_TIMEOUT) as answer:  # noqa: S310 (checked above)
+            content: bytes = answer.read(_MOST + 1)
+    except (OSError, ValueError) as error:
+        reason = error.reason if isinstance(error, urllib.error.URLError) else error
+        raise PikuError(f"{url} cannot be fetched: {reason}") from None
+    if len(content) > _MOST:
+        raise PikuError(f"{url} is too large to be a package of piku")
+    return content
+
+
+def _check_sum(url: str, content: bytes) -> None:
+    wanted = _fetch(f"{url}.sha256").decode(errors="replace").split()
+    if not wanted or hashlib.sha256(content).hexdigest() != wanted[0].lower():
+        raise PikuError(
+            f"what {url} gave is not what {url}.sha256 says", hint="try again later; nothing was changed"
+        )
+
+
+def _inspect(file: Path) -> str:
+    """The version of a package of piku that is not older than this one."""
+    try:
+        name, version = programs.run(
+            ["dpkg-deb", "-W", "--showformat=${Package} ${Version}", str(file)]
+        ).split()
+    except (programs.ProgramFailed, ValueError):
+        raise PikuError("what was fetched is no Debian package") from None
+    if name != "piku":
+        raise PikuError(f"what was fetched is the package {name!r}, not piku")
+    if not programs.succeeds(["dpkg", "--compare-versions", version, "ge", piku.__version__]):
+        raise PikuError(f"what was fetched is older ({version}) than what is here ({piku.__version__})")
+    return version
+
+
+def _unpacked(file: Path, place: Path) -> Path:
+    programs.run(["dpkg-deb", "-x", str(file), str(place)])
+    for folder in (place.parent, place, *place.rglob("*")):
+        folder.chmod(folder.stat().st_mode | (0o755 if folder.is_dir() else 0o644))
+    return place
+
+
+def _try(trial: Path, version: str, before: bool) -> None:
+    """Have the new version look at this server before it is installed; raises PikuError."""
+    start = f"import sys; sys.path[:0] = [{str(trial / 'usr/share/piku')!r}]; from piku.__main__ import main; main()"
+    python = ["/usr/bin/python3", "-IB", "-c", start]
+    account = ["setpriv", "--reuid=piku", "--regid=piku", "--init-groups", "--"]
+    home = str(Path("~piku").expanduser())
+    env = {**programs.environment(), "HOME": home, "PIKU_ROOT": f"{home}/.piku"}
+    fine, said = works([*account, *python], env)
+    if not fine and (before or "Traceback" in said):
+        raise PikuError(f"{version} would not work here: it was not installed", detail=_evidence(said))
+
+
+def _install(file: Path) -> None:
+    quietly = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "--yes", "--quiet",
+               "--allow-downgrades", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300"]  # fmt: skip
+    programs.run([*quietly, str(file)])
+
+
+def _go_back() -> str:
+    kept = KEPT / "piku.deb"
+    if not kept.exists():
+        return "install the one before again, there is no copy of it here"
+    _install(kept)
+    return f"went back to {piku.__version__}"

@@ -1,0 +1,46 @@
+"""A fresh machine, a laptop beside it, and the packages of this checkout."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import box as boxes
+import deb
+import pytest
+from box import Box
+
+from tests.install.support import Laptop, Transcript
+
+
+@pytest.fixture(scope="session")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The package, and one of a version to come."""
+    folder = tmp_path_factory.mktemp("packages")
+    return deb.build(folder), deb.build(folder, "99.0")
+
+
+@pytest.fixture(scope="session")
+def transcript(request: pytest.FixtureRequest) -> Iterator[Transcript]:
+    """What is typed and answered; written where TRANSCRIPT says, if all goes well."""
+    story = Transcript()
+    yield story
+    if not request.session.testsfailed:
+        story.save()
+
+
+@pytest.fixture(scope="module")
+def box(own_mounts: None) -> Iterator[Box]:
+    with Box() as machine:
+        yield machine
+
+
+@pytest.fixture(scope="session")
+def own_mounts() -> None:
+    if os.getuid() != 0:
+        pytest.fail("only root can make machines: run make test-install as root")
+    boxes.private_mounts()
+
+
+@pytest.fixture(scope="module")
+def laptop(box: Box, tmp_path_factory: pytest.TempPathFactory) -> Laptop:
+    return Laptop.of(box, tmp_path_factory.mktemp("laptop"))

@@ -1,0 +1,123 @@
+"""A bare checkout on a fresh machine: the demo, then install.sh, then updates, also such as do not work."""
+
+import subprocess
+from pathlib import Path
+
+import deb
+import pytest
+from box import Box
+
+from tests.install.support import SERVER, Laptop, Load, wait
+
+pytestmark = pytest.mark.timeout(240)
+
+
+def git(folder: Path, *words: str) -> str:
+    who = ["-c", "user.name=Ada", "-c", "user.email=ada@example.com", "-c", "safe.directory=*"]
+    done = subprocess.run(
+        ["git", *who, "-C", str(folder), *words], check=True, capture_output=True, text=True
+    )
+    return done.stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def upstream(box: Box, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where piku's source comes from: a work tree of ours, pushed to /srv/piku.git of the machine."""
+    folder = tmp_path_factory.mktemp("upstream")
+    deb.copy(folder)
+    git(folder, "init", "--quiet", "-b", "main")
+    git(folder, "add", "-A")
+    git(folder, "commit", "--quiet", "-m", "A version")
+    git(folder, "clone", "--quiet", "--bare", str(folder), str(box.root / "srv/piku.git"))
+    git(folder, "remote", "add", "origin", str(box.root / "srv/piku.git"))
+    return folder
+
+
+def publish(upstream: Path, file: str, text: str) -> str:
+    """A new version in which that file says this; returns its commit."""
+    (upstream / file).write_text(text)
+    git(upstream, "add", "-A")
+    git(upstream, "commit", "--quiet", "-m", "Another version")
+    git(upstream, "push", "--quiet", "origin", "main")
+    return git(upstream, "rev-parse", "HEAD")
+
+
+def test_the_demo_runs_from_a_bare_checkout(box: Box, upstream: Path) -> None:
+    box.sh("DEBIAN_FRONTEND=noninteractive apt-get install -q --yes --no-install-recommends git make")
+    box.sh("git clone --quiet /srv/piku.git piku")
+    said = box.sh("cd piku && make demo ARGS=--once").stdout
+    assert "0 failed" in said
+    assert "Traceback" not in said
+    assert box.run("systemctl", "is-active", "nginx", check=False).stdout != "active\n"
+    assert box.sh("ls -d /tmp/piku-*", check=False).stdout.startswith("ls: ")
+
+
+def test_install_sh_makes_a_server(box: Box, laptop: Laptop, upstream: Path) -> None:
+    (box.root / "root/.ssh").mkdir(mode=0o700, exist_ok=True)
+    (box.root / "root/.ssh/authorized_keys").write_text(laptop.key)
+    said = box.sh("./piku/install.sh").stdout
+    assert "These keys may push" in said
+    assert "Traceback" not in said
+    for unit in ("piku-nginx", "piku-emperor"):
+        assert box.run("systemctl", "is-active", unit).stdout == "active\n"
+    folder = laptop.home / "site"
+    (folder / "public").mkdir(parents=True)
+    (folder / "public/index.html").write_text("a site\n")
+    (folder / "Procfile").write_text("static: public\n")
+    (folder / "ENV").write_text("NGINX_SERVER_NAME=site.example.com\n")
+    laptop.does("git init --quiet && git add -A && git commit --quiet -m 'First version'", "site")
+    laptop.does(f"git push piku@{SERVER}:site main", "site")
+    assert laptop.get("site.example.com") == (200, "a site\n")
+    again = box.sh("./piku/install.sh").stdout
+    assert "bringing it up to date" in again
+    assert laptop.get("site.example.com") == (200, "a site\n")
+    assert box.sh("find /var/lib/piku ! -user piku; find /opt/piku ! -user root").stdout == ""
+
+
+def test_update_brings_what_follows(box: Box, laptop: Laptop, upstream: Path) -> None:
+    newest = box.run("piku", "update").stdout
+    assert "is the newest" in newest
+    init = "src/piku/__init__.py"
+    wanted = publish(upstream, init, (upstream / init).read_text().replace("0.1.0", "0.1.1"))
+    refused = laptop.says(f"ssh piku@{SERVER} update")
+    assert refused.returncode == 1
+    assert "sudo piku update" in refused.stdout
+    with Load(laptop, "site.example.com") as load:
+        said = box.run("piku", "update").stdout
+        wait(lambda: load.outcomes.total() > 200, "some load")
+    assert "piku was 0.1.0" in said
+    assert f"is 0.1.1 ({wanted[:8]}) now" in said
+    assert set(load.outcomes) == {"200"}, load.outcomes
+    assert box.run("piku", "--version").stdout == "piku 0.1.1\n"
+    assert box.sh("find /var/lib/piku ! -user piku").stdout == ""
+
+
+def test_update_goes_back_by_itself(box: Box, laptop: Laptop, upstream: Path) -> None:
+    good = box.run("git", "-C", "/opt/piku", "rev-parse", "HEAD").stdout
+    entry = "src/piku/cli/__init__.py"
+    before = (upstream / entry).read_text()
+    publish(upstream, entry, before + "\nraise RuntimeError('broken')\n")
+    failed = box.run("piku", "update", check=False)
+    assert failed.returncode == 1, failed.stdout
+    assert "does not work here: went back to" in failed.stdout
+    assert "RuntimeError: broken" in failed.stdout
+    assert box.run("git", "-C", "/opt/piku", "rev-parse", "HEAD").stdout == good
+    assert box.run("piku", "apps").stdout == "site\n"
+    publish(upstream, entry, before)
+    assert "now" in box.run("piku", "update").stdout
+
+
+def test_update_refuses_what_it_cannot_judge(box: Box, upstream: Path) -> None:
+    for line, expected in (
+        ("piku update --to no-such-tag", "has no branch, tag or commit 'no-such-tag'"),
+        ("cd /opt/piku && echo >>README.md && piku update", "were changed by hand"),
+        ("git -C /opt/piku checkout -q README.md && piku update --to HEAD~2", "does not follow from"),
+        (
+            "git -C /opt/piku remote set-url origin /nowhere && piku update",
+            "nothing can be fetched from /nowhere",
+        ),
+    ):
+        refused = box.sh(line, check=False)
+        assert refused.returncode == 1, refused.stdout
+        assert expected in refused.stdout
+        assert "Traceback" not in refused.stdout

@@ -1,0 +1,100 @@
+"""The package on a machine where somebody runs a web server already; and where it gets newer ones from."""
+
+import hashlib
+import shutil
+from pathlib import Path
+
+import deb
+import pytest
+from box import Box
+
+from tests.install.support import SERVER, Laptop, wait
+
+pytestmark = pytest.mark.timeout(240)
+APT = "DEBIAN_FRONTEND=noninteractive apt-get -q --yes --no-install-recommends"
+
+
+def test_another_web_server_is_left_alone(box: Box, laptop: Laptop, packages: tuple[Path, Path]) -> None:
+    box.sh(f"{APT} install nginx")
+    (box.root / "etc/nginx/conf.d/mine.conf").write_text(
+        "server { listen 80; listen [::]:80; server_name mine.example.com; return 200 mine; }\n"
+    )
+    box.run("systemctl", "reload", "nginx")
+    box.put(packages[0], f"/root/{packages[0].name}")
+    said = box.sh(f"{APT} install ./{packages[0].name}").stdout
+    assert "Stopping the distribution's own" not in said
+    assert "Piku's web server cannot start: nginx (port 80) is in its way" in said
+    assert "PIKU_HTTP_PORT" in said
+    assert "Let a first key in" in said
+    assert "ssh root@box piku setup:ssh -" in said
+    assert laptop.get("mine.example.com") == (200, "mine")
+    status = box.run("systemctl", "status", "--no-pager", "piku-nginx", check=False).stdout
+    assert "cannot listen on 0.0.0.0:80" in box.run("journalctl", "-u", "piku-nginx").stdout, status
+    assert box.run("systemctl", "is-active", "piku-emperor").stdout == "active\n"
+
+
+def test_it_listens_elsewhere_beside_it(box: Box, laptop: Laptop) -> None:
+    box.sh(
+        "sed -i 's/^#PIKU_HTTP_PORT=.*/PIKU_HTTP_PORT=8080/; s/^#PIKU_HTTPS_PORT=.*/PIKU_HTTPS_PORT=8443/' /etc/default/piku"
+    )
+    box.run("systemctl", "restart", "piku-nginx")
+    (box.root / "root/first.pub").write_text(laptop.key)
+    assert "may push now" in box.sh("piku setup:ssh - --name laptop <first.pub").stdout
+    folder = laptop.home / "api"
+    folder.mkdir()
+    (folder / "Procfile").write_text("web: exec python3 -m http.server $PORT --bind 127.0.0.1\n")
+    (folder / "index.html").write_text("an api\n")
+    (folder / "ENV").write_text("NGINX_SERVER_NAME=api.example.com\n")
+    laptop.does("git init --quiet && git add -A && git commit --quiet -m 'First version'", "api")
+    laptop.does(f"git push piku@{SERVER}:api main", "api")
+    assert laptop.get("api.example.com", port=8080) == (200, "an api\n")
+    assert laptop.get("mine.example.com") == (200, "mine")
+
+
+def test_it_takes_the_ports_when_they_are_free(box: Box, laptop: Laptop) -> None:
+    box.sh("sed -i 's/^PIKU_HTTP/#PIKU_HTTP/' /etc/default/piku; systemctl restart piku-nginx", check=False)
+    box.run("systemctl", "disable", "--now", "nginx")
+    wait(lambda: laptop.get("api.example.com") == (200, "an api\n"), "piku's nginx has started by itself")
+
+
+def release(box: Box, package: Path, *, sum_of: bytes | None = None) -> None:
+    """Put a package where the machine is told to look for new ones."""
+    place = box.root / "srv/piku_latest_all.deb"
+    shutil.copyfile(package, place)
+    digest = hashlib.sha256(place.read_bytes() if sum_of is None else sum_of).hexdigest()
+    place.with_name(f"{place.name}.sha256").write_text(f"{digest}  {place.name}\n")
+
+
+def test_update_of_the_package(box: Box, laptop: Laptop, packages: tuple[Path, Path], tmp_path: Path) -> None:
+    told = box.run("piku", "update", check=False)
+    assert told.returncode == 1
+    assert "PIKU_RELEASE_URL is not set" in told.stdout
+    assert "apt install --only-upgrade piku" in told.stdout
+    box.sh("echo PIKU_RELEASE_URL=file:///srv/piku_latest_all.deb >>/etc/default/piku")
+
+    release(box, packages[1], sum_of=b"something else")
+    wrong = box.run("piku", "update", check=False)
+    assert wrong.returncode == 1
+    assert "is not what file:///srv/piku_latest_all.deb.sha256 says" in wrong.stdout
+    assert box.run("piku", "--version").stdout == "piku 0.1.0\n"
+
+    release(box, packages[1])
+    said = box.run("piku", "update").stdout
+    assert "piku was 0.1.0, and is 99.0 now" in said
+    assert box.run("piku", "--version").stdout == "piku 99.0\n"
+    assert laptop.get("api.example.com") == (200, "an api\n")
+    assert "99.0 is the newest" in box.run("piku", "update").stdout
+
+    release(box, packages[0])
+    older = box.run("piku", "update", check=False)
+    assert (older.returncode, "is older (0.1.0)" in older.stdout) == (1, True), older.stdout
+
+
+def test_a_package_that_does_not_work_is_not_installed(box: Box, tmp_path: Path) -> None:
+    broken = deb.build(tmp_path, "100.0", spoil="src/piku/operate/doctor/__init__.py")
+    release(box, broken)
+    refused = box.run("piku", "update", check=False)
+    assert refused.returncode == 1, refused.stdout
+    assert "100.0 would not work here: it was not installed" in refused.stdout
+    assert box.run("piku", "--version").stdout == "piku 99.0\n"
+    assert box.run("piku", "apps").stdout == "api\n"
