@@ -238,3 +238,23 @@ def test_a_power_cut_and_what_it_leaves(own_server: Sandbox, new_app: Callable[.
     assert quiet.body() == "one"
     succeeded(quiet.push())
     assert quiet.body() == "two"
+
+
+def test_the_emperor_is_one_process_that_is_told_and_its_log_is_rotated(
+    own_server: Sandbox, new_app: Callable[..., App]
+) -> None:
+    server = own_server
+    # With a master of its own, that one would get the signals that wake the emperor and clear its delays.
+    [emperor] = [
+        one for one in server.processes() if str(one).endswith(f"--ini {server.root}/uwsgi/uwsgi.ini")
+    ]
+    assert (server.root / "uwsgi" / "emperor.pid").read_text().strip() == str(emperor.pid)
+    log = server.root / "uwsgi" / "emperor.log"
+    with log.open("a") as written:
+        written.write("x" * 2**20)
+    assert server.piku("upkeep").returncode == 0
+    assert log.stat().st_size == 0
+    old = log.with_name("emperor.log.old")
+    assert old.stat().st_size > 2**20 and stat.S_IMODE(old.stat().st_mode) == 0o640
+    new_app("heard", wsgi("heard"), on=server)
+    server.wait(lambda: "vassal heard@1.wsgi.1.ini has been spawned" in log.read_text())

@@ -18,8 +18,13 @@ from piku.serve import webserver
 
 
 def rotate(paths: Paths) -> list[Path]:
-    """Rename nginx's logs that have grown too large to `.old`; returns those."""
-    places = [(paths.nginx_errors, int(settings.LOG_MAXSIZE.default))]
+    """Move the logs of nginx and of the emperor that have grown too large to `.old`; returns nginx's."""
+    most = int(settings.LOG_MAXSIZE.default)
+    if paths.emperor_log.exists() and paths.emperor_log.stat().st_size > most:
+        # The emperor never opens it again, but appends.
+        effects.write(Path(f"{paths.emperor_log}.old"), effects.read(paths.emperor_log), mode=0o640)
+        os.truncate(paths.emperor_log, 0)
+    places = [(paths.nginx_errors, most)]
     for name, site in converge.live_sites(paths).items():
         if site.access_log:
             places.append((Path(site.access_log), _limit(paths, name)))

@@ -276,7 +276,8 @@ def runner(argv: Iterable[str], notes: str, join: str = "") -> str:
 
 
 def emperor(enabled: str, stats: str, pidfile: str, log: str) -> str:
-    """The emperor's ini. It has no master: a signal or a connection to its statistics wakes it."""
+    """The emperor's ini. It has no master, which would take the signals that are to wake the emperor, and
+    so does not rotate its own log: `log-maxsize` alone makes uWSGI start one."""
     return render(
         [
             ("strict", "true"),
@@ -289,8 +290,6 @@ def emperor(enabled: str, stats: str, pidfile: str, log: str) -> str:
             ("pidfile", pidfile),
             ("die-on-term", "true"),
             ("logto", log),
-            ("log-maxsize", "1048576"),
-            ("log-backupname", f"{log}.old"),
             ("logfile-chmod", "640"),
         ]
     )
