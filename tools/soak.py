@@ -129,6 +129,12 @@ def oversized(server: Sandbox) -> list[str]:
     ]
 
 
+def own_faults(server: Sandbox) -> list[str]:
+    """What commands that failed by a fault of piku's own have left to read."""
+    log = server.root / "uwsgi" / "fault.log"
+    return log.read_text().splitlines() if log.exists() else []
+
+
 def soak(server: Sandbox, seconds: float, seed: int, log: Log) -> bool:
     (server.root / "ENV").write_text("PIKU_KEEP_RELEASES=2\nUWSGI_LOG_MAXSIZE=20000\n")
     empty = settled(server)
@@ -159,6 +165,7 @@ def soak(server: Sandbox, seconds: float, seed: int, log: Log) -> bool:
         report("more than before", after.more_than(before, is_bounded)),
         report("grown", growth(before, after)),
         report("logs that are too large", oversized(server)),
+        report("piku's own faults", own_faults(server)),
     ]
     for lane in lanes:
         lane.destroy()

@@ -110,8 +110,10 @@ def test_build_run_and_worker_see_the_same(new_app: NewApp, server: Sandbox) -> 
     # pip puts folders of the build's own in front of PATH.
     assert seen["build"]["PATH"].endswith(":" + run["PATH"])
     seen["build"]["PATH"] = run["PATH"]
-    # What pip, uWSGI and bash add for themselves; PORT is for what listens on one.
+    # What pip, uWSGI and bash add for themselves; PORT is for what listens on one, and the mark for what
+    # the emperor runs.
     added = (
+        "PIKU_PROCESS",
         "PIP_",
         "UWSGI_",
         "PEP517_",
