@@ -18,7 +18,7 @@ demo: demo-packages ## Deploy an example to a server of its own, here and now (A
 
 test: lint types ## Lint, types, and all tests (ARGS="-k name" picks some)
 	@dev=$$(tools/dev-env) && tools/as-user "$$dev/bin/python" -B -m pytest $(LOAD) $(ARGS)
-	@dev=$$(tools/dev-env) && tools/as-user "$$dev/bin/python" -B -m pytest -n 4 --dist loadfile \
+	@dev=$$(tools/dev-env) && tools/as-user "$$dev/bin/python" -B -m pytest -n 6 --dist loadfile \
 		--no-loadscope-reorder --ignore=$(LOAD) tests/faults tests/e2e tests/golden tests/unit $(ARGS)
 
 test-tools: test-packages ## The client on a laptop, piku doctor and piku status (ARGS="-k name" picks some)

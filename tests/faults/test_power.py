@@ -17,13 +17,13 @@ def power_cut(server: Sandbox, app: App) -> None:
 
 @pytest.mark.parametrize("step", ["start", "switch"])
 def test_in_the_middle_of_a_deploy(server: Sandbox, step: str) -> None:
-    app = new_app(server, f"power-{step}", "web", "START_DELAY=1\n")
+    app = new_app(server, f"power-{step}", "web", "START_DELAY=3\n")
     old = app.version
     app.commit()
     with ThreadPoolExecutor() as pool:
         if step == "switch":
             # A slow request keeps the switch from its end.
-            pool.submit(server.get, app.host, "/slow?3")
+            pool.submit(server.get, app.host, "/slow?8")
         push = pool.submit(server.push, app.repository, app.name)
         server.wait(lambda: (app.newest()["number"], app.newest()["step"]) == (2, step))
         power_cut(server, app)
@@ -37,7 +37,7 @@ def test_in_the_middle_of_a_deploy(server: Sandbox, step: str) -> None:
 
 def test_the_platform_alone_ends(server: Sandbox) -> None:
     """nginx and the emperor die under a deploy: it fails and says so, and what was live is what returns."""
-    app = new_app(server, "alone", "web", "START_DELAY=1\n")
+    app = new_app(server, "alone", "web", "START_DELAY=3\n")
     old = app.version
     app.commit()
     with ThreadPoolExecutor() as pool:
