@@ -4,7 +4,6 @@
 # Most of the time of an end-to-end test is spent waiting, so several files run at once; what measures
 # answers under load runs by itself. The slowest files come first, what only computes fills the end.
 LOAD   = tests/faults/test_no_lost_request.py
-SLOW   = tests/e2e/test_sleep.py tests/e2e/test_cron.py
 ARGS   =
 
 .DEFAULT_GOAL = help
@@ -20,7 +19,7 @@ demo: demo-packages ## Deploy an example to a server of its own, here and now (A
 test: lint types ## Lint, types, and all tests (ARGS="-k name" picks some)
 	@dev=$$(tools/dev-env) && tools/as-user "$$dev/bin/python" -B -m pytest $(LOAD) $(ARGS)
 	@dev=$$(tools/dev-env) && tools/as-user "$$dev/bin/python" -B -m pytest -n 6 --dist loadfile \
-		--no-loadscope-reorder --ignore=$(LOAD) $(SLOW) tests/faults tests/e2e tests/golden tests/unit $(ARGS)
+		--no-loadscope-reorder --ignore=$(LOAD) tests/faults tests/e2e tests/golden tests/unit $(ARGS)
 
 test-tools: test-packages ## The client on a laptop, piku doctor and piku status (ARGS="-k name" picks some)
 	@dev=$$(tools/dev-env) && tools/as-user "$$dev/bin/python" -B -m pytest -n 4 --dist loadfile \
