@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from piku import effects, programs
 from piku.deploy import build, checkout, cron, records, runs
 from piku.deploy.records import Release
-from piku.deploy.source import built_marker
+from piku.deploy.source import BUILT
 from piku.paths import SEPARATOR, AppPaths
 
 _LONGEST_PUSH = 86400.0  # seconds
@@ -38,7 +38,7 @@ def prune(app: AppPaths, keep: int) -> None:
         if not folder.name.startswith(".") and checkout.left_beside(app, folder.name, ()):
             continue
         effects.remove(folder)
-        effects.remove(built_marker(app, folder.name))
+    _forget_markers(app)
     for folder in build.environments(app):
         if folder.name not in environments:
             effects.remove(folder)
@@ -53,6 +53,13 @@ def prune(app: AppPaths, keep: int) -> None:
     # Rarely does anything: only when thousands of loose objects have come together.
     rarely = ("-c", "gc.auto=4000", "-c", "gc.autoDetach=false")
     programs.run(["git", "-C", str(app.repo), *rarely, "gc", "--auto", "--quiet"])
+
+
+def _forget_markers(app: AppPaths) -> None:
+    """Remove what was noted of checkouts that are gone, also by somebody who was killed in between."""
+    for marker in app.releases.glob(f"*{BUILT}"):
+        if not marker.with_suffix("").is_dir():
+            effects.remove(marker)
 
 
 def _forget_failed_logs(app: AppPaths, every: Iterable[Release], oldest: int) -> None:

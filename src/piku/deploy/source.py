@@ -15,6 +15,8 @@ from piku.errors import PikuError
 from piku.paths import AppPaths, Paths
 from piku.runtimes.base import Context, Runtime
 
+BUILT = ".built"  # how the name of a note on a checkout ends
+
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
@@ -82,7 +84,7 @@ def _context(app: AppPaths, files: Tree, values: Mapping[str, str], checkout: st
 
 def built_marker(app: AppPaths, checkout: str) -> Path:
     """The file that says a checkout was built: with which environment, and what it held then."""
-    return app.releases / f"{checkout}.built"
+    return app.releases / f"{checkout}{BUILT}"
 
 
 def _place(app: AppPaths, commit: str, environment: str) -> str:

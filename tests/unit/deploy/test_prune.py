@@ -61,6 +61,14 @@ def test_the_last_releases_keep_code_environment_and_commit(shop: AppPaths, grow
     assert kept(shop)[0] == set(grown[3:])
 
 
+def test_what_was_noted_of_a_checkout_goes_with_it_even_if_killed(shop: AppPaths, grown: list[str]) -> None:
+    effects.remove(shop.releases / grown[0])  # and then somebody was killed
+    assert source.built_marker(shop, grown[0]).exists()
+    prune.prune(shop, 5)
+    assert not source.built_marker(shop, grown[0]).exists()
+    assert source.built_marker(shop, grown[1]).exists()
+
+
 def test_the_live_release_is_kept_however_old(shop: AppPaths, grown: list[str]) -> None:
     records.commit(shop, Activation(number=1, release=1, checkout=grown[0]))
     prune.prune(shop, 1)
