@@ -85,7 +85,9 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _make_writable_and_retry(function: Callable[[str], Any], path: str, _info: object) -> None:
+def _make_writable_and_retry(function: Callable[[str], Any], path: str, info: Any) -> None:
+    if isinstance(info[1], FileNotFoundError):
+        return  # another command removes it as well
     # Go's module cache and some packages make their folders read-only.
     try:
         os.chmod(os.path.dirname(path), 0o700)

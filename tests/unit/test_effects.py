@@ -332,3 +332,15 @@ def test_polling_ends_and_looks_once_more_at_the_end() -> None:
     assert looks >= 3
     assert 0.1 <= time.monotonic() - begun < 2
     assert sum(1 for _ in effects.poll(time.monotonic() - 1)) == 1
+
+
+def test_a_folder_that_another_one_removes_as_well_is_no_reason_to_touch_what_it_stood_in(
+    tmp_path: Path,
+) -> None:
+    outer = tmp_path / "outer"
+    outer.mkdir(mode=0o755)
+    try:
+        raise FileNotFoundError
+    except FileNotFoundError as error:
+        effects._make_writable_and_retry(os.rmdir, str(outer / "gone"), (type(error), error, None))
+    assert outer.stat().st_mode & 0o777 == 0o755
