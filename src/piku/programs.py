@@ -44,6 +44,12 @@ def which(program: str, path: str | None = None) -> str | None:
     return shutil.which(program, path=path or f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}")
 
 
+def system_python() -> str:
+    """The system's own Python, for programs that need its standard library alone: it outlives the
+    environment that piku is installed in."""
+    return which("python3", SYSTEM_PATH) or "/usr/bin/python3"
+
+
 def environment() -> dict[str, str]:
     """Our own variables without those that belong to the git or ssh command we run in.
 

@@ -22,7 +22,7 @@ from tests.doctor.support import (
     the_one,
     with_text,
 )
-from tests.e2e.conftest import NewApp, _started
+from tests.e2e.conftest import NewApp, started
 from tests.e2e.support import APPS, App, web, wsgi
 
 PATIENT = (APPS / "patient.py").read_text()
@@ -32,7 +32,7 @@ NOWHERE = "https://127.0.0.1:1/directory"  # no authority: names that look publi
 @pytest.fixture(scope="module")
 def ward() -> Iterator[Sandbox]:
     """A server whose apps are ill."""
-    for server in _started():
+    for server in started():
         server.wait((server.root / "nginx" / "nginx.pid").exists)
         yield server
 

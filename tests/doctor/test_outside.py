@@ -19,14 +19,14 @@ from tests.doctor.support import (
     with_text,
 )
 from tests.doctor.test_apps import patient
-from tests.e2e.conftest import NewApp, _started
+from tests.e2e.conftest import NewApp, started
 from tests.e2e.support import App, refused
 
 
 @pytest.fixture(scope="module")
 def clinic() -> Iterator[Sandbox]:
     """A server whose apps answer badly."""
-    yield from _started()
+    yield from started()
 
 
 @pytest.fixture(scope="module")

@@ -28,14 +28,14 @@ from tests.doctor.support import (
     the_one,
     with_text,
 )
-from tests.e2e.conftest import NewApp, _started
+from tests.e2e.conftest import NewApp, started
 from tests.e2e.support import CHECKOUT, refused, web
 
 
 @pytest.fixture(scope="module")
 def sick() -> Iterator[Sandbox]:
     """A server that these tests make sick, and well again."""
-    for server in _started():
+    for server in started():
         server.wait((server.root / "nginx" / "nginx.pid").exists)
         yield server
 

@@ -8,7 +8,7 @@ import pytest
 from sandbox import Sandbox
 
 from tests.doctor.test_apps import ill, patient
-from tests.e2e.conftest import NewApp, _started
+from tests.e2e.conftest import NewApp, started
 from tests.e2e.support import WORKER, App, wsgi
 from tests.e2e.terminal import Terminal
 
@@ -16,7 +16,7 @@ from tests.e2e.terminal import Terminal
 @pytest.fixture(scope="module")
 def seen() -> Iterator[Sandbox]:
     """A server that is looked at."""
-    for server in _started():
+    for server in started():
         server.wait((server.root / "nginx" / "nginx.pid").exists)
         yield server
 

@@ -13,7 +13,7 @@ from tests.e2e.support import CHECKOUT, App, web
 NewApp = Callable[..., App]
 
 
-def _started() -> Iterator[Sandbox]:
+def started() -> Iterator[Sandbox]:
     # Not pytest's folder: the paths of unix sockets must be short.
     base = Path(tempfile.mkdtemp(prefix="e2e-"))
     server = Sandbox(CHECKOUT, base)
@@ -32,13 +32,13 @@ def _started() -> Iterator[Sandbox]:
 @pytest.fixture(scope="module")
 def server() -> Iterator[Sandbox]:
     """The server that the tests of a file share; each has app and host names of its own."""
-    yield from _started()
+    yield from started()
 
 
 @pytest.fixture
 def own_server() -> Iterator[Sandbox]:
     """A server that a test may stop and break."""
-    yield from _started()
+    yield from started()
 
 
 @pytest.fixture(scope="module")

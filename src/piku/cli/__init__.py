@@ -129,27 +129,30 @@ def execute(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         talk._gone = True
         return 0
-    except PermissionError as error:
-        talk.error(
-            PikuError(
-                f"{error.filename} cannot be used: permission denied",
-                hint="does it belong to another user? everything below the piku root belongs to the one who runs piku",
-            )
-        )
-        return 1
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS):
+        told = _of_the_system(error)
+        if told is None:
             return fault(talk, words)
-        where = f" ({error.filename})" if error.filename else ""
-        talk.error(
-            PikuError(
-                f"nothing can be written here: {error.strerror}{where}",
-                hint="make room on this server's disk, then try again; what was live is still what counts",
-            )
-        )
-        return 1
+        talk.error(told)
+        return told.code
     except Exception:  # noqa: BLE001 (the last line of defence: a fault of ours, told as one)
         return fault(talk, words)
+
+
+def _of_the_system(error: OSError) -> PikuError | None:
+    """What the system would not let us do, where that is for the person to mend."""
+    if isinstance(error, PermissionError):
+        return PikuError(
+            f"{error.filename} cannot be used: permission denied",
+            hint="does it belong to another user? everything below the piku root belongs to the one who runs piku",
+        )
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS):
+        where = f" ({error.filename})" if error.filename else ""
+        return PikuError(
+            f"nothing can be written here: {error.strerror}{where}",
+            hint="make room on this server's disk, then try again; what was live is still what counts",
+        )
+    return None
 
 
 def _lowered(text: str) -> str:

@@ -136,25 +136,20 @@ def may_try(tried: Attempts, wanted: Wish, now: float) -> bool:
     return now >= tried.next or tried.fingerprint != wanted.fingerprint
 
 
-def outlook(paths: Paths, sites: Mapping[AppName, Site]) -> tuple[bool, bool]:
-    """Whether any of these sites wants a certificate from an authority, and whether one is due now."""
-    wanted = due = False
-    now = time.time()
-    for name, site in sites.items():
-        app = paths.app(name)
-        found = tls.best(app, site.certified, now)
-        if found and found.source != tls.OWN and not (found.missing(site.certified) or found.due(now)):
-            wanted = True
-            continue
-        try:
-            asked = wish(paths, app, site)
-        except PikuError:
-            wanted = due = True  # what is wrong is told where the certificate would be fetched
-            continue
-        if asked is not None:
-            wanted = True
-            due = due or (is_due(app, asked, now) and may_try(attempts(paths, app), asked, now))
-    return wanted, due
+def due(paths: Paths, sites: Mapping[AppName, Site]) -> bool:
+    """Whether any of these sites needs a certificate from an authority now."""
+    return any(_needs_one(paths, paths.app(name), site, time.time()) for name, site in sites.items())
+
+
+def _needs_one(paths: Paths, app: AppPaths, site: Site, now: float) -> bool:
+    found = tls.best(app, site.certified, now)
+    if found and found.source != tls.OWN and not (found.missing(site.certified) or found.due(now)):
+        return False
+    try:
+        wanted = wish(paths, app, site)
+    except PikuError:
+        return True  # what is wrong is told where the certificate would be fetched
+    return wanted is not None and is_due(app, wanted, now) and may_try(attempts(paths, app), wanted, now)
 
 
 def acme_root(paths: Paths, values: Mapping[str, str]) -> Path:

@@ -29,12 +29,6 @@ def states_folder(app: AppPaths) -> Path:
     return app.releases / "cron"
 
 
-def python() -> str:
-    """The interpreter for the runner, which needs nothing but the standard library: the system's own
-    outlives the environment that piku is installed in."""
-    return programs.which("python3", programs.SYSTEM_PATH) or "/usr/bin/python3"
-
-
 def specification(
     paths: Paths, app: AppPaths, release: Release, found: Source, activation: int, enabled: str = ""
 ) -> dict[str, Any]:
@@ -77,7 +71,7 @@ def write(job: Job, activation: Activation, process: Process, log: Path) -> str:
     states_folder(app).mkdir(mode=0o700, exist_ok=True)
     scheduler = scheduling.Scheduler(
         folder=str(folder),
-        python=python(),
+        python=programs.system_python(),
         log=str(log),
         zone=job.values["TZ"].strip() if "TZ" in job.values else None,
         notes=str(app.notes(process.origin, process.worker)),

@@ -102,7 +102,7 @@ def begin(
         "jobs": {name: {"argv": programs.shell(command)}},
     }
     ended = programs.detached(
-        [cron.python(), "-IS", str(cron.RUNNER), name, cron_runner.DETACHED],
+        [programs.system_python(), "-IS", str(cron.RUNNER), name, cron_runner.DETACHED],
         stdin=json.dumps(told),
         env=variables,
     )

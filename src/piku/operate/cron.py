@@ -95,7 +95,7 @@ def run(paths: Paths, app: AppPaths, name: str) -> NoReturn:
     os.lseek(handle, 0, os.SEEK_SET)
     os.dup2(handle, 0)
     programs.become(
-        [jobs.python(), "-IS", str(jobs.RUNNER), job, cron_runner.BY_HAND],
+        [programs.system_python(), "-IS", str(jobs.RUNNER), job, cron_runner.BY_HAND],
         env=environment.variables(paths, app, release, found),
     )
 

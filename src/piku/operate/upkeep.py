@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
 import time
 from pathlib import Path
 
@@ -14,28 +12,17 @@ from piku.deploy import converge, limits, records, sleeping, source
 from piku.errors import PikuError
 from piku.output import Output
 from piku.paths import AppName, Paths
-from piku.serve import webserver
+from piku.serve import rotation
 
 
-def rotate(paths: Paths) -> list[Path]:
-    """Move the logs of nginx and of the emperor that have grown too large to `.old`; returns nginx's."""
-    most = int(settings.LOG_MAXSIZE.default)
-    if paths.emperor_log.exists() and paths.emperor_log.stat().st_size > most:
-        # The emperor never opens it again, but appends.
-        effects.write(Path(f"{paths.emperor_log}.old"), effects.read(paths.emperor_log), mode=0o640)
-        os.truncate(paths.emperor_log, 0)
-    places = [(paths.nginx_errors, most)]
-    for name, site in converge.live_sites(paths).items():
-        if site.access_log:
-            places.append((Path(site.access_log), _limit(paths, name)))
-    grown = [path for path, limit in places if path.exists() and path.stat().st_size > limit]
-    for path in grown:
-        path.rename(f"{path}.old")
-        path.touch(mode=0o640)
-    master = webserver.master_pid(paths)
-    if grown and master is not None:
-        os.kill(master, signal.SIGUSR1)  # nginx(8): reopen the logs
-    return grown
+def rotate(paths: Paths) -> None:
+    """Move the logs of nginx and of the emperor that have grown too large to `.old`."""
+    with effects.lock(paths.uwsgi / "nginx.lock", "rotating logs"):
+        sites = converge.live_sites(paths)
+        access = {
+            Path(site.access_log): _limit(paths, name) for name, site in sites.items() if site.access_log
+        }
+        rotation.rotate(paths, access)
 
 
 def _limit(paths: Paths, name: AppName) -> int:

@@ -1,6 +1,6 @@
 """The platform's own vassals, each there only while a live site needs it.
 
-`@upkeep` has certificates renewed and nginx's logs rotated: at its start, every five minutes, and the
+`@upkeep` has certificates renewed and logs rotated: at its start, every five minutes, and the
 former within a second after somebody asked for it. `@doze` puts idle `web` apps to sleep, and `@waker`
 wakes them: it sleeps as well, until nginx connects to its socket. The first two cost 2 MB each. `@drain`
 sends copies of logs to receivers elsewhere.
@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import shlex
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from piku import effects, programs
@@ -35,13 +35,11 @@ def configs(paths: Paths, calling: Sequence[str], package: Path) -> dict[Path, s
     }
 
 
-def follow(paths: Paths, sites: Iterable[Site], *, certificates: bool, drains: bool = False) -> None:
-    """Have the emperor run those that these sites need, and no other; `certificates` says whether an
-    authority is to certify one of them, `drains` whether somebody is to get a copy of a log."""
-    found = list(sites)
-    idle = any(site.idle for site in found)
-    logged = any(site.access_log for site in found)
-    needed = {UPKEEP: certificates or logged, DOZE: idle, WAKER: idle, DRAIN: drains}
+def follow(paths: Paths, sites: Collection[Site], *, drains: bool = False) -> None:
+    """Have the emperor run those that these sites need, and no other; `drains` says whether somebody is
+    to get a copy of a log."""
+    idle = any(site.idle for site in sites)
+    needed = {UPKEEP: bool(sites), DOZE: idle, WAKER: idle, DRAIN: drains}
     changed = [name for name, wanted in needed.items() if _keep(paths, name, wanted)]
     if changed:
         emperor.wake(paths)
@@ -137,11 +135,10 @@ def _waker(paths: Paths, package: Path) -> str:
 
 
 def _drain(paths: Paths, package: Path) -> str:
-    # The system's own Python, as little of it as possible.
-    python = programs.which("python3", programs.SYSTEM_PATH) or "/usr/bin/python3"
+    # As little of Python as possible.
     main = "from piku.shipper import main; main()"
     state = listing(paths).with_suffix(".state")
-    program = shlex.join([python, "-BS", "-c", main, str(listing(paths)), str(state)])
+    program = shlex.join([programs.system_python(), "-BS", "-c", main, str(listing(paths)), str(state)])
     return uwsgi.render(
         [
             *_common({"PYTHONPATH": str(package)}),

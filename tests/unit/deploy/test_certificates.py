@@ -120,24 +120,24 @@ def test_pauses_grow_and_a_change_ends_them(paths: Paths, shop: AppPaths) -> Non
     assert (paths.root / "certificates").stat().st_mode & 0o777 == 0o700
 
 
-def test_what_is_wanted_of_an_authority_and_when(paths: Paths, shop: AppPaths, commit: Commit) -> None:
+def test_when_an_authority_is_asked(paths: Paths, shop: AppPaths, commit: Commit) -> None:
     site = live(paths, shop, commit, "", "shop.de")
     local = Site(app=shop.name, names=("shop.localhost",))
 
-    def after(now: Site) -> tuple[bool, bool]:
-        return certificates.outlook(paths, {shop.name: now})
+    def due(now: Site) -> bool:
+        return certificates.due(paths, {shop.name: now})
 
-    assert after(local) == (False, False)
-    assert after(site) == (True, True)
+    assert not due(local)
+    assert due(site)
     wanted = certificates.wish(paths, shop, site)
     assert wanted is not None
     certificates.note_failure(paths, shop, wanted, "no")
-    assert after(site) == (True, False)
+    assert not due(site)
     give(shop, "lego", "shop.de")
-    assert after(site) == (True, False)
+    assert not due(site)
     give(shop, tls.OWN, "shop.de")
-    assert after(local) == (False, False)
+    assert not due(local)
     # Settings that are wrong are told where they are read.
     shop.nginx.with_name("shop@own.pem").unlink()
     paths.server_env.write_text("nonsense\n")
-    assert after(Site(app=shop.name, names=("other.de",))) == (True, True)
+    assert due(Site(app=shop.name, names=("other.de",)))

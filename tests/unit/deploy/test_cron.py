@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from piku import effects
+from piku import effects, programs
 from piku.app import cron as schedules
 from piku.deploy import activation, cron, cron_runner, prune
 from piku.deploy.job import Job
@@ -39,7 +39,7 @@ class App:
     folder: Path
 
     def start(self, minute: int) -> subprocess.Popen[bytes]:
-        argv = [cron.python(), "-IS", "cron.py", "cron-x", str(minute % 60)]
+        argv = [programs.system_python(), "-IS", "cron.py", "cron-x", str(minute % 60)]
         return subprocess.Popen(argv, cwd=self.folder, env={"TZ": "UTC"}, stdin=subprocess.DEVNULL)
 
     def call(self, minute: int) -> None:

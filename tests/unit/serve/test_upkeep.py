@@ -30,26 +30,23 @@ def test_their_configuration(paths: Paths) -> None:
 
 
 @pytest.mark.parametrize(
-    ("site", "certificates", "expected"),
+    ("idle", "drains", "expected"),
     [
-        ({}, False, []),
-        ({}, True, ["@upkeep.ini"]),
-        ({"access_log": "/x.log"}, False, ["@upkeep.ini"]),
-        ({"idle": 60}, False, ["@doze.ini", "@waker.ini", "@waker.ini.demand"]),
+        (0, False, ["@upkeep.ini"]),
+        (0, True, ["@drain.ini", "@upkeep.ini"]),
+        (60, False, ["@doze.ini", "@upkeep.ini", "@waker.ini", "@waker.ini.demand"]),
     ],
 )
-def test_each_is_there_while_it_is_needed(
-    paths: Paths, site: dict[str, object], certificates: bool, expected: list[str]
-) -> None:
-    sites = [Site(app="shop", names=("shop.example",), **site)]  # type: ignore[arg-type]
-    upkeep.follow(paths, sites, certificates=certificates)  # set up by something that does not know how
+def test_each_is_there_while_it_is_needed(paths: Paths, idle: int, drains: bool, expected: list[str]) -> None:
+    sites = [Site(app="shop", names=("shop.example",), idle=idle)]
+    upkeep.follow(paths, sites, drains=drains)  # set up by something that does not know how
     assert not list(paths.enabled.iterdir())
     server.setup(paths, ["/usr/bin/piku"])
     for _ in range(2):
-        upkeep.follow(paths, sites, certificates=certificates)
+        upkeep.follow(paths, sites, drains=drains)
         assert sorted(entry.name for entry in paths.enabled.iterdir()) == expected
     assert emperor.enabled(paths) == []  # they belong to no app
-    upkeep.follow(paths, [], certificates=False)
+    upkeep.follow(paths, [])
     assert not list(paths.enabled.iterdir())
 
 
