@@ -41,7 +41,7 @@ def outlives_its_app(name: str) -> bool:
     """What stays when an app was destroyed: its data, the lock that others may wait for, and what belongs to
     the server: logs and locks, certificates, the socket of what wakes apps."""
     place = name.partition("BASE/server/.piku/")[2]
-    return bool(re.match(r"(data|cache|certificates)(/|$)|releases/[^/]*@lock$|uwsgi/", place))
+    return bool(re.match(r"(data|cache|certificates)(/|$)|releases/[^/]*@(lock|activation)$|uwsgi/", place))
 
 
 @dataclass

@@ -342,7 +342,7 @@ class Lane:
                 self.push()
 
     def destroy(self) -> None:
-        self.good("destroy", self.name)
+        self.good("destroy", self.name, "--force")
 
     # --- what is killed ---
 

@@ -116,6 +116,11 @@ class AppPaths:
         # Beside the folder, not in it: destroying an app must not remove a lock somebody waits for.
         return self.root / "releases" / f"{self.name}{SEPARATOR}lock"
 
+    @property
+    def counter(self) -> Path:
+        # It outlives the app as well: the emperor remembers names of vassals that failed.
+        return self.root / "releases" / f"{self.name}{SEPARATOR}activation"
+
     def activation(self, number: int) -> Path:
         return self.releases / "activations" / str(number)
 

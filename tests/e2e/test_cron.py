@@ -162,7 +162,8 @@ def test_the_end_of_an_app_ends_its_jobs(new_app: Callable[..., App], server: Sa
     if command == "destroy":
         app.does("destroy", "--force")
         assert mine() == []
-        assert not [path for path in server.root.rglob(f"*{name}*") if path.name != f"{name}@lock"]
+        kept = (f"{name}@lock", f"{name}@activation")
+        assert not [path for path in server.root.rglob(f"*{name}*") if path.name not in kept]
         return
     app.does("stop")
     assert mine() == []

@@ -160,12 +160,17 @@ def test_destroy(new_app: Callable[..., App], server: Sandbox) -> None:
     (cache / "wheel").write_text("costly")
     app.does("config:set", "API_TOKEN=tok-doomed")
 
-    # On a terminal it asks for the name.
+    # It asks for the name, on a terminal and without.
     for answer in ("y\n", "doome\n", "\n"):
-        result = app.asked("destroy", input=answer, tty=True)
-        assert result.returncode == 1
-        assert "Type its name" in result.stdout and "nothing was removed" in result.stdout
-        assert app.body() == "one"
+        for tty in (True, False):
+            result = app.asked("destroy", input=answer, tty=tty)
+            said = result.stdout + result.stderr
+            assert result.returncode == 1
+            assert "Type its name" in said and "that is not its name: nothing was removed" in said
+    result = app.asked("destroy", input="")
+    assert result.returncode == 1 and "nobody answered: nothing was removed" in result.stderr
+    assert "piku destroy doomed --force" in result.stderr
+    assert app.body() == "one"
     result = app.asked("destroy", input="doomed\n", tty=True)
     assert result.returncode == 0, result.stdout
     assert f"Kept: {app.data}" in result.stdout and f"Kept: {cache}" in result.stdout
@@ -174,7 +179,7 @@ def test_destroy(new_app: Callable[..., App], server: Sandbox) -> None:
 
     assert "doomed" not in server.piku("apps").stdout.split()
     left = {str(path.relative_to(server.root)) for path in server.root.rglob("*doomed*")}
-    assert left == {"data/doomed", "cache/doomed", "releases/doomed@lock"}
+    assert left == {"data/doomed", "cache/doomed", "releases/doomed@lock", "releases/doomed@activation"}
     assert not [process for process in server.processes() if "/doomed" in str(process)]
     with pytest.raises(ConnectionError):
         app.status()

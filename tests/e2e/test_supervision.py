@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sandbox import Sandbox
 
-from tests.e2e.support import App, web
+from tests.e2e.support import App, succeeded, web, wsgi
 
 # Three ways to get away: in the group but deaf to SIGTERM, in a session of its own, and as a daemon
 # whose parent is gone. Each has the mark given on its command line.
@@ -73,7 +73,7 @@ def test_nothing_that_a_worker_started_outlives_it(crowd: App) -> None:
     assert running("mark-2") == []
     crowd.does("restart")
     server.wait(lambda: len(running("mark-2")) == 8)
-    crowd.does("destroy")
+    crowd.does("destroy", "--force")
     assert running("mark-2") == []
 
 
@@ -192,3 +192,37 @@ def test_a_process_dies_with_its_watcher(own_server: Sandbox, new_app: Callable[
     own_server.wait(lambda: running("603.25") == [])
     own_server.start_platform()
     own_server.wait(lambda: len(running("603.25")) == 1 and app.status() == 200)
+
+
+FAILS = """\
+import os, pathlib
+if pathlib.Path(os.environ["DATA_ROOT"], "broken").exists():
+    raise RuntimeError("there is no database")
+def app(environ, start_response):
+    start_response("200 OK", [])
+    return [b"up"]
+"""
+
+
+def test_whoever_mends_an_app_that_kept_failing_need_not_wait(
+    own_server: Sandbox, new_app: Callable[..., App]
+) -> None:
+    server = own_server
+    apps = [new_app(name, {**wsgi(name), "app.py": FAILS}, on=server) for name in ("first", "second")]
+    log = server.root / "uwsgi" / "emperor.log"
+    for app in apps:
+        (app.data / "broken").touch()
+        os.kill(int(app.ps()["wsgi.1"]["pid"]), signal.SIGKILL)
+        server.wait(
+            lambda name=app.name: log.read_text().count(f"removed uwsgi instance {name}@") > 3, timeout=30
+        )
+
+    # It starts them ever more rarely; a person need not wait for that.
+    for app in apps:
+        (app.data / "broken").unlink()
+    begun = time.monotonic()
+    apps[0].does("restart")
+    apps[1].does("destroy", "--force")
+    succeeded(apps[1].push())
+    assert time.monotonic() - begun < 8
+    assert apps[0].body() == apps[1].body() == "up"

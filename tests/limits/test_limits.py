@@ -55,5 +55,5 @@ def test_no_group_outlives_its_processes(hungry: Hungry, given: list[Path]) -> N
     assert left(given, "gone") == []
     app.does("restart")
     assert group_of(app) and len(left(given, "gone")) == 1
-    assert app.server.piku("destroy", "gone").returncode == 0
+    assert app.server.piku("destroy", "gone", "--force").returncode == 0
     assert left(given, "gone") == []

@@ -114,9 +114,25 @@ def rollback(paths: Paths, app: AppPaths, release: str | None, leave_behind: boo
         changes.rollback(paths, app, number, who(), output, leave_behind=leave_behind)
 
 
+def _confirm(app: str) -> None:
+    """Have the app's name typed; over ssh that needs no terminal. Raises PikuError for another answer."""
+    question = f"This removes {app} with its settings and logs. Type its name to go on: "
+    click.echo(question, nl=False, err=True)
+    typed = sys.stdin.readline()
+    if not typed.endswith("\n"):
+        click.echo(err=True)
+    if not typed:
+        raise PikuError(
+            "nobody answered: nothing was removed",
+            hint=f"where nobody can be asked: piku destroy {app} --force",
+        )
+    if typed.strip() != app:
+        raise PikuError("that is not its name: nothing was removed")
+
+
 @click.command()
 @click.argument("app", metavar="APP")
-@click.option("--force", is_flag=True, help="Do not ask.")
+@click.option("--force", is_flag=True, help="Do not ask for the app's name.")
 @pass_paths
 def destroy(paths: Paths, app: str, force: bool) -> None:
     """Remove an app; its data and cache are kept."""
@@ -124,12 +140,8 @@ def destroy(paths: Paths, app: str, force: bool) -> None:
     from piku.operate import destroy as destroying
 
     found = paths.existing(AppName.parse(app))
-    if not force and sys.stdin.isatty():
-        typed = click.prompt(
-            f"This removes {app} with its settings and logs. Type its name to go on", default=""
-        )
-        if typed != app:
-            raise PikuError("that is not its name: nothing was removed")
+    if not force:
+        _confirm(app)
     output = Output(sys.stdout)
     with effects.lock(found.lock, "destroying the app", waiting=lambda by: output.step(f"Waiting for {by}")):
         destroying.destroy(paths, found, output)

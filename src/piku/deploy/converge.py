@@ -72,7 +72,7 @@ def converge(paths: Paths, app: AppPaths, *, say: Say = _quiet) -> None:
     if missing:
         # Only what answers requests may run twice for a while.
         stop(paths, [name for name in stale if not _serves(app, name)], grace=10)
-        emperor.enable(paths, missing, forgive=True)
+        emperor.enable(paths, missing)
     if live is not None:
         _link(app, live)
     update_nginx(paths)

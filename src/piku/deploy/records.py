@@ -161,10 +161,9 @@ def write_settings(app: AppPaths, values: Mapping[str, str]) -> None:
 
 
 def next_activation(app: AppPaths) -> int:
-    """A number that no activation of this app ever had."""
-    counter = app.releases / "activation"
-    number = int(effects.read(counter) or 0) + 1
-    effects.write(counter, f"{number}\n", durable=True)
+    """A number that no activation of an app of this name ever had."""
+    number = int(effects.read(app.counter) or 0) + 1
+    effects.write(app.counter, f"{number}\n", durable=True)
     return number
 
 

@@ -81,7 +81,7 @@ def wake(paths: Paths, app: AppPaths) -> float:
     _woken(app, live).touch()
     effects.remove(_marker(app, live))
     names = [process.vassal(app.name) for process in resting]
-    emperor.enable(paths, names, forgive=True)
+    emperor.enable(paths, names)
     if (now := records.live(app)) is not None and now.number != live.number:
         emperor.disable(paths, set(names) - set(now.vassals(app.name)))  # a release went live meanwhile
         resting = sleepers(now)

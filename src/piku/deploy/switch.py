@@ -134,7 +134,7 @@ def _start(job: Job, new: Activation, going: Sequence[Process]) -> None:
 
 def _enable(job: Job, chosen: Sequence[Process]) -> None:
     job.output.step(f"Starting {', '.join(process.title for process in chosen)}")
-    emperor.enable(job.paths, [process.vassal(job.app.name) for process in chosen], forgive=True)
+    emperor.enable(job.paths, [process.vassal(job.app.name) for process in chosen])
 
 
 def _stop_old(job: Job, old: Sequence[Process]) -> None:

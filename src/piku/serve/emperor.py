@@ -1,7 +1,8 @@
 """The uWSGI emperor: asking what runs, and having it look at its folder at once.
 
-Its monitor looks every 3 s by itself. SIGWINCH has it look now, SIGURG forgets past failures; a
-connection to its statistics wakes it as well, and answers with what it knows of each vassal.
+Its monitor looks every second by itself. SIGWINCH has it look now; a connection to its statistics wakes
+it as well, and answers with what it knows of each vassal. It starts a vassal that keeps failing ever more
+rarely, by its name, so names are never used again; SIGURG would have it forget, and can crash it (ADR 0024).
 """
 
 from __future__ import annotations
@@ -97,15 +98,12 @@ def is_running(paths: Paths) -> bool:
     return statistics(paths) is not None
 
 
-def wake(paths: Paths, *, forgive: bool = False) -> None:
-    """Have the emperor look at its folder now; `forgive` clears the delays of vassals that failed."""
+def wake(paths: Paths) -> None:
+    """Have the emperor look at its folder now."""
     number = pid(paths)
-    if number is None:
-        return
-    with contextlib.suppress(ProcessLookupError):
-        if forgive:
-            os.kill(number, signal.SIGURG)
-        os.kill(number, signal.SIGWINCH)
+    if number is not None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(number, signal.SIGWINCH)
 
 
 def pid(paths: Paths) -> int | None:
@@ -127,14 +125,14 @@ def enabled(paths: Paths, app: AppName | None = None) -> list[VassalName]:
     return sorted(name for name in names if name is not None and app in (None, name.app))
 
 
-def enable(paths: Paths, names: Iterable[VassalName], *, forgive: bool = False) -> None:
+def enable(paths: Paths, names: Iterable[VassalName]) -> None:
     """Have the emperor run these vassals, whose ini files exist."""
     for name in names:
         demand = f"{name}.ini{uwsgi.DEMAND}"
         if (paths.available / demand).exists():  # first: the emperor looks for it when it sees the vassal
             effects.link(paths.available / demand, paths.enabled / demand)
         effects.link(paths.available / f"{name}.ini", paths.enabled / f"{name}.ini")
-    wake(paths, forgive=forgive)
+    wake(paths)
 
 
 def disable(paths: Paths, names: Iterable[VassalName]) -> None:

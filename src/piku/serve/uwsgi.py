@@ -287,6 +287,8 @@ def emperor(enabled: str, stats: str, pidfile: str, log: str) -> str:
             ("emperor-on-demand-extension", DEMAND),
             # How soon the emperor sees that one has gone to sleep, and hears its socket again.
             ("emperor-freq", "1"),
+            # In milliseconds: the longest pause before another attempt with a vassal that keeps failing.
+            ("emperor-max-throttle", "30000"),
             ("pidfile", pidfile),
             ("die-on-term", "true"),
             ("logto", log),

@@ -22,7 +22,7 @@ from piku.serve.nginx.site import Around, Platform, Site
 COMMON = f"{SEPARATOR}common.conf"
 DEFAULT = f"{SEPARATOR}default.conf"
 MARK = "# Written by piku, and written anew at every change.\n"
-_RELOAD_TIMEOUT = 10.0
+_RELOAD_TIMEOUT = 30.0
 # For the variable of that name. nginx's processes share the memory that its configuration takes. What the
 # C library keeps in lists of freed memory each of them tidies for itself, and has a copy of its own from
 # then on: a quarter more for every app.

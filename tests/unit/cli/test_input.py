@@ -87,7 +87,13 @@ def test_bad_input(
     assert len(shown.err) < 1000
     assert "Traceback" not in shown.err
     made = set(map(str, told.root.rglob("*"))) - set(before)
-    assert {path.rpartition("/")[2] for path in made} <= {"shop", "shop@lock", "build.log", "nginx.lock"}
+    assert {path.rpartition("/")[2] for path in made} <= {
+        "shop",
+        "shop@lock",
+        "shop@activation",
+        "build.log",
+        "nginx.lock",
+    }
     assert not told.settings.exists()
 
 

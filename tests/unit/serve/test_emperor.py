@@ -1,13 +1,19 @@
-"""Vassals by name, and the folder that the emperor watches; no emperor runs here."""
+"""Vassals by name, the folder that the emperor watches, and one that runs."""
 
 from __future__ import annotations
 
+import signal
+import subprocess
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from piku import effects
+from piku.operate import server
 from piku.paths import AppName, Paths
 from piku.serve import emperor
 from piku.serve.emperor import VassalName
@@ -62,7 +68,7 @@ def test_other_peoples_files_are_not_vassals(paths: Paths) -> None:
 def test_without_an_emperor_nothing_runs_and_nobody_waits(paths: Paths) -> None:
     assert emperor.statistics(paths) is None
     assert not emperor.is_running(paths)
-    emperor.wake(paths, forgive=True)
+    emperor.wake(paths)
     begun = time.monotonic()
     assert emperor.wait_gone(paths, [VassalName(AppName("foo"), 1, "web", 1)], 30) == set()
     assert time.monotonic() - begun < 5
@@ -70,11 +76,34 @@ def test_without_an_emperor_nothing_runs_and_nobody_waits(paths: Paths) -> None:
 
 def test_a_stale_number_is_nobodys_emperor(paths: Paths) -> None:
     # A process that is there, but is no emperor: it must not be sent signals that end it.
-    import subprocess
-
     with subprocess.Popen(["sleep", "30"]) as other:
         (paths.uwsgi / "emperor.pid").write_text(f"{other.pid}\n")
-        emperor.wake(paths, forgive=True)
+        emperor.wake(paths)
         assert other.poll() is None
         other.terminate()
         assert other.wait() == -15
+
+
+def test_it_survives_being_asked_while_vassals_fail(paths: Paths) -> None:
+    server.setup(paths)
+    names = [VassalName(AppName("broken"), 1, "worker", number) for number in range(1, 7)]
+    for name in names:
+        (paths.available / f"{name}.ini").write_text("[uwsgi]\nstrict = true\nno-such-option = true\n")
+    with subprocess.Popen(["uwsgi", "--ini", str(paths.emperor_ini)], stdin=subprocess.DEVNULL) as running:
+        try:
+            up = (emperor.statistics(paths) for _ in effects.poll(time.monotonic() + 10))
+            assert any(state is not None for state in up)
+            emperor.enable(paths, names)
+            until = time.monotonic() + 3
+
+            def again(change: Callable[[], object]) -> None:
+                while time.monotonic() < until and running.poll() is None:
+                    change()
+
+            with ThreadPoolExecutor(4) as several:
+                ask = lambda: emperor.statistics(paths)  # noqa: E731
+                list(several.map(again, [ask, ask, *[lambda: emperor.wake(paths)] * 2]))
+            assert running.poll() is None, paths.emperor_log.read_text()[-2000:]
+        finally:
+            running.send_signal(signal.SIGINT)
+            running.wait(20)
