@@ -193,6 +193,22 @@ def handed_on(content: bytes) -> str:
     return f"/proc/self/fd/{handle}"
 
 
+def apart(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> int:
+    """Run a program with our standard streams, but in a session without a terminal; returns its exit code as
+    a shell would. What asks us to end is passed on."""
+    process = subprocess.Popen(
+        _located(argv, env.get("PATH")), cwd=cwd, env=env, start_new_session=True, close_fds=False
+    )
+
+    def pass_on(number: int, _frame: object) -> None:
+        process.send_signal(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, pass_on)
+    status = process.wait()
+    return 128 - status if status < 0 else status
+
+
 def become(argv: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> NoReturn:
     """Replace this process: terminal, standard input and exit code are then the program's own."""
     if cwd is not None:

@@ -8,17 +8,23 @@ from __future__ import annotations
 
 import os
 import pwd
+import sys
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 
 from piku import client, programs
+from piku.cli import naming
 from piku.cli.common import own_command
 from piku.errors import PikuError
 
 NAME = "piku"
 _ANYBODY = ("help", "update", "--help", "-h", "--version", *client.COMMANDS)
-# What these are given is read by root: the account may not see into root's folders.
-_READING = ("setup:ssh", "certs:add")
+# The files that these are given are read by root: the account may not see into root's folders. Each with
+# its module, and how many of its arguments come before them.
+_READING = {"setup:ssh": ("server", 0), "certs:add": ("certs", 1)}
+# What else root has in its environment is root's own: apps can read that of every process of the account.
+_PASSED_ON = ("TERM", "NO_COLOR", "COLUMNS", "LINES", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "SSH_CLIENT")
 
 
 def settle(words: Sequence[str], environ: Mapping[str, str]) -> None:
@@ -46,13 +52,26 @@ def _account() -> pwd.struct_passwd | None:
 
 
 def _become(account: pwd.struct_passwd, words: Sequence[str]) -> None:
-    command, *rest = words
-    if command in _READING:
-        rest = [
-            programs.handed_on(Path(word).read_bytes()) if os.path.isfile(word) else word for word in rest
-        ]
-    variables = {"HOME": account.pw_dir, "USER": NAME, "LOGNAME": NAME, "SHELL": account.pw_shell}
-    programs.become(
-        ["setpriv", f"--reuid={NAME}", f"--regid={NAME}", "--init-groups", "--", *own_command(), command, *rest],
-        cwd=Path(account.pw_dir), env=programs.environment() | variables,
-    )  # fmt: skip
+    """Do the command as the account, on a terminal of its own or on none: whoever shares root's could type
+    into it, and so could every app."""
+    command = [*own_command(), *_handed_on(words)]
+    variables = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    variables |= {"PATH": programs.SYSTEM_PATH, "HOME": account.pw_dir, "USER": NAME, "LOGNAME": NAME}
+    variables |= {"SHELL": account.pw_shell}
+    home = Path(account.pw_dir)
+    if all(os.isatty(number) for number in (0, 1, 2)):
+        programs.become(["runuser", f"--user={NAME}", "--pty", "--", *command], cwd=home, env=variables)
+    user = [f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--init-groups"]
+    sys.exit(programs.apart(["setpriv", *user, "--", *command], cwd=home, env=variables))
+
+
+def _handed_on(words: Sequence[str]) -> list[str]:
+    """The words, with files that root has to read replaced by what the account can."""
+    name, *rest = words
+    if name in _READING:
+        module, before = _READING[name]
+        command = getattr(import_module(f"piku.cli.{module}"), name.replace(":", "_"))
+        for place in list(naming.arguments(command, rest))[before:]:
+            if os.path.isfile(rest[place]):
+                rest[place] = programs.handed_on(Path(rest[place]).read_bytes())
+    return [name, *rest]

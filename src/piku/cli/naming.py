@@ -22,7 +22,7 @@ def with_app(command: click.Command, words: Sequence[str], app: str) -> list[str
     taken = [one for one in command.params if isinstance(one, click.Argument)]
     if not taken or taken[0].name != "app":
         return list(words)
-    places = list(_arguments(command, words))
+    places = list(arguments(command, words))
     if places and _is_app([words[place] for place in places], taken[1:], app):
         return list(words)
     at = places[0] if places else len(words)
@@ -42,7 +42,7 @@ def _is_app(given: Sequence[str], others: Sequence[click.Argument], app: str) ->
     return bool(others) and "=" in (others[0].metavar or "")  # such as KEY=VALUE, which no name of an app is
 
 
-def _arguments(command: click.Command, words: Sequence[str]) -> Iterator[int]:
+def arguments(command: click.Command, words: Sequence[str]) -> Iterator[int]:
     """Where among the words those are that are neither options nor values of options."""
     options = {
         name: one
@@ -64,3 +64,6 @@ def _arguments(command: click.Command, words: Sequence[str]) -> Iterator[int]:
         elif (option := options.get(word)) and not option.is_flag and not option.count:
             index += 1  # its value
         index += 1
+
+
+_arguments = arguments
