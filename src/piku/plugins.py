@@ -1,7 +1,8 @@
 """Commands that the owner of a server adds: `plugins/NAME/__init__.py` below the piku root.
 
 A plugin is Python that runs as piku does. One that is broken is told of, and is in nobody's way; it is
-looked at only when a command is not piku's own, or all are listed.
+looked at only when a command is not piku's own, or all are listed. What an exception cannot tell, a plugin
+that ends the process or never comes back, is found out in a process of its own before it is loaded here.
 """
 
 from __future__ import annotations
@@ -9,22 +10,30 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib.util
+import json
 import os
 import re
+import select
+import signal
 import stat
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import click
 
 from piku.errors import PikuError
 from piku.paths import Paths
 
+Describe = Callable[[click.Command], Mapping[str, Any]]
+
 _ENTRY = "cli_commands"
+_PATIENCE = 10.0  # seconds for a plugin to load
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _COMMAND = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]*")
 
@@ -41,14 +50,19 @@ class Found:
     remarks: tuple[str, ...]
 
 
-def find(paths: Paths, core: Iterable[str]) -> Found:
-    """Load every plugin. Names in `core` are not theirs to take; among plugins the first by name has one."""
+def find(paths: Paths, core: Iterable[str], describe: Describe) -> Found:
+    """Load every plugin. Names in `core` are not theirs to take; among plugins the first by name has one.
+    `describe` reads of a command what lists tell of it: one that it cannot read is no command."""
     taken = dict.fromkeys(core, "piku itself")
     commands: dict[str, click.Command] = {}
     remarks: list[str] = []
-    for folder in folders(paths):
+    here = folders(paths)
+    ruined = _tried(here, describe)
+    for folder in here:
         try:
-            offered = _commands(folder)
+            if folder in ruined:
+                raise Broken(ruined[folder])
+            offered = _offered(folder, describe)
         except Broken as reason:
             remarks.append(f"the plugin {folder.name} is not used: {reason}")
             continue
@@ -90,24 +104,41 @@ def _folder(module: ModuleType) -> Path | None:
 # --- loading -------------------------------------------------------------------------------------
 
 
+def _offered(folder: Path, describe: Describe) -> dict[str, click.Command]:
+    """What a plugin offers, by the names of the commands; raises Broken. All of it is guarded: what a plugin
+    calls a command may be anything, and is read where that does no harm."""
+    found: dict[str, click.Command] = {}
+    _guarded(lambda: found.update(_commands(folder)), folder)
+    for name, command in found.items():
+        _guarded(partial(_describe, command, describe), folder, f"the command {name!r}: ")
+    return found
+
+
 def _commands(folder: Path) -> dict[str, click.Command]:
-    """What a plugin offers, by the names of the commands; raises Broken."""
     _refuse_foreign(folder)
     module = _loaded(folder)
     entry = getattr(module, _ENTRY, None)
     place = folder / "__init__.py"
     if not callable(entry):
         raise Broken(f"{place} has no function {_ENTRY}()")
-    given = _guarded(entry, folder)
+    given = entry()
     found = dict(_named(given))
     line = getattr(getattr(entry, "__code__", None), "co_firstlineno", 1)
     wrong = next((one for one in found.values() if not isinstance(one, click.Command)), given)
     if not found or wrong is not given:
         raise Broken(f"{place}:{line}: {_ENTRY}() gives no click command, but {_shown(wrong)}")
     for name in found:
-        if not _COMMAND.fullmatch(name):
+        if not isinstance(name, str) or not _COMMAND.fullmatch(name):
             raise Broken(f"{place}:{line}: {name!r} is no name for a command")
     return {name: command for name, command in found.items() if isinstance(command, click.Command)}
+
+
+def _describe(command: click.Command, describe: Describe) -> None:
+    """Read what lists read, here where it may fail."""
+    told = describe(command)
+    if not isinstance(told["help"], str):
+        raise TypeError(f"its help is no text, but {type(told['help']).__name__}")
+    json.dumps([*told.values(), bool(command.hidden)])
 
 
 def _shown(given: object) -> str:
@@ -138,37 +169,113 @@ def _loaded(folder: Path) -> ModuleType:
     sys.modules[name] = module
     loader = spec.loader
     try:
-        _guarded(lambda: loader.exec_module(module), folder)
+        loader.exec_module(module)
     except BaseException:
         del sys.modules[name]
         raise
     return module
 
 
-def _guarded(work: Callable[[], object], folder: Path) -> object:
+def _guarded(work: Callable[[], object], folder: Path, what: str = "") -> None:
     """Let a plugin do something. What it prints goes to standard error: standard output is data."""
     try:
         with contextlib.redirect_stdout(sys.stderr):
-            return work()
-    except KeyboardInterrupt:
+            work()
+    except (KeyboardInterrupt, Broken):
         raise
     except BaseException as error:  # noqa: BLE001 (SystemExit too: a plugin must not end a core command)
-        raise Broken(_reason(error, folder)) from None
+        raise Broken(_reason(error, folder, what)) from None
 
 
-def _reason(error: BaseException, folder: Path) -> str:
+def _reason(error: BaseException, folder: Path, what: str = "") -> str:
     """Where in the plugin and what, in one line."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_in(frame, folder)]
     place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else str(folder / "__init__.py")
     if isinstance(error, SyntaxError) and error.filename:
         place = f"{error.filename}:{error.lineno}"
         return f"{place}: {type(error).__name__}: {error.msg}"
-    said = " ".join(str(error).split())[:200]
-    return f"{place}: {type(error).__name__}{f': {said}' if said else ''}"
+    said = _said(error)
+    return f"{place}: {what}{type(error).__name__}{f': {said}' if said else ''}"
+
+
+def _said(error: BaseException) -> str:
+    try:
+        return " ".join(str(error).split())[:200]
+    except Exception:  # noqa: BLE001 (an exception of a plugin's own, which has no words for itself)
+        return ""
 
 
 def _is_in(frame: traceback.FrameSummary, folder: Path) -> bool:
     return Path(frame.filename).is_relative_to(folder)
+
+
+# --- in a process of its own ---------------------------------------------------------------------
+
+
+def _tried(all_folders: list[Path], describe: Describe) -> dict[Path, str]:
+    """Why plugins must not be loaded in this process: they end it, or do not come back. Each one that does so
+    takes the process that tries them with it, and the next process tries those after it."""
+    ruined: dict[Path, str] = {}
+    left = all_folders
+    while left:
+        done, reason = _try(left, describe)
+        if reason:
+            ruined[left[done]] = reason
+        left = left[done + 1 :] if reason else []
+    return ruined
+
+
+def _try(left: list[Path], describe: Describe) -> tuple[int, str]:
+    """Load plugins in a child: how many came back, and what became of the one after them."""
+    reading, writing = os.pipe()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    child = os.fork()
+    if child == 0:
+        _try_here(left, describe, writing)
+    os.close(writing)
+    done, in_time = 0, True
+    try:
+        while done < len(left) and (in_time := _readable(reading)) and os.read(reading, 1):
+            done += 1
+    finally:
+        os.close(reading)
+        status = _ended(child)
+    if done == len(left):
+        return done, ""
+    place = left[done] / "__init__.py"
+    if not in_time:
+        return done, f"{place}: it did not come back within {_PATIENCE:.0f} s"
+    code = os.waitstatus_to_exitcode(status)
+    how = f"with exit code {code}" if code >= 0 else f"by signal {-code}"
+    return done, f"{place}: it ends the process that loads it, {how}"
+
+
+def _readable(handle: int) -> bool:
+    return bool(select.select([handle], [], [], _PATIENCE)[0])
+
+
+def _try_here(left: list[Path], describe: Describe, writing: int) -> None:
+    """In the child: a byte for each plugin that came back, whatever came of it."""
+    try:
+        os.setsid()  # with all that plugins start it is ended
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for handle in (0, 1, 2):
+            os.dup2(nowhere, handle)
+        for folder in left:
+            with contextlib.suppress(Broken):
+                _offered(folder, describe)
+            os.write(writing, b".")
+    finally:
+        os._exit(0)
+
+
+def _ended(child: int) -> int:
+    """End a child, if it has not ended by itself, with what it started; how it did."""
+    for end in (os.killpg, os.kill):
+        with contextlib.suppress(ProcessLookupError):
+            end(child, signal.SIGKILL)
+    return os.waitpid(child, 0)[1]
 
 
 # --- who could have written it -------------------------------------------------------------------

@@ -148,6 +148,33 @@ BROKEN = {
         "import click\nprint('loud')\ndef cli_commands():\n    raise KeyError('k')\n",
         ":4: KeyError: 'k'",
     ),
+    "helps": (
+        "import click\ndef cli_commands():\n    return [click.Command('bad', help=5)]\n",
+        "__init__.py: the command 'bad': AttributeError: ",
+    ),
+    "unlisted": (
+        "import click\nclass Own(click.Command):\n    def get_short_help_str(self, limit=45):\n"
+        "        raise RuntimeError('of mine')\ndef cli_commands():\n    return Own('bad')\n",
+        ":4: the command 'bad': RuntimeError: of mine",
+    ),
+    "numbers": (
+        "import click\nclass Own(click.Command):\n    def get_short_help_str(self, limit=45):\n"
+        "        return 5\ndef cli_commands():\n    return Own('bad')\n",
+        "the command 'bad': TypeError: its help is no text, but int",
+    ),
+    "keys": (
+        "import click\ndef cli_commands():\n    return click.Group(commands={5: click.Command('bad')})\n",
+        ":2: 5 is no name for a command",
+    ),
+    "wordless": (
+        "class Own(Exception):\n    def __str__(self):\n        return 1 / 0\nraise Own\n",
+        "__init__.py:4: Own",
+    ),
+    "ends": ("import os\nos._exit(7)\n", "__init__.py: it ends the process that loads it, with exit code 7"),
+    "killed": (
+        "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n",
+        "__init__.py: it ends the process that loads it, by signal 9",
+    ),
 }
 
 
@@ -168,6 +195,17 @@ def test_a_broken_plugin_is_told_of_in_one_line(server: Sandbox, plugins: Path, 
     assert (apps.returncode, apps.stderr) == (0, "")
     unknown = server.piku("nosuch")
     assert unknown.returncode == 2 and "there is no command 'nosuch'" in unknown.stderr
+    named = server.piku("names")
+    assert (named.returncode, "hello" in json.loads(named.stdout)["commands"]) == (0, True)
+
+
+def test_a_plugin_that_never_comes_back(server: Sandbox, plugins: Path) -> None:
+    plugin(plugins, "hangs", "import subprocess\nsubprocess.run(['sleep', '1000'])\n")
+    plugin(plugins, "zgood", HELLO, words="GREETING = 'Hello'\n")
+    shown = server.piku("help")
+    assert (shown.returncode, "hello:code" in shown.stdout) == (0, True)
+    assert "hangs/__init__.py: it did not come back within 10 s" in remark(shown)
+    assert not [one for one in server.processes() if "sleep 1000" in str(one)]
 
 
 def test_the_commands_of_piku_win(server: Sandbox, plugins: Path) -> None:

@@ -83,8 +83,9 @@ def _plugins(ctx: click.Context) -> dict[str, click.Command]:
     found: dict[str, click.Command] | None = ctx.meta.get("piku.plugins")
     if found is None:
         from piku import plugins
+        from piku.cli.names import described
 
-        loaded = plugins.find(paths, COMMANDS)
+        loaded = plugins.find(paths, COMMANDS, described)
         ctx.meta["piku.plugins"] = found = loaded.commands
         for remark in loaded.remarks:
             Output(sys.stderr).warn(remark)
