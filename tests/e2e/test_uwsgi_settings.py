@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.support import WSGI as CALLABLE
 from tests.e2e.support import App, web
 
 NewApp = Callable[..., App]
@@ -142,6 +143,32 @@ def test_a_process_is_replaced_after_so_many_requests(new_app: NewApp, named: bo
     served = Served(new_app, called("spent", named), settings, named=named, **{"uwsgi.ini": options})
     each = Counter(served.ask().split()[0] for _ in range(20))
     assert len(each) >= 4 and max(each.values()) <= 5, each
+
+
+def test_options_of_the_apps_own_are_those_of_its_language(new_app: NewApp) -> None:
+    good = "[uwsgi]\npythonpath = lib\nprocname-prefix-spaced = own-\n"
+    files = {
+        "Procfile": "wsgi: app:app\nworker: exec sleep 1000\n",
+        "ENV": "NGINX_SERVER_NAME=own.localhost\nUWSGI_INCLUDE_FILE=uwsgi.ini\n",
+        "requirements.txt": "",
+        "uwsgi.ini": good,
+        "app.py": "import beside\napp = beside.app\n",
+        "lib/beside.py": CALLABLE,
+    }
+    app = new_app("own", files)
+    assert app.status() == 200
+    assert set(app.ps()) == {"wsgi.1", "worker.1"}  # which has no use for Python's options
+    for text, reason in (
+        ("pythonpath = lib\n", "the file has no line [uwsgi]"),
+        ("[uwsgi]\nplugins = nosuch\n", "UNABLE to load uWSGI plugin"),
+        ("[uwsgi]\nno-such-option = 1\n", "no-such-option"),
+    ):
+        app.commit(uwsgi_ini=text)
+        said = "\n".join(app.failed())
+        assert "uWSGI refuses UWSGI_INCLUDE_FILE=uwsgi.ini" in said and reason in said
+    app.commit(Procfile="worker: exec sleep 1000\n", uwsgi_ini="[uwsgi]\npythonpath = lib\n")
+    assert any("uWSGI refuses UWSGI_INCLUDE_FILE" in line for line in app.failed())
+    assert app.status() == 200
 
 
 def test_an_app_has_threads_of_its_own_unless_told_otherwise(new_app: NewApp, named: bool) -> None:

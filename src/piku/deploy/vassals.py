@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from piku import effects, programs
@@ -14,6 +16,7 @@ from piku.paths import SEPARATOR, AppPaths
 from piku.runtimes import python
 from piku.serve import processes, uwsgi
 
+_INCLUDE_TIMEOUT = 30.0  # seconds; what it is told to run before it starts runs now as well
 _JWSGI = Path("/usr/share/java/uwsgi.jar")
 
 
@@ -53,7 +56,7 @@ def _config(job: Job, activation: Activation, process: Process) -> str:
         log_maxsize=settings.LOG_MAXSIZE.read(job.values),
         stop_timeout=activation.stop_timeout,
         exact=exact,
-        include=_include(job, folder),
+        include=_include(job, folder, process),
         join=limits.command(app, process, log, what="join", pid="$PPID"),
         tell=limits.command(app, process, log, what="tell", pid="0"),
     )
@@ -67,8 +70,11 @@ def _config(job: Job, activation: Activation, process: Process) -> str:
     return uwsgi.daemon(vassal, str(runner))
 
 
-def _include(job: Job, folder: Path) -> str:
-    """A copy of the app's own options, which uWSGI has read without complaint."""
+def _include(job: Job, folder: Path, process: Process) -> str:
+    """A copy of the app's own options, which uWSGI has read without complaint.
+
+    They may be for the language that uWSGI serves, and then are nothing for the app's other processes.
+    """
     wanted = settings.UWSGI_INCLUDE.read(job.values)
     if not wanted:
         return ""
@@ -76,14 +82,38 @@ def _include(job: Job, folder: Path) -> str:
     file = (checkout / wanted).resolve()
     if not file.is_relative_to(checkout) or not file.is_file():
         raise PikuError(f"UWSGI_INCLUDE_FILE={wanted}: there is no such file in this commit")
-    copy = folder / "uwsgi-include.ini"
-    effects.write(copy, effects.read(file), mode=0o600)
-    try:
-        programs.run(["uwsgi", "--strict", "--no-server", "--ini", str(copy)], cwd=checkout, merged=True)
-    except programs.ProgramFailed as error:
-        said = tuple(error.output.replace(str(copy), wanted).splitlines()[-3:])
-        raise PikuError(f"uWSGI refuses UWSGI_INCLUDE_FILE={wanted}", detail=said) from None
+    plugins = _plugins(job, process.kind)
+    copy = folder / f"{'-'.join(['uwsgi-include', *plugins])}.ini"
+    if not copy.exists():
+        effects.write(copy, effects.read(file), mode=0o600)
+        if complaint := _complaint(copy, plugins, checkout, wanted):
+            if plugins or job.plan.serving not in uwsgi.MODIFIERS:
+                raise PikuError(f"uWSGI refuses UWSGI_INCLUDE_FILE={wanted}", detail=complaint)
+            effects.write(copy, "", mode=0o600)
     return str(copy)
+
+
+def _plugins(job: Job, kind: str) -> list[str]:
+    """The plugins of uWSGI with which it serves a kind of process, none for one that it only watches."""
+    if kind not in uwsgi.MODIFIERS:
+        return []
+    shared = _shared_worker(job) if kind == "wsgi" else ()
+    return [value for name, value in (*_language(job, kind), *shared) if name == "plugins"]
+
+
+def _complaint(copy: Path, plugins: Sequence[str], folder: Path, known_as: str) -> tuple[str, ...]:
+    """What uWSGI has against options, in the words of whoever wrote them."""
+    if not re.search(r"^\s*\[uwsgi\]", effects.read(copy), re.MULTILINE):
+        return ("the file has no line [uwsgi]: nothing of it would count",)
+    loaded = (f"--plugins={name}" for name in plugins)
+    try:
+        said = programs.run(
+            ["uwsgi", "--strict", *loaded, "--no-server", "--ini", str(copy)],
+            cwd=folder, merged=True, timeout=_INCLUDE_TIMEOUT,
+        )  # fmt: skip
+    except programs.ProgramFailed as error:
+        return tuple(error.output.replace(str(copy), known_as).splitlines()[-3:])
+    return tuple(line for line in said.splitlines() if "UNABLE to load uWSGI plugin" in line)
 
 
 def _served(job: Job, process: Process) -> uwsgi.Served:
