@@ -312,8 +312,9 @@ def test_names(ward: Sandbox, new_app: NewApp) -> None:
     good = [f["what"] for f in asked if f["severity"] == "ok"]
     assert "here.piku-doctor.dev leads here: 127.0.0.1" in good
     assert "proxied.piku-doctor.dev leads to Cloudflare" in good
-    assert "here.piku-doctor.dev reaches this server from outside" in [f["what"] for f in online]
-    the_one(online, "none.piku-doctor.dev:", fix="open port")
+    # By which port that is depends on what else runs on this machine.
+    assert [f for f in online if f["what"].startswith("here.piku-doctor.dev reaches ")]
+    the_one(online, "none.piku-doctor.dev", fix="make a DNS record")
     left = [f["what"] for f in well if f["check"] == "names" and f["severity"] != "ok"]
     assert all("here." in what or "proxied." in what for what in left), left
     assert not list((ward.root / "acme").rglob("piku-doctor-*"))

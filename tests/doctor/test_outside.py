@@ -179,6 +179,11 @@ def test_a_proxy_that_speaks_http(app: App) -> None:
     (found,) = reports(elsewhere(server, script))
     text = "NGINX_HTTPS_ONLY sends http to https: a proxy that speaks http to this server goes round for ever"
     the_one(found, text, severity="warning", fix="SSL/TLS mode Full")
+    # The name of a host that stands in its own list of hosts is no proxy.
+    (server.home / "hosts").write_text("127.0.1.1 shop.piku-doctor.dev\n")
+    (found,) = reports(elsewhere(server, script))
+    assert not with_text(found, "goes round for ever") and not with_text(found, "not this host")
+    (server.home / "hosts").write_text("104.16.1.1 shop.piku-doctor.dev\n")
     app.does("config:unset", "NGINX_HTTPS_ONLY")
     (found,) = reports(elsewhere(server, script))
     assert not with_text(found, "goes round for ever")

@@ -161,7 +161,8 @@ def test_the_clock(sick: Sandbox, authority: str, monkeypatch: pytest.MonkeyPatc
         one for one in examined(sick, "--online") if one["check"] == "clock" and one["severity"] != "ok"
     ]
     settings.write_text("ACME_ROOT_CA=https://127.0.0.1:1/directory\n")
-    sees(sick, "https://127.0.0.1:1/directory does not answer", "--online", severity="warning")
+    fix = "curl -sSI https://127.0.0.1:1/directory"
+    sees(sick, "https://127.0.0.1:1/directory does not answer", "--online", severity="warning", fix=fix)
     settings.write_text(before)
 
 

@@ -13,6 +13,7 @@ from piku.operate.doctor.names import Known
 
 OWN = frozenset({"127.0.0.1", "192.0.2.1", "8.8.4.4"})
 BEHIND_A_ROUTER = frozenset({"127.0.0.1", "192.168.1.7"})
+AT_HOME = BEHIND_A_ROUTER | {"2a01:4f8::7"}  # with an IPv6 address that everybody knows
 
 
 @pytest.mark.parametrize(
@@ -51,6 +52,45 @@ def test_names_against_the_addresses_of_this_host() -> None:
     assert led("192.168.1.8", own=BEHIND_A_ROUTER).severity == WARNING
     assert led(error="Name or service not known", absent=True).severity == PROBLEM
     assert led(error="Temporary failure in name resolution").severity == WARNING
+
+
+def test_names_are_judged_by_their_family_of_addresses() -> None:
+    both = led("9.9.9.9", "2a01:4f8::7", own=AT_HOME)
+    assert (both.severity, both.what.partition(";")[0]) == (OK, "shop.com leads here and to 9.9.9.9")
+    assert led("9.9.9.9", own=AT_HOME).severity == OK
+    stale = led("9.9.9.9", "2620:fe::fe", own=AT_HOME)
+    assert (stale.severity, stale.fix) == (WARNING, "take 2620:fe::fe out of the DNS records of shop.com")
+    away = led("2620:fe::fe", own=AT_HOME)
+    assert away.fix == "have the DNS record of shop.com say 2a01:4f8::7"
+    none = led(error="Name or service not known", absent=True, own=AT_HOME)
+    assert "says the public IPv4 address of the router before this server or 2a01:4f8::7" in none.fix
+    assert led("104.16.9.9", "2a01:4f8::7", own=AT_HOME).severity == OK
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.0.1.1", "::1"])
+def test_a_name_in_the_list_of_hosts(address: str) -> None:
+    found = led(address)
+    assert (found.severity, found.what) == (OK, f"shop.com leads here: {address}")
+
+
+@pytest.mark.parametrize(
+    ("own", "addresses", "expected"),
+    [
+        (BEHIND_A_ROUTER, ["104.16.9.9"], True),
+        (BEHIND_A_ROUTER, ["9.9.9.9"], False),
+        (BEHIND_A_ROUTER, ["192.168.1.9"], False),
+        (BEHIND_A_ROUTER, ["127.0.1.1"], False),
+        (AT_HOME, ["9.9.9.9"], False),
+        (AT_HOME, ["9.9.9.9", "2a01:4f8::7"], False),
+        (AT_HOME, ["2620:fe::fe"], True),
+        (OWN, ["9.9.9.9"], True),
+        (OWN, ["8.8.4.4"], False),
+        (OWN, [], False),
+    ],
+)
+def test_what_is_behind_a_proxy(own: frozenset[str], addresses: list[str], *, expected: bool) -> None:
+    known = Known(addresses=tuple(addresses))
+    assert names.is_behind(names.sorted_out(known, own, ["104.16.0.0/13"])) == expected
 
 
 def test_own_addresses_are_found() -> None:

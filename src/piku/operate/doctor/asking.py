@@ -88,7 +88,7 @@ def _asked(scene: Scene, site: Site, url: Url) -> Answer:
     seen = log.stat().st_size if log.exists() else 0
     status, location, error, body = 0, "", "", b""
     try:
-        status, location, body = _request(scene, site, url)
+        status, location, body = request(scene.platform, site, url)
     except ConnectionRefusedError:
         error = REFUSED
     except ssl.SSLError:
@@ -115,9 +115,8 @@ def _noted(scene: Scene, url: Url, seen: int) -> Iterator[str]:
         return
 
 
-def _request(scene: Scene, site: Site, url: Url) -> tuple[int, str, bytes]:
+def request(platform: Platform, site: Site, url: Url) -> tuple[int, str, bytes]:
     """Status, Location and the beginning of the body of one request to nginx."""
-    platform = scene.platform
     own = site.ipv4 or platform.host
     address = own if own and own != "0.0.0.0" else "127.0.0.1"  # noqa: S104 (compared)
     port = platform.https_port if url.secure else platform.http_port

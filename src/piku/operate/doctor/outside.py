@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from piku.operate.doctor import asking, explain, names
+from piku.operate.doctor import asking, explain, front, names
 from piku.operate.doctor.asking import Answer, Url
 from piku.operate.doctor.facts import Facts, Why
 from piku.operate.doctor.findings import OK, Finding, ok, problem, warning
@@ -33,7 +33,7 @@ def _of(scene: Scene, app: AppPaths, facts: Facts) -> Iterator[Finding]:
         trail = asking.follow(scene, facts.site, url)
         why = explain.explain(trail, facts)
         told.setdefault((why.severity, why.text), (why, []))[1].append(url.shown(scene.platform))
-        yield from _behind_proxy(app, facts.site, trail)
+        yield from _behind_proxy(scene, app, facts.site, trail)
         if explain.is_of_all(trail):
             break
     for why, urls in told.values():
@@ -58,13 +58,15 @@ def _starts(scene: Scene, site: Site) -> Iterator[Url]:
             yield Url(secure=secure, host=name.replace("*", "piku-doctor", 1), path=scene.url)
 
 
-def _behind_proxy(app: AppPaths, site: Site, trail: tuple[Answer, ...]) -> Iterator[Finding]:
+def _behind_proxy(scene: Scene, app: AppPaths, site: Site, trail: tuple[Answer, ...]) -> Iterator[Finding]:
     """Whether a proxy that speaks http to this server, as Cloudflare's "flexible" does, is redirected for ever."""
     first = trail[0]
     to_https = first.location.startswith(f"https://{first.url.host}")
     if first.url.secure or not 300 <= first.status < 400 or not to_https:
         return
-    if site.cloudflare or names.behind(first.url.host):
+    if front.address(scene):
+        yield from front.by_http(scene, str(app.name), site, first.url)
+    elif site.cloudflare or names.behind(scene, first.url.host):
         who = "NGINX_HTTPS_ONLY sends" if site.https_only else "the app sends"
         yield warning(
             f"{first.url.host} is behind a proxy, and {who} http to https: a proxy that speaks http to this server"
