@@ -186,7 +186,11 @@ def test_what_is_passed_on_as_http_goes_round(shown: Sandbox, tmp_path: Path) ->
     )
     # What it says is done.
     front(tmp_path / "f", shown, wrong["fix"].partition(": ")[2], http_port=80, https_port=443)
-    assert not with_text(examined_alone(shown, config), "passes https on as http")
+    mended = examined_alone(shown, config)
+    assert not with_text(mended, "passes https on as http")
+    # Browsers meet the certificate of the one in front.
+    assert not with_text(mended, "self-signed")
+    assert with_text(examined_alone(shown), "its certificate is self-signed: browsers warn")
 
 
 def online(server: Sandbox, address: str, *configs: Path) -> Finding:

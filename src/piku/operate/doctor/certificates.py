@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from piku.deploy import certificates as wishes
 from piku.operate import certs
 from piku.operate.certs import Status, day
+from piku.operate.doctor import front
 from piku.operate.doctor.findings import Finding, ok, problem, warning
 from piku.operate.doctor.scene import Scene
 from piku.serve import acme
@@ -39,7 +40,7 @@ def _of(scene: Scene, status: Status) -> Iterator[Finding]:
             app=app,
             detail=tuple(why[-6:-1]),
         )
-    elif serving.source == SELF_SIGNED and public:
+    elif serving.source == SELF_SIGNED and public and not front.address(scene):  # else browsers never see it
         has = acme.client(
             wishes.acme_root(scene.paths, wishes.live_values(scene.paths, scene.paths.app(app)))
         )
