@@ -11,20 +11,24 @@ from sandbox import Sandbox
 
 from tests.e2e.support import App, succeeded, web, wsgi
 
-# Three ways to get away: in the group but deaf to SIGTERM, in a session of its own, and as a daemon
-# whose parent is gone. Each has the mark given on its command line.
+# Four ways to get away: in the group but deaf to SIGTERM, in a session of its own, as a daemon whose parent
+# is gone, and without any variables, of another thread. Each has the mark given on its command line.
 ESCAPES = """\
-import os, signal, subprocess, sys, time
+import os, signal, subprocess, sys, threading, time
 mark = sys.argv[1]
 sleeper = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
 child = [sys.executable, "-ISc", sleeper, mark]
 subprocess.Popen(child)
 subprocess.Popen(child, start_new_session=True)
+def bare():
+    subprocess.Popen(child, env={}, start_new_session=True)
+    time.sleep(600)
 if os.fork() == 0:
     os.setsid()
     if os.fork() == 0:
         os.execv(sys.executable, child)
     os._exit(0)
+threading.Thread(target=bare).start()
 print("escaped", flush=True)
 time.sleep(600)
 """
@@ -55,24 +59,24 @@ def crowd(new_app: Callable[..., App]) -> App:
 
 def test_nothing_that_a_worker_started_outlives_it(crowd: App) -> None:
     server = crowd.server
-    server.wait(lambda: len(running("mark-1")) == 4)
+    server.wait(lambda: len(running("mark-1")) == 5)
     crowd.does("config:set", "MARK=mark-2")
-    server.wait(lambda: len(running("mark-2")) == 4)
+    server.wait(lambda: len(running("mark-2")) == 5)
     assert running("mark-1") == []
 
     first = set(running("mark-2"))
     crowd.does("restart")
-    server.wait(lambda: len(running("mark-2")) == 4)
+    server.wait(lambda: len(running("mark-2")) == 5)
     assert not first & set(running("mark-2"))
 
     crowd.does("ps:scale", "worker=0")
     assert running("mark-2") == []
     crowd.does("ps:scale", "worker=2")
-    server.wait(lambda: len(running("mark-2")) == 8)
+    server.wait(lambda: len(running("mark-2")) == 10)
     crowd.does("stop")
     assert running("mark-2") == []
     crowd.does("restart")
-    server.wait(lambda: len(running("mark-2")) == 8)
+    server.wait(lambda: len(running("mark-2")) == 10)
     crowd.does("destroy", "--force")
     assert running("mark-2") == []
 

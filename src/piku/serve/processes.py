@@ -17,19 +17,36 @@ from piku import effects
 MARK = "PIKU_PROCESS"
 
 
+# So many processes are waited for at a time: each takes a descriptor, of which a process has some thousand.
+_AT_A_TIME = 200
+
+
 def children(pid: int) -> list[int]:
-    """The direct children of a process."""
-    try:
-        return [int(child) for child in effects.read(Path(f"/proc/{pid}/task/{pid}/children")).split()]
-    except OSError:
-        return []
+    """The direct children of a process, whichever of its threads has started them."""
+    found = []
+    with contextlib.suppress(OSError):  # it is gone
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with contextlib.suppress(OSError):
+                found += effects.read(Path(f"/proc/{pid}/task/{thread}/children")).split()
+    return [int(child) for child in found]
 
 
 def descendants(pid: int) -> Iterator[int]:
     """Every process below this one."""
-    for child in children(pid):
-        yield child
-        yield from descendants(child)
+    waiting = children(pid)
+    while waiting:
+        yield (child := waiting.pop())
+        waiting += children(child)
+
+
+def session(leader: int) -> list[int]:
+    """The processes of the session that this process has begun."""
+    found = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            with contextlib.suppress(OSError):
+                found += [int(entry)] if os.getsid(int(entry)) == leader else []
+    return found
 
 
 def with_variables(wanted: Mapping[str, str]) -> list[int]:
@@ -99,41 +116,82 @@ def ancestors(pid: int) -> set[int]:
     return found
 
 
-def end(pids: Iterable[int], grace: float) -> None:
-    """Ask these processes to end, and kill those that still run after `grace` seconds."""
-    handles = _handles(pids)
+def end(pids: Iterable[int], grace: float) -> list[int]:
+    """Ask these processes to end, and kill those that still run after `grace` seconds; returns who is left."""
+    left = {pid: since for pid in pids if (since := started(pid))}
+    for sign, patience in ((signal.SIGTERM, grace), (signal.SIGKILL, 5.0)):
+        for pid, since in left.items():
+            _send(pid, since, sign)
+        left = _left(left, time.monotonic() + patience)
+    return list(left)
+
+
+def _send(pid: int, since: str, sign: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError), _handle(pid, since) as handle:
+        signal.pidfd_send_signal(handle, sign)
+
+
+@contextlib.contextmanager
+def _handle(pid: int, since: str) -> Iterator[int]:
+    """A handle of the process that started then: it stays with it, and a number may soon be another one's."""
+    handle = os.pidfd_open(pid)
     try:
-        for sign, patience in ((signal.SIGTERM, grace), (signal.SIGKILL, 5.0)):
-            for handle in handles:
-                with contextlib.suppress(ProcessLookupError):
-                    signal.pidfd_send_signal(handle, sign)
-            deadline = time.monotonic() + patience
-            while handles and (left := deadline - time.monotonic()) > 0:
-                ended = set(select.select(handles, [], [], left)[0])
-                for handle in ended:
-                    os.close(handle)
-                handles = [handle for handle in handles if handle not in ended]
+        if started(pid) != since:
+            raise ProcessLookupError(pid)
+        yield handle
     finally:
-        for handle in handles:
-            os.close(handle)
+        os.close(handle)
 
 
-def _handles(pids: Iterable[int]) -> list[int]:
-    # A handle stays with its process; a number may be another one's by the time it is used.
-    found = []
-    for pid in pids:
-        with contextlib.suppress(OSError):
-            found.append(os.pidfd_open(pid))
-    return found
+def _left(waiting: Mapping[int, str], deadline: float) -> dict[int, str]:
+    """Wait for these processes, known by number and start; returns those that run beyond the deadline."""
+    left: dict[int, str] = {}
+    numbers = list(waiting)
+    for first in range(0, len(numbers), _AT_A_TIME):
+        with contextlib.ExitStack() as stack:
+            handles = {}
+            for pid in numbers[first : first + _AT_A_TIME]:
+                with contextlib.suppress(ProcessLookupError):
+                    handles[stack.enter_context(_handle(pid, waiting[pid]))] = pid
+            left |= {pid: waiting[pid] for pid in _unended(handles, deadline)}
+    return left
+
+
+def _unended(handles: Mapping[int, int], deadline: float) -> list[int]:
+    """The processes behind these handles that have not ended by then."""
+    poller = select.poll()
+    for handle in handles:
+        poller.register(handle, select.POLLIN)
+    left = dict(handles)
+    while left:
+        seconds = max(0.0, deadline - time.monotonic())
+        if not (ended := poller.poll(seconds * 1000)):
+            break
+        for handle, _ in ended:
+            poller.unregister(handle)
+            del left[handle]
+    return list(left.values())
+
+
+def started(pid: int) -> str:
+    """When the process started, in ticks since the boot; nothing when it has ended (proc(5), field 22)."""
+    try:
+        fields = effects.read(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return fields[19] if len(fields) > 19 and fields[0] not in "ZX" else ""
+
+
+def age(pid: int) -> float:
+    """For how many seconds the process has run; nothing when it has ended."""
+    since = started(pid)
+    running = float(effects.read(Path("/proc/uptime")).split()[0])
+    return max(0.0, running - int(since) / os.sysconf("SC_CLK_TCK")) if since else 0.0
 
 
 def is_running(pid: int) -> bool:
     """Whether the process exists and has not ended: one that its parent has yet to notice has."""
-    try:
-        state = effects.read(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
-    except OSError:
-        return False
-    return bool(state) and state[0] not in "ZX"
+    return bool(started(pid))
 
 
 def command(pid: int) -> str:
