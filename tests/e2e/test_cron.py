@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from sandbox import Sandbox
 
+from piku.serve import processes
 from tests.e2e.support import App, refused, web
 
 TICK = """\
@@ -151,14 +152,16 @@ def test_jobs_through_deploys(new_app: Callable[..., App], server: Sandbox) -> N
 @pytest.mark.parametrize("command", ["stop", "destroy"])
 def test_the_end_of_an_app_ends_its_jobs(new_app: Callable[..., App], server: Sandbox, command: str) -> None:
     sleeper = "(trap '' TERM; setsid sleep 1000.5) & echo up; sleep 1000.5"
-    procfile = f"worker: sleep 1000.5\ncron-long: * * * * * {sleeper}\n"
+    bare = "cron-bare: * * * * * exec env -i sleep 1000.5\n"
+    procfile = f"worker: sleep 1000.5\ncron-long: * * * * * {sleeper}\n{bare}"
     name = f"{command}-it"
     app = new_app(name, {"Procfile": procfile, "ENV": "PIKU_STOP_TIMEOUT=1\n"})
 
-    def mine() -> list[str]:
-        return [str(process) for process in server.processes() if "sleep 1000.5" in str(process)]
+    def mine() -> list[int]:
+        found = [int(path.name) for path in Path("/proc").glob("[0-9]*")]
+        return [pid for pid in found if processes.command(pid) == "sleep 1000.5"]
 
-    server.wait(lambda: jobs(app)["cron-long"]["running_since"] and len(mine()) >= 3)
+    server.wait(lambda: jobs(app)["cron-long"]["running_since"] and len(mine()) >= 4)
     if command == "destroy":
         app.does("destroy", "--force")
         assert mine() == []

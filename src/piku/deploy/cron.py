@@ -7,7 +7,7 @@ it goes on over a deploy, a restart of the app and of the emperor. Until it ends
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,13 @@ from piku.deploy import cron_runner, environment, limits
 from piku.deploy.job import Job
 from piku.deploy.records import Activation, Process, Release
 from piku.deploy.source import Source
+from piku.errors import PikuError
 from piku.paths import AppPaths, Paths
 from piku.serve import cron as scheduling
 from piku.serve import processes
 
 RUNNER = Path(cron_runner.__file__)
+_LATE = 5  # seconds that a runner may take to say that its job has ended
 
 
 def states_folder(app: AppPaths) -> Path:
@@ -69,6 +71,7 @@ def write(job: Job, activation: Activation, process: Process, log: Path) -> str:
     app.logs.mkdir(parents=True, exist_ok=True)
     app.data.mkdir(parents=True, exist_ok=True)
     states_folder(app).mkdir(mode=0o700, exist_ok=True)
+    (states_folder(app) / "lock").touch(mode=0o600)  # on a full disk the runner could not make it
     scheduler = scheduling.Scheduler(
         folder=str(folder),
         python=programs.system_python(),
@@ -100,18 +103,45 @@ def running(app: AppPaths) -> dict[str, Mapping[str, Any]]:
 
 
 def end(app: AppPaths, timeout: float) -> None:
-    """End the jobs of an app whose vassals are gone, and all that they started: SIGTERM, then SIGKILL."""
+    """End the jobs of an app whose vassals are gone, and all that they started: SIGTERM, then SIGKILL.
+
+    Raises PikuError when something of them is left.
+    """
     if not (names := list(states(app))):
         return
     with cron_runner.locked(str(states_folder(app))):
         pass  # a runner that was called before is on record now, one that comes later starts nothing
-    for _ in effects.poll(time.monotonic() + timeout + 10):
-        processes.end(_processes(app, names), timeout)
-        if not running(app):  # who looked after it has said so
+    left: list[int] = []
+    for _ in effects.poll(time.monotonic() + timeout + _LATE):
+        left = processes.end(_processes(app, names), timeout)
+        if not left and not running(app):  # who looked after it has said so
             return
+    raise _remains(app, left)
 
 
-def _processes(app: AppPaths, names: list[str]) -> set[int]:
-    """What runs of these jobs, known by its variables: a program may have left its session."""
+def _remains(app: AppPaths, left: Sequence[int]) -> PikuError:
+    at_work = running(app)
+    pids = left or [run["runner"][0] for run in at_work.values()]
+    named = ", ".join(f"process {pid} ({processes.command(pid)[:60]})" for pid in pids)
+    return PikuError(
+        f"{', '.join(at_work) or 'a scheduled job'} of {app.name} did not end: {named}",
+        hint="once it has ended, do this again; that of another user only root can end",
+    )
+
+
+def _processes(app: AppPaths, names: Sequence[str]) -> set[int]:
+    """What runs of these jobs, known by its variables, or by who started it: a program may leave its
+    session, and may drop its variables."""
     own = {"APP": str(app.name), "LOG_ROOT": str(app.logs)}
-    return {pid for name in names for pid in processes.with_variables({**own, "PIKU_CRON": name})}
+    found = {pid for name in names for pid in processes.with_variables({**own, "PIKU_CRON": name})}
+    for run in running(app).values():
+        found |= _started_by(run)
+    return found
+
+
+def _started_by(run: Mapping[str, Any]) -> set[int]:
+    """The process of a run, those below it, and those of its session, which may have lost their parent."""
+    job = run["job"]
+    if job is None or cron_runner.identity(job[0])[1] not in ("", job[1]):
+        return set()  # it has not begun; or its number is another one's by now
+    return {*processes.descendants(job[0]), *processes.session(job[0])}

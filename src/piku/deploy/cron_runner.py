@@ -6,6 +6,8 @@ whatever becomes of piku itself. It is started a thousand times a day, hence few
 What is claimed under one lock per app stands in a file per job: the minute that was last seen to, the
 run that is at work (known by process number and start, which together are never used again) and the
 last one that ended. So a job runs once a minute and once at a time, whichever activation calls.
+
+On a full disk jobs run all the same: one of them may be there to make room.
 """
 
 from __future__ import annotations
@@ -86,6 +88,11 @@ def _claim(spec: dict[str, Any], job: str, due: int | None) -> bool:
     os.makedirs(folder, mode=0o700, exist_ok=True)
     with locked(folder):
         state = load(folder, job)
+        at_work, seen = _held(folder, job)
+        if at_work:
+            _skip(spec, job, "", by_hand=due is None)
+        if at_work or (due is not None and seen == due):
+            return False
         if due is not None:
             # What was disabled meanwhile must start nothing any more: files may go, the app may be stopped.
             if state.get("due") == due or not os.path.lexists(spec["enabled"]):
@@ -94,23 +101,27 @@ def _claim(spec: dict[str, Any], job: str, due: int | None) -> bool:
         if before := state.get("running"):
             if is_alive(before):
                 _save(folder, job, state)
-                _skip(spec, job, before, by_hand=due is None)
+                since = time.strftime("%H:%M:%S", time.localtime(before["started"]))
+                _skip(spec, job, since, by_hand=due is None)
                 return False
             state["last"] = lost(before)
         state["running"] = {
             "started": time.time(), "runner": identity(os.getpid()), "job": None,
             **{name: spec[name] for name in ("release", "activation", "checkout", "environment")},
         }  # fmt: skip
-        _save(folder, job, state)
+        if not _save(folder, job, state):
+            _hold(folder, job, due)
+            Log(spec, job).mark("there is no room on the disk to note this run; it begins all the same")
     return True
 
 
-def _skip(spec: dict[str, Any], job: str, run: dict[str, Any], *, by_hand: bool) -> None:
-    since = time.strftime("%H:%M:%S", time.localtime(run["started"]))
+def _skip(spec: dict[str, Any], job: str, since: str, *, by_hand: bool) -> None:
     if by_hand:
-        print(f" !     {job} is still running, since {since}: it never runs twice at once", file=sys.stderr)
+        when = f", since {since}" if since else ""
+        print(f" !     {job} is still running{when}: it never runs twice at once", file=sys.stderr)
     else:
-        Log(spec, job).mark(f"skipped: the run that began at {since} is still at work")
+        which = f"that began at {since}" if since else "before"
+        Log(spec, job).mark(f"skipped: the run {which} is still at work")
 
 
 # --- the run -------------------------------------------------------------------------------------
@@ -252,11 +263,68 @@ def load(folder: str, job: str) -> dict[str, Any]:
     return state if isinstance(state, dict) else {}
 
 
-def _save(folder: str, job: str, state: dict[str, Any]) -> None:
-    temporary = os.path.join(folder, f".{job}.{os.getpid()}.tmp")
-    with open(temporary, "w") as file:
-        json.dump(state, file)
-    os.replace(temporary, os.path.join(folder, f"{job}.json"))
+def _save(folder: str, job: str, state: dict[str, Any]) -> bool:
+    """Replace what is known of a job. On a full disk it goes where the old is, if it has room there;
+    returns whether it is kept."""
+    place, temporary = (os.path.join(folder, name) for name in (f"{job}.json", f".{job}.{os.getpid()}.tmp"))
+    text = json.dumps(state)
+    try:
+        with open(temporary, "w") as file:
+            file.write(text)
+        os.replace(temporary, place)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        return _overwrite(place, text.encode())
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(_hold_file(folder, job))
+    return True
+
+
+def _overwrite(place: str, data: bytes) -> bool:
+    try:
+        handle = os.open(place, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        os.posix_fallocate(handle, 0, len(data))  # fails before anything is lost
+        return os.pwrite(handle, data.ljust(os.fstat(handle).st_size), 0) >= len(data)
+    except OSError:
+        return False
+    finally:
+        os.close(handle)
+
+
+# What cannot be noted is told by an empty file: its lock says that a run is at work, its time which minute
+# was seen to.
+
+
+def _hold_file(folder: str, job: str) -> str:
+    return os.path.join(folder, f"{job}.held")
+
+
+def _hold(folder: str, job: str, due: int | None) -> None:
+    """Hold the job until this runner ends."""
+    with contextlib.suppress(OSError):  # not even for that is there room: the job's work matters more
+        handle = os.open(_hold_file(folder, job), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        if due is not None:
+            os.utime(handle, (due, due))
+
+
+def _held(folder: str, job: str) -> tuple[bool, float]:
+    """Whether a run of which nothing could be noted is at work, and which minute was seen to."""
+    try:
+        handle = os.open(_hold_file(folder, job), os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False, 0
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return False, os.fstat(handle).st_mtime
+    except BlockingIOError:
+        return True, 0
+    finally:
+        os.close(handle)
 
 
 def _update(spec: dict[str, Any], job: str, change: Any) -> None:

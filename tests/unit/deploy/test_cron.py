@@ -25,7 +25,7 @@ from piku.deploy import activation, cron, cron_runner, prune
 from piku.deploy.job import Job
 from piku.errors import PikuError
 from piku.paths import AppPaths, Paths
-from piku.serve import emperor, logmarks
+from piku.serve import emperor, logmarks, processes
 
 WAITS = 'echo up; until [ -e "$DATA_ROOT/go" ]; do sleep 0.02; done; exit 3'
 Jobs = Callable[..., Job]
@@ -148,6 +148,30 @@ def test_a_runner_that_was_killed_leaves_its_job_the_only_one(started: Callable[
     assert app.log[-1] == "-----> v1 ended with exit code 3 after "
 
 
+def test_a_job_without_its_variables_is_ended(started: Callable[[str], App]) -> None:
+    app = started("(exec env -i setsid sleep 600) & exec env -i sh -c 'echo up; sleep 600 & sleep 600'")
+    with app.start(now()) as runner:
+        job = app.running()["job"][0]
+        below = [job, *processes.descendants(job)]
+        assert len(below) == 4
+        cron.end(app.app, 1)
+        assert not [pid for pid in below if processes.is_running(pid)]
+        assert runner.wait(20) == 0
+    assert cron.running(app.app) == {}
+
+
+def test_what_does_not_end_is_named(started: Callable[[str], App]) -> None:
+    app = started("echo up; exec sleep 600")
+    with app.start(now()) as runner:
+        app.running()
+        runner.send_signal(signal.SIGSTOP)  # it will not see its job end
+        with pytest.raises(PikuError, match=rf"cron-x of shop did not end: process {runner.pid} \("):
+            cron.end(app.app, 0.1)
+        runner.send_signal(signal.SIGCONT)
+        assert runner.wait(20) == 0
+    cron.end(app.app, 0.1)
+
+
 def test_a_process_of_another_boot_or_start_is_another(started: Callable[[str], App]) -> None:
     mine = cron_runner.identity(os.getpid())
     assert cron_runner.is_alive({"job": None, "runner": mine})
@@ -211,6 +235,54 @@ def test_files_stay_while_a_job_needs_them(started: Callable[[str], App], job: J
     prune.prune(app.app, 0)
     assert not (app.app.releases / first).exists()
     assert cron.states_folder(app.app).is_dir()
+
+
+# A disk of the test's own at $1; the job, beside its runner, waits while there is a file `wait`.
+FULL_DISK = """\
+set -e
+mount -t tmpfs -o size=64k none "$1"
+mkdir "$1/state" "$1/logs"
+touch "$1/state/lock"
+call() { TZ=UTC "$2" -IS cron.py cron-x "$1"; }
+[ -z "$3" ] || call $(($4 - 4)) "$2"
+dd if=/dev/zero of="$1/fill" bs=1k 2>/dev/null || true
+call $4 "$2"
+call $4 "$2"
+touch wait
+call $(($4 - 1)) "$2" &
+until [ -e waits ]; do sleep 0.02; done
+call $4 "$2"
+call $(($4 - 2)) "$2"
+rm wait
+wait
+rm "$1/fill"
+call $(($4 - 3)) "$2"
+ls -A "$1/state"
+"""
+
+
+@pytest.mark.parametrize("before", ["", "yes"])
+def test_on_a_full_disk_jobs_run_all_the_same(
+    started: Callable[[str], App], tmp_path: Path, before: str
+) -> None:
+    app = started("echo ran >>ran; [ ! -e wait ] || touch waits; while [ -e wait ]; do sleep 0.02; done")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    told = json.loads((app.folder / "cron.json").read_text())
+    more = {"state": str(disk / "state"), "logs": str(disk / "logs"), "cwd": str(app.folder)}
+    effects.write_json(app.folder / "cron.json", {**told, **more})
+    words = [str(disk), programs.system_python(), before, str(now())]
+    done = subprocess.run(
+        ["unshare", "-rm", "/bin/sh", "-c", FULL_DISK, "sh", *words],
+        cwd=app.folder, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    if "unshare" in done.stderr:
+        pytest.skip(done.stderr)  # no disk of one's own here
+    assert (done.returncode, done.stderr) == (0, "")
+    # Once in each minute, and not while the one before waits; with room again it is as ever.
+    runs = (app.folder / "ran").read_text().split()
+    assert len(runs) == (4 if before else 3)
+    assert done.stdout.split() == ["cron-x.json", "lock"]
 
 
 # --- the schedule, as the runner reads it --------------------------------------------------------
