@@ -1,7 +1,9 @@
 """All apps at one look: what runs, what it takes, and what it is asked."""
 
 import json
+import os
 import re
+import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -181,3 +183,91 @@ def test_one_damaged_record_does_not_hide_the_rest(own_server: Sandbox, new_app:
     assert re.search(r"^good +web.1 +v1 +down", result.stdout, re.MULTILINE)
     assert "piku is not running" in result.stderr
     assert good.says("ps").returncode == 0
+
+
+FRAIL = """\
+import os, pathlib
+if pathlib.Path(os.environ["DATA_ROOT"], "broken").exists():
+    raise RuntimeError("there is no database")
+def app(environ, start_response):
+    if environ["PATH_INFO"] == "/die":
+        os._exit(11)
+    start_response("200 OK", [])
+    return [b"up"]
+"""
+
+
+def frail(new_app: Callable[..., App], name: str, env: str = "") -> App:
+    return new_app(name, {**wsgi(name, env=env), "app.py": FRAIL})
+
+
+def keeps_ending(app: App) -> bool:
+    row = app.ps()["wsgi.1"]
+    return row["state"] == "crashing" and "RuntimeError: there is no database" in row["last_lines"]
+
+
+def test_an_app_that_no_longer_loads(new_app: Callable[..., App], server: Sandbox) -> None:
+    app = frail(new_app, "frail")
+    (app.data / "broken").touch()
+    os.kill(app.ps()["wsgi.1"]["pid"], signal.SIGKILL)
+    server.wait(lambda: keeps_ending(app) and app.ps()["wsgi.1"]["restarts"] > 0, timeout=20)
+    assert "wsgi.1 keeps ending" in app.says("ps").stderr
+    assert "wsgi.1 of frail keeps ending" in server.piku("ps").stderr
+    (app.data / "broken").unlink()
+    server.wait(lambda: app.ps()["wsgi.1"]["state"] == "up", timeout=40)
+    assert app.says("ps").stderr == ""
+
+
+def test_an_app_that_does_not_wake(new_app: Callable[..., App], server: Sandbox) -> None:
+    app = frail(new_app, "heavy", "UWSGI_IDLE=1\n")
+    for _ in range(2):
+        server.wait(lambda: app.ps()["wsgi.1"]["state"] == "asleep", timeout=20)
+        assert app.status() == 200
+    server.wait(lambda: app.ps()["wsgi.1"]["state"] == "asleep", timeout=20)
+    assert app.ps()["wsgi.1"]["restarts"] == 0  # a nap is none
+    (app.data / "broken").touch()
+    assert app.status() == 502
+    server.wait(lambda: keeps_ending(app))
+    (app.data / "broken").unlink()
+    server.wait(lambda: app.status() == 200)
+    server.wait(lambda: app.ps()["wsgi.1"]["state"] in ("up", "asleep"))
+
+
+def test_worker_processes_that_die_are_seen(new_app: Callable[..., App], server: Sandbox) -> None:
+    app = frail(new_app, "mortal")
+    for _ in range(2):
+        assert app.status("/die") == 502
+    server.wait(lambda: app.ps()["wsgi.1"]["restarts"] == 2, timeout=20)
+    assert app.ps()["wsgi.1"]["state"] == "crashing"
+    server.wait(lambda: app.status() == 200, timeout=20)
+    assert app.ps()["wsgi.1"]["state"] == "up"
+
+
+def test_neither_a_nap_nor_a_start_of_the_platform_is_a_crash(
+    own_server: Sandbox, new_app: Callable[..., App]
+) -> None:
+    app = new_app(
+        "sleepy", web("sleepy", env="UWSGI_IDLE=1\n", procfile="worker: sleep 600\n"), on=own_server
+    )
+    states: set[str] = set()
+
+    def look(wanted: str) -> bool:
+        row = app.ps()["web.1"]
+        states.add(row["state"])
+        assert (row["restarts"], row["exit_code"]) == (0, None)
+        return bool(row["state"] == wanted)
+
+    def dozes() -> bool:
+        own_server.piku("upkeep", "--doze")
+        return look("asleep")
+
+    for _ in range(2):
+        own_server.wait(dozes, timeout=20)
+        assert app.status() == 200
+        own_server.wait(lambda: look("up"))
+    own_server.stop_platform()
+    own_server.start_platform()
+    own_server.wait(lambda: app.status() == 200 and look("up"))
+    row = app.ps()["worker.1"]
+    assert (row["state"], row["restarts"], row["exit_code"]) == ("up", 0, None)
+    assert "crashing" not in states

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from piku.deploy import health, limits, notes, records, runs, sleeping
 from piku.deploy import vassals as files
 from piku.deploy.notes import Notes
 from piku.deploy.records import Activation, Process
-from piku.operate import requests
+from piku.operate import requests, servedlog
+from piku.operate.servedlog import Said
 from piku.paths import AppPaths, Paths
 from piku.serve import emperor, measures, processes, uwsgi
 from piku.serve.emperor import State, VassalName
@@ -26,8 +27,10 @@ _BETWEEN = 0.1
 @dataclass(frozen=True, kw_only=True)
 class Row:
     """One process as `ps` shows it: `pid` is the app's own (0 when none runs), `memory` in bytes,
-    `uptime` in seconds, `cpu` in percent of one processor. `exit_code` is that of its last end since it
-    was deployed; of one that is crashing `last_lines` are what it wrote last. `requests_per_minute` is
+    `uptime` in seconds, `cpu` in percent of one processor. `restarts` are those that nobody asked for, and
+    `exit_code` is that of its last end, both since it was deployed or woken or the platform started (what
+    uWSGI serves itself: as far as its log goes, without a code); of one that is crashing `last_lines` are
+    what it wrote last. `requests_per_minute` is
     None for what answers none, or is counted by nginx for all of the app's together."""
 
     worker: str
@@ -97,49 +100,87 @@ def _in_order(live: Activation) -> list[Process]:
 def _row(
     app: AppPaths, live: Activation, process: Process, state: State | None, sight: Sight, answered: int | None
 ) -> Row:
-    if state is None:
-        return Row(
-            worker=process.title,
-            release=live.release,
-            pid=0,
-            state="asleep" if sleeping.is_sleeper(app, live, process) else "down",
-            uptime=0,
-            memory=0,
-            address=process.address,
-            requests_per_minute=answered,
-        )
-    noted = notes.read(app, process)
-    pid = state.pid if process.kind in uwsgi.MODIFIERS else noted.pid
-    shown = _state(process, state, noted, sight.when)
-    return Row(
+    served = process.kind in uwsgi.MODIFIERS
+    said = servedlog.read(files.log_file(app, process)) if served else Said()
+    noted = _since(notes.read(app, process), state, sight) if state is not None else Notes()
+    shown = _state(app, live, process, state, noted, said, sight)
+    row = Row(
         worker=process.title,
         release=live.release,
-        pid=pid,
+        pid=0,
         state=shown,
+        uptime=0,
+        memory=0,
+        address=process.address,
+        restarts=_restarts(app, live, process, noted, said) + (state.respawns if state else 0),
+        requests_per_minute=answered,
+        exit_code=noted.ends[-1][0] if noted.ends and shown != "asleep" else None,
+        last_lines=health.last_lines(files.log_file(app, process), 5) if shown == "crashing" else (),
+    )
+    return row if state is None else _measured(row, process, state, noted, sight)
+
+
+def _measured(row: Row, process: Process, state: State, noted: Notes, sight: Sight) -> Row:
+    """The row of one that the emperor runs, with what it takes."""
+    pid = state.pid if process.kind in uwsgi.MODIFIERS else noted.pid
+    return replace(
+        row,
+        pid=pid,
         uptime=max(0, int(sight.when - (noted.starts[-1][1] if noted.starts else state.since))) if pid else 0,
         # Jobs are not always below the scheduler: its own memory is what can be told.
         memory=processes.memory(state.pid) if process.schedules else sight.now.memory(state.pid),
-        address=process.address,
         cpu=sight.cpu(state.pid),
-        restarts=_restarts(app, live, process, state, noted),
-        requests_per_minute=answered,
-        exit_code=noted.ends[-1][0] if noted.ends else None,
-        last_lines=health.last_lines(files.log_file(app, process), 5) if shown == "crashing" else (),
     )
 
 
-def _restarts(app: AppPaths, live: Activation, process: Process, state: State, noted: Notes) -> int:
-    if process.kind in uwsgi.MODIFIERS:
-        # uWSGI replaces a worker process that was killed, and does not count it.
-        return state.respawns + limits.killed(app, live, process)
-    return max(0, len(noted.starts) - 1) + state.respawns
+def _since(noted: Notes, state: State, sight: Sight) -> Notes:
+    """What was noted since the emperor started the vassal. What ended before was asked to, for a nap or
+    with the platform, and its number may be another process's by now."""
+    since = state.since
+    if noted.pid and noted.pid in set(sight.now.tree(state.pid)):
+        since = min(since, noted.starts[-1][1])  # whatever became of the clock
+    return Notes(
+        starts=[start for start in noted.starts if start[1] >= since],
+        ends=[end for end in noted.ends if end[1] >= since],
+    )
 
 
-def _state(process: Process, state: State, noted: Notes, now: float) -> str:
-    if state.asleep:
-        return "asleep"
+def _restarts(app: AppPaths, live: Activation, process: Process, noted: Notes, said: Said) -> int:
     if process.kind in uwsgi.MODIFIERS:
-        return "up" if state.accepting else "crashing" if state.respawns else "starting"
+        # Of those that the kernel killed, uWSGI's log may have been told as well.
+        return said.failures + max(said.deaths, limits.killed(app, live, process))
+    return max(0, len(noted.starts) - 1)
+
+
+def _state(
+    app: AppPaths, live: Activation, process: Process, state: State | None, noted: Notes, said: Said, sight: Sight
+) -> str:  # fmt: skip
+    if sleeping.is_sleeper(app, live, process):
+        return "asleep"  # it may still be about to end
+    if process.kind in uwsgi.MODIFIERS:
+        return _served(state, said, sight)
+    if state is None:
+        return "down"
+    return _daemon(noted, sight.when)
+
+
+def _served(state: State | None, said: Said, sight: Sight) -> str:
+    """The state of what uWSGI serves itself. The emperor forgets a vassal that could not start, until it
+    tries again; the app's own log does not."""
+    if state is None or state.asleep:
+        resting = "asleep" if state is not None else "down"
+        return "crashing" if said.failing and sight.states is not None else resting
+    if not state.accepting:
+        return "crashing" if state.respawns or said.failed_before else "starting"
+    return "crashing" if said.deaths_in_a_row > 1 and _is_young(state.pid, sight) else "up"
+
+
+def _is_young(master: int, sight: Sight) -> bool:
+    """Whether no worker process has run for long, or none does."""
+    return all(processes.age(pid) < _LOOP for pid in sight.now.children.get(master, ()))
+
+
+def _daemon(noted: Notes, now: float) -> str:
     again = [when for _, when in noted.ends if now - when < _LOOP]
     started = noted.starts[-1][1] if noted.starts else now
     if noted.pid and not (len(again) > 1 and now - started < _STEADY):
