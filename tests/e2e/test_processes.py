@@ -116,7 +116,16 @@ def test_scaling_beyond_the_memory_is_refused(new_app: Callable[..., App]) -> No
     # What is small fits, and so do as many as it says.
     app.does("ps:scale", "other=5")
     assert (found := re.search(r"room for hog=(\d+)", said)) and 1 < int(found[1]) < 60
-    app.does("ps:scale", "hog=0", "other=0")
+    # What was measured counts while it is stopped; one process of each starts whatever it was.
+    app.does("stop")
+    refused(app.says("ps:scale", "hog=100"), 1, "100 more hog", "MB each", "--force")
+    app.does("ps:scale", "hog=100", "--force")
+    refused(app.says("restart"), 1, "100 more hog", "--force")
+    assert app.ps() == {}
+    app.does("ps:scale", "hog=1", "other=0")
+    app.does("restart")
+    assert list(app.ps()) == ["hog.1"]
+    app.does("ps:scale", "hog=0")
 
 
 def test_bad_counts_change_nothing(app: App) -> None:
@@ -149,6 +158,33 @@ def test_stop_and_restart(app: App) -> None:
     pid = app.about()["pid"]
     app.does("restart")
     assert app.about()["pid"] != pid
+
+
+def test_what_has_become_wrong_meanwhile_keeps_nobody_from_stopping(
+    own_server: Sandbox, new_app: Callable[..., App]
+) -> None:
+    procfile = "worker: sleep 600\nstatic: public\n"
+    app = new_app("stubborn", web("stubborn", procfile=procfile, **{"public/a_txt": "a"}), on=own_server)
+    (own_server.root / "ENV").write_text("UWSGI_THREADS=many\n")
+    public = (own_server.root / "apps" / "stubborn").resolve() / "public"
+    public.rename(public.with_name("gone"))
+    refused(app.says("restart"), 1, "UWSGI_THREADS")
+    app.does("ps:scale", "worker=0")
+    assert (list(app.ps()), app.status()) == (["web.1"], 200)
+    app.does("ps:scale", "web=0")
+    assert app.ps() == {} and app.status() == 503
+    (own_server.root / "ENV").unlink()
+    public.with_name("gone").rename(public)
+    app.does("ps:scale", "web=2", "worker=1")
+    (own_server.root / "ENV").write_text("UWSGI_THREADS=many\n")
+    app.does("ps:scale", "web=1")
+    assert sorted(app.ps()) == ["web.1", "worker.1"]
+    assert {app.about()["pid"] for _ in range(6)} == {app.ps()["web.1"]["pid"]}
+    app.does("stop")
+    assert app.ps() == {} and app.status() == 503
+    (own_server.root / "ENV").unlink()
+    app.does("restart")
+    assert sorted(app.ps()) == ["web.1", "worker.1"] and app.status() == 200
 
 
 def test_destroy(new_app: Callable[..., App], server: Sandbox) -> None:

@@ -94,14 +94,15 @@ def ps_scale(paths: Paths, app: AppPaths, counts: tuple[str, ...], force: bool) 
 
 @click.command()
 @app_argument
+@click.option("--force", is_flag=True, help="Also when they would take more memory than there is.")
 @pass_paths
-def restart(paths: Paths, app: AppPaths) -> None:
+def restart(paths: Paths, app: AppPaths, force: bool) -> None:
     """Start an app's processes afresh, without downtime."""
     from piku.deploy import changes, runbook
 
     output = progress(app)
     with runbook.locked(paths, app, f"a restart by {who()}", output):
-        changes.restart(paths, app, output)
+        changes.restart(paths, app, output, force=force)
 
 
 @click.command()

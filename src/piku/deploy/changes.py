@@ -5,20 +5,21 @@ Each is done under the app's lock, and leaves either what was before or what was
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from piku import effects
 from piku.app import settings
-from piku.deploy import build, cron, limits, plan, records, room, runbook, runs, source, switch
+from piku.deploy import build, cron, fewer, limits, plan, records, room, runbook, runs, source, switch
 from piku.deploy.job import Job
 from piku.deploy.progress import Progress
-from piku.deploy.records import Process, Release
+from piku.deploy.records import Activation, Process, Release
 from piku.deploy.runbook import Request
+from piku.deploy.source import Source
 from piku.errors import PikuError
 from piku.output import Output
 from piku.paths import AppPaths, Paths
-from piku.serve import emperor
 
 
 def change_settings(
@@ -88,7 +89,7 @@ def _rollback_target(app: AppPaths, number: int | None) -> Release:
     return found
 
 
-def restart(paths: Paths, app: AppPaths, output: Output) -> None:
+def restart(paths: Paths, app: AppPaths, output: Output, *, force: bool = False) -> None:
     """Start the newest release that waits, or the live one afresh, without downtime."""
     live = records.live(app)
     waiting = _waiting(app)
@@ -96,6 +97,7 @@ def restart(paths: Paths, app: AppPaths, output: Output) -> None:
         runbook.require_platform(paths)
         progress = Progress(app, waiting)
         found = source.read(paths, app, waiting.commit, waiting.settings)
+        _refuse_too_many(paths, app, live, found, force=force)
         try:
             runbook.go_live(runbook.job_for(paths, app, found, runbook.counts(app), output, progress))
         except PikuError as error:
@@ -103,8 +105,21 @@ def restart(paths: Paths, app: AppPaths, output: Output) -> None:
         return
     if live is None:
         raise PikuError(f"{app.name} has no release that could run", hint="push a working commit first")
-    _reactivate(_live_job(paths, app, live.release, runbook.counts(app), output))
+    job = _live_job(paths, app, live.release, runbook.counts(app), output)
+    _refuse_too_many(paths, app, live, job.source, force=force)
+    _reactivate(job)
     output.step(f"v{live.release} of {app.name} runs afresh")
+
+
+def _refuse_too_many(
+    paths: Paths, app: AppPaths, live: Activation | None, found: Source, *, force: bool
+) -> None:
+    """Memory may have become short since the app was stopped. One process of each type starts in any case,
+    as with a push."""
+    counts = runbook.counts(app)
+    several = {kind: counts[kind] for kind in found.procfile.scalable if counts.get(kind, 1) > 1}
+    if live is not None and not force:
+        room.refuse_too_many(paths, app, live, several)
 
 
 def _waiting(app: AppPaths) -> Release | None:
@@ -120,18 +135,47 @@ def scale(
     live = records.live(app)
     if live is None:
         raise PikuError(f"{app.name} has no live release to scale", hint="push a working commit first")
+    if _is_fewer(live, changes):
+        _have_fewer(paths, app, live, changes, output)
+    else:
+        _have_more(paths, app, live, changes, output, force=force)
+    output.step(f"{app.name} has {', '.join(f'{kind}={count}' for kind, count in changes.items())}")
+
+
+def _running(live: Activation) -> Counter[str]:
+    return Counter(process.kind for process in live.processes if not process.schedules)
+
+
+def _is_fewer(live: Activation, changes: Mapping[str, int]) -> bool:
+    """Whether nothing is to run that does not run by now."""
+    running = _running(live)
+    return all(kind in running and count <= running[kind] for kind, count in changes.items())
+
+
+def _have_fewer(
+    paths: Paths, app: AppPaths, live: Activation, changes: Mapping[str, int], output: Output
+) -> None:
+    runbook.require_platform(paths)
+    room.measure(paths, app, live)
+    kept = [p for p in live.processes if p.kind not in changes or p.instance <= changes[p.kind]]
+    counts = {**_running(live), **runbook.counts(app), **changes}
+    fewer.keep(paths, app, live, kept, output, counts=counts)
+
+
+def _have_more(
+    paths: Paths, app: AppPaths, live: Activation, changes: Mapping[str, int], output: Output, *, force: bool
+) -> None:
     release = records.load_release(app, live.release)
     found = source.read(paths, app, release.commit, release.settings)
     wanted = plan.scaled(found.procfile, runbook.counts(app), changes)
-    if not force and not live.stopped:
+    if not force:
         room.refuse_too_many(paths, app, live, {kind: wanted[kind] for kind in changes})
     job = _live_job(paths, app, live.release, wanted, output)
-    if not live.stopped:
-        carried = [process for process in live.processes if process.instance <= wanted.get(process.kind, 1)]
-        _reactivate(replace(job, plan=replace(job.plan, counts=wanted)), carried)
-    else:
+    if live.stopped:
         effects.write(app.scaling, plan.render_scaling(wanted), durable=True)
-    output.step(f"{app.name} has {', '.join(f'{kind}={wanted[kind]}' for kind in changes)}")
+        return
+    carried = [process for process in live.processes if process.instance <= wanted.get(process.kind, 1)]
+    _reactivate(replace(job, plan=replace(job.plan, counts=wanted)), carried)
 
 
 def stop(paths: Paths, app: AppPaths, output: Output) -> None:
@@ -142,11 +186,9 @@ def stop(paths: Paths, app: AppPaths, output: Output) -> None:
         cron.end(app, live.stop_timeout if live else 10)  # one that was run by hand
         output.step(f"{app.name} does not run")
         return
-    job = _live_job(paths, app, live.release, {}, output)
-    _reactivate(replace(job, plan=job.plan.stopped()), stopped=True)
-    left = emperor.wait_gone(paths, live.vassals(app.name), live.stop_timeout + 10)
-    if left:
-        raise PikuError(f"{', '.join(sorted(name.worker for name in left))} of {app.name} did not stop")
+    runbook.require_platform(paths)
+    room.measure(paths, app, live)
+    fewer.keep(paths, app, live, (), output, stopped=True)
     cron.end(app, live.stop_timeout)
     limits.clean(app, None)
     output.step(f"{app.name} is stopped; start it again with `piku restart {app.name}`")
@@ -162,9 +204,9 @@ def _live_job(paths: Paths, app: AppPaths, number: int, counts: Mapping[str, int
     return runbook.job_for(paths, app, found, counts, output, Progress(app, release))
 
 
-def _reactivate(job: Job, carried: Sequence[Process] = (), *, stopped: bool = False) -> None:
+def _reactivate(job: Job, carried: Sequence[Process] = ()) -> None:
     try:
-        switch.activate(job, carried=carried, stopped=stopped)
+        switch.activate(job, carried=carried)
     except PikuError as error:
         hint = "\n".join(part for part in (error.hint, runbook.what_runs(job.app)) if part)
         raise PikuError(error.message, hint=hint, detail=error.detail) from error

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
+from pathlib import Path
 
+from piku import effects
 from piku.deploy.records import Activation
 from piku.errors import PikuError
 from piku.paths import AppPaths, Paths
@@ -12,6 +15,8 @@ from piku.serve import emperor, measures, processes
 _MB = 2**20
 # What the system and its other programs may come to need.
 RESERVE = 64 * _MB
+# What a process is taken to need while none of its app has ever been measured: a small one of Python.
+ASSUMED = 20 * _MB
 
 
 def refuse_too_many(paths: Paths, app: AppPaths, live: Activation, wanted: Mapping[str, int]) -> None:
@@ -21,17 +26,39 @@ def refuse_too_many(paths: Paths, app: AppPaths, live: Activation, wanted: Mappi
         have[process.kind] = have.get(process.kind, 0) + 1
     more = {kind: count - have.get(kind, 0) for kind, count in wanted.items() if count > have.get(kind, 0)}
     if more:
-        decide(app.name, more, _takes(paths, app, live), processes.available_memory(), wanted)
+        decide(app.name, more, measure(paths, app, live), processes.available_memory(), wanted)
+
+
+def measure(paths: Paths, app: AppPaths, live: Activation) -> dict[str, int]:
+    """The memory of one process of each type, in bytes: of those that run the largest, for others may yet
+    grow; of a type of which none does what was measured last, for which it is kept."""
+    before = _measured(app)
+    found = {**before, **_takes(paths, app, live)}
+    if found != before:
+        with contextlib.suppress(OSError):  # a full disk must keep nobody from stopping an app
+            effects.write_json(_file(app), found)
+    return found
+
+
+def _file(app: AppPaths) -> Path:
+    return app.releases / "memory"
+
+
+def _measured(app: AppPaths) -> dict[str, int]:
+    found: object = None
+    with contextlib.suppress(PikuError):  # it is measured anew
+        found = effects.read_json(_file(app))
+    pairs = found.items() if isinstance(found, dict) else ()
+    return {kind: taken for kind, taken in pairs if isinstance(taken, int)}
 
 
 def _takes(paths: Paths, app: AppPaths, live: Activation) -> dict[str, int]:
-    """The memory of one process of each type that runs, in bytes: the largest, for others may yet grow."""
     states = emperor.statistics(paths) or {}
     look = measures.look()
     found: dict[str, int] = {}
     for process in live.processes:
         state = states.get(process.vassal(app.name))
-        if state is not None:
+        if state is not None and not process.schedules:
             found[process.kind] = max(found.get(process.kind, 0), look.memory(state.pid))
     return {kind: taken for kind, taken in found.items() if taken}
 
@@ -39,15 +66,16 @@ def _takes(paths: Paths, app: AppPaths, live: Activation) -> dict[str, int]:
 def decide(
     app: str, more: Mapping[str, int], takes: Mapping[str, int], available: int, wanted: Mapping[str, int]
 ) -> None:
-    """Raise PikuError unless `more` processes of each type have room; those of a type of which none runs
-    are taken to need what the others do."""
-    usual = max(takes.values(), default=0)
+    """Raise PikuError unless `more` processes of each type have room; those of a type that was never
+    measured are taken to need what the others do."""
+    usual = max(takes.values(), default=ASSUMED)
     each = {kind: takes.get(kind, usual) for kind in more}
     needed = sum(count * each[kind] for kind, count in more.items())
     room = max(0, available - RESERVE)
     if needed <= room:
         return
     parts = ", ".join(f"{count} more {kind} of {_mb(each[kind])} each" for kind, count in more.items())
+    parts += "" if takes else ", which is a guess"
     hint = "go ahead all the same with --force"
     if len(more) == 1:
         [(kind, count)] = more.items()

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from piku import effects
 from piku.deploy import room
+from piku.deploy.records import Activation
 from piku.errors import PikuError
+from piku.paths import AppPaths, Paths
 
 MB = 2**20
 FREE = 1000 * MB + room.RESERVE
@@ -26,7 +29,7 @@ def refusal(more: dict[str, int], takes: dict[str, int], wanted: dict[str, int] 
         ({"web": 10}, {"web": 100 * MB}),  # exactly what there is
         ({"web": 5, "worker": 5}, {"web": 100 * MB, "worker": 100 * MB}),
         ({"worker": 10}, {"web": 100 * MB}),  # none runs: what the others take is the measure
-        ({"worker": 100}, {}),  # nothing runs: nobody can tell
+        ({"worker": 1000 * MB // room.ASSUMED}, {}),  # nothing was ever measured
         ({}, {"web": 5000 * MB}),
     ],
 )
@@ -42,6 +45,23 @@ def test_a_refusal_has_the_figures() -> None:
     said = refusal({"web": 5, "worker": 6}, {"web": 100 * MB})
     assert "5 more web of 100 MB each, 6 more worker of 100 MB each" in said
     assert "room for" not in said and "--force" in said
+
+
+def test_a_guess_is_called_one() -> None:
+    said = refusal({"web": 100}, {})
+    assert "100 more web of 20 MB each, which is a guess" in said and "room for web=50;" in said
+    assert "guess" not in refusal({"web": 100}, {"web": 20 * MB})
+
+
+def test_what_was_measured_is_kept(paths: Paths, shop: AppPaths) -> None:
+    stopped = Activation(number=3, release=1, checkout="c", stopped=True)
+    assert room.measure(paths, shop, stopped) == {}
+    for text, found in (('{"web": 7, "x": "y"}', {"web": 7}), ("{", {}), ("[]", {})):
+        effects.write(shop.releases / "memory", text)
+        assert room.measure(paths, shop, stopped) == found
+    effects.write(shop.releases / "memory", f'{{"web": {2**50}}}')
+    with pytest.raises(PikuError, match="2 more web"):
+        room.refuse_too_many(paths, shop, stopped, {"web": 2})
 
 
 def test_nothing_is_left_to_give_away() -> None:
