@@ -44,6 +44,11 @@ def _escaped(value: str) -> str:
     return value.replace("%", "%%")
 
 
+# The emperor starts a vassal later and later when the ones of that name before were not loyal: they never
+# answered a request, which this kind does not. So it says that it is, as uWSGI would after the first one.
+_LOYAL = r'; open(EMPEROR, ">&=$ENV{UWSGI_EMPEROR_FD}"); syswrite(EMPEROR, "\21")'
+
+
 @dataclass(frozen=True, kw_only=True)
 class Vassal:
     """What every process of an app shares."""
@@ -197,7 +202,7 @@ def daemon(vassal: Vassal, runner: str) -> str:
     command = f"exec setpriv --pdeathsig KILL -- /bin/sh {shlex.quote(runner)}"
     return render(
         [
-            *_common(vassal),
+            *_common(vassal, also=_LOYAL),
             ("log-encoder", Magic(logmarks.ENCODER)),
             ("processes", "0"),
             ("reload-mercy", str(vassal.stop_timeout)),
@@ -208,7 +213,7 @@ def daemon(vassal: Vassal, runner: str) -> str:
     )
 
 
-def _common(vassal: Vassal) -> Pairs:
+def _common(vassal: Vassal, *, also: str = "") -> Pairs:
     return (
         ("strict", "true"),
         ("master", "true"),
@@ -226,7 +231,7 @@ def _common(vassal: Vassal) -> Pairs:
         # after 8192 bytes, and from 200 KB on be an error.
         ("threaded-logger", "true"),
         ("log-master-stream", "true"),
-        ("exec-pre-app", "perl -e 'fcntl(STDOUT, 4, 2)'"),
+        ("exec-pre-app", f"perl -e 'fcntl(STDOUT, 4, 2){also}'"),
     )
 
 
