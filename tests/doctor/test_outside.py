@@ -1,5 +1,6 @@
 """`piku doctor APP` asks as visitors do, and says which layer answered and why."""
 
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -286,9 +287,18 @@ def test_a_queue_that_is_full(clinic: Sandbox, new_app: NewApp) -> None:
     files = {"Procfile": "wsgi: app:app\n", "app.py": SLOW, "ENV": settings}
     queue = new_app("queue", files, on=clinic)
     assert not with_text(asked(queue, "/"), "")
+    seen = threading.Event()
+
+    def come_again() -> None:
+        while not seen.is_set():
+            queue.status("/slow")
+
     with ThreadPoolExecutor(8) as pool:
         for _ in range(8):
-            pool.submit(queue.status, "/slow")
-        full = clinic.wait(lambda: with_text(asked(queue, "/"), "the app's queue is full"), timeout=15)
+            pool.submit(come_again)
+        try:
+            full = clinic.wait(lambda: with_text(asked(queue, "/"), "the app's queue is full"), timeout=30)
+        finally:
+            seen.set()
     assert "UWSGI_PROCESSES" in full[0]["fix"]
     assert not with_text(asked(queue, "/"), "")
