@@ -23,7 +23,7 @@ def laptop(server: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Laptop:
 def shop(new_app: Callable[..., App], request: pytest.FixtureRequest) -> App:
     """An app with a worker and a job, that is live; each file of tests has a name of its own for it."""
     name = request.module.NAME
-    jobs = "worker: exec python3 -IS worker.py\ncron-tidy: @yearly true\n"
+    jobs = 'worker: exec python3 -IS worker.py\ncron-tidy: @yearly eval "${TIDY:-true}"\n'
     return new_app(name, {**web(name, procfile=jobs), "worker.py": WORKER})
 
 

@@ -186,6 +186,42 @@ def test_control_c_ends_the_command_on_both_sides(laptop: Laptop, checkout: Path
     shop.server.wait(gone, what="logs has ended on the server")
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_program_ends_with_a_client_that_has_no_terminal(
+    laptop: Laptop, checkout: Path, shop: App, number: signal.Signals
+) -> None:
+    with subprocess.Popen(
+        [*laptop.program, "run", "echo $$; sleep 635"], cwd=checkout, env=laptop.env,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None and process.stderr is not None
+        pid = int(process.stdout.readline())
+        os.killpg(process.pid, number)
+        assert process.wait(10) == 128 + number
+        assert process.stderr.read() == b""
+    shop.server.wait(lambda: not Path(f"/proc/{pid}").exists(), what="the program has ended on the server")
+
+
+def test_a_job_goes_on_and_that_is_told(laptop: Laptop, checkout: Path, shop: App) -> None:
+    shop.does("config:set", "TIDY=echo ready; until [ -e $DATA_ROOT/go ]; do sleep 0.05; done")
+    with subprocess.Popen(
+        [*laptop.program, "cron:run", "tidy"], cwd=checkout, env=laptop.env,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None and process.stderr is not None
+        assert process.stdout.readline() == b"ready\n"
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(10) == 130
+        assert b"does not end with" in process.stderr.read()
+
+    def running() -> object:
+        return json.loads(shop.does("cron", "--json"))[0]["running_since"]
+
+    assert running()
+    (shop.data / "go").touch()
+    shop.server.wait(lambda: not running())
+
+
 @pytest.mark.parametrize("line", ["", 'ssh -F "$OWN"'])
 def test_a_client_that_is_ended_ends_ssh(laptop: Laptop, checkout: Path, line: str) -> None:
     env = {**laptop.env, "GIT_SSH_COMMAND": line, "OWN": str(laptop.ssh_config)}
@@ -213,6 +249,32 @@ def test_a_key_of_a_colleague_lies_on_the_laptop(laptop: Laptop, checkout: Path)
     assert laptop.server.ssh("apps", key=key).returncode == 0
     laptop.says(checkout, "keys:remove", "colleague")
     refused(laptop.piku(checkout, "setup:ssh", "nothing.pub"), 1, "nothing.pub")
+    # Whatever files there are: only what the command takes as its file is read, and no private key leaves.
+    laptop.says(checkout, "setup:ssh", "--name", "colleague", "colleague.pub")
+    laptop.says(checkout, "keys:remove", "colleague")
+    laptop.says(checkout, "setup:ssh", "-", "--name", "colleague", input=Path(f"{key}.pub").read_text())
+    laptop.says(checkout, "keys:remove", "colleague")
+    refused(laptop.piku(checkout, "setup:ssh", "colleague", "--name", "x"), 1, "colleague is a private key")
+
+
+def test_a_certificate_lies_on_the_laptop(laptop: Laptop, checkout: Path, shop: App) -> None:
+    words = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    names = ["-subj", "/CN=bakery", "-addext", "subjectAltName=DNS:bakery.localhost"]
+    made = run([*words, *names, "-out", "c.pem", "-keyout", "k.pem"], env=laptop.env, cwd=checkout)
+    assert made.returncode == 0, made.stderr
+    for given, text in (
+        (("c.pem", "k.pem"), None),
+        (("bakery", "c.pem", "k.pem"), None),
+        (("c.pem", "-"), (checkout / "k.pem").read_text()),
+        (("-",), (checkout / "c.pem").read_text() + (checkout / "k.pem").read_text()),
+    ):
+        said = laptop.says(checkout, "certs:add", *given, input=text)
+        assert "bakery has a certificate of its own" in said
+        shop.does("certs:remove")
+    # Of another app than the checkout's, or of none.
+    refused(laptop.piku(checkout, "certs:add", "other", "c.pem", "k.pem"), 1, "no app called 'other'")
+    refused(laptop.piku(checkout, "certs:add", "c.pem", "gone.pem"), 1, "gone.pem")
+    refused(laptop.piku(checkout, "certs:add", "/gone.pem", "/gone.pem"), 1, "/gone.pem cannot be read")
 
 
 def test_what_goes_wrong_here_is_told_in_a_line(laptop: Laptop, checkout: Path, tmp_path: Path) -> None:

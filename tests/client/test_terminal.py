@@ -1,5 +1,6 @@
 """A person at a terminal of the laptop."""
 
+import json
 from pathlib import Path
 
 from tests.client.laptop import Laptop
@@ -43,6 +44,21 @@ def test_control_c_is_for_the_program(laptop: Laptop, checkout: Path) -> None:
         code, shown = terminal.ends()
         assert code == 130
         assert "Traceback" not in shown and " !     " not in shown
+
+
+def test_control_c_ends_a_program_and_a_job(laptop: Laptop, checkout: Path, shop: App) -> None:
+    with at(laptop, checkout, "run", "echo ready; exec sleep 613") as terminal:
+        terminal.wait_for("^ready")
+        terminal.types(CTRL_C)
+        assert terminal.ends()[0] == 130
+    shop.does("config:set", "--no-restart", "TIDY=echo ready; exec sleep 614")
+    shop.does("restart")
+    with at(laptop, checkout, "cron:run", "tidy") as terminal:
+        terminal.wait_for("^ready")
+        terminal.types(CTRL_C)
+        assert terminal.ends()[0] == 130
+    [job] = json.loads(laptop.says(checkout, "cron", "--json"))
+    assert (job["running_since"], job["code"]) == (None, 130)
 
 
 def test_a_shell(laptop: Laptop, checkout: Path) -> None:

@@ -16,6 +16,8 @@ from piku.errors import PikuError
 _HERE = ("setup", "up", "update", "scp", "upkeep")
 _CALLED = ("git-", "serve:")  # how the commands begin that only programs call, on the server itself
 _RUNNING = ("run", "cron:run")  # whose exit codes are a program's own
+_INTERRUPTED = (130, 143)  # by a signal, here or there
+_FILES = ("setup:ssh", "certs:add")  # which take files of this machine
 _HELP = ("help", "-h", "--help")
 
 
@@ -67,18 +69,28 @@ def _go(asked: Asked, arguments: Sequence[str]) -> int:
         from piku.client import plugins
 
         plugins.run(target, asked.words)
+    if command in _FILES:
+        from piku.client import handed
+
+        if (code := handed.over(target, asked.words)) is not None:
+            return code
+    return _sent(target, asked.words)
+
+
+def _sent(target: Target, words: Sequence[str]) -> int:
+    """Have the server do it; returns the exit code."""
     from piku.client import ssh
 
-    if command == "setup:ssh" and (file := next(filter(os.path.isfile, asked.words[1:]), None)):
-        # The key of a colleague lies here, not on the server.
-        with open(file, encoding="utf-8", errors="replace") as key:
-            words = ["-" if word == file else word for word in asked.words]
-            return ssh.feed(target, words, key.read(65536))
-    code = ssh.run(target, asked.words, terminal=_wants_terminal(asked.words))
-    if code == 127 and command not in _RUNNING:
+    terminal = _wants_terminal(words)
+    code = ssh.run(target, words, terminal=terminal)
+    if code == 127 and words[0] not in _RUNNING:
         raise PikuError(
             f"{target.address.destination} lets this key in, but not to piku",
             hint="let it in on the server: piku setup:ssh KEY.pub --name NAME; and take it out of the keys of a login",
+        )
+    if code in _INTERRUPTED and words[0] == "cron:run" and not terminal:
+        raise PikuError(
+            "a job does not end with its connection", hint="whether it still runs says: piku cron", code=code
         )
     return code
 
@@ -116,7 +128,8 @@ def _wants_terminal(words: Sequence[str]) -> bool:
     command, *rest = words
     before = rest[: rest.index("--")] if "--" in rest else rest
     wants = (
-        (command == "run" and "--detach" not in before[:2])
+        command == "cron:run"
+        or (command == "run" and "--detach" not in before[:2])
         or (command == "ps" and "--watch" in before)
         or (command == "destroy" and "--force" not in before)
     )

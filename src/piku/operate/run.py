@@ -12,6 +12,7 @@ from piku.deploy import environment, records, runs, source
 from piku.deploy.records import Activation, Release
 from piku.deploy.source import Source
 from piku.errors import PikuError
+from piku.operate import attended
 from piku.paths import AppPaths, Paths
 
 
@@ -22,12 +23,20 @@ def run(paths: Paths, app: AppPaths, words: Sequence[str]) -> NoReturn:
     """
     live, release, found = _live(paths, app)
     variables = environment.variables(paths, app, release, found, next(iter(live.processes), None))
-    folder = app.releases / release.checkout
     programs.become(
-        programs.shell(_command(words)),
-        cwd=folder,
+        [*_attendant(live), *programs.shell(_command(words))],
+        cwd=app.releases / release.checkout,
         env={**_prompt(app, release), **variables, **programs.terminal()},
     )
+
+
+def _attendant(live: Activation) -> list[str]:
+    """What comes before a command whose caller may go away without a word. A shell on this server never
+    calls the leader of a session, and sees to such things itself."""
+    if os.getsid(0) != os.getpid():
+        return []
+    attended.hold_signals()
+    return [programs.system_python(), "-IS", attended.__file__, str(live.stop_timeout)]
 
 
 def _command(words: Sequence[str]) -> str:
