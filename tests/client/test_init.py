@@ -12,7 +12,7 @@ from tests.e2e.support import CHECKOUT, WSGI, refused
 
 EXAMPLES = {
     "python-wsgi", "python-uv", "python-poetry", "howto-flask", "howto-fastapi", "howto-django", "howto-express",
-    "node", "go", "php", "ruby", "rust", "static-site",
+    "howto-rails", "node", "go", "php", "ruby", "rust", "static-site",
 }  # fmt: skip
 
 
@@ -34,6 +34,9 @@ def test_what_fits_an_example_is_what_it_has(name: str) -> None:
     gets = procfile.parse("\n".join(fit.lines)).entries
     serving = next(kind for kind in ("wsgi", "rwsgi", "php", "web", "static") if kind in has)
     assert gets[serving].command == has[serving].command
+    if name == "howto-rails":
+        assert gets["release"].command == has["release"].command
+        assert set((folder / "ENV").read_text().split()[1:]) <= set(fit.settings)
 
 
 @pytest.mark.parametrize(
@@ -47,8 +50,12 @@ def test_what_fits_an_example_is_what_it_has(name: str) -> None:
          "Python, FastAPI", ("web: uvicorn app.main:api --host $BIND_ADDRESS --port $PORT",)),
         ({"package.json": '{"scripts": {"start": "next start"}}'}, "Node.js", ("web: npm start",)),
         ({"package.json": '{"main": "./src/app.js"}', "src/app.js": ""}, "Node.js", ("web: node src/app.js",)),
-        ({"Gemfile": "gem 'rails'", "config/application.rb": "", "config.ru": ""},
-         "Ruby on Rails", ("rwsgi: config.ru", "release: bundle exec rails db:prepare")),
+        ({"Gemfile": "gem 'rails'\n# gem 'puma'\n", "config/application.rb": "", "config.ru": ""},
+         "Ruby on Rails", ("rwsgi: config.ru",)),
+        ({"Gemfile": 'gem "rails"\ngem "puma", ">= 5"\n', "config/application.rb": "", "config.ru": "",
+          "config/database.yml": "", "app/assets/images/.keep": ""},
+         "Ruby on Rails", ("web: bundle exec puma --bind tcp://$BIND_ADDRESS:$PORT",
+                           "release: bundle exec rake db:migrate assets:precompile")),
         ({"go.mod": "module example.com/tools/v2\n", "main.go": "package main"}, "Go", ("web: bin/tools",)),
         ({"go.mod": "module example.com/x\n", "cmd/serve/main.go": "package main"}, "Go", ("web: bin/serve",)),
         ({"index.php": "<?php"}, "PHP", ("php: .",)),
@@ -60,6 +67,14 @@ def test_what_is_recognised(files: dict[str, str], title: str, lines: tuple[str,
     found = fitting.fit(tree(files))
     assert (found.title, found.lines) == (title, lines)
     procfile.parse("\n".join(lines))
+
+
+@pytest.mark.parametrize("assets", [True, False])
+def test_nginx_serves_only_assets_that_a_release_makes(assets: bool) -> None:
+    files = {"Gemfile": "gem 'rails'", "config/application.rb": "", "config.ru": ""}
+    fit = fitting.fit(tree(files | ({"app/assets/config/manifest.js": ""} if assets else {})))
+    assert any("assets:precompile" in line for line in fit.lines) == assets
+    assert ("NGINX_STATIC_PATHS=/assets:public/assets" in fit.settings) == assets
 
 
 def test_a_checkout_becomes_an_app(laptop: Laptop, tmp_path: Path) -> None:

@@ -189,13 +189,30 @@ def _table(document: object, name: str) -> dict[str, object]:
 
 def _ruby(tree: Tree) -> Fit | None:
     if "config/application.rb" in tree.files and "config.ru" in tree.files:
-        return Fit(
-            title="Ruby on Rails",
-            lines=("rwsgi: config.ru", "release: bundle exec rails db:prepare"),
-            settings=("RAILS_ENV=production", "RAILS_LOG_TO_STDOUT=1", "NGINX_STATIC_PATHS=/assets:public/assets"),
-            notes=("set SECRET_KEY_BASE or RAILS_MASTER_KEY with: piku config:set",),
-        )  # fmt: skip
+        return _rails(tree)
     return Fit(title="Ruby, Rack", lines=("rwsgi: config.ru",)) if "config.ru" in tree.files else None
+
+
+def _rails(tree: Tree) -> Fit:
+    """As docs/howto/rails.md has it."""
+    puma = re.search(r"^\s*gem\s*\(?\s*['\"]puma['\"]", tree.read("Gemfile"), re.MULTILINE)
+    serving = "web: bundle exec puma --bind tcp://$BIND_ADDRESS:$PORT" if puma else "rwsgi: config.ru"
+    # The pipeline's results are in no commit: what nginx is to serve has to be made first.
+    assets = any(path.startswith("app/assets/") for path in tree.files)
+    tasks = [
+        *(["db:migrate"] if "config/database.yml" in tree.files else []),
+        *(["assets:precompile"] if assets else []),
+    ]
+    return Fit(
+        title="Ruby on Rails",
+        lines=(serving, *([f"release: bundle exec rake {' '.join(tasks)}"] if tasks else [])),
+        settings=(
+            "RAILS_ENV=production",
+            "RAILS_LOG_TO_STDOUT=1",
+            *(["NGINX_STATIC_PATHS=/assets:public/assets"] if assets else []),
+        ),
+        notes=("set SECRET_KEY_BASE or RAILS_MASTER_KEY with: piku config:set",),
+    )
 
 
 def _go(tree: Tree) -> Fit | None:
