@@ -106,11 +106,11 @@ def test_push_and_pull(laptop: Laptop, kept: tuple[App, Path]) -> None:
     assert dotenv.parse(pulled.read_text()) == {**GIVEN, "STAYS": "here"}
     assert stat.S_IMODE(pulled.stat().st_mode) == 0o600
     # What is there stays, comments too; what differs is written anew, after a question.
-    pulled.write_text("# mine\nLOCAL=1\nPLAIN=other\n")
+    pulled.write_text("# mine\nLOCAL=1\n  export PLAIN=other # a remark\n")
     refused(laptop.piku(folder, "config:pull", "new.env"), 2, "--yes")
     assert "PLAIN=other" in pulled.read_text()
     laptop.says(folder, "config:pull", "new.env", "--yes")
-    assert pulled.read_text().startswith("# mine\nLOCAL=1\nPLAIN='value with spaces'\n")
+    assert pulled.read_text().startswith("# mine\nLOCAL=1\n  export PLAIN='value with spaces' # a remark\n")
     assert dotenv.parse(pulled.read_text()) == {**GIVEN, "STAYS": "here", "LOCAL": "1"}
 
 
@@ -136,3 +136,8 @@ def test_settings_from_standard_input(laptop: Laptop, kept: tuple[App, Path]) ->
     assert app.does("config:get", "SECOND") == "$x='y'\n"
     refused(laptop.piku(folder, "config:set", "-", input="nonsense\n"), 2, "KEY=VALUE")
     assert "Nothing to change" in laptop.says(folder, "config:set", "-", input="")
+    # More than it takes is refused as a whole.
+    before = app.does("config")
+    many = "".join(f"V{n}={'x' * 60000}\n" for n in range(20))
+    refused(laptop.piku(folder, "config:set", "-", input=many), 2, "more than 1048576", "nothing was changed")
+    assert app.does("config") == before

@@ -61,7 +61,7 @@ def config_set(paths: Paths, app: AppPaths, pairs: tuple[str, ...], no_restart: 
     `-` in place of all of them reads such lines from standard input: what is secret stands in no command then.
     """
     if pairs == ("-",):
-        pairs = tuple(line for line in sys.stdin.read(_MAX).split("\n") if line)
+        pairs = tuple(line for line in _given().split("\n") if line)
     change: dict[str, str | None] = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
@@ -70,6 +70,17 @@ def config_set(paths: Paths, app: AppPaths, pairs: tuple[str, ...], no_restart: 
         variables.check_pair(key, value)
         change[key] = value
     _change(paths, app, change, no_restart)
+
+
+def _given() -> str:
+    text = sys.stdin.read(_MAX + 1)
+    if len(text) > _MAX:
+        raise PikuError(
+            f"standard input has more than {_MAX} characters",
+            hint="nothing was changed; what is so large belongs into a file: piku upload",
+            code=2,
+        )
+    return text
 
 
 @click.command()

@@ -21,7 +21,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9_./:@%+,=?&~-]*")
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One assignment: what it gives, and where its text begins and ends in the file."""
+    """One assignment: what it gives, and where it begins in the file, behind any `export`, and ends."""
 
     key: str
     value: str
@@ -52,7 +52,7 @@ def entries(text: str, source: str) -> Iterator[Entry]:
             variables.check_pair(begun["key"], value)
         except PikuError as error:
             raise PikuError(f"{source} line {number}: {error.message}", hint=error.hint) from None
-        yield Entry(key=begun["key"], value=value, begin=place, end=end)
+        yield Entry(key=begun["key"], value=value, begin=begun.start("key"), end=end)
         place = text.find("\n", end) + 1 or len(text)
 
 
