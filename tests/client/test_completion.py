@@ -112,6 +112,49 @@ def test_bash(
     assert shell(laptop, checkout, programs, "bash", "--norc", "-c", script, "bash", line) == ["", *expected]
 
 
+ODD = ("zz*", "zzb", "my file's.txt", 'my "own".txt', "$(touch oops)", "a=b c", "x@y.txt")
+
+
+@pytest.fixture(scope="module")
+def odd(checkout: Path) -> Path:
+    """A folder with files whose names mean something to a shell, and the remote of the checkout."""
+    for name in ODD:
+        (checkout / name).touch()
+    return checkout
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [("piku upload zz", [r"zz\*", "zzb"]), ("piku upload my", [r"my\ \"own\".txt", r"my\ file\'s.txt"]),
+     (r"piku upload my\ f", [r"my\ file\'s.txt"]), ('piku upload "my f', ["my file's.txt"]),
+     (r'piku upload "my \"', [r'my \"own\".txt']), ("piku upload 'my f", ["my file's.txt"]),
+     (r"piku upload one \$", [r"\$\(touch\ oops\)"]), ("piku upload a=", [r"b\ c"])],
+)  # fmt: skip
+def test_bash_with_names_that_need_quotes(
+    laptop: Laptop, odd: Path, shop: App, programs: Path, line: str, shown: list[str]
+) -> None:
+    test_bash(laptop, odd, shop, programs, line, shown)
+
+
+@pytest.mark.parametrize(
+    ("typed", "name"),
+    [(r"zz\*", "zz*"), (r"my\ f", "my file's.txt"), (r'"my \"', 'my "own".txt'), ("'my \"", 'my "own".txt'),
+     ("a", "a=b c"), ("a=", "a=b c"), ("x@", "x@y.txt"), ("x", "x@y.txt")],
+)  # fmt: skip
+def test_what_bash_makes_of_it(
+    laptop: Laptop, odd: Path, shop: App, programs: Path, typed: str, name: str
+) -> None:
+    """In its line editor; what is called then is not piku, but a function that says what it got."""
+    env = {**laptop.env, "PATH": f"{programs}:{laptop.env['PATH']}", "PS1": "% "}
+    with Terminal(laptop.server, program=["bash", "--norc", "-i"], env=env, cwd=odd) as terminal:
+        terminal.types('eval "$(piku completion bash)"; echo three""four\n')
+        terminal.wait_for("^threefour")
+        terminal.types(f"piku upload {typed}\t")
+        terminal.types('\x01false || printf "<%s>\\n" \n')
+        assert terminal.wait_for(r"^<piku>\r\n<upload>\r\n<(.*)>")[1] == name
+    assert not (odd / "oops").exists()
+
+
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
@@ -131,12 +174,12 @@ def test_fish(
 @pytest.mark.parametrize(
     ("line", "shown"),
     [("piku config:g", "et"), ("piku logs store wo", "rker"), ("piku ps:scale wo", "rker="),
-     ("piku logs w", r"web +worker")],
+     ("piku logs w", r"web +worker"), (r"piku upload my\ f", r"ile\\'s\.txt")],
 )  # fmt: skip
-def test_zsh(laptop: Laptop, checkout: Path, shop: App, programs: Path, line: str, shown: str) -> None:
+def test_zsh(laptop: Laptop, odd: Path, shop: App, programs: Path, line: str, shown: str) -> None:
     # It completes in its line editor alone, where somebody types Tab.
     env = {**laptop.env, "PATH": f"{programs}:{laptop.env['PATH']}"}
-    with Terminal(laptop.server, program=["zsh", "-f", "-i"], env=env, cwd=checkout) as terminal:
+    with Terminal(laptop.server, program=["zsh", "-f", "-i"], env=env, cwd=odd) as terminal:
         terminal.types("PS1='%% '; autoload -Uz compinit; compinit -u -D; print one''two\n")
         terminal.wait_for("^onetwo")
         terminal.types("eval \"$(piku completion zsh)\"; print three''four\n")

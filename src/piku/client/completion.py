@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from piku import client
-from piku.client import address, known, plugins, where
+from piku.client import address, known, plugins, typed, where
 from piku.errors import PikuError
 
 Found = Iterable[tuple[str, str]]
@@ -15,16 +15,12 @@ Found = Iterable[tuple[str, str]]
 SHELLS = {
     "bash": r"""
 _piku() {
-    local line=${COMP_LINE:0:COMP_POINT} IFS=$' \t\n'
-    local -a words found
-    read -ra words <<<"$line"
-    [[ $line == *[[:space:]] ]] && words+=("")
-    local current=${words[${#words[@]}-1]}
-    IFS=$'\n'
-    found=($("$1" complete "${words[@]:1}" 2>/dev/null | cut -f 1))
-    # bash takes what stands behind a colon or an equals sign for a word of its own.
-    COMPREPLY=("${found[@]#"${current%"${current##*[:=]}"}"}")
-    if [[ ${#found[@]} == 1 && ${found[0]} == *[=/] ]]; then compopt -o nospace 2>/dev/null; fi
+    local found
+    COMPREPLY=()
+    while IFS= read -r found; do
+        COMPREPLY+=("$found")
+    done < <("$1" complete --line "${COMP_LINE:0:COMP_POINT}" 2>/dev/null)
+    if [[ ${#COMPREPLY[@]} == 1 && ${COMPREPLY[0]} == *[=/] ]]; then compopt -o nospace 2>/dev/null; fi
 }
 complete -F _piku piku
 """,
@@ -33,7 +29,7 @@ complete -F _piku piku
 _piku() {
     local -a found open
     local line entry
-    for line in "${(@f)$("$words[1]" complete "${(@)words[2,CURRENT]}" 2>/dev/null)}"; do
+    for line in "${(@f)$("$words[1]" complete "${(@Q)words[2,CURRENT]}" 2>/dev/null)}"; do
         entry="${${line%%$'\t'*}//:/\\:}"
         [[ -n ${line#*$'\t'} ]] && entry+=":${line#*$'\t'}"
         case ${line%%$'\t'*} in
@@ -58,14 +54,16 @@ complete -c piku -f -a '(__piku_complete)'
 
 
 def main(words: Sequence[str]) -> int:
-    """Print what the last of the words can become, with a tab and what it is behind each."""
-    *before, current = words or [""]
+    """Print what the last of the words can become, with a tab and what it is behind each; or for a line of
+    bash's, what bash is to put in the place of what it takes for the last word."""
+    line = typed.read(words[1]) if words[:1] == ["--line"] and len(words) == 2 else None
+    *before, current = (line.words[1:] if line else words) or [""]
     try:
-        found = list(candidates(before, current))
+        found = [(value, about) for value, about in candidates(before, current) if value.isprintable()]
     except (PikuError, OSError):
         return 1
     for value, about in found:
-        print(f"{value}\t{about}")
+        print(line.inserted(value) if line else f"{value}\t{about}")
     return 0
 
 
