@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from piku import effects
+from piku import effects, programs
 from piku.client import spawn, ssh
 from piku.client.address import Target
 from piku.errors import PikuError
 
+_SPECIAL = re.compile(r"[\s'\"\\$`&;|<>(){}!#]")
+
 
 def download(target: Target, path: str, place: str) -> int:
     """Fetch a file or folder; returns scp's exit code, or raises PikuError for one of ssh's troubles."""
-    return _scp(target, [_there(target, path), _here(place)])
+    way = _way()
+    return _scp(target, way, [_there(target, path, way), _here(place)])
 
 
 def upload(target: Target, files: Sequence[str], path: str) -> int:
@@ -23,12 +27,24 @@ def upload(target: Target, files: Sequence[str], path: str) -> int:
     for file in files:
         if not os.path.lexists(file):
             raise PikuError(f"there is no file {file}")
-    return _scp(target, [*map(_here, files), _there(target, path)])
+    way = _way()
+    return _scp(target, way, [*map(_here, files), _there(target, path, way)])
 
 
-def _there(target: Target, path: str) -> str:
+def _way() -> list[str]:
+    """How scp is told to copy by SFTP, as it does by itself since OpenSSH 9; nothing for one that cannot.
+    Called without words, it says which options it knows."""
+    usage = programs.run(["scp"], env=os.environ, check=False, merged=True)
+    return ["-s"] if re.search(r"\[-\w*s", usage) else []
+
+
+def _there(target: Target, path: str, way: Sequence[str]) -> str:
     """A path on the server, as scp takes it: below the app's data, or with a "/" before it below the piku root."""
     address = target.address
+    if (
+        not way
+    ):  # the server splits it as a shell would; scp compares what comes, and knows "\\" but no quotes
+        path = _SPECIAL.sub(r"\\\g<0>", path)
     host = f"[{address.host}]" if ":" in address.host else address.host
     login = f"{address.user}@{host}" if address.user else host
     if path.startswith("/"):
@@ -45,7 +61,7 @@ def _here(path: str) -> str:
     return path if path.startswith(("/", ".")) else f"./{path}"
 
 
-def _scp(target: Target, paths: Sequence[str]) -> int:
+def _scp(target: Target, way: Sequence[str], paths: Sequence[str]) -> int:
     port = ["-P", target.address.port] if target.address.port else []
     with tempfile.TemporaryDirectory(prefix="piku-") as folder:
         said = Path(folder, "said")
@@ -53,7 +69,7 @@ def _scp(target: Target, paths: Sequence[str]) -> int:
         # scp takes one program and no options for it: this one has those that git's configuration says,
         # and keeps what ssh has to say for us.
         effects.write(program, _script(target.ssh, said), mode=0o700)
-        code = spawn.attached(["scp", "-r", "-p", "-S", str(program), *port, "--", *paths])
+        code = spawn.attached(["scp", *way, "-r", "-p", "-S", str(program), *port, "--", *paths])
         if code:
             ssh.judge(target, ssh.FAILED, effects.read(said))
         return code
