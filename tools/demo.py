@@ -153,8 +153,19 @@ def tour(server: Sandbox) -> None:
     ask(server, "releases", APP)
 
 
+def ssh_line(server: Sandbox) -> str:
+    """What to type before a command of piku's on this server."""
+    config = server.client / "ssh_config"
+    words = server.ssh_options()[2:]
+    options = "".join(f"    {option.replace('=', ' ', 1)}\n" for option in words if option != "-o")
+    user, _, host = server.address.partition("@")
+    config.write_text(f"Host demo\n    HostName {host}\n    User {user}\n{options}")
+    return f"ssh -F {config} demo"
+
+
 def stay(server: Sandbox) -> None:
     print(f"\n       Open {url(server)} in a browser on this machine.")
+    print(f"       Look around, from another terminal: {ssh_line(server)} help")
     print("       Ctrl-C stops the server and removes it.\n", flush=True)
     try:
         while server.platform_pid():

@@ -44,6 +44,7 @@ COMMANDS = [
     (["stop", "GOOD"], 1, ["no app called 'GOOD'"]),
     (["nosuch"], 2, ["no command 'nosuch'", "piku help"]),
     (["confg", "good"], 2, ["did you mean 'config'"]),
+    (["apps:create", "good"], 2, ["the first push makes an app"]),
     (["config:put", "good", "A=1"], 2, ["no command 'config:put'"]),
     (["help", "nosuch"], 2, ["no command 'nosuch'"]),
     (["x" * 5000], 2, ["no command"]),

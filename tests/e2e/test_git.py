@@ -57,7 +57,12 @@ def test_the_first_branch_deploys(new_app: Callable[..., App], server: Sandbox) 
     server.git(app.repository, "checkout", "--quiet", "-b", "main")
     commit = app.commit(version_txt="on main")
     said = app.deployed("main")
-    assert said == ["-----> branch 'main' is stored, not deployed: branches deploys 'trunk'"]
+    assert said == [
+        "-----> branch 'main' is stored, not deployed: branches deploys 'trunk'",
+        "       Deploy it with: git push REMOTE main:trunk",
+        "       or for good: piku config:set branches PIKU_DEPLOY_BRANCH=main",
+        "       and then: piku deploy branches",
+    ]
     assert remote_refs(app)["refs/heads/main"] == commit
     assert app.body() == "one"
     server.git(app.repository, "tag", "v1.0")

@@ -29,8 +29,8 @@ _CONFIG = (
 
 
 def app_from_path(text: str) -> AppName:
-    """The app that a git URL names: "app" in host:app, "/app" in ssh://host/app."""
-    return AppName.parse(text.removeprefix("/"))
+    """The app that a git URL names: "app" in host:app, "/app" in ssh://host/app; ".git" may follow it."""
+    return AppName.parse(text.removeprefix("/").removesuffix(".git"))
 
 
 def create_repository(app: AppPaths, command: list[str], environ: dict[str, str]) -> bool:

@@ -65,6 +65,10 @@ def _handle(paths: Paths, app: AppPaths, updates: list[Update], by: str, output:
             what = f"branch {update.branch!r}" if update.branch else update.ref
             done = "removed" if update.deletes else "stored"
             output.step(f"{what} is {done}, not deployed: {app.name} deploys {deploying!r}")
+            if update.branch and not update.deletes:
+                output.detail(f"Deploy it with: git push REMOTE {update.branch}:{deploying}")
+                output.detail(f"or for good: piku config:set {app.name} PIKU_DEPLOY_BRANCH={update.branch}")
+                output.detail(f"and then: piku deploy {app.name}")
         elif update.deletes:
             output.step(f"Branch {deploying!r} is removed; what is live stays live")
         else:

@@ -45,8 +45,10 @@ def add(paths: Paths, text: str, name: str, command: list[str], environ: dict[st
     known = next((key for key in listed(paths) if key.fingerprint == fingerprint), None)
     if known is not None:
         raise PikuError(
-            f"this key is here already, as {known.name!r}", hint="remove it with: piku keys:remove"
+            f"this key is here already, as {known.name!r}",
+            hint=f"remove it with: piku keys:remove {known.name}",
         )
+    _refuse_login(paths, match[0].split()[1])
     variables = {"FINGERPRINT": fingerprint, "NAME": name, **environ}
     assignments = " ".join(f"{key}={shlex.quote(value)}" for key, value in variables.items())
     # In quotes, the shell that sshd uses does not split or expand what the client sent. We read it
@@ -55,6 +57,17 @@ def add(paths: Paths, text: str, name: str, command: list[str], environ: dict[st
     escaped = forced.replace('"', '\\"')  # sshd reads every other backslash as one
     _append(authorized_keys(paths), f'command="{escaped}",{_OPTIONS} {match[0].strip()}\n')
     return Key(name=name, fingerprint=fingerprint, type=match["type"], comment=match["comment"] or "")
+
+
+def _refuse_login(paths: Paths, public: str) -> None:
+    """Raise PikuError for a key that may log in here by an entry that is not piku's: sshd takes the first."""
+    place = authorized_keys(paths)
+    for number, line in enumerate(effects.read(place).splitlines(), 1):
+        if public in line.split() and not line.lstrip().startswith("#") and _parse(line) is None:
+            raise PikuError(
+                f"this key may log in here already, by line {number} of {place}: sshd would never come to piku's",
+                hint="give another key, made for piku with ssh-keygen, or take that line out",
+            )
 
 
 def _single_key(text: str) -> re.Match[str]:

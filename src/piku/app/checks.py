@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 
-_LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
+_LABEL = re.compile(r"(?![_-]*$)(?!-)[a-z0-9_-]{1,63}(?<!-)")
 _PATH = re.compile(r"[\w./ @+=,~-]+")
 # In bytes: what every file system takes for a name, and what nginx takes for a path with the root before it.
 _LONGEST_NAME, _LONGEST_PATH = 255, 1000

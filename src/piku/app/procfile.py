@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from piku.app import cron
 from piku.errors import PikuError
@@ -81,6 +83,24 @@ def parse(text: str) -> Procfile:
     return _without_superseded(entries)
 
 
+def _mistyped(entries: dict[str, Entry]) -> tuple[str, ...]:
+    """What to say of types that are nearly ones with a meaning: as they stand they are plain workers."""
+    known = [kind for kind in (*PHASES, *UWSGI_SERVED, "web", "static") if kind not in entries]
+    pairs = ((entry, _meant(kind, known)) for kind, entry in entries.items() if not entry.schedule)
+    return tuple(
+        f"Procfile line {entry.line}: {entry.kind!r} runs as a worker; did you mean {meant!r}?"
+        for entry, meant in pairs
+        if meant
+    )
+
+
+def _meant(kind: str, known: Sequence[str]) -> str:
+    if kind in (*PHASES, *UWSGI_SERVED, "web", "static"):
+        return ""
+    swapped = (one for one in known if sorted(one) == sorted(kind.lower()))
+    return next(swapped, "") or next(iter(get_close_matches(kind.lower(), known, 1, 0.75)), "")
+
+
 def _entry(line: str, number: int) -> Entry:
     kind, colon, command = (part.strip() for part in line.partition(":"))
     if not colon or not _KIND.fullmatch(kind):
@@ -124,9 +144,10 @@ def _check_path(kind: str, path: str, number: int) -> None:
 def _without_superseded(entries: dict[str, Entry]) -> Procfile:
     by_uwsgi = next((kind for kind in UWSGI_SERVED if kind in entries), None)
     if by_uwsgi is None or "web" not in entries:
-        return Procfile(entries=entries)
+        return Procfile(entries=entries, warnings=_mistyped(entries))
     kept = {kind: entry for kind, entry in entries.items() if kind != "web"}
-    return Procfile(entries=kept, warnings=(f"'web' is disabled: '{by_uwsgi}' answers the requests",))
+    disabled = f"'web' is disabled: '{by_uwsgi}' answers the requests"
+    return Procfile(entries=kept, warnings=(disabled, *_mistyped(kept)))
 
 
 def _problem(number: int, text: str, hint: str = "") -> PikuError:

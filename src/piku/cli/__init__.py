@@ -36,6 +36,20 @@ COMMANDS = {
 }  # fmt: skip
 
 
+# What those who know Heroku or Dokku try first.
+ELSEWHERE = {
+    "apps:list": "it is called 'apps'", "apps:create": "there is no need: the first push makes an app",
+    "create": "there is no need: the first push makes an app",
+    "apps:destroy": "it is called 'destroy'", "apps:report": "it is called 'ps', and 'status' for all",
+    "config:add": "it is called 'config:set'", "config:show": "it is called 'config'",
+    "config:remove": "it is called 'config:unset'", "ps:restart": "it is called 'restart'",
+    "ps:report": "it is called 'ps'", "domains": "names are a setting: config:set APP NGINX_SERVER_NAME=…",
+    "domains:add": "names are a setting: config:set APP NGINX_SERVER_NAME=…",
+    "letsencrypt:enable": "certificates come by themselves: see 'certs'",
+    "releases:rollback": "it is called 'rollback'", "ps:exec": "it is called 'run'", "enter": "it is called 'run'",
+}  # fmt: skip
+
+
 class _Commands(click.Group):
     """The table of commands, each loaded when it is asked for."""
 
@@ -55,7 +69,8 @@ class _Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and not args[0].startswith("-") and args[0] not in COMMANDS and args[0] not in _plugins(ctx):
             close = get_close_matches(args[0], [*COMMANDS, *_plugins(ctx)], n=1)
-            hint = f"did you mean '{close[0]}'?" if close else "see the list with: piku help"
+            meant = ELSEWHERE.get(args[0]) or (f"did you mean '{close[0]}'?" if close else "")
+            hint = meant or "see the list with: piku help"
             raise PikuError(f"there is no command {args[0][:60]!r}", hint=hint, code=2)
         name, command, words = super().resolve_command(ctx, args)
         if name in client.COMMANDS:

@@ -115,7 +115,7 @@ def certs_renew(paths: Paths, app: AppPaths | None, force: bool, quiet: bool, in
 @click.argument("key", metavar="[KEY|-]", required=False)
 @pass_paths
 def certs_add(paths: Paths, app: AppPaths, certificate: str, key: str | None) -> None:
-    """Serve an app with a certificate of your own: PEM files on the server, or both on standard input,
+    """Serve an app with a certificate of your own: PEM files, over plain ssh both on standard input,
     as in `cat chain.pem key.pem | ssh piku@server certs:add APP -`."""
     from piku.operate import certs as operating
 

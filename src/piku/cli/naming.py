@@ -64,6 +64,3 @@ def arguments(command: click.Command, words: Sequence[str]) -> Iterator[int]:
         elif (option := options.get(word)) and not option.is_flag and not option.count:
             index += 1  # its value
         index += 1
-
-
-_arguments = arguments

@@ -65,7 +65,7 @@ def parse(text: str, *, said: str = "") -> Address:
     if "://" not in text and parts["host"].startswith("["):  # [user@host:port]:app, which git takes as well
         user, host = host.rpartition("@")[::2] if "@" in host else (user, host)
         host, port = host.split(":") if host.count(":") == 1 else (host, port)
-    app = parts["path"].removeprefix("/")
+    app = parts["path"].removeprefix("/").removesuffix(".git")
     # ssh would take them for options, and run whatever one of those says.
     if not host or host.startswith("-") or user.startswith("-") or (app and not _APP.fullmatch(app)):
         raise _wrong(text, said)

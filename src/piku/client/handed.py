@@ -61,7 +61,7 @@ def _command(name: str) -> click.Command:
 
 def _arguments(name: str, words: Sequence[str]) -> list[int]:
     """Where among a command's words its arguments are, by its own parameters."""
-    return list(naming._arguments(_command(name), words))
+    return list(naming.arguments(_command(name), words))
 
 
 def _is_here(file: str) -> bool:

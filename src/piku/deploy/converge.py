@@ -58,7 +58,7 @@ def refuse_taken_names(paths: Paths, app: AppName, site: Site) -> None:
         if other != app and shared:
             raise PikuError(
                 f"{shared[0]} belongs to the app {other!r}",
-                hint=f"take it from there first: piku config:unset {other} NGINX_SERVER_NAME",
+                hint=f"give that one another first: piku config:set {other} NGINX_SERVER_NAME=another.name",
             )
 
 

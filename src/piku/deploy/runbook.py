@@ -234,7 +234,10 @@ def what_runs(app: AppPaths) -> str:
     if not live.processes and not (live.site and live.site.static):
         return f"v{live.release} stays as it was, stopped"
     release = records.load_release(app, live.release)
-    return f"v{live.release} ({release.commit[:8]}) still runs, as before"
+    name = f"v{live.release} ({release.commit[:8]})"
+    if not emperor.is_running(Paths(root=app.root, home=app.root.parent)):
+        return f"{name} stays the live one, and starts when piku does"
+    return f"{name} still runs, as before"
 
 
 def _report(job: Job) -> None:
@@ -243,6 +246,8 @@ def _report(job: Job) -> None:
         job.output.detail(f"Scheduled: {', '.join(job.plan.jobs)}; see when with: piku cron {job.app.name}")
     live = records.live(job.app)
     if live is None or not (job.plan.serving or "static" in job.source.procfile):
+        return
+    if job.plan.serving and not job.plan.instances:
         return
     names = settings.SERVER_NAME.read(job.values)
     if names:

@@ -17,7 +17,7 @@ ZERO = "0" * 40
 
 
 def test_an_app_by_its_url() -> None:
-    assert git.app_from_path("shop") == git.app_from_path("/shop") == "shop"
+    assert git.app_from_path("shop") == git.app_from_path("/shop.git") == "shop"
 
 
 @pytest.mark.parametrize(

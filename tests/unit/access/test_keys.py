@@ -94,6 +94,18 @@ def test_other_peoples_lines_are_not_touched(paths: Paths, pairs: list[Path], en
     assert mode(file) == 0o600
 
 
+def test_a_key_that_may_log_in_here_is_refused(paths: Paths, pairs: list[Path]) -> None:
+    # sshd takes the first entry that has the key: piku would never be asked.
+    file = keys.authorized_keys(paths)
+    file.parent.mkdir(parents=True)
+    file.write_text(f"# mine\n{public(pairs[0])}")
+    with pytest.raises(PikuError, match="may log in here already, by line 2 of") as error:
+        add(paths, public(pairs[0]), "again")
+    assert "another key" in error.value.hint
+    add(paths, public(pairs[1]), "bob")
+    assert [key.name for key in keys.listed(paths)] == ["bob"]
+
+
 def test_a_key_has_one_entry(paths: Paths, pairs: list[Path]) -> None:
     add(paths, public(pairs[0]), "ann")
     before = keys.authorized_keys(paths).read_text()

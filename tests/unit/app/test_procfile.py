@@ -29,6 +29,19 @@ def test_types_and_commands_are_read_in_order() -> None:
     assert found.warnings == ()
 
 
+@pytest.mark.parametrize(
+    ("text", "warning"),
+    [
+        ("wbe: a\n", "Procfile line 1: 'wbe' runs as a worker; did you mean 'web'?"),
+        ("worker: a\nWeb: b\n", "Procfile line 2: 'Web' runs as a worker; did you mean 'web'?"),
+        ("wsgy: app:app\n", "Procfile line 1: 'wsgy' runs as a worker; did you mean 'wsgi'?"),
+        ("web: a\nweb2: b\nworker: c\nqueue: d\n", None),
+    ],
+)
+def test_a_type_that_is_nearly_one_with_a_meaning_is_pointed_out(text: str, warning: str | None) -> None:
+    assert procfile.parse(text).warnings == ((warning,) if warning else ())
+
+
 def test_lines_may_end_as_on_windows() -> None:
     assert procfile.parse("web: a\r\nworker: b\r\n").command("web") == "a"
 

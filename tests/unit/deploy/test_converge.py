@@ -128,7 +128,7 @@ def test_a_name_belongs_to_one_app(paths: Paths, shop: AppPaths, job: MakeJob) -
     assert mine is not None
     with pytest.raises(PikuError, match=r"b\.example belongs to the app 'shop'") as error:
         converge.refuse_taken_names(paths, blog.name, mine)
-    assert "config:unset shop NGINX_SERVER_NAME" in error.value.hint
+    assert "config:set shop NGINX_SERVER_NAME=" in error.value.hint
     converge.refuse_taken_names(paths, shop.name, mine)
     converge.refuse_taken_names(paths, blog.name, replace(mine, names=("*.example", "bb.example")))
 

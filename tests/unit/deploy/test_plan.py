@@ -90,6 +90,10 @@ def test_warnings() -> None:
     [warning] = planned("static: public", {}).warnings
     assert "NGINX_SERVER_NAME is not set" in warning
     assert planned("static: public", NAMED).warnings == ()
+    [warning] = planned("queue: x", NAMED).warnings
+    assert warning == "It has a host name, and nothing that answers there: no web, wsgi or static line"
+    [warning] = planned("web: x", NAMED, web=0).warnings
+    assert warning == "web is scaled to 0, so nothing answers: piku ps:scale APP web=1"
 
 
 def test_a_stopped_app_has_no_process_and_waits_for_nobody() -> None:
