@@ -11,8 +11,6 @@ set -eu
 
 target=/opt/piku
 piku=/usr/local/bin/piku
-# As in debian/control.
-packages="adduser git nginx openssh-server openssl python3-click uwsgi-core uwsgi-plugin-python3 virtualenv"
 
 fail() {
     echo " !     $1" >&2
@@ -37,7 +35,8 @@ case $source in
     *.deb)
         file=$(readlink -f "$source")
         [ -f "$file" ] || fail "there is no file $source"
-        exec apt-get install --yes "$file"
+        # What somebody made of /etc/default/piku stays: not everywhere is there anybody to ask.
+        exec apt-get install --yes -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "$file"
         ;;
 esac
 
@@ -46,29 +45,40 @@ if dpkg-query -W -f '${db:Status-Status}' piku 2>/dev/null | grep -q '^installed
         "or take it away first, its apps stay: apt remove piku"
 fi
 
-step "Installing Debian packages: $packages"
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
-# shellcheck disable=SC2086  # a list of names without spaces
-apt-get install --yes --quiet $packages >"$log" 2>&1 ||
-    { apt-get update --quiet >"$log" 2>&1 && apt-get install --yes --quiet $packages >"$log" 2>&1; } ||
-    { cat "$log" >&2 && fail "apt-get failed, its output is above"; }
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
 
-# A repository that belongs to somebody else is read all the same: root was told to.
-trust() { git -c "safe.directory=*" "$@"; }
+# The checkout knows what else it needs.
+if ! command -v git >/dev/null; then
+    step "Installing Debian packages: git ca-certificates"
+    get() { apt-get install --yes --quiet -o DPkg::Lock::Timeout=300 git ca-certificates >"$work/log" 2>&1; }
+    get || { apt-get update --quiet >"$work/log" 2>&1 && get; } ||
+        { cat "$work/log" >&2 && fail "apt-get failed, its output is above"; }
+fi
 
-fetch_clone() {
+# A repository that belongs to somebody else is read all the same: root was told to. git hands no -c on to what it
+# starts at the other end, a file of settings it does.
+printf '[include]\n\tpath = %s/.gitconfig\n[safe]\n\tdirectory = *\n' "${HOME:-/root}" >"$work/gitconfig"
+export GIT_CONFIG_GLOBAL="$work/gitconfig"
+
+# Where later versions come from is changed last: what fails before that leaves it as it was.
+fetch_clone() { # FROM [LATER]
     if [ -e "$target/.git" ]; then
         step "$target is there already: bringing it up to date"
-        git -C "$target" remote set-url origin "$1"
-        git -C "$target" fetch --quiet --tags origin
-        git -C "$target" merge --quiet --ff-only "${reference:-@{upstream\}}" ||
+        git -C "$target" fetch --quiet --tags "$1" '+refs/heads/*:refs/remotes/origin/*' ||
+            fail "nothing can be fetched from $1"
+        wanted=${reference:-@\{upstream\}}
+        if [ -n "$reference" ] && git -C "$target" rev-parse --quiet --verify "origin/$reference" >/dev/null; then
+            wanted=origin/$reference
+        fi
+        git -C "$target" merge --quiet --ff-only "$wanted" ||
             fail "$target does not lead to that version" "see: git -C $target status"
     else
         step "Cloning $1 into $target"
-        GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0='*' \
-            git clone --quiet ${reference:+--branch "$reference"} "$1" "$target"
+        # No file is to be shared with a checkout here: they get another owner.
+        git clone --quiet --no-hardlinks ${reference:+--branch "$reference"} "$1" "$target" || fail "$1 cannot be cloned"
     fi
+    git -C "$target" remote set-url origin "${2:-$1}"
 }
 
 if [ -d "$source" ]; then
@@ -77,11 +87,8 @@ if [ -d "$source" ]; then
     if [ "$source" = "$target" ]; then
         step "Using $target as it is"
     elif [ -e "$source/.git" ]; then
-        fetch_clone "$source"
         # Later versions come from where that checkout has its own.
-        if origin=$(trust -C "$source" remote get-url origin 2>/dev/null); then
-            git -C "$target" remote set-url origin "$origin"
-        fi
+        fetch_clone "$source" "$(git -C "$source" remote get-url origin 2>/dev/null)"
     else
         step "Copying $source to $target"
         rm -rf "$target.new"
@@ -96,19 +103,15 @@ chown -R root:root "$target"
 chmod -R go-w,a+rX "$target"
 python3 -m compileall -q "$target/src/piku"
 
-ln -sf "$target/bin/piku" "$piku"
-[ -e /etc/default/piku ] || cp "$target/debian/piku.default" /etc/default/piku
 before=
 if getent passwd piku >/dev/null; then before=yes; fi
-for unit in piku-emperor piku-nginx; do
-    sed "s|/usr/bin/piku |$piku |; s|file:/usr/share/doc/piku/README.md man:piku(1)|file:$target/README.md|" \
-        "$target/contrib/systemd/$unit.service" >"/etc/systemd/system/$unit.service"
-done
+sh "$target/contrib/checkout.sh" "$piku" Recommends || fail "not all that Piku needs could be installed, see above"
 step "Setting Piku up"
 sh "$target/contrib/server.sh" prepare "$piku" yes "$before"
-if [ -d /run/systemd/system ]; then
-    systemctl daemon-reload
+if command -v systemctl >/dev/null; then
     systemctl enable --quiet piku-emperor piku-nginx
+fi
+if [ -d /run/systemd/system ]; then
     systemctl start piku-emperor piku-nginx || true
 fi
 sh "$target/contrib/server.sh" summary "$piku" "$before"

@@ -3,11 +3,13 @@
 #   server.sh prepare PIKU KEYS [BEFORE]   user, folders, keys (yes or no); BEFORE: the version there was
 #   server.sh summary PIKU [BEFORE]        what somebody should know now
 set -eu
+# Where no repository is that tells piku to ask another server.
+cd /
 
 home=/var/lib/piku
 
-say() { echo "$*"; }
-warn() { echo " !     $*"; }
+say() { printf '%s\n' "$*"; }
+warn() { printf ' !     %s\n' "$*"; }
 
 # A user that nobody logs in as with a password. One without a valid password is fine for sshd, a locked one is not.
 make_account() {
@@ -30,10 +32,19 @@ add_keys() {
     for user in root ${SUDO_USER:+"$SUDO_USER"}; do
         file=$(getent passwd "$user" | cut -d: -f6)/.ssh/authorized_keys
         [ -f "$file" ] || continue
-        grep -E '^(ssh|ecdsa|sk)-' "$file" | while read -r line; do
-            echo "$line" | "$piku" setup:ssh - --name "$user" 2>/dev/null || true
+        grep -nE '^(ssh|ecdsa|sk)-' "$file" | while IFS= read -r line; do
+            add_key "$user" "${line#*:}" "$file, line ${line%%:*}"
         done
     done
+}
+
+add_key() { # NAME KEY PLACE
+    said=$(printf '%s\n' "$2" | "$piku" setup:ssh - --name "$1" 2>&1) && return 0
+    case $said in
+        *'is here already'*) return 0 ;;
+    esac
+    warn "the key in $3 may not push:"
+    printf '%s\n' "$said"
 }
 
 # Whether nobody has changed the configuration that came with the distribution's nginx.
@@ -58,10 +69,16 @@ nginx_untouched() {
 # The distribution starts a server of its own, which shows a page that says so, on the port that Piku needs.
 quiet_nginx() {
     systemctl is-enabled --quiet nginx.service 2>/dev/null || systemctl is-active --quiet nginx.service || return 0
-    if nginx_untouched; then
-        say "Stopping the distribution's own nginx.service, which nobody has configured: Piku runs its own."
-        systemctl disable --quiet --now nginx.service 2>/dev/null || true
+    nginx_untouched || return 0
+    say "Stopping the distribution's own nginx.service, which nobody has configured: Piku runs its own."
+    now=--now
+    if [ ! -d /run/systemd/system ]; then
+        # An image is made: nothing runs now. At the first boot systemd may decide anew what starts, by such files.
+        now=
+        install -d /etc/systemd/system-preset
+        echo 'disable nginx.service' >/etc/systemd/system-preset/50-piku.preset
     fi
+    systemctl disable --quiet $now nginx.service 2>/dev/null || true
 }
 
 port() { # NAME DEFAULT
@@ -85,7 +102,7 @@ prepare() {
     if [ "$keys" = yes ]; then
         add_keys
     fi
-    if [ -z "$before" ] && [ -d /run/systemd/system ]; then
+    if [ -z "$before" ] && command -v systemctl >/dev/null; then
         quiet_nginx
     fi
 }
@@ -97,7 +114,8 @@ summary() {
         warn "  /etc/systemd/system/piku-emperor.service; systemctl daemon-reload"
     fi
     if [ ! -d /run/systemd/system ]; then
-        warn "systemd does not run here: start Piku as the user piku with: piku up"
+        warn "systemd does not run here: Piku starts when this machine boots with it. Without it, start Piku as"
+        warn "the user piku with: piku up"
         return
     fi
     others=$(taken)

@@ -25,7 +25,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -128,13 +128,15 @@ class Box:
     """A machine that is running while the block runs."""
 
     def __init__(
-        self, suite: str = "bookworm", *, lower: Path | None = None, own_network: bool = True
-    ) -> None:
+        self, suite: str = "bookworm", *, lower: Path | None = None, own_network: bool = True,
+        prepare: Callable[[Path], None] | None = None,
+    ) -> None:  # fmt: skip
         self.suite = suite
         self.name = f"box-{secrets.token_hex(3)}"
         self.folder = Path("/var/tmp", f"piku-{self.name}")  # noqa: S108 (not on a tmpfs: overlayfs needs a disk)
         self._lower = lower
         self._own_network = own_network
+        self._prepare = prepare  # what is done to its disk before it is switched on for the first time
         number = secrets.randbelow(16000)
         net = f"198.18.{number // 64 % 250}.{number % 64 * 4}"
         start = net.rpartition(".")
@@ -173,6 +175,8 @@ class Box:
         options = f"lowerdir={lower},upperdir={self.folder}/upper,workdir={self.folder}/work"
         call("mount", "-t", "overlay", self.name, "-o", options, str(self.root))
         call("chroot", str(self.root), "ssh-keygen", "-A")  # as the first start of an image does
+        if self._prepare:
+            self._prepare(self.root)
         if self._own_network:
             self._connect()
 

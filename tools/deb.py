@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -66,15 +67,14 @@ def prepare(folder: Path, version: str | None) -> str:
     return version or own
 
 
-def build(target: Path, version: str | None = None, *, spoil: str = "") -> Path:
-    """Build the package into the folder `target`; returns its file. The module `spoil` is made one that does
-    not work."""
+def build(target: Path, version: str | None = None, *, appended: Mapping[str, str] | None = None) -> Path:
+    """Build the package into the folder `target`; returns its file. To files of the source this is `appended`."""
     with tempfile.TemporaryDirectory(prefix="piku-deb-") as parent:
         folder = Path(parent, "piku")
         built = prepare(folder, version)
-        if spoil:
-            with (folder / spoil).open("a") as module:
-                module.write("raise RuntimeError('spoilt')\n")
+        for name, text in (appended or {}).items():
+            with (folder / name).open("a") as file:
+                file.write(text)
         done = subprocess.run(
             ["dpkg-buildpackage", "--build=binary", "--unsigned-changes", "--no-sign"], check=False,
             cwd=folder, env=_clean(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -82,8 +82,8 @@ def build(target: Path, version: str | None = None, *, spoil: str = "") -> Path:
         if done.returncode:
             raise BuildError(done.stdout.decode(errors="replace"))
         target.mkdir(parents=True, exist_ok=True)
-        for file in Path(parent).glob(f"piku_{built}_*"):
-            shutil.copyfile(file, target / file.name)
+        for made in Path(parent).glob(f"piku_{built}_*"):
+            shutil.copyfile(made, target / made.name)
     return target / f"piku_{built}_all.deb"
 
 

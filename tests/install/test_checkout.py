@@ -33,9 +33,10 @@ def upstream(box: Box, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def publish(upstream: Path, file: str, text: str) -> str:
-    """A new version in which that file says this; returns its commit."""
-    (upstream / file).write_text(text)
+def publish(upstream: Path, files: dict[str, str]) -> str:
+    """A new version in which these files say this; returns its commit."""
+    for file, text in files.items():
+        (upstream / file).write_text(text)
     git(upstream, "add", "-A")
     git(upstream, "commit", "--quiet", "-m", "Another version")
     git(upstream, "push", "--quiet", "origin", "main")
@@ -53,11 +54,21 @@ def test_the_demo_runs_from_a_bare_checkout(box: Box, upstream: Path) -> None:
 
 
 def test_install_sh_makes_a_server(box: Box, laptop: Laptop, upstream: Path) -> None:
+    """From a root shell in a checkout of somebody else's, who has a server elsewhere."""
     (box.root / "root/.ssh").mkdir(mode=0o700, exist_ok=True)
-    (box.root / "root/.ssh/authorized_keys").write_text(laptop.key)
-    said = box.sh("./piku/install.sh").stdout
+    laptop.does(r"ssh-keygen -q -t ed25519 -N '' -C 'corp\nina@LAPTOP' -f second")
+    second = (laptop.home / "second.pub").read_text()
+    keys = f"{laptop.key}{second}ssh-ed25519 AAAAC3 no-key\n"
+    (box.root / "root/.ssh/authorized_keys").write_text(keys)
+    box.sh("git -C piku remote add piku piku@elsewhere.example.com:site && chown -R games: piku")
+    said = box.sh("cd piku && ./install.sh").stdout
     assert "These keys may push" in said
+    assert r"corp\nina@LAPTOP" in said
+    assert "the key in /root/.ssh/authorized_keys, line 3 may not push:" in said
+    assert "ssh-keygen does not accept this key" in said
     assert "Traceback" not in said
+    assert box.sh("find piku ! -user games").stdout == ""
+    assert box.run("dpkg-query", "-W", "-f", "${db:Status-Status}", "lego").stdout == "installed"
     for unit in ("piku-nginx", "piku-emperor"):
         assert box.run("systemctl", "is-active", unit).stdout == "active\n"
     folder = laptop.home / "site"
@@ -70,6 +81,11 @@ def test_install_sh_makes_a_server(box: Box, laptop: Laptop, upstream: Path) -> 
     assert laptop.get("site.example.com") == (200, "a site\n")
     again = box.sh("./piku/install.sh").stdout
     assert "bringing it up to date" in again
+    assert "may not push" in again
+    box.sh("cp -r /srv/piku.git /srv/other.git")
+    failed = box.sh("./piku/install.sh file:///srv/other.git no-such-tag", check=False)
+    assert (failed.returncode, "does not lead to that version" in failed.stdout) == (1, True), failed.stdout
+    assert box.run("git", "-C", "/opt/piku", "remote", "get-url", "origin").stdout == "/srv/piku.git\n"
     assert laptop.get("site.example.com") == (200, "a site\n")
     assert box.sh("find /var/lib/piku ! -user piku; find /opt/piku ! -user root").stdout == ""
 
@@ -78,7 +94,12 @@ def test_update_brings_what_follows(box: Box, laptop: Laptop, upstream: Path) ->
     newest = box.run("piku", "update").stdout
     assert "is the newest" in newest
     init = "src/piku/__init__.py"
-    wanted = publish(upstream, init, (upstream / init).read_text().replace("0.1.0", "0.1.1"))
+    control, unit = "debian/control", "contrib/systemd/piku-emperor.service"
+    wanted = publish(upstream, {
+        init: (upstream / init).read_text().replace("0.1.0", "0.1.1"),
+        control: (upstream / control).read_text().replace("Depends: adduser,", "Depends: adduser, sudo,"),
+        unit: (upstream / unit).read_text().replace("[Service]", "[Service]\nEnvironment=OF=good"),
+    })  # fmt: skip
     refused = laptop.says(f"ssh piku@{SERVER} update")
     assert refused.returncode == 1
     assert "sudo piku update" in refused.stdout
@@ -90,20 +111,44 @@ def test_update_brings_what_follows(box: Box, laptop: Laptop, upstream: Path) ->
     assert set(load.outcomes) == {"200"}, load.outcomes
     assert box.run("piku", "--version").stdout == "piku 0.1.1\n"
     assert box.sh("find /var/lib/piku ! -user piku").stdout == ""
+    assert environment(box) == "OF=good\n"
+    assert box.run("dpkg-query", "-W", "-f", "${db:Status-Status}", "sudo").stdout == "installed"
+
+
+def test_one_can_be_the_user_piku(box: Box) -> None:
+    """As docs/install.md says."""
+    for line in ("sudo -iu piku", "su - piku"):
+        said = box.sh(f"echo 'echo $(id -un) in $PWD; piku apps' | {line}").stdout
+        assert said.endswith("piku in /var/lib/piku\nsite\n")
+
+
+def environment(box: Box) -> str:
+    """What the service sets, as systemd knows it now."""
+    return box.run("systemctl", "show", "-p", "Environment", "--value", "piku-emperor").stdout
 
 
 def test_update_goes_back_by_itself(box: Box, laptop: Laptop, upstream: Path) -> None:
     good = box.run("git", "-C", "/opt/piku", "rev-parse", "HEAD").stdout
-    entry = "src/piku/cli/__init__.py"
-    before = (upstream / entry).read_text()
-    publish(upstream, entry, before + "\nraise RuntimeError('broken')\n")
+    entry, unit = "src/piku/cli/__init__.py", "contrib/systemd/piku-emperor.service"
+    control = "debian/control"
+    before = {name: (upstream / name).read_text() for name in (entry, unit, control)}
+    broken = before[entry] + "\nraise RuntimeError('broken')\n"
+    publish(upstream, {entry: broken, unit: before[unit].replace("OF=good", "OF=broken")})
     failed = box.run("piku", "update", check=False)
     assert failed.returncode == 1, failed.stdout
     assert "does not work here: went back to" in failed.stdout
     assert "RuntimeError: broken" in failed.stdout
     assert box.run("git", "-C", "/opt/piku", "rev-parse", "HEAD").stdout == good
     assert box.run("piku", "apps").stdout == "site\n"
-    publish(upstream, entry, before)
+    assert environment(box) == "OF=good\n"
+
+    publish(upstream, {**before, control: before[control].replace("sudo,", "no-such-package,")})
+    failed = box.run("piku", "update", check=False)
+    assert failed.returncode == 1, failed.stdout
+    assert "does not work here: went back to" in failed.stdout
+    assert "no-such-package" in failed.stdout
+    assert box.run("git", "-C", "/opt/piku", "rev-parse", "HEAD").stdout == good
+    publish(upstream, before)
     assert "now" in box.run("piku", "update").stdout
 
 

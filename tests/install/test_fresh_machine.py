@@ -87,9 +87,7 @@ def test_a_push_over_the_network_is_live(box: Box, laptop: Laptop, transcript: T
     assert "v1 is live" in said
     line = "curl --insecure https://hello.example.com/"
     page = laptop.does(line)
-    transcript.say(
-        "It answers, with a certificate of its own making until the name leads here and an e-mail address is set:"
-    )
+    transcript.say("It answers, with a certificate of its own making until the name leads here:")
     transcript.show("ada@laptop$", line, page)
     assert page == "Hello from release 1\n"
     assert laptop.get("hello.example.com") == (200, page)

@@ -8,7 +8,7 @@ import deb
 import pytest
 from box import Box
 
-from tests.install.support import SERVER, Laptop, wait
+from tests.install.support import SERVER, Laptop, Load, wait
 
 pytestmark = pytest.mark.timeout(240)
 APT = "DEBIAN_FRONTEND=noninteractive apt-get -q --yes --no-install-recommends"
@@ -65,36 +65,81 @@ def release(box: Box, package: Path, *, sum_of: bytes | None = None) -> None:
     place.with_name(f"{place.name}.sha256").write_text(f"{digest}  {place.name}\n")
 
 
-def test_update_of_the_package(box: Box, laptop: Laptop, packages: tuple[Path, Path], tmp_path: Path) -> None:
-    told = box.run("piku", "update", check=False)
-    assert told.returncode == 1
-    assert "PIKU_RELEASE_URL is not set" in told.stdout
-    assert "apt install --only-upgrade piku" in told.stdout
+def refused(box: Box, text: str) -> str:
+    """See that an update fails and says so; what it says."""
+    said = box.run("piku", "update", check=False)
+    assert said.returncode == 1, said.stdout
+    assert text in said.stdout, said.stdout
+    return said.stdout
+
+
+def is_here(box: Box, version: str) -> None:
+    """All of that version, the settings of the person, and the apps."""
+    shown = box.run("dpkg-query", "-W", "-f", "${Version} ${Status}", "piku").stdout
+    assert shown == f"{version} install ok installed"
+    assert box.run("piku", "--version").stdout == f"piku {version}\n"
+    assert "PIKU_RELEASE_URL=file" in (box.root / "etc/default/piku").read_text()
+    assert box.run("piku", "apps").stdout == "api\n"
+
+
+def test_update_refuses_what_it_cannot_trust(box: Box, packages: tuple[Path, Path]) -> None:
+    told = refused(box, "PIKU_RELEASE_URL is not set")
+    assert "apt install --only-upgrade piku" in told
     box.sh("echo PIKU_RELEASE_URL=file:///srv/piku_latest_all.deb >>/etc/default/piku")
-
     release(box, packages[1], sum_of=b"something else")
-    wrong = box.run("piku", "update", check=False)
-    assert wrong.returncode == 1
-    assert "is not what file:///srv/piku_latest_all.deb.sha256 says" in wrong.stdout
-    assert box.run("piku", "--version").stdout == "piku 0.1.0\n"
+    refused(box, "is not what file:///srv/piku_latest_all.deb.sha256 says")
+    is_here(box, "0.1.0")
 
+
+def test_the_first_update_can_go_back(box: Box, laptop: Laptop, tmp_path: Path) -> None:
+    """Also when only the version that is installed finds that it does not work."""
+    spoilt = "\nif __file__.startswith('/usr/share/'):\n    raise RuntimeError('spoilt')\n"
+    release(box, deb.build(tmp_path, "98.0", appended={
+        "src/piku/operate/doctor/__init__.py": spoilt, "debian/piku.default": "#PIKU_SPOILT=\n",
+    }))  # fmt: skip
+    with Load(laptop, "api.example.com") as load:
+        said = refused(box, "98.0 does not work here: went back to 0.1.0")
+        wait(lambda: load.outcomes.total() > 200, "some load")
+    assert "piku itself failed here" in said
+    assert set(load.outcomes) == {"200"}, load.outcomes
+    is_here(box, "0.1.0")
+
+
+def test_update_of_the_package(box: Box, laptop: Laptop, packages: tuple[Path, Path]) -> None:
+    before = (box.root / "etc/default/piku").read_text()
     release(box, packages[1])
-    said = box.run("piku", "update").stdout
+    with Load(laptop, "api.example.com") as load:
+        said = box.run("piku", "update").stdout
+        wait(lambda: load.outcomes.total() > 200, "some load")
     assert "piku was 0.1.0, and is 99.0 now" in said
-    assert box.run("piku", "--version").stdout == "piku 99.0\n"
-    assert laptop.get("api.example.com") == (200, "an api\n")
+    assert set(load.outcomes) == {"200"}, load.outcomes
+    is_here(box, "99.0")
+    assert (box.root / "etc/default/piku").read_text() == before
     assert "99.0 is the newest" in box.run("piku", "update").stdout
-
     release(box, packages[0])
-    older = box.run("piku", "update", check=False)
-    assert (older.returncode, "is older (0.1.0)" in older.stdout) == (1, True), older.stdout
+    refused(box, "is older (0.1.0)")
 
 
 def test_a_package_that_does_not_work_is_not_installed(box: Box, tmp_path: Path) -> None:
-    broken = deb.build(tmp_path, "100.0", spoil="src/piku/operate/doctor/__init__.py")
-    release(box, broken)
-    refused = box.run("piku", "update", check=False)
-    assert refused.returncode == 1, refused.stdout
-    assert "100.0 would not work here: it was not installed" in refused.stdout
-    assert box.run("piku", "--version").stdout == "piku 99.0\n"
-    assert box.run("piku", "apps").stdout == "api\n"
+    spoilt = {"src/piku/operate/doctor/__init__.py": "raise RuntimeError('spoilt')\n"}
+    release(box, deb.build(tmp_path, "100.0", appended=spoilt))
+    refused(box, "100.0 would not work here: it was not installed")
+    is_here(box, "99.0")
+
+
+def test_a_package_that_fails_to_be_set_up_is_taken_back(box: Box, laptop: Laptop, tmp_path: Path) -> None:
+    """To what was there before, by whatever way that came: here apt alone."""
+    middle = deb.build(tmp_path, "99.1")
+    box.put(middle, f"/root/{middle.name}")
+    box.sh(f"{APT} -o Dpkg::Options::=--force-confold install ./{middle.name}")
+    release(box, deb.build(tmp_path, "100.1", appended={"debian/postinst": "\nexit 1\n"}))
+    refused(box, "100.1 does not work here: went back to 99.1")
+    is_here(box, "99.1")
+    assert laptop.get("api.example.com") == (200, "an api\n")
+
+
+def test_a_package_that_apt_does_not_take_changes_nothing(box: Box, tmp_path: Path) -> None:
+    needs = "Pre-Depends: no-such-package\n"
+    release(box, deb.build(tmp_path, "100.2", appended={"debian/control": needs}))
+    refused(box, "100.2 cannot be installed: 99.1 stays")
+    is_here(box, "99.1")

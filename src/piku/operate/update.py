@@ -6,8 +6,8 @@ The apps go on meanwhile: nothing of nginx, of the emperor or of theirs is repla
 from __future__ import annotations
 
 import hashlib
+import os
 import re
-import shutil
 import sys
 import urllib.error
 import urllib.request
@@ -18,11 +18,13 @@ from pathlib import Path
 import piku
 from piku import effects, programs
 from piku.errors import PikuError
+from piku.operate import repack
 from piku.output import Output
 
 SETTINGS = Path("/etc/default/piku")
 RELEASE_URL = "PIKU_RELEASE_URL"
-KEPT = Path("/var/cache/piku")  # packages that were installed: what one goes back to
+KEPT = Path("/var/cache/piku/before.deb")  # what was installed before the last update
+UNIT = Path("/etc/systemd/system/piku-emperor.service")  # where install.sh puts it, and the package does not
 _SHARED = Path("/usr/share/piku")
 _MOST = 50 << 20  # bytes; a package has less than one million
 _TIMEOUT = 60  # seconds without an answer
@@ -41,7 +43,9 @@ def installed() -> Installed:
     if package.is_relative_to(_SHARED):
         return Installed(kind="package", folder=_SHARED)
     folder = package.parents[1]
-    return Installed(kind="checkout" if (folder / ".git").exists() else "copy", folder=folder)
+    # What pipx installed, or one file, may lie in somebody's repository: that is not piku's.
+    own = package.parent.name == "src" and (folder / ".git").exists()
+    return Installed(kind="checkout" if own else "copy", folder=folder)
 
 
 def update(own: Installed, wanted: str | None, calling: Sequence[str], output: Output) -> None:
@@ -53,10 +57,25 @@ def update(own: Installed, wanted: str | None, calling: Sequence[str], output: O
     elif own.kind == "package":
         _package(setting(effects.read(SETTINGS)), calling, output)
     else:
-        raise PikuError(
-            f"this piku is a copy of the source, in {own.folder}: nobody knows where it came from",
-            hint="get the newer one, and run its install.sh",
+        raise unknown(Path(piku.__file__).parent)
+
+
+def unknown(package: Path) -> PikuError:
+    """What to tell about a piku that cannot know where it came from."""
+    if package.parent.name == "src":
+        return PikuError(
+            f"this piku is a copy of the source, in {package.parents[1]}: nobody knows where it came from",
+            hint="put the newer one there; on a server, run its install.sh",
         )
+    if package.parent.is_file():
+        return PikuError(
+            f"this piku is the file {package.parent}",
+            hint="put the newer one in its place; make zipapp builds it, in a checkout",
+        )
+    return PikuError(
+        f"this piku was installed into {package.parent}, by something that knows where from",
+        hint="have that bring the newer one: pipx upgrade piku, or uv tool upgrade piku",
+    )
 
 
 def setting(text: str) -> str:
@@ -71,7 +90,8 @@ def setting(text: str) -> str:
 def works(calling: Sequence[str], env: Mapping[str, str] | None = None) -> tuple[bool, str]:
     """Whether the piku that is called so finds itself in order, and what it says."""
     try:
-        return True, programs.run([*calling, "doctor", "--self"], env=env, merged=True)
+        # In a folder where nothing tells piku to ask another server.
+        return True, programs.run([*calling, "doctor", "--self"], cwd=Path("/"), env=env, merged=True)
     except programs.ProgramFailed as error:
         return False, error.output
 
@@ -114,9 +134,10 @@ def _checkout(folder: Path, wanted: str | None, calling: Sequence[str], output: 
     before, _ = works(calling)
     _git(folder, "merge", "--quiet", "--ff-only", new)
     _compile(folder)
-    if problem := _judge(calling, before):
+    if problem := _adapt(folder) or _judge(calling, before):
         _git(folder, "reset", "--quiet", "--hard", old)
         _compile(folder)
+        _adapt(folder)
         raise PikuError(f"{new[:8]} does not work here: went back to {old[:8]}", detail=_evidence(problem))
     _settle(calling, output)
     output.step(f"piku was {piku.__version__} ({old[:8]}), and is {_version(calling)} ({new[:8]}) now")
@@ -152,13 +173,32 @@ def _compile(folder: Path) -> None:
     programs.run([sys.executable, "-m", "compileall", "-q", str(folder / "src" / "piku")], check=False)
 
 
+def _adapt(folder: Path) -> str:
+    """On a server that install.sh made, bring the packages and services of this version; what went wrong with that."""
+    command, script = command_of(effects.read(UNIT)), folder / "contrib" / "checkout.sh"
+    ours = bool(command) and Path(command).resolve() == folder / "bin" / "piku"
+    if not ours or os.getuid() != 0 or not script.exists():
+        return ""
+    try:
+        programs.run(["sh", str(script), command])
+    except programs.ProgramFailed as error:
+        return error.output.strip() or str(error)
+    return ""
+
+
+def command_of(unit: str) -> str:
+    """The program that a service starts."""
+    found = re.search(r"^ExecStart=(\S+)", unit, re.MULTILINE)
+    return found[1] if found else ""
+
+
 def _version(calling: Sequence[str]) -> str:
-    return programs.run([*calling, "--version"], check=False).strip().removeprefix("piku ")
+    return programs.run([*calling, "--version"], cwd=Path("/"), check=False).strip().removeprefix("piku ")
 
 
 def _settle(calling: Sequence[str], output: Output) -> None:
     """Have the new version write its files anew, and nginx read them."""
-    programs.run([*calling, "setup"], check=False)
+    programs.run([*calling, "setup"], cwd=Path("/"), check=False)
     if Path("/run/systemd/system").is_dir() and programs.which("systemctl"):
         programs.run(["systemctl", "try-reload-or-restart", "piku-nginx.service"], check=False)
     output.detail("the apps have not noticed; what runs them is new with: systemctl restart piku-emperor")
@@ -176,22 +216,30 @@ def _package(url: str, calling: Sequence[str], output: Output) -> None:
     output.step(f"Fetching {url}")
     content = _fetch(url)
     _check_sum(url, content)
-    with effects.temporary_folder(KEPT if KEPT.is_dir() else Path("/tmp"), "update") as place:  # noqa: S108 (a new folder)
+    KEPT.parent.mkdir(parents=True, exist_ok=True)
+    with effects.temporary_folder(KEPT.parent, "update") as place:
         file = Path(place, "piku.deb")
         file.write_bytes(content)
         version = _inspect(file)
-        if version == piku.__version__:
+        if (version, "installed") == (old := _state()):
             output.detail(f"piku {version} is the newest")
             return
         trial = _unpacked(file, Path(place, "trial"))
         before, _ = works(calling)
         _try(trial, version, before)
-        _install(file)
-        if problem := _judge(calling, before):
-            raise PikuError(f"{version} does not work here: {_go_back()}", detail=_evidence(problem))
-        KEPT.mkdir(parents=True, exist_ok=True)
-        shutil.move(file, KEPT / "piku.deb")
-    output.step(f"piku was {piku.__version__}, and is {version} now; the apps have not noticed")
+        # As dpkg would have it, and nobody's changes: see repack.
+        repack.package("piku", KEPT, {str(SETTINGS): _SHARED / "piku.default"})
+        if problem := _install(file) or _judge(calling, before):
+            raise _taken_back(version, old, problem)
+    output.step(f"piku was {old[0]}, and is {version} now; the apps have not noticed")
+
+
+def _state() -> tuple[str, str]:
+    """The version of the package that is here, and how far it is installed."""
+    version, state = programs.run(
+        ["dpkg-query", "-W", "-f", "${Version} ${db:Status-Status}", "piku"]
+    ).split()
+    return version, state
 
 
 def _fetch(url: str) -> bytes:
@@ -250,15 +298,29 @@ def _try(trial: Path, version: str, before: bool) -> None:
         raise PikuError(f"{version} would not work here: it was not installed", detail=_evidence(said))
 
 
-def _install(file: Path) -> None:
+def _install(file: Path) -> str:
+    """Have apt install the package; what it says when it cannot, or nothing."""
+    # Nobody can be asked about /etc/default/piku: what the person has made of it stays.
     quietly = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "--yes", "--quiet",
-               "--allow-downgrades", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300"]  # fmt: skip
-    programs.run([*quietly, str(file)])
+               "--allow-downgrades", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300",
+               "-o", "DPkg::Options::=--force-confdef", "-o", "DPkg::Options::=--force-confold"]  # fmt: skip
+    try:
+        programs.run([*quietly, str(file)])
+    except programs.ProgramFailed as error:
+        return error.output.strip() or str(error)
+    return ""
 
 
-def _go_back() -> str:
-    kept = KEPT / "piku.deb"
-    if not kept.exists():
-        return "install the one before again, there is no copy of it here"
-    _install(kept)
-    return f"went back to {piku.__version__}"
+def _taken_back(version: str, old: tuple[str, str], problem: str) -> PikuError:
+    """Go back to the version that was here, and tell what is here now."""
+    if _state() == old:
+        return PikuError(f"{version} cannot be installed: {old[0]} stays", detail=_evidence(problem))
+    failed = _install(KEPT)
+    there, state = _state()
+    if not failed and there == old[0]:
+        return PikuError(f"{version} does not work here: went back to {there}", detail=_evidence(problem))
+    return PikuError(
+        f"{version} does not work here, and going back failed: {there} is here ({state})",
+        hint=f"try again: apt install --allow-downgrades {KEPT}",
+        detail=_evidence(f"{problem}\n{failed}"),
+    )
