@@ -20,6 +20,76 @@ def app(environ, start_response):
     return [str(os.getpid()).encode()]
 """
 
+# Counts every order; says "ok", breaks off, crashes, takes its time to start or never listens, as it is told.
+SLOW = """\
+import os, pathlib, subprocess, sys, time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+data = pathlib.Path(os.environ["DATA_ROOT"])
+if (data / "helper").exists():
+    subprocess.Popen(["sleep", "4242"], start_new_session=True)
+if (data / "crash").exists():
+    sys.exit("no database")
+time.sleep(float((data / "start").read_text()) if (data / "start").exists() else 0)
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"ok")
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        with open(data / "orders", "ab") as file:
+            file.write(body)
+        if self.path == "/crash":
+            os._exit(3)
+        if self.path != "/cut":
+            self.do_GET()
+    def log_message(self, *args):
+        pass
+class Server(ThreadingHTTPServer):
+    request_queue_size = 100
+Server((os.environ["BIND_ADDRESS"], int(os.environ["PORT"])), Handler).serve_forever()
+"""
+
+
+def napping(new_app: Callable[..., App], name: str, *, idle: int = 1) -> App:
+    """A `web` app that sleeps when it is told to, with a folder of data in which a test tells it what to do."""
+    env = f"NGINX_SERVER_NAME={name}.localhost\nUWSGI_IDLE={idle}\n"
+    files = {"Procfile": "web: exec python3 -IS slow.py\n", "slow.py": SLOW, "ENV": env}
+    app = new_app(name, files)
+    app.data.mkdir(exist_ok=True)
+    return app
+
+
+def put_to_sleep(app: App) -> None:
+    """Have it sleep, and wait until nothing listens any more."""
+
+    def sleeps() -> bool:
+        assert app.server.piku("upkeep", "--doze").returncode == 0  # what its vassal calls every minute
+        row = app.ps()["web.1"]
+        return bool(row["state"] == "asleep" and not row["pid"])
+
+    app.server.wait(sleeps, timeout=20)
+
+
+def helpers(app: App) -> list[int]:
+    """The processes that an app started and left behind."""
+    found = [entry for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    return [int(entry.name) for entry in found if b"sleep\x004242" in command(entry) and is_of(entry, app)]
+
+
+def command(entry: Path) -> bytes:
+    try:
+        return (entry / "cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+def is_of(entry: Path, app: App) -> bool:
+    try:
+        return f"PIKU_PROCESS={app.name}@".encode() in (entry / "environ").read_bytes()
+    except OSError:
+        return False
+
 
 def test_a_wsgi_app_sleeps_and_the_first_request_wakes_it(new_app: Callable[..., App]) -> None:
     settings = "NGINX_SERVER_NAME=drowsy.localhost\nUWSGI_IDLE=2\n"
@@ -106,6 +176,107 @@ def test_a_web_app_sleeps_and_the_first_request_wakes_it(new_app: Callable[..., 
     server.wait(sleeps, timeout=20)
     app.does("stop")
     assert app.status() == 503
+
+
+def test_what_an_awake_app_breaks_off_is_not_sent_again(new_app: Callable[..., App]) -> None:
+    app = napping(new_app, "orders", idle=300)
+    env = "NGINX_SERVER_NAME=orders.localhost\nUWSGI_IDLE=300\nNGINX_ERROR_PAGES=502:oops.html\n"
+    app.commit(oops_html="Sorry.", ENV=env)
+    app.deployed()
+    for number, path in enumerate(("/cut", "/crash"), 1):
+        begun = time.monotonic()
+        status, _, body = app.server.get("orders.localhost", path, method="POST", body=b"x")
+        assert (status, body) == (502, b"Sorry.")
+        assert time.monotonic() - begun < 2
+        app.server.wait(lambda: app.status() == 200)
+        assert (app.data / "orders").read_text() == "x" * number
+
+
+def test_an_app_that_does_not_wake_keeps_no_other_from_it(new_app: Callable[..., App]) -> None:
+    dead, good = napping(new_app, "coma"), napping(new_app, "fit")
+    put_to_sleep(dead)
+    put_to_sleep(good)
+    (dead.data / "start").write_text("3600")
+    (good.data / "start").write_text("2")
+    with ThreadPoolExecutor(60) as pool:
+        for _ in range(30):
+            pool.submit(lambda: dead.server.get("coma.localhost", timeout=4))
+        time.sleep(1)
+        begun = time.monotonic()
+        found = list(pool.map(lambda _: good.status(), range(20)))
+        assert found == [200] * 20 and time.monotonic() - begun < 6
+
+
+def test_an_app_that_ends_when_it_is_woken_is_not_waited_for(new_app: Callable[..., App]) -> None:
+    app = napping(new_app, "broken")
+    put_to_sleep(app)
+    (app.data / "crash").touch()
+    begun = time.monotonic()
+    status, headers, _ = app.server.get("broken.localhost")
+    assert (status, headers["Retry-After"]) == (503, "10")
+    assert time.monotonic() - begun < 5
+    (app.data / "crash").unlink()
+    app.server.wait(lambda: app.status() == 200)
+
+
+def test_one_that_is_being_woken_is_not_put_to_sleep(new_app: Callable[..., App]) -> None:
+    app = napping(new_app, "slowly")
+    put_to_sleep(app)
+    (app.data / "start").write_text("6")
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(lambda: app.server.get("slowly.localhost", timeout=30)[0])
+        begun = time.monotonic()
+        while not answer.done() and time.monotonic() - begun < 20:
+            assert app.server.piku("upkeep", "--doze").stdout == ""
+            time.sleep(0.5)
+        assert answer.result() == 200
+
+
+def test_what_a_program_started_ends_when_it_sleeps(new_app: Callable[..., App]) -> None:
+    app = napping(new_app, "helped")
+    (app.data / "helper").touch()
+    app.does("restart")
+    app.server.wait(lambda: len(helpers(app)) == 1)
+    put_to_sleep(app)
+    app.server.wait(lambda: not helpers(app))
+    assert app.status() == 200 and len(helpers(app)) == 1
+
+
+def test_what_a_wsgi_app_started_ends_when_it_sleeps(new_app: Callable[..., App]) -> None:
+    code = "import subprocess\nsubprocess.Popen(['sleep', '4242'], start_new_session=True)\n" + WSGI
+    settings = "NGINX_SERVER_NAME=leaving.localhost\nUWSGI_IDLE=2\n"
+    app = new_app("leaving", {"Procfile": "wsgi: app:app\n", "app.py": code, "ENV": settings})
+    assert app.status() == 200 and helpers(app)
+    assert app.server.piku("upkeep").returncode == 0 and helpers(app)
+    app.server.wait(lambda: app.ps()["wsgi.1"]["state"] == "asleep")
+    assert app.server.piku("upkeep").returncode == 0  # what another vassal calls every five minutes
+    assert not helpers(app)
+    assert app.status() == 200
+
+
+def test_a_push_that_fails_waits_for_no_process_that_sleeps(new_app: Callable[..., App]) -> None:
+    app = napping(new_app, "failing")
+    put_to_sleep(app)
+    app.commit(slow_py="import sys\nsys.exit('not today')\n")
+    begun = time.monotonic()
+    app.failed()
+    assert time.monotonic() - begun < 15
+    assert app.ps()["web.1"]["state"] == "asleep" and app.status() == 200
+    env = "NGINX_SERVER_NAME=alone.localhost\nUWSGI_IDLE=2\nPIKU_DEPLOY_STRATEGY=recreate\n"
+    other = new_app("alone", {"Procfile": "wsgi: app:app\n", "app.py": WSGI, "ENV": env})
+    other.server.wait(lambda: other.ps()["wsgi.1"]["state"] == "asleep")
+    other.commit(Procfile="wsgi: app:app\nworker: false\n")
+    begun = time.monotonic()
+    other.failed()
+    assert time.monotonic() - begun < 15 and other.status() == 200
+
+
+def test_settings_that_do_nothing_beside_sleep_are_named(new_app: Callable[..., App]) -> None:
+    env = "NGINX_SERVER_NAME=queue.localhost\nUWSGI_IDLE=60\nUWSGI_LISTEN=7\n"
+    app = new_app("queue", {"Procfile": "wsgi: app:app\n", "app.py": WSGI, "ENV": env}, push=False)
+    assert any("UWSGI_LISTEN=7 does nothing" in line for line in app.deployed())
+    app.commit(ENV="UWSGI_IDLE=60\n")
+    assert any("UWSGI_IDLE=60 does nothing" in line for line in app.deployed())
 
 
 def test_a_websocket_keeps_an_app_awake(new_app: Callable[..., App]) -> None:

@@ -110,9 +110,14 @@ def wait_back(paths: Paths, app: AppPaths, chosen: Sequence[Process], timeout: f
     for _ in effects.poll(time.monotonic() + timeout):
         running = emperor.statistics(paths) or {}
         states = [(process, running.get(process.vassal(app.name))) for process in waiting]
-        waiting = [process for process, state in states if state is None or not _listens(process, state)]
+        waiting = [process for process, state in states if not _is_back(process, state)]
         if not waiting:
             return
+
+
+def _is_back(process: Process, state: State | None) -> bool:
+    # One that sleeps until somebody connects is where it is to be.
+    return state is not None and (state.asleep or _listens(process, state))
 
 
 def _knock(process: Process) -> None:

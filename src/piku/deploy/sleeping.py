@@ -6,19 +6,30 @@ listens by itself, so it is stopped, and nginx has it woken when it meets nobody
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from piku import effects
-from piku.deploy import health, records
+from piku.deploy import health, leftovers, notes, records
 from piku.deploy import vassals as files
 from piku.deploy.records import Activation, Process
 from piku.errors import PikuError
 from piku.paths import AppPaths, Paths
-from piku.serve import emperor, logmarks, sockets
-from piku.serve.emperor import VassalName
+from piku.serve import emperor, logmarks, processes, sockets
+from piku.serve.emperor import State, VassalName
 
 _PATIENCE = 60.0  # seconds for a program to listen again
+
+
+class Nap(NamedTuple):
+    """What was told to stop, so that the app sleeps, and the processes `left` that would outlive it."""
+
+    names: Sequence[VassalName]
+    left: set[int]
+    grace: int
 
 
 def sleepers(live: Activation) -> list[Process]:
@@ -43,23 +54,63 @@ def wanted(app: AppPaths, live: Activation | None) -> list[VassalName]:
     return [process.vassal(app.name) for process in live.processes if process not in resting]
 
 
-def doze(paths: Paths, app: AppPaths, now: float) -> bool:
-    """Put the app to sleep if nobody asked for it long enough; returns whether it sleeps since now.
+def doze(paths: Paths, app: AppPaths, now: float) -> Nap | None:
+    """Put the app to sleep if nobody asked for it long enough; returns what is to be seen off, if so.
 
     The caller holds the app's lock.
     """
     live = records.live(app)
     if live is None or live.site is None or not live.site.idle or live.stopped or is_asleep(app, live):
-        return False
+        return None
     resting = sleepers(live)
     if not resting or now - last_request(app, live) < live.site.idle:
-        return False
+        return None
+    names = [process.vassal(app.name) for process in resting]
+    left = leftovers.escaping(paths, names)
     if sockets.connections(process.address for process in resting):
-        return False  # a WebSocket, or an answer that takes its time
+        return None  # a WebSocket, or an answer that takes its time
     # From here on nginx finds nobody, and asks to wake it.
     effects.write(_marker(app, live), "")
-    emperor.disable(paths, [process.vassal(app.name) for process in resting])
-    return True
+    emperor.disable(paths, names)
+    if not is_asleep(app, live):
+        emperor.enable(paths, names)  # somebody woke it between the two
+        return None
+    return Nap(names, left, live.stop_timeout)
+
+
+def see_off(paths: Paths, naps: Sequence[Nap]) -> None:
+    """End what the processes started that sleep since now. Nobody has to wait for that: an app that is woken
+    meanwhile starts beside it."""
+    for nap in naps:
+        if nap.left:
+            emperor.wait_gone(paths, nap.names, nap.grace)
+            leftovers.end(nap.left, nap.grace)
+
+
+def sweep(paths: Paths) -> None:
+    """End what processes have left that sleep: uWSGI, by whose own means some do, ends itself alone."""
+    # In this order: what one that wakes meanwhile starts was not there yet.
+    marked = processes.marked(paths.root)
+    states = emperor.statistics(paths)
+    if states is None:
+        return
+    for mark in set(marked.values()):
+        name = VassalName.parse(mark)
+        with contextlib.suppress(PikuError):  # one app's damaged record must not stop the others
+            if name is not None and _rests(paths, name, states.get(name)):
+                past = records.load_activation(paths.app(name.app), name.activation)
+                left = [pid for pid, other in marked.items() if other == mark]
+                leftovers.end(left, past.stop_timeout if past else 0)
+
+
+def _rests(paths: Paths, name: VassalName, state: State | None) -> bool:
+    if state is not None:
+        return state.asleep
+    app = paths.app(name.app)
+    live = records.live(app)
+    if live is None or not is_asleep(app, live):
+        return False
+    return name in (process.vassal(app.name) for process in sleepers(live))
 
 
 def last_request(app: AppPaths, live: Activation) -> float:
@@ -71,26 +122,54 @@ def last_request(app: AppPaths, live: Activation) -> float:
 def wake(paths: Paths, app: AppPaths) -> float:
     """Start what sleeps, and wait until it listens; returns how many seconds that took.
 
-    Raises PikuError when there is nothing to wake, or it does not listen in time.
+    Raises PikuError when there is nothing to wake, it ends, or it does not listen in time.
     """
     begun = time.monotonic()
+    before: dict[Process, int] = {}  # how often each had been started
+    roused = False
+    for _ in effects.poll(begun + _PATIENCE, most=0.03):
+        live = _to_wake(app)
+        resting = sleepers(live)
+        for process in resting:
+            before.setdefault(process, len(notes.read(app, process).starts))
+        # Whoever waits for it is no connection to it yet: nobody may take it for idle.
+        with contextlib.suppress(FileNotFoundError):  # another release went live
+            _woken(app, live).touch()
+        roused |= _rouse(paths, app, live)
+        if any(health.accepts(process.address) for process in resting):
+            took = time.monotonic() - begun
+            if roused:
+                _tell(app, resting, f"woken by a request, ready after {took:.2f} s")
+            return took
+        if all(_broke_down(app, process, before[process]) for process in resting):
+            raise PikuError(f"{app.name} was to be woken, and ends before it listens")
+    raise PikuError(f"{app.name} was woken, and does not listen after {_PATIENCE:.0f} s")
+
+
+def _to_wake(app: AppPaths) -> Activation:
     live = records.live(app)
-    if live is None or live.stopped:
+    if live is None or live.stopped or not sleepers(live):
         raise PikuError(f"{app.name} does not run")
-    resting = sleepers(live)
-    _woken(app, live).touch()
+    return live
+
+
+def _rouse(paths: Paths, app: AppPaths, live: Activation) -> bool:
+    """Have the processes run again that sleep; returns whether they did."""
+    # What is stopped for another reason is not to be started: a deploy may be at work.
+    if not is_asleep(app, live):
+        return False
     effects.remove(_marker(app, live))
-    names = [process.vassal(app.name) for process in resting]
+    names = [process.vassal(app.name) for process in sleepers(live)]
     emperor.enable(paths, names)
     if (now := records.live(app)) is not None and now.number != live.number:
         emperor.disable(paths, set(names) - set(now.vassals(app.name)))  # a release went live meanwhile
-        resting = sleepers(now)
-    for _ in effects.poll(begun + _PATIENCE, most=0.02):
-        if any(health.accepts(process.address) for process in resting):
-            took = time.monotonic() - begun
-            _tell(app, resting, f"woken by a request, ready after {took:.2f} s")
-            return took
-    raise PikuError(f"{app.name} was woken, and does not listen after {_PATIENCE:.0f} s")
+    return True
+
+
+def _broke_down(app: AppPaths, process: Process, before: int) -> bool:
+    """Whether the process was started again and has ended since: it would not do better right away."""
+    noted = notes.read(app, process)
+    return len(noted.starts) > before and not noted.pid
 
 
 def _tell(app: AppPaths, resting: list[Process], text: str) -> None:

@@ -33,6 +33,7 @@ def activate(job: Job, *, carried: Sequence[Process] = (), stopped: bool = False
         if job.plan.alone and any(process.address for process in going):
             _try_loading(job)
         job.progress.at("configuration")
+        _warn_of_idle(job)
         new = activations.create(job, carried=carried, stopped=stopped)
         _write_live_env(job, new)
         _check_nginx(job, new)
@@ -60,8 +61,8 @@ def go_back(paths: Paths, app: AppPaths) -> None:
         # They must be gone first: an old process may need their port, or be a worker's twin.
         emperor.disable(paths, started)
         emperor.wait_gone(paths, started, 15)
-    running = emperor.enabled(paths, app.name)
-    stopped = [p for p in (live.processes if live else ()) if p.vassal(app.name) not in running]
+    missing = set(wanted) - set(emperor.enabled(paths, app.name))
+    stopped = [p for p in (live.processes if live else ()) if p.vassal(app.name) in missing]
     converge.converge(paths, app)
     health.wait_back(paths, app, stopped, 30)
 
@@ -69,6 +70,23 @@ def go_back(paths: Paths, app: AppPaths) -> None:
 def _write_live_env(job: Job, new: Activation) -> None:
     seen = job.variables(next((process for process in new.processes if process.port), None))
     effects.write(job.app.activation(new.number) / "LIVE_ENV", variables.render_literal(seen), mode=0o600)
+
+
+def _warn_of_idle(job: Job) -> None:
+    """Say which setting cannot be followed in an app that is to sleep."""
+    values = job.values
+    idle = settings.IDLE.read(values)
+    if not idle or not job.plan.serving:
+        return
+    if not settings.SERVER_NAME.read(values):
+        job.output.warn(
+            f"UWSGI_IDLE={idle} does nothing: without NGINX_SERVER_NAME nobody would wake the app"
+        )
+    wanted, held = settings.LISTEN.read(values), int(settings.LISTEN.default)
+    if job.plan.port == "socket" and wanted != held:
+        job.output.warn(
+            f"UWSGI_LISTEN={wanted} does nothing: with UWSGI_IDLE the queue has a length of {held}"
+        )
 
 
 def _check_nginx(job: Job, new: Activation) -> None:

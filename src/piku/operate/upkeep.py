@@ -36,7 +36,7 @@ def _limit(paths: Paths, name: AppName) -> int:
 
 
 def remove_groups(paths: Paths) -> None:
-    """Remove the cgroups of old releases whose processes have ended since."""
+    """Remove what processes that have ended left: those that they started and did not end, and their cgroups."""
     for name in paths.app_names():
         app = paths.app(name)
         with (
@@ -44,10 +44,12 @@ def remove_groups(paths: Paths) -> None:
             effects.lock(app.lock, "removing its old cgroups", patient=False),
         ):
             limits.clean(app, records.live(app))
+    sleeping.sweep(paths)
 
 
 def doze(paths: Paths, output: Output) -> None:
     """Put to sleep the apps that nobody has asked for long enough."""
+    naps = []
     for name, site in converge.live_sites(paths).items():
         if not site.idle:
             continue
@@ -57,5 +59,7 @@ def doze(paths: Paths, output: Output) -> None:
             contextlib.suppress(effects.Busy, PikuError),
             effects.lock(app.lock, "putting it to sleep", patient=False),
         ):
-            if sleeping.doze(paths, app, time.time()):
+            if (nap := sleeping.doze(paths, app, time.time())) is not None:
+                naps.append(nap)
                 output.step(f"{name} sleeps until somebody asks for it")
+    sleeping.see_off(paths, naps)  # no lock is held meanwhile

@@ -215,12 +215,20 @@ def _pass(site: Site, *, wakes: bool = True) -> list[Directive]:
 def _wakes(site: Site) -> list[Directive]:
     """Nobody listens while the app sleeps: have it woken, and then ask again."""
     pages = [(status, error_address(status, file)) for status, file in site.error_pages if status != 502]
-    return [d("error_page", 502, Raw("="), WAKE), *(d("error_page", *page) for page in pages)]
+    return [
+        d("error_page", 502, Raw("="), WAKE),
+        *(d("error_page", *page) for page in pages),
+        # What does not come of sleep has the app's own page for it.
+        d("recursive_error_pages", "on"),
+    ]
 
 
 def waking(site: Site, waker: str) -> list[Directive]:
     """Where a request goes that met nobody, and where it goes on once the app listens."""
+    # An app that is awake and breaks off is no sleeping one: it may have done already what it was asked for.
+    sent = (Raw("($upstream_bytes_sent"), Raw("~"), Raw('"[1-9]")'))
     body = [
+        block("if", sent, [d("return", 502)]),
         d("uwsgi_pass", f"unix:{waker}"),
         d("uwsgi_pass_request_body", "off"),
         d("uwsgi_param", "PIKU_APP", site.app),
