@@ -203,6 +203,53 @@ def test_the_access_log_of_a_wsgi_app(new_app: Callable[..., App]) -> None:
     assert "logsize" not in app.does("logs", "-n", "1000", "--no-follow")
 
 
+def test_no_client_hides_or_redates_a_log(new_app: Callable[..., App]) -> None:
+    """What a request brings is in the log as it came, and stands for nothing."""
+    app = new_app("forged", wsgi("forged", env="UWSGI_LOG_X_FORWARDED_FOR=true\n"))
+    for number in range(5):
+        app.body(f"/before/{number}")
+    stamp, command = "x\x1b]7331;0000000000000\x07y", "z\x1b]52;c;cm0gLXJm\x07"
+    app.server.get(app.host, "/stamp", headers={"User-Agent": stamp})
+    app.server.get(
+        app.host, "/date", headers={"X-Forwarded-For": '1.1.1.1 - - [01/Jan/2000:00:00:00 +0000] "'}
+    )
+    app.server.get(app.host, "/command", headers={"User-Agent": command})
+    app.body("/after")
+    app.server.wait(lambda: shown(app, "--grep", "/after"))
+    lines = [str(line["line"]) for line in as_json(app, "--since", "5m")]
+    asked = [*(f"/before/{number}" for number in range(5)), "/stamp", "/date", "/command", "/after"]
+    assert [uri for line in lines for uri in asked if f'"GET {uri} ' in line] == asked
+    assert len(lines) == len(as_json(app, "-n", "1000"))
+    [line] = [line for line in lines if "/stamp" in line]
+    assert stamp in line
+    on_terminal = printed(app)
+    assert rb"z\x1b]52;c;cm0gLXJm\x07" in on_terminal and b"\x1b]" not in on_terminal
+    over_ssh = app.server.ssh("logs", app.name, "--no-follow").stdout
+    assert r"z\x1b]52;c;cm0gLXJm\x07" in over_ssh and "\x1b]" not in over_ssh
+
+
+def test_dates_that_an_app_writes_move_no_line(new_app: Callable[..., App]) -> None:
+    """Be they of another time zone, or data."""
+    code = """\
+import sys, time
+def app(environ, start_response):
+    print("2019-01-01 00:00:00 row of", environ["PATH_INFO"], file=sys.stderr)
+    print(time.strftime("%Y-%m-%d %H:%M:%S") + " INFO", environ["PATH_INFO"], file=sys.stderr, flush=True)
+    start_response("200 OK", [])
+    return [b"ok"]
+"""
+    app = new_app("dated", {**wsgi("dated", env="TZ=Asia/Tokyo\n"), "app.py": code})
+    for number in range(3):
+        app.body(f"/asked/{number}")
+    app.server.wait(lambda: len(shown(app, "wsgi", "--grep", "/asked/2")) == 3)
+    found = as_json(app, "wsgi", "--grep", "/asked/", "--since", "5m")
+    assert len(found) == 9
+    said = [re.search(r"/asked/(\d)", str(line["line"])) for line in found]
+    assert [match[1] for match in said if match] == list("000111222")
+    times = [datetime.fromisoformat(str(line["time"])).timestamp() for line in found]
+    assert times == sorted(times) and abs(times[0] - time.time()) < 60
+
+
 def test_a_forwarded_address_is_logged_on_request(new_app: Callable[..., App]) -> None:
     app = new_app("forwarded", wsgi("forwarded"))
     log = app.server.root / "logs" / "forwarded" / "wsgi.1.log"
@@ -394,27 +441,32 @@ def test_it_ends_well_when_nobody_reads(app: App) -> None:
     process.stderr.close()
 
 
-def test_colours_on_a_terminal(app: App) -> None:
-    def printed(**env: str) -> str:
-        ours, theirs = pty.openpty()
-        command = [str(app.server.checkout / "bin" / "piku"), "logs", app.name, "-n", "50", "--no-follow"]
-        with subprocess.Popen(command, env={**app.server.server_env(), **env}, stdout=theirs) as process:
-            os.close(theirs)
-            text = b""
-            while True:
-                try:
-                    data = os.read(ours, 4096)
-                except OSError:  # the other side was closed
-                    break
-                text += data
-            assert process.wait() == 0
-        os.close(ours)
-        return text.decode(errors="replace")
+def printed(app: App, **env: str) -> bytes:
+    """What `logs` prints on a terminal."""
+    ours, theirs = pty.openpty()
+    command = [str(app.server.checkout / "bin" / "piku"), "logs", app.name, "-n", "50", "--no-follow"]
+    with subprocess.Popen(command, env={**app.server.server_env(), **env}, stdout=theirs) as process:
+        os.close(theirs)
+        text = b""
+        while True:
+            try:
+                data = os.read(ours, 4096)
+            except OSError:  # the other side was closed
+                break
+            text += data
+        assert process.wait() == 0
+    os.close(ours)
+    return text
 
-    found = set(re.findall(rf"(\x1b\[\d+m){CLOCK} (\S+)", printed()))
+
+def test_colours_on_a_terminal(app: App) -> None:
+    def shown_there(**env: str) -> str:
+        return printed(app, **env).decode(errors="replace")
+
+    found = set(re.findall(rf"(\x1b\[\d+m){CLOCK} (\S+)", shown_there()))
     assert len(found) == len({name for _, name in found}) == len({colour for colour, _ in found}) > 1
-    assert found == set(re.findall(rf"(\x1b\[\d+m){CLOCK} (\S+)", printed()))
-    assert not re.search(rf"\x1b\[\d+m{CLOCK}", printed(NO_COLOR="1"))
+    assert found == set(re.findall(rf"(\x1b\[\d+m){CLOCK} (\S+)", shown_there()))
+    assert not re.search(rf"\x1b\[\d+m{CLOCK}", shown_there(NO_COLOR="1"))
 
 
 def test_the_end_of_a_big_log_is_found_without_reading_it(app: App, server: Sandbox) -> None:
@@ -430,6 +482,28 @@ def test_the_end_of_a_big_log_is_found_without_reading_it(app: App, server: Sand
     out = subprocess.run(command, env=server.server_env(), capture_output=True, text=True, check=True).stdout
     assert out.endswith("| at the end of the big one\n")
     big.unlink()
+
+
+def test_large_logs_take_little_memory(new_app: Callable[..., App]) -> None:
+    """As much as the app's own limit allows is shown, kept when it is over, and quoted when it crashes."""
+    app = new_app("large", web("large", env="UWSGI_LOG_MAXSIZE=300000000\n"))
+    log = app.server.root / "logs" / app.name / "web.1.log"
+    line = f"\x1b]7331;{time.time() * 1000:.0f}\x07{'x' * 76}\n".encode()
+    with log.open("ab") as file:
+        for _ in range(400):
+            file.write(line * 1000)
+
+    def within_limits(*args: str) -> str:
+        command = ["prlimit", f"--data={60 * 2**20}", str(app.server.checkout / "bin" / "piku"), *args]
+        env = app.server.server_env()
+        return subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout
+
+    assert within_limits("logs", app.name, "--since", "1h", "--no-follow").count("x" * 76) == 400_000
+    within_limits("restart", app.name)
+    old = log.with_name("web.1.log.old")
+    app.server.wait(lambda: app.does("restart") and old.exists(), what="the past log is folded")
+    assert old.read_bytes().count(b"x" * 76) == 400_000
+    assert {entry["release"] for entry in as_json(app, "web", "-n", "1000")} == {1}
 
 
 def test_what_nginx_answered_for_a_web_app(new_app: Callable[..., App]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -18,6 +19,7 @@ from piku.errors import PikuError
 from piku.operate import logs as reading
 from piku.operate.loglines import Line
 from piku.paths import AppPaths
+from piku.serve import logmarks
 
 _LINES = 100
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -70,14 +72,13 @@ def logs(
     count = _LINES if lines is None and not since else lines
     wanted = reading.Wanted(count=count, since=since, text=grep)
     if process == "build":
-        _print(reading.transcript(app, wanted), _json if as_json else lambda line: line.text)
+        _print(reading.transcript(app, wanted), _json if as_json else _shown_text)
         return
     number = None if release is None else release_number(app, release)
     follows = not no_follow and number is None
     opened = reading.Logs(app, process, release=number, following=follows)
     form = _json if as_json else _Shown(opened.workers)
-    found = opened.history(wanted)
-    _print(found, form)
+    found = _print(opened.history(wanted), form)
     if number is not None and not found and not grep and not since:
         click.echo(
             f"nothing is left of what v{number} wrote; its deploy: piku logs {app.name} build", err=True
@@ -91,12 +92,29 @@ def _began(worker: str, release: int) -> None:
     click.echo(f"== {worker} of v{release} ==", err=True)
 
 
-def _print(lines: Iterable[Line], form: Callable[[Line], bytes]) -> None:
+def _print(lines: Iterable[Line], form: Callable[[Line], bytes]) -> int:
+    """Print lines; returns how many there were."""
     # As bytes: what is no text is handed on as it was written.
     out = sys.stdout.buffer
+    count = 0
     for line in lines:
         out.write(form(line) + b"\n")
+        count += 1
     out.flush()
+    return count
+
+
+def _shown_text(line: Line) -> bytes:
+    """A line as it was written, without what a terminal would obey: whoever sends a request can have that logged.
+
+    Over SSH there may be a terminal at the other end. Only a pipe or file on the server gets every byte.
+    """
+    return logmarks.harmless_bytes(line.text) if _may_be_terminal() else line.text
+
+
+@functools.cache
+def _may_be_terminal() -> bool:
+    return sys.stdout.isatty() or "SSH_CLIENT" in os.environ
 
 
 def _json(line: Line) -> bytes:
@@ -131,10 +149,15 @@ class _Shown:
     def __call__(self, line: Line) -> bytes:
         if line.worker not in self._colours:
             self._know(line.worker)
-        when = time.localtime(line.time)
-        today = when[:3] == time.localtime()[:3]
-        clock = time.strftime("%H:%M:%S" if today else "%b %d %H:%M:%S", when)
-        prefix = f"{clock} {line.worker:<{self._width}} |"
+        prefix = f"{_clock(int(line.time), int(time.time()) // 60)} {line.worker:<{self._width}} |"
         if self._coloured:
             prefix = f"\x1b[{self._colours[line.worker]}m{prefix}\x1b[0m"
-        return prefix.encode() + b" " + line.text
+        return prefix.encode() + b" " + _shown_text(line)
+
+
+@functools.lru_cache(maxsize=8)
+def _clock(seconds: int, minute: int) -> str:
+    """A time of day, with its date unless that is the one of the minute in which it is shown."""
+    when = time.localtime(seconds)
+    today = when[:3] == time.localtime(minute * 60)[:3]
+    return time.strftime("%H:%M:%S" if today else "%b %d %H:%M:%S", when)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import struct
 import time
@@ -22,6 +23,7 @@ from piku.serve.emperor import State
 # A worker that still runs after this many seconds is taken to be well.
 SETTLED = 0.5
 _PROBE_TIMEOUT = 5.0
+_END = 1 << 16  # bytes at the end of a log in which its last lines are looked for
 # How the lines begin in which uWSGI speaks of itself.
 _NOISE = (
     "[uwsgi-daemons]", "*** ", "!!!", "[log-encoder]", "your ", "detected ", "compiled with", "os: ", "nodename: ",
@@ -217,7 +219,19 @@ def _fail(app: AppPaths, activation: Activation, process: Process, what: str) ->
 
 
 def last_lines(log: Path, count: int = 15) -> tuple[str, ...]:
-    """The end of a log without uWSGI's own remarks."""
-    written = logmarks.plain_text(effects.read(log))
-    lines = [line for line in written.splitlines() if line.strip() and not line.startswith(_NOISE)]
-    return tuple(lines[-count:])
+    """The end of a log without uWSGI's own remarks, as a terminal may get it."""
+    worker = logmarks.worker_of(log.name)
+    written = (logmarks.told(worker, line).text for line in _end_of(log))
+    lines = [line.decode(errors="surrogateescape") for line in written if line.strip()]
+    return tuple(logmarks.harmless(line) for line in lines if not line.startswith(_NOISE))[-count:]
+
+
+def _end_of(log: Path) -> list[bytes]:
+    """The last lines of a log, which may be a large one."""
+    try:
+        with log.open("rb") as file:
+            place = max(0, os.fstat(file.fileno()).st_size - _END)
+            lines = os.pread(file.fileno(), _END, place).splitlines()
+    except FileNotFoundError:
+        return []
+    return lines[1:] if place and len(lines) > 1 else lines

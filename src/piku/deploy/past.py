@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
+import re
+from functools import partial
 from pathlib import Path
 
 from piku import effects
@@ -10,7 +12,11 @@ from piku.deploy import cron, leftovers, limits, records
 from piku.deploy import vassals as files
 from piku.deploy.records import Activation, Process
 from piku.paths import SEPARATOR, AppPaths, Paths
-from piku.serve import emperor, logmarks, uwsgi
+from piku.serve import emperor, pastlogs, uwsgi
+
+# A past log may always grow to this size, however small the current one is kept.
+_LEAST = 1 << 20
+_ATTEMPTS = 3  # uWSGI may move another file there meanwhile
 
 
 def clean(paths: Paths, app: AppPaths, live: Activation | None) -> None:
@@ -38,28 +44,43 @@ def _clean_process(
 ) -> None:
     if live is not None and process in live.processes:
         return
+    config = paths.available / f"{process.vassal(app.name)}.ini"
     if live is not None and over.number < live.number and not process.schedules:
-        _fold_log(app, over, process)
+        current = next((one for one in live.processes if one.worker == process.worker), process)
+        latest = paths.available / f"{current.vassal(app.name)}.ini"
+        _fold_log(app, over, process, max(_log_limit(latest, config), _LEAST))
     if process.by_socket:
         effects.remove(Path(process.address))
-    for ending in ("", uwsgi.DEMAND):
-        effects.remove(paths.available / f"{process.vassal(app.name)}.ini{ending}")
+    for place in (config, Path(f"{config}{uwsgi.DEMAND}")):
+        effects.remove(place)
 
 
-def _fold_log(app: AppPaths, over: Activation, process: Process) -> None:
+def _log_limit(*configs: Path) -> int:
+    """At which size uWSGI moves a process's log away, as the first of these says that is there."""
+    found = (re.search(r"^log-maxsize = ([0-9]+)$", effects.read(path), re.MULTILINE) for path in configs)
+    return next((int(match[1]) for match in found if match), 0)
+
+
+def _fold_log(app: AppPaths, over: Activation, process: Process, limit: int) -> None:
     """Move a past log to the process's `.old` file; that of a release that failed stays by itself."""
     log = files.log_file(app, process)
     release = effects.read_json(app.release_record(over.release))
-    if release is None or release["outcome"] != records.SUCCEEDED:
+    if release is None or release["outcome"] != records.SUCCEEDED or not log.exists():
         return
-    text = effects.read(log)
-    if text:
-        old = app.logs / f"{process.worker}.log.old"
-        past = logmarks.folded(effects.read(old), text, over.release, limit=1 << 20)
-        written = log.stat().st_mtime
-        effects.write(old, past, mode=0o640)
-        os.utime(old, (written, written))  # the only time that its last lines may have
-    effects.remove(log)
+    old = app.logs / f"{process.worker}.log.old"
+    if not log.stat().st_size:
+        effects.remove(log)
+    # A full disk is no reason to fail a release that is live: then this log stays by itself as well.
+    with contextlib.suppress(OSError):
+        for _ in range(_ATTEMPTS):
+            if log.exists() and pastlogs.fold(old, log, over.number, partial(_release_of, app), limit):
+                effects.remove(log)
+
+
+def _release_of(app: AppPaths, activation: int) -> int:
+    """The release that an activation started, which may be gone."""
+    numbers = reversed(records.release_numbers(app))
+    return next((number for number in numbers if activation in records.activations_of(app, number)), 0)
 
 
 def _clean_links(app: AppPaths, live: Activation | None) -> None:

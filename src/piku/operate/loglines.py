@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-import mmap
 import os
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, pairwise
 from typing import NamedTuple
 
-from piku.serve import logmarks, tail
+from piku.serve import logmarks, pastlogs, tail
 
 _BLOCK = 1 << 16
 LONGEST = tail.LONGEST  # a line that is longer is shown in pieces
-_REMARK = 5000  # more than a path has
+# How many lines are compared with as many in front of them, to see which of their times can be true: so many
+# bytes with so many times, at most.
+_GROUP, _TIMES, _LARGEST = 1 << 16, 16, 1 << 20
+_OVERHEAD = 64  # bytes for which a line counts beside its text: there may be many empty ones
+_SLACK = 1.0  # seconds: some times are whole ones
+
+
+class Place(NamedTuple):
+    """Where a line begins: in which part of a stream (0 is the last, -1 the one before), and at which byte."""
+
+    part: int
+    start: int
 
 
 class Line(NamedTuple):
@@ -23,27 +34,39 @@ class Line(NamedTuple):
     worker: str
     release: int | None
     text: bytes
+    place: Place = Place(0, 0)
 
 
 @dataclass(frozen=True)
 class Part:
-    """A file that was opened, up to `end`: what is written later belongs to whoever follows."""
+    """What one activation wrote to an open file, up to `end`: what is written later belongs to whoever follows."""
 
     handle: int
     end: int
     written: float  # when it was last written to
-    release: int | None  # of what no mark in it assigns to another
-    mixed: bool  # whether there may be such marks
+    release: int | None
+    start: int = 0
+    activation: int = 0
 
 
 def open_part(
-    path: os.PathLike[str], release: int | None, *, whole_lines: bool = False, mixed: bool = False
+    path: os.PathLike[str], release: int | None, activation: int = 0, *, whole_lines: bool = False
 ) -> Part:
     """Open a log up to what it holds now, or up to its last whole line; raises FileNotFoundError."""
     handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     status = os.fstat(handle)
     end = _last_newline(handle, status.st_size) if whole_lines else status.st_size
-    return Part(handle, end, status.st_mtime, release, mixed)
+    return Part(handle, end, status.st_mtime, release, activation=activation)
+
+
+def open_past(path: os.PathLike[str]) -> list[Part]:
+    """Open what several activations may have written; of a file that uWSGI alone wrote, activation and
+    release are not known. Raises FileNotFoundError."""
+    whole = open_part(path, None)
+    return [
+        Part(whole.handle, section.end, section.written, release, section.start, section.activation)
+        for section, release in pastlogs.sections(whole.handle, whole.end)
+    ] or [whole]
 
 
 def _last_newline(handle: int, end: int) -> int:
@@ -57,83 +80,87 @@ def _last_newline(handle: int, end: int) -> int:
     return 0
 
 
-def goes_on(part: Part) -> bool:
-    """Whether this is a file that uWSGI moved away: what comes next is in another."""
-    tail = os.pread(part.handle, _REMARK, max(0, part.end - _REMARK))
-    return logmarks.before_rotation(tail) is not None
-
-
-def lines(worker: str, parts: Iterable[Part]) -> Iterator[Line]:
+def lines(
+    worker: str, parts: Sequence[Part], before: Place | None = None, after: float = float("inf")
+) -> Iterator[Line]:
     """The lines of a process from its parts, given the last first, from the last to the first.
+
+    `before` is where to begin, by default at the end; then `after` is the time of the line there.
 
     A line without a time of its own has that of the one it follows where a stamp says so (it came with
     it), and else that of the next one: an app's lines are written before the access line of the request.
-    Times never rise on the way.
+    Times never rise on the way: what a line says of that is believed if most of those around it agree.
     """
-    after = float("inf")
-    waiting: list[tuple[int | None, bytes]] = []
-    size = 0
-    for written, release, raw in _whole(_raw(parts)):
-        after = min(after, written)
-        stamps = logmarks.stamps(raw)
-        text = logmarks.plain(raw)
-        time = stamps[0] if stamps else logmarks.said_time(text, at_end=worker == "nginx")
-        waiting.append((release, text))
-        size += len(raw)
-        if time is None and size <= logmarks.READ_AT_ONCE:
-            continue
-        if stamps:
-            after = min(after, stamps[-1])
-        for number, line in waiting[:-1]:
-            yield Line(after, worker, number, line)
-        after = after if time is None else min(after, time)
-        yield Line(after, worker, *waiting[-1])
-        waiting, size = [], 0
-    for number, line in waiting:
-        yield Line(after, worker, number, line)
+    stamped = logmarks.is_stamped(worker)
+    newer: list[_Said] = []
+    for older in chain(_groups(worker, _whole(_raw(parts, before))), [[]]):
+        if newer:
+            times = _plain_times(older, newer, after)
+            times = times or _times([*older, *newer], after, stamped=stamped)[len(older) :]
+            for said, time in zip(reversed(newer), reversed(times), strict=True):
+                yield Line(time, worker, said.part.release, said.text, said.place)
+            after = times[0]
+        newer = older
 
 
-_Raw = tuple[float, int | None, bytes]
+_Raw = tuple[Place, Part, bytes]
+
+
+class _Said(NamedTuple):
+    place: Place
+    part: Part
+    text: bytes
+    when: float | None
+    then: float | None
+
+
+def _groups(worker: str, raw: Iterable[_Raw]) -> Iterator[list[_Said]]:
+    """Lines that are looked at together, in the order in which they were written; the last group first."""
+    group: list[_Said] = []
+    size = times = 0
+    for place, part, text in raw:
+        said = _Said(place, part, *logmarks.told(worker, text))
+        group.append(said)
+        size += len(text) + _OVERHEAD
+        times += said.when is not None
+        if size >= (_GROUP if times >= _TIMES else _LARGEST):
+            yield group[::-1]
+            group, size, times = [], 0, 0
+    yield group[::-1]
+
+
+def _raw(parts: Sequence[Part], before: Place | None) -> Iterator[_Raw]:
+    for number, part in enumerate(parts):
+        if before is None or -number <= before.part:
+            end = before.start if before is not None and -number == before.part else part.end
+            for start, text in _backwards(part.handle, part.start, end):
+                yield Place(-number, start), part, text
 
 
 def _whole(raw: Iterable[_Raw]) -> Iterator[_Raw]:
     """Lines without uWSGI's remark on a rotation, which may have cut one of them in two."""
     held: _Raw | None = None
-    for written, release, text in raw:
+    for place, part, text in raw:
         beginning = logmarks.before_rotation(text)
         if beginning is None:
             if held is not None:
                 yield held
-            held = (written, release, text)
+            held = (place, part, text)
         elif beginning:
-            held = (written, release, beginning + (held[2] if held is not None else b""))
+            held = (place, part, beginning + (held[2] if held is not None else b""))
     if held is not None:
         yield held
 
 
-def _raw(parts: Iterable[Part]) -> Iterator[_Raw]:
-    for part in parts:
-        sections = _sections(part) if part.mixed and part.end else []
-        starts = [start for start, _ in sections]
-        for start, text in _backwards(part.handle, part.end):
-            before = bisect_right(starts, start)  # a section begins in front of its first line
-            yield part.written, sections[before - 1][1] if before else part.release, text
-
-
-def _sections(part: Part) -> list[tuple[int, int]]:
-    with mmap.mmap(part.handle, part.end, prot=mmap.PROT_READ) as content:
-        return logmarks.sections(content)
-
-
-def _backwards(handle: int, end: int) -> Iterator[tuple[int, bytes]]:
-    """The lines in front of `end`, the last first, each with where it begins."""
-    if end <= 0:
+def _backwards(handle: int, begin: int, end: int) -> Iterator[tuple[int, bytes]]:
+    """The lines between two places, the last first, each with where it begins."""
+    if end <= begin:
         return
     if os.pread(handle, 1, end - 1) == b"\n":
         end -= 1
     position, rest = end, b""
-    while position > 0:
-        size = min(_BLOCK, position)
+    while position > begin:
+        size = min(_BLOCK, position - begin)
         position -= size
         rest = os.pread(handle, size, position) + rest
         start = position + len(rest) + 1
@@ -144,5 +171,78 @@ def _backwards(handle: int, end: int) -> Iterator[tuple[int, bytes]]:
         if len(rest) >= LONGEST:
             yield position, rest
             rest = b""
-    if rest or end == 0 or os.pread(handle, 1, 0) == b"\n":
-        yield 0, rest
+    if rest or end == begin or os.pread(handle, 1, begin) == b"\n":
+        yield begin, rest
+
+
+# --- when they were written ----------------------------------------------------------------------
+
+
+def _plain_times(older: Sequence[_Said], newer: Sequence[_Said], after: float) -> list[float]:
+    """The times of lines that all have one, in order, as those of most daemons; none where there is a doubt."""
+    times = [said.when for said in newer if said.when is not None]
+    before = next((said.when for said in reversed(older) if said.when is not None), times[0] if times else 0)
+    first, last = newer[0], newer[-1]
+    if len(times) < len(newer) or first.part is not last.part or times != sorted(times):
+        return []
+    return times if before <= times[0] and times[-1] <= min(after, last.part.written) else []
+
+
+def _times(window: Sequence[_Said], after: float, *, stamped: bool) -> list[float]:
+    """When each of these lines was written, none later than `after`; rising."""
+    bounds = [min(after, said.part.written) for said in window]
+    claims = (said.when for said in window)
+    believed = _rising(
+        [
+            None if claim is None or claim > bound + _SLACK else min(claim, bound)
+            for claim, bound in zip(claims, bounds, strict=True)
+        ]
+    )
+    following = _following(believed, after)
+    found: list[float] = []
+    last: float | None = None
+    for said, own, then, bound in zip(window, believed, following, bounds, strict=True):
+        if own is not None:
+            last = own
+        elif last is None or not stamped:
+            last = min(then, bound)
+        found.append(last)
+        # Within a line others can put what they like, so that only tells more exactly what is known.
+        if said.then is not None and last <= said.then <= min(then, bound):
+            last = said.then
+    return found
+
+
+def _following(times: Sequence[float | None], after: float) -> list[float]:
+    """For each of these the next one that is known."""
+    found = []
+    for time in reversed(times):
+        found.append(after)
+        after = after if time is None else time
+    return found[::-1]
+
+
+def _rising(claims: Sequence[float | None]) -> list[float | None]:
+    """The claims without those that contradict most of the others: the longest row of them that never falls.
+
+    Of rows that are as long as each other, that of later times: it hides nothing from who asks what is new.
+    """
+    known = [(index, claim) for index, claim in enumerate(claims) if claim is not None]
+    if all(first[1] <= second[1] for first, second in pairwise(known)):
+        return list(claims)
+    # From the end, by how long a row is: with which claim the best one begins, and what comes after each.
+    starts: list[float] = []
+    first: list[int] = []
+    after: dict[int, int] = {}
+    for index, claim in reversed(known):
+        length = bisect_right(starts, -claim)
+        starts[length : length + 1] = [-claim]
+        first[length : length + 1] = [index]
+        if length:
+            after[index] = first[length - 1]
+    found: list[float | None] = [None] * len(claims)
+    best: int | None = first[-1]
+    while best is not None:
+        found[best] = claims[best]
+        best = after.get(best)
+    return found

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import heapq
 import os
 import select
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from itertools import groupby, islice, takewhile
+from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 
-from piku.deploy import records
-from piku.operate import logfiles, loglines
+from piku.operate import logfiles, loghistory, loglines
 from piku.operate.logfiles import LogFile
+from piku.operate.loghistory import Stream
 from piku.operate.loglines import Line, Part
 from piku.paths import AppPaths
-from piku.serve import tail
+from piku.serve import logmarks, pastlogs, tail
 
 _EVERY = 0.25  # seconds between looks while somebody follows
+_AT_ONCE = 1 << 20  # bytes of a log that are read before the next one has its turn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,41 +67,36 @@ class Logs:
             found: list[tuple[LogFile, Part]] = []
             with contextlib.suppress(FileNotFoundError):  # a deploy has just ended: look again
                 for log in logfiles.chosen(self._app, self._name, self._release):
-                    number = (
-                        self._releases.get(log.activation) if log.current else self._live_release(log.worker)
-                    )
-                    part = loglines.open_part(
-                        log.path, number, whole_lines=whole_lines and log.current, mixed=not log.current
-                    )
-                    found.append((log, part))
-                return found
-            for _, part in found:
-                os.close(part.handle)
+                    found += ((log, part) for part in self._parts_of(log, whole_lines=whole_lines))
+                return [pair for pair in found if self._release in (None, pair[1].release)]
+            for handle in {part.handle for _, part in found}:
+                os.close(handle)
         return []
 
-    def _live_release(self, worker: str) -> int | None:
-        """Whose lines uWSGI has moved to a process's `.old` file."""
-        live = records.live(self._app)
-        processes = live.processes if live is not None else ()
-        return next((self._releases.get(p.origin) for p in processes if p.worker == worker), None)
+    def _parts_of(self, log: LogFile, *, whole_lines: bool) -> list[Part]:
+        if log.current:
+            release = self._releases.get(log.activation)
+            part = loglines.open_part(log.path, release, log.activation, whole_lines=whole_lines)
+            return [part]
+        parts = loglines.open_past(log.path)
+        if parts[0].activation:
+            return parts
+        activation = pastlogs.moved_by(log.path, log.worker, parts[0].written)
+        return [replace(parts[0], activation=activation, release=self._releases.get(activation))]
 
-    def history(self, wanted: Wanted) -> list[Line]:
+    def history(self, wanted: Wanted) -> Iterator[Line]:
         """The lines that are wanted, in the order of time."""
-        streams = [loglines.lines(worker, parts) for worker, parts in self._streams()]
-        newest_first = heapq.merge(*reversed(streams), key=lambda line: -line.time)
-        recent = takewhile(lambda line: line.time >= wanted.since, newest_first)
-        mine = (line for line in recent if self._release in (None, line.release) and wanted.holds(line))
-        return list(islice(mine, wanted.count))[::-1]
+        return loghistory.history(self._streams(), wanted.holds, wanted.since, wanted.count)
 
-    def _streams(self) -> Iterator[tuple[str, list[Part]]]:
+    def _streams(self) -> list[Stream]:
         """What was written one after the other: two starts of a process overlap, what was rotated goes on."""
-        for worker, logs in groupby(self._parts, key=lambda part: part[0].worker):
-            (old, first), *current = sorted(logs, key=lambda part: part[0])
-            stream = [first]
-            if current and not old.current and (current[-1][0].plain or loglines.goes_on(first)):
-                stream.insert(0, current.pop()[1])
-            yield worker, stream
-            yield from ((worker, [part]) for _, part in current)
+
+        def whose(pair: tuple[LogFile, Part]) -> tuple[str, int]:
+            return pair[0].worker, pair[1].activation
+
+        ordered = sorted(self._parts, key=lambda pair: (*whose(pair), pair[0].current))
+        each = groupby(ordered, key=whose)
+        return [(worker, [part for _, part in parts][::-1]) for (worker, _), parts in each]
 
     def follow(self, wanted: Wanted, began: Callable[[str, int], None]) -> Iterator[list[Line]]:
         """Lines as they come, over rotations and deploys, until whoever reads us goes away.
@@ -114,7 +109,7 @@ class Logs:
             if log.current
         }
         releases = {one.log.worker: one.release for one in followed.values()}
-        while not _reader_gone(_EVERY):
+        while not _reader_gone(0 if any(one.behind for one in followed.values()) else _EVERY):
             for one in self._new(followed):
                 if one.release is not None and releases.get(one.log.worker, one.release) != one.release:
                     began(one.log.worker, one.release)
@@ -148,8 +143,12 @@ class _Followed:
     release: int | None
 
     def __post_init__(self) -> None:
-        at_end = self.log.worker == logfiles.NGINX
-        self._tail = tail.Tail(str(self.log.path), self.handle, self.offset, at_end=at_end)
+        self._tail = tail.Tail(str(self.log.path), self.handle, self.offset)
+
+    @property
+    def behind(self) -> bool:
+        """Whether there is more to be read at once."""
+        return self._tail.behind
 
     @property
     def ended(self) -> bool:
@@ -159,17 +158,18 @@ class _Followed:
     def news(self) -> list[Line]:
         """The lines that have come since the last look."""
         worker = self.log.worker
-        return [Line(when or time.time(), worker, self.release, text) for when, text in self._tail.news()]
+        return [
+            Line(when or time.time(), worker, self.release, text) for when, text in self._tail.news(_AT_ONCE)
+        ]
 
 
-def transcript(app: AppPaths, wanted: Wanted) -> list[Line]:
+def transcript(app: AppPaths, wanted: Wanted) -> Iterator[Line]:
     """The lines of what deploys have said."""
     parts = []
     for path in (app.build_log, Path(f"{app.build_log}.old")):
         with contextlib.suppress(FileNotFoundError):
             parts.append(loglines.open_part(path, None))
-    recent = takewhile(lambda line: line.time >= wanted.since, loglines.lines("build", parts))
-    return list(islice((line for line in recent if wanted.holds(line)), wanted.count))[::-1]
+    return loghistory.history([(logmarks.BUILD, parts)], wanted.holds, wanted.since, wanted.count)
 
 
 def _reader_gone(timeout: float) -> bool:

@@ -74,7 +74,7 @@ class Source:
         return pause
 
     def _hand_on(self, name: str, tail: Tail) -> None:
-        worker = name.partition("@")[0].removesuffix(".log")
+        worker = logmarks.worker_of(name)
         found = tail.news(_CHUNK)
         if found:
             self._heard[name] = time.monotonic()
@@ -118,7 +118,6 @@ class Source:
         self._known = {}
 
     def _open(self, name: str, path: str) -> None:
-        at_end = name == f"{logmarks.NGINX}.log"
         number, live = _number(name, _NONE), self._entry["live"]
         if self._known and name in self._known:
             inode, offset = self._known[name]
@@ -133,7 +132,7 @@ class Source:
             if self._known is None and not live <= number < _NONE:
                 offset = max(0, os.fstat(handle).st_size - _BEFORE)
                 self._older.add(name)
-        self._tails[name] = Tail(path, handle, offset, at_end=at_end)
+        self._tails[name] = Tail(path, handle, offset)
 
     def places(self) -> dict[str, tuple[int, int]]:
         """How far each log has been read."""

@@ -15,6 +15,8 @@ from piku.serve import logmarks
 LONGEST = 1 << 20  # a line that is longer is given in pieces
 _PATIENCE = 4  # looks for which the end of a line is waited for
 _TURN = 0.2  # seconds that are left to whoever writes, to turn to another file
+_AHEAD = 1.0  # seconds by which a line may seem to be younger than now: some times are whole ones
+_NOW = 5.0  # seconds within which a time is that of now, though it lies before the last one: clocks are set
 
 # When a line was written, as far as it is known, and the line without its newline.
 Said = tuple[float | None, bytes]
@@ -24,19 +26,20 @@ class Tail:
     """An open file is read to its end even when it has been renamed or removed. Once its name belongs to
     another one, or to none, whoever writes may still be about to turn to that: a moment later, so do we.
 
-    `at_end`: lines tell the time at their end, as nginx's do. `behind`: there is more to be read at once.
-    `ended`: all was read of a file that is no more.
+    Its name tells whose log it is. `behind`: there is more to be read at once. `ended`: all was read of a
+    file that is no more.
     """
 
-    def __init__(self, path: str, handle: int, offset: int = 0, *, at_end: bool = False) -> None:
+    def __init__(self, path: str, handle: int, offset: int = 0) -> None:
         self.path, self.handle, self.offset = path, handle, offset
         self.ended = self.behind = False
         self._moved: float | None = None
-        self._at_end = at_end
+        self._worker = logmarks.worker_of(os.path.basename(path))
+        self._stamped = logmarks.is_stamped(self._worker)
         self._rest = b""
         self._quiet = 0
         self._shown = False  # the beginning of the line that goes on
-        self._time: float | None = None
+        self._time: float | None = None  # the last that was believed
 
     def news(self, most: int = sys.maxsize) -> list[Said]:
         """The lines that have come since the last look, until `most` bytes have been read or more."""
@@ -98,13 +101,22 @@ class Tail:
                 return
 
     def _line(self, raw: bytes) -> Iterator[Said]:
-        stamps, text = logmarks.stamps(raw), logmarks.plain(raw)
-        when = stamps[0] if stamps else logmarks.said_time(text, at_end=self._at_end) or self._time
-        if stamps:
-            self._time = stamps[-1]
+        text, when, then = logmarks.told(self._worker, raw)
+        if when is not None:
+            self._believe(when)
+        # What comes without a stamp came with the one before; other lines are as new as they are read.
+        said = self._time if when is not None or self._stamped else None
+        if then is not None:
+            self._believe(then)
         if text or not self._shown:
-            yield when, text
+            yield said, text
         self._shown = False
+
+    def _believe(self, claim: float) -> None:
+        """Time goes on: what was written after another line is not older, and nothing is from tomorrow."""
+        now = time.time()
+        if claim <= now + _AHEAD and (self._time is None or claim >= self._time or now - claim < _NOW):
+            self._time = claim
 
     def _unfinished(self) -> list[Said]:
         """What there is of a line whose end does not come."""
@@ -113,7 +125,7 @@ class Tail:
 
     def _end(self) -> list[Said]:
         rest, self._rest = self._rest, b""
-        if not logmarks.plain(rest):
+        if not logmarks.told(self._worker, rest).text:
             return []
         found = list(self._line(rest))
         self._shown = True

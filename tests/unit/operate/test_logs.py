@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from piku.deploy import records
+from piku.deploy import health, records
 from piku.deploy.records import Activation, Process
 from piku.errors import PikuError
-from piku.operate import logfiles, loglines, logs
+from piku.operate import logfiles, loghistory, loglines, logs
 from piku.operate.logs import Logs, Wanted
 from piku.paths import AppPaths
+from piku.serve import logmarks, pastlogs
 
 ACCESS = '127.0.0.1 - - [21/Nov/2026:02:10:{:02} +0000] "GET / HTTP/1.1" 200 5 "-" "-" {}ms\n'
 NOON = 1_795_000_000.0
@@ -22,6 +23,11 @@ NOON = 1_795_000_000.0
 
 def stamped(text: str, seconds: float) -> str:
     return f"\x1b]7331;{(NOON + seconds) * 1000:.0f}\x07{text}"
+
+
+def head(release: int, activation: int, seconds: float, text: str) -> str:
+    section = logmarks.Section(activation, NOON + seconds, 0, len(stamped(text, seconds).encode()))
+    return logmarks.section_head(section, release).decode()
 
 
 @pytest.fixture
@@ -40,7 +46,7 @@ def written(shop: AppPaths) -> AppPaths:
             records.commit(shop, made)
     shop.logs.mkdir()
     for name, text in {
-        "web.1.log.old": "\x1b]7331;v1\x07" + stamped("old 1\nold 2\n", 1),
+        "web.1.log.old": head(1, 5, 1, "old 1\nold 2\n") + stamped("old 1\nold 2\n", 1),
         "web.1@10.log": stamped("live 1\n", 2) + stamped("live ", 4) + stamped("2\n", 4.5),
         "web.2@10.log": stamped("second\n", 3), "web.1@15.log": stamped("failed\n", 5),
         "api.1.log.old": stamped("api\n", 6), "build.log": "not a process\n",
@@ -116,8 +122,9 @@ def test_what_nginx_notes_is_merged_by_its_own_times(written: AppPaths) -> None:
 
 
 def test_scheduled_jobs_have_plain_files(written: AppPaths) -> None:
-    (written.logs / "cron-hourly.1.log.old").write_text("-----> 2026-11-21 01:10:05 UTC begins\nbefore\n")
-    (written.logs / "cron-hourly.1.log").write_text("-----> 2026-11-21 02:10:05 UTC begins\nprinted\n")
+    for name, text, seconds in (("1.log.old", "before", 1), ("1.log", "printed", 2)):
+        lines_of_it = stamped("-----> 2026-11-21 01:10:05 UTC begins\n", seconds) + f"{text}\n"
+        (written.logs / f"cron-hourly.{name}").write_text(lines_of_it)
     assert lines(written, "cron-hourly")[1::2] == ["cron-hourly.1: before", "cron-hourly.1: printed"]
     assert set(lines(written, "cron-hourly")) < set(lines(written))
 
@@ -125,7 +132,7 @@ def test_scheduled_jobs_have_plain_files(written: AppPaths) -> None:
 def test_the_transcript_of_deploys(written: AppPaths) -> None:
     written.build_log.write_text("2026-11-21 02:10:05 one\nmore of one\n2026-11-21 02:10:06 two\n")
     Path(f"{written.build_log}.old").write_text("2026-11-20 02:10:05 zero\n")
-    found = logs.transcript(written, Wanted(count=3))
+    found = list(logs.transcript(written, Wanted(count=3)))
     assert [line.text.decode().split()[-1] for line in found] == ["one", "one", "two"]
     assert [line.text for line in logs.transcript(written, Wanted(text="zero"))] == [
         b"2026-11-20 02:10:05 zero"
@@ -186,6 +193,8 @@ def test_any_bytes_come_out_as_they_went_in(
 ) -> None:
     chance = random.Random(seed)
     monkeypatch.setattr(loglines, "_BLOCK", chance.choice([1, 7, 100, 1 << 16]))
+    monkeypatch.setattr(loglines, "_GROUP", chance.choice([1, 100, 1 << 16]))
+    monkeypatch.setattr(loglines, "_TIMES", chance.choice([0, 1, 16]))
     expected = [
         bytes(chance.choice(b"ab\0\r\xff\x1b]7;") for _ in range(chance.choice([0, 1, 20, 300])))
         for _ in range(chance.randrange(40))
@@ -206,3 +215,159 @@ def test_a_line_without_end_is_shown_in_pieces(tmp_path: Path) -> None:
     found = [text for _, text in read(tmp_path, content)]
     assert b"".join(found) == content
     assert max(map(len, found)) < 2 * loglines.LONGEST
+
+
+# --- what others had written into a log ----------------------------------------------------------
+
+
+def ago(text: str) -> str:
+    """As a client writes it that knows our stamps."""
+    return f"\x1b]7331;0000000000000\x07{text}"
+
+
+@pytest.mark.parametrize("group", [1, 200, 1 << 16])
+def test_a_forged_stamp_takes_no_other_line_with_it(
+    tmp_path: Path, group: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loglines, "_GROUP", group)
+    said = [stamped(f"line {number}\n", number - 100) for number in range(90)]
+    for place, forged in (
+        (5, f"header: {ago('x')}\n"), (50, ago("on a line of its own\n")), (60, ago("a\n") + ago("b\n")),
+        (70, stamped("tomorrow\n", 90_000)), (80, stamped("a bit later\n", -1)),
+    ):  # fmt: skip
+        said[place] += forged
+    found = read(tmp_path, "".join(said).encode())
+    times = [time - NOON for time, text in found if text.startswith(b"line")]
+    assert times == [number - 100 for number in range(90)]
+    assert [time for time, _ in found] == sorted(time for time, _ in found)
+    assert len(found) == 96
+
+
+def test_the_log_of_what_uwsgi_serves_holds_no_stamps(tmp_path: Path) -> None:
+    text = f"one {ago('two')}\n{ago('three')}\n{stamped('four', -5)}\n".encode()
+    assert read(tmp_path, text, worker="wsgi.1") == [(NOON, line) for line in text.split(b"\n")[:-1]]
+
+
+def test_dates_that_an_app_writes_are_not_those_of_its_lines(tmp_path: Path) -> None:
+    asked = [ACCESS.format(second, 0) for second in range(5, 9)]
+    text = "".join(f"2019-01-01 00:00:00 row\n2026-11-21 09:10:05 INFO elsewhere\n{line}" for line in asked)
+    path = tmp_path / "0.log"
+    path.write_text(text)
+    began = 1_795_227_000.0
+    os.utime(path, (began + 60, began + 60))
+    part = loglines.open_part(path, 1)
+    found = [line.time - began for line in loglines.lines("wsgi.1", [part])][::-1]
+    assert found == [second for second in range(5, 9) for _ in range(3)]
+
+
+def test_an_app_that_prints_the_access_lines_of_others_hides_nothing(tmp_path: Path) -> None:
+    asked = [ACCESS.format(second, 0) for second in range(40)]
+    asked[20] = ACCESS.replace("2026", "2001").format(1, 0) + asked[20]
+    path = tmp_path / "0.log"
+    path.write_text("".join(asked))
+    part = loglines.open_part(path, 1)
+    found = [line.time for line in loglines.lines("wsgi.1", [part])][::-1]
+    assert found[0] == 1_795_227_000.0 and found == sorted(found) and len(found) == 41
+
+
+def test_a_forged_mark_of_a_release_is_none(written: AppPaths) -> None:
+    forged = stamped("an\n", 1.5) + "\x1b]7331;v2\x07other\n" + head(2, 10, 1, "x" * 9) + "third\n"
+    section = logmarks.Section(5, NOON + 1.5, 0, len(forged))
+    (written.logs / "web.1.log.old").write_text(logmarks.section_head(section, 1).decode() + forged)
+    assert lines(written, "web.1", 1) == ["web.1: an", "web.1: other", "web.1: third"]
+    assert lines(written, "web.1", 2) == ["web.1: live 1", "web.1: live 2"]
+
+
+# --- what uWSGI moved away, and what is added to it ----------------------------------------------
+
+START = "*** Starting uWSGI 2.0.21-debian (64bit) on [Thu Jan  1 00:00:00 1970] ***\n"
+
+
+def moved(folder: Path, name: str, text: str, seconds: float) -> Path:
+    path = folder / name
+    path.write_text(text)
+    os.utime(path, (NOON + seconds, NOON + seconds))
+    return path
+
+
+def test_what_was_moved_away_while_an_older_release_was_stopping(written: AppPaths) -> None:
+    """The first release is not folded yet, and the second has already filled its log once."""
+    old = moved(written.logs, "web.1.log.old", START + stamped("two, first\n", 20), 21)
+    first = moved(written.logs, "web.1@5.log", START + stamped("one\n", 1) + stamped("one, late\n", 22), 22)
+    moved(written.logs, "web.1@10.log", stamped("two, then\n", 23), 23)
+    two = ["web.1: two, first", "web.1: two, then"]
+    for _ in range(2):
+        assert [line for line in lines(written, "web.1", 2) if "***" not in line] == two
+        found = [line for line in lines(written, "web.1", 1) if "***" not in line]
+        assert found == ["web.1: one", "web.1: one, late"]
+        assert [line.partition(": ")[2] for line in lines(written, "web.1") if "***" not in line] == [
+            "one", "two, first", "one, late", "two, then",
+        ]  # fmt: skip
+        if first.exists():
+            assert pastlogs.fold(old, first, 5, {5: 1, 10: 2}.__getitem__, 1 << 20)
+            first.unlink()
+    assert [(section.activation, release) for section, release in logmarks.sections(old.read_bytes())] == [
+        (5, 1), (10, 2),
+    ]  # fmt: skip
+
+
+def test_what_a_process_itself_moved_away_stays_in_front(tmp_path: Path) -> None:
+    old = moved(tmp_path, "web.1.log.old", START + stamped("first\n", 1), 2)
+    log = moved(tmp_path, "web.1@5.log", stamped("rest", 2.5), 3)
+    moved(tmp_path, "web.1@6.log", START + stamped("live\n", 2.9), 3)
+    assert pastlogs.moved_by(old, "web.1", old.stat().st_mtime) == 5
+    assert pastlogs.fold(old, log, 5, lambda number: number * 10, 1 << 20)
+    [(section, release)] = logmarks.sections(old.read_bytes())
+    assert (section.activation, release, section.written) == (5, 50, NOON + 3)
+    assert logmarks.plain(old.read_bytes()) == f"{START}first\nrest\n".encode()
+    assert old.stat().st_mode & 0o777 == 0o640
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["web.1.log.old", "web.1@5.log", "web.1@6.log"]
+
+
+def test_a_past_log_is_cut_between_lines_and_keeps_whose_it_is(tmp_path: Path) -> None:
+    old = tmp_path / "web.1.log.old"
+    for number, text in ((7, "".join(f"line {number}\n" for number in range(100))), (8, "new\n")):
+        log = moved(tmp_path, f"web.1@{number}.log", text, number)
+        assert pastlogs.fold(old, log, number, lambda one: one, 100)
+        log.unlink()
+    content = old.read_bytes()
+    assert [release for _, release in logmarks.sections(content)] == [7, 8]
+    kept = logmarks.plain(content)
+    assert kept.startswith(b"line ") and kept.endswith(b"line 99\nnew\n") and 90 < len(kept) <= 100
+    log = moved(tmp_path, "web.1@9.log", "x" * 500, 9)
+    assert pastlogs.fold(old, log, 9, lambda one: one, 100)
+    assert logmarks.plain(old.read_bytes()) == b"x" * 100 + b"\n"
+
+
+# --- the last lines, as evidence -----------------------------------------------------------------
+
+
+def test_the_last_lines_of_a_large_log(tmp_path: Path) -> None:
+    log = tmp_path / "web.1@5.log"
+    assert health.last_lines(log) == ()
+    with log.open("w") as file:
+        for _ in range(300):
+            file.write(stamped("x" * 1000 + "\n", 1))
+        file.write(stamped("why\x1b]0;owned\x07 it ", 2) + stamped("\x1b[31mbroke\x1b[0m\n\n", 3) + START)
+    last = health.last_lines(log, 3)
+    assert last == ("x" * 1000, "x" * 1000, r"why\x1b]0;owned\x07 it " + "\x1b[31mbroke\x1b[0m")
+    log.write_text("y" * 200_000)
+    assert health.last_lines(log) == ("y" * 65536,)
+
+
+# --- more than fits into memory ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("wanted", [{}, {"text": "7"}, {"count": 150}, {"since": NOON + 100}, {"count": 0}])
+def test_lines_that_are_read_again_are_the_same(
+    written: AppPaths, wanted: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chance = random.Random(1)
+    for name in ("web.1@10.log", "web.2@10.log"):
+        text = "".join(stamped(f"{name} {number}\n", number + chance.random()) for number in range(300))
+        (written.logs / name).write_text(text)
+    expected = lines(written, **wanted)
+    monkeypatch.setattr(loghistory, "_AT_ONCE", 3000)
+    monkeypatch.setattr(loglines, "_GROUP", 500)
+    assert lines(written, **wanted) == expected
+    assert len(expected) == len(set(expected))

@@ -177,6 +177,25 @@ def test_a_tail_goes_on_where_it_was(tmp_path: Path) -> None:
     until(lambda: tail.news() or tail.ended)
 
 
+def test_a_tail_believes_no_time_that_cannot_be(tmp_path: Path) -> None:
+    def news(name: str, text: bytes) -> list[tuple[float | None, bytes]]:
+        log = tmp_path / name
+        log.write_bytes(text)
+        tail = Tail(str(log), os.open(log, os.O_RDONLY))
+        found = tail.news()
+        tail.close()
+        return found
+
+    ago, to_come = b"\x1b]7331;0000000000000\x07", b"\x1b]7331;9999999999999\x07"
+    one = b"\x1b]7331;1700000000123\x07one\n"
+    said = [(WHEN, text) for text in (b"one", b"two", b"three", b"four", b"five")]
+    text = one + ago + b"two\n" + to_come + b"three\nfo" + ago + b"ur\n" + b"five" + to_come + b"\n"
+    assert news("web.1@4.log", text) == said
+    # What uWSGI serves has no stamps, and its app no say.
+    text = b"2019-01-01 00:00:00 row\n" + ago + b"x\n"
+    assert news("wsgi.1@4.log", text) == [(None, line) for line in text.split(b"\n")[:-1]]
+
+
 def activation(app: AppPaths, number: int, **values: object) -> Activation:
     process = Process(kind="web", instance=1, origin=number)
     made = Activation(number=number, release=number, checkout="c", processes=(process,), **values)  # type: ignore[arg-type]
