@@ -7,7 +7,7 @@ LOAD   = tests/faults/test_no_lost_request.py
 ARGS   =
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test test-tools test-runtimes test-limits test-install install-transcript lint types format bench soak docs \
+.PHONY: help demo test test-processes test-tools test-runtimes test-limits test-install install-transcript lint types format bench soak docs \
 	zipapp deb clean demo-packages test-packages
 
 help: ## Show this list
@@ -16,10 +16,14 @@ help: ## Show this list
 demo: demo-packages ## Deploy an example to a server of its own, here and now (ARGS=--once: end by itself)
 	@tools/as-user /usr/bin/python3 -B tools/demo.py $(ARGS)
 
-test: lint types ## Lint, types, and all tests (ARGS="-k name" picks some)
+test: lint types ## Lint, types, and the tests of the core (ARGS="-k name" picks some)
 	@dev=$$(tools/dev-env) && tools/as-user "$$dev/bin/python" -B -m pytest $(LOAD) $(ARGS)
 	@dev=$$(tools/dev-env) && tools/as-user "$$dev/bin/python" -B -m pytest -n 6 --dist loadfile \
 		--no-loadscope-reorder --ignore=$(LOAD) tests/faults tests/e2e tests/golden tests/unit $(ARGS)
+
+test-processes: test-packages ## What runs: cron, logs, scaling, limits, sleep, supervision (ARGS="-k name" picks some)
+	@dev=$$(tools/dev-env) && tools/as-user "$$dev/bin/python" -B -m pytest -n 6 --dist loadfile \
+		--no-loadscope-reorder tests/processes $(ARGS)
 
 test-tools: test-packages ## The client on a laptop, piku doctor and piku status (ARGS="-k name" picks some)
 	@dev=$$(tools/dev-env) && tools/as-user "$$dev/bin/python" -B -m pytest -n 4 --dist loadfile \
@@ -55,7 +59,7 @@ zipapp: test-packages ## Build dist/piku: the command line in one file, for lapt
 
 lint: test-packages ## Check style and formatting
 	@dev=$$(tools/dev-env) && "$$dev/bin/ruff" check && "$$dev/bin/ruff" format --check
-	@sh -n tools/install-packages && sh -n install.sh && sh -n contrib/server.sh
+	@sh -n tools/install-packages && sh -n install.sh && sh -n contrib/server.sh && sh -n contrib/checkout.sh
 
 types: test-packages ## Check types
 	@dev=$$(tools/dev-env) && "$$dev/bin/mypy"

@@ -59,18 +59,21 @@ def _since(_ctx: click.Context, _parameter: click.Parameter, value: str | None) 
     "--grep", metavar="TEXT", default="",
     help="Only lines with this text; capitals count when it has some.",
 )  # fmt: skip
+@click.option(
+    "--all", "everything", is_flag=True, help="Also what uWSGI says of itself at each start and stop."
+)
 @click.option("--release", metavar="N", help="Only what this release wrote, and end.")
 @click.option("--json", "as_json", is_flag=True, help="Each line as a JSON object, for scripts.")
 def logs(
     app: AppPaths, process: str, lines: int | None, no_follow: bool, since: float, grep: str,
-    release: str | None, as_json: bool,
+    everything: bool, release: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Show what an app's processes write, in the order of time, and follow it.
 
     PROCESS is a type, or one such as web.1; `build` shows the transcript of deploys.
     """
     count = _LINES if lines is None and not since else lines
-    wanted = reading.Wanted(count=count, since=since, text=grep)
+    wanted = reading.Wanted(count=count, since=since, text=grep, everything=everything)
     if process == "build":
         _print(reading.transcript(app, wanted), _json if as_json else _shown_text)
         return

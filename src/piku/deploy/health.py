@@ -30,7 +30,7 @@ _NOISE = (
     "machine: ", "clock source", "pcre jit", "current working", "chdir()", "lock engine", "thunder lock",
     "no request plugin", "you may need to install", "spawned uWSGI", "mapped ", "uwsgi socket", "running \"perl",
     "running \"exec:/bin/sh",
-    "Python version", "Python main", "python threads", "- - - ", "set PythonHome", "PEP 405",
+    "Python version", "Python main", "python threads", "- - - ", "set PythonHome", "PEP 405", "Set PythonHome", "VACUUM",
 )  # fmt: skip
 
 

@@ -34,9 +34,18 @@ def clean(paths: Paths, app: AppPaths, live: Activation | None) -> None:
                 _clean_process(paths, app, live, over, process)
         if number not in keep:
             effects.remove(app.activation(number))
+    _clean_demands(paths, app)
     _clean_links(app, live)
     limits.clean(app, live)
     leftovers.sweep_files(paths, app)
+
+
+def _clean_demands(paths: Paths, app: AppPaths) -> None:
+    """Remove what would have the emperor wait for a request to a vassal that it does not have: a command
+    was killed between the two links."""
+    for place in paths.enabled.glob(f"{app.name}{SEPARATOR}*{uwsgi.DEMAND}"):
+        if not place.with_suffix("").is_symlink():
+            effects.remove(place)
 
 
 def _clean_process(

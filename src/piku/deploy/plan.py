@@ -51,7 +51,7 @@ def plan(
     warnings = list(procfile.warnings)
     if "static" in procfile and not named:
         warnings.append("nginx does not serve the static files: NGINX_SERVER_NAME is not set")
-    if named and not serving and "static" not in procfile:
+    if named and not serving and "static" not in procfile and not settings.STATIC_PATHS.read(values):
         warnings.append("It has a host name, and nothing that answers there: no web, wsgi or static line")
     if serving and not instances:
         warnings.append(f"{serving} is scaled to 0, so nothing answers: piku ps:scale APP {serving}=1")

@@ -17,7 +17,7 @@ from piku.operate.logfiles import LogFile
 from piku.operate.loghistory import Stream
 from piku.operate.loglines import Line, Part
 from piku.paths import AppPaths
-from piku.serve import logmarks, pastlogs, tail
+from piku.serve import logmarks, pastlogs, tail, uwsgitalk
 
 _EVERY = 0.25  # seconds between looks while somebody follows
 _AT_ONCE = 1 << 20  # bytes of a log that are read before the next one has its turn
@@ -27,15 +27,19 @@ _AT_ONCE = 1 << 20  # bytes of a log that are read before the next one has its t
 class Wanted:
     """Which lines: the last `count` (None: all of them) that are not older than `since` and hold `text`.
 
-    `text` is looked for as it is; without a capital it also finds what is written in capitals.
+    `text` is looked for as it is; without a capital it also finds what is written in capitals. Unless it is
+    `everything`, what uWSGI says of itself when it starts and stops is left out.
     """
 
     count: int | None = None
     since: float = 0
     text: str = ""
+    everything: bool = False
 
     def holds(self, line: Line) -> bool:
-        """Whether the line has the text that is looked for."""
+        """Whether the line is one of them, whenever it was written."""
+        if not self.everything and uwsgitalk.is_routine(line.text):
+            return False
         if not self.text:
             return True
         said = line.text.decode(errors="replace")

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from piku.deploy import activation, converge, records, repair
+from piku.deploy import activation, converge, past, records, repair
 from piku.deploy.job import Job
 from piku.deploy.records import Activation
 from piku.errors import PikuError
@@ -172,3 +172,12 @@ def test_past_logs_are_folded_and_those_of_failures_stay(paths: Paths, shop: App
     assert [release for _, release in logmarks.sections(past)] == [1, 2]
     assert (shop.logs / "web.1.log").read_text() == "three\n"
     assert (shop.logs / "web.1@4.log").read_text() == "why it failed\n"
+
+
+def test_a_socket_without_its_vassal_is_let_go(paths: Paths, shop: AppPaths) -> None:
+    # A command was killed after the first of the two links.
+    kept = ["shop@2.wsgi.1.ini", "shop@2.wsgi.1.ini.demand", "shopping@1.wsgi.1.ini.demand"]
+    for name in ("shop@1.wsgi.1.ini.demand", *kept):
+        (paths.enabled / name).symlink_to(paths.available / name)
+    past.clean(paths, shop, None)
+    assert sorted(place.name for place in paths.enabled.iterdir()) == kept

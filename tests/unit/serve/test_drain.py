@@ -22,7 +22,7 @@ from piku.serve import logmarks, syslog, upkeep
 from piku.serve.senders import Sender
 from piku.serve.tail import Tail
 from piku.shipper import Shipper
-from tests.e2e.receivers import MESSAGE, Tcp, closing, frames
+from tests.processes.receivers import MESSAGE, Tcp, closing, frames
 
 WHEN = 1700000000.123
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from sandbox import Sandbox, free_ports
 
-from tests.e2e.receivers import Http, Receiver, Tcp, Udp, authority, closing
+from tests.processes.receivers import Http, Receiver, Tcp, Udp, authority, closing
 from tests.e2e.support import App, refused, web, wsgi
-from tests.e2e.test_logs import TELLER, tell
+from tests.processes.test_logs import TELLER, tell
 
 NewApp = Callable[..., App]
 UTC_TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"

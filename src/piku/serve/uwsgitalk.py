@@ -1,0 +1,31 @@
+"""What uWSGI says of itself in an app's log at each start and stop, which nobody asked for."""
+
+from __future__ import annotations
+
+import re
+
+# As uWSGI 2.0 writes them; what tells of a fault is not among them.
+_ROUTINE = re.compile(
+    rb"""
+    \*\*\*[ ](Starting[ ]uWSGI|Operational[ ]MODE:|no[ ]app[ ]loaded\.|uWSGI[ ]is[ ]running)
+    | (compiled[ ]with[ ]version|os|nodename|machine|clock[ ]source|lock[ ]engine|thunder[ ]lock):[ ]
+    | pcre[ ]jit[ ] | current[ ]working[ ]directory:[ ] | chdir\(\)[ ]to[ ]/
+    | detected[ ](number[ ]of[ ]CPU[ ]cores|binary[ ]path|max[ ]file[ ]descriptor[ ]number):[ ]
+    | your[ ](processes[ ]number[ ]limit|memory[ ]page[ ]size)[ ]is[ ]
+    | your[ ](server[ ]socket[ ]listen[ ]backlog|mercy[ ]for[ ]graceful[ ]operations)[ ]
+    | uwsgi[ ]socket[ ][0-9] | mapped[ ][0-9]+[ ]bytes[ ] | spawned[ ]uWSGI[ ](master|worker)
+    | Python[ ](version:[ ][0-9]|main[ ]interpreter[ ]initialized) | python[ ]threads[ ]support[ ]
+    | PEP[ ]405[ ]virtualenv[ ]detected | Set[ ]PythonHome[ ]to[ ] | WSGI[ ]app[ ][0-9]+[ ]\(mountpoint=
+    | running[ ]"(perl[ ]-e[ ]'fcntl|exec:) | \[(uwsgi-daemons|log-encoder)\][ ]
+    | !{14}[ ]WARNING[ ]!{14}$ | !{11}[ ]END[ ]OF[ ]WARNING[ ]!{10} | no[ ]request[ ]plugin[ ]is[ ]loaded,
+    | you[ ]may[ ]need[ ]to[ ]install[ ]the[ ]package[ ]for[ ]your[ ]language
+    | announcing[ ]my[ ]loyalty | SIGINT/SIGTERM[ ]received\.\.\. | goodbye[ ]to[ ]uWSGI | VACUUM:[ ]unix[ ]socket
+    | worker[ ][0-9]+[ ]buried[ ]after | .{24}[ ]-[ ]received[ ]message[ ][0-9][ ]from[ ]emperor$
+    """,
+    re.VERBOSE,
+)
+
+
+def is_routine(line: bytes) -> bool:
+    """Whether a line is one of those."""
+    return _ROUTINE.match(line) is not None
