@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from sandbox import Sandbox, free_ports
 
-from tests.processes.receivers import Http, Receiver, Tcp, Udp, authority, closing
 from tests.e2e.support import App, refused, web, wsgi
+from tests.processes.receivers import Http, Receiver, Tcp, Udp, authority, closing
 from tests.processes.test_logs import TELLER, tell
 
 NewApp = Callable[..., App]

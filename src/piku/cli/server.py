@@ -32,7 +32,9 @@ def setup(paths: Paths) -> None:
     output.step(f"{paths.root} is ready")
     if made:
         output.detail(f"made: {', '.join(made)}")
-        output.detail("Next: let a key in with `piku setup:ssh KEY.pub --name NAME`, then start it with `piku up`")
+        output.detail(
+            "Next: let a key in with `piku setup:ssh KEY.pub --name NAME`, then start it with `piku up`"
+        )
     if missing := server.missing_programs():
         output.warn(f"still missing: apt-get install {' '.join(missing)}")
 
