@@ -14,7 +14,7 @@ from piku.deploy.records import Activation, Process
 from piku.errors import PikuError
 from piku.paths import SEPARATOR, AppPaths
 from piku.runtimes import python
-from piku.serve import processes, uwsgi
+from piku.serve import languages, processes, uwsgi
 
 _INCLUDE_TIMEOUT = 30.0  # seconds; what it is told to run before it starts runs now as well
 _JWSGI = Path("/usr/share/java/uwsgi.jar")
@@ -138,19 +138,19 @@ def _language(job: Job, kind: str) -> uwsgi.Pairs:
     command = job.source.procfile.command(kind)
     environment = str(job.context.environment) if job.source.environment else ""
     if kind == "wsgi":
-        return uwsgi.python(python.wsgi_plugin(job.values, job.context.environment), command, environment)
+        return languages.python(python.wsgi_plugin(job.values, job.context.environment), command, environment)
     if kind == "rwsgi":
         _require("rack", "uwsgi-plugin-rack-ruby3.1")
-        return uwsgi.rack(command, bundled="Gemfile" in job.source.tree.files)
+        return languages.rack(command, bundled="Gemfile" in job.source.tree.files)
     if kind == "jwsgi":
         _require("jwsgi", "uwsgi-plugin-jwsgi-openjdk-17")
-        return uwsgi.java(command, _classpath(job))
+        return languages.java(command, _classpath(job))
     _require("php", "uwsgi-plugin-php")
     folder = (job.checkout / command).resolve()
     if not folder.is_dir():
         raise PikuError(f"php: there is no folder {command!r} in this commit")
     top = folder == job.checkout.resolve()
-    return uwsgi.php(
+    return languages.php(
         str(folder),
         safe=str(job.app.data.resolve()),
         hidden=("/ENV", "/Procfile") if top else (),
@@ -196,9 +196,9 @@ def _shared_worker(job: Job) -> uwsgi.Pairs:
         )
     _require(f"{kind}_{plugin}", f"uwsgi-plugin-{kind}-python3")
     if greenlets:
-        return uwsgi.gevent(f"gevent_{plugin}", greenlets)
+        return languages.gevent(f"gevent_{plugin}", greenlets)
     _require(f"greenlet_{plugin}", "uwsgi-plugin-greenlet-python3")
-    return uwsgi.asyncio(f"greenlet_{plugin},asyncio_{plugin}", tasks)
+    return languages.asyncio(f"greenlet_{plugin},asyncio_{plugin}", tasks)
 
 
 def _require(plugin: str, package: str) -> None:

@@ -86,68 +86,6 @@ class Served:
 MODIFIERS = {"wsgi": 0, "rwsgi": 7, "jwsgi": 8, "php": 14}
 
 
-def python(plugin: str, module: str, virtualenv: str) -> Pairs:
-    """Options of a Python callable."""
-    return (
-        ("plugins", plugin),
-        *((("virtualenv", virtualenv),) if virtualenv else ()),
-        ("module", module),
-        ("need-app", "true"),
-        ("single-interpreter", "true"),
-        # A process forked while a thread of the module's is at work would wait for that one for ever.
-        ("py-call-uwsgi-fork-hooks", "true"),
-    )
-
-
-def gevent(plugin: str, greenlets: int) -> Pairs:
-    """Options that have gevent answer many requests in one process."""
-    # Unpatched, the standard library would block, and requests would wait for each other.
-    return (("plugins", plugin), ("gevent", str(greenlets)), ("gevent-monkey-patch", "true"))
-
-
-def asyncio(plugins: str, tasks: int) -> Pairs:
-    """Options that have asyncio answer many requests in one process, each in a greenlet."""
-    return (("plugins", plugins), ("asyncio", str(tasks)), ("greenlet", "true"))
-
-
-def rack(config: str, *, bundled: bool) -> Pairs:
-    """Options of a Ruby Rack application (specification, "rwsgi")."""
-    return (
-        ("plugins", "rack"),
-        ("rbrequire", "rubygems"),
-        *((("rbrequire", "bundler/setup"),) if bundled else ()),
-        ("rack", config),
-        ("post-buffering", "4096"),
-        ("need-app", "true"),
-    )
-
-
-def java(entry: str, classpath: Iterable[str]) -> Pairs:
-    """Options of a Java application: `entry` is "package/Class:method"."""
-    return (("plugins", "jvm,jwsgi"), *(("jvm-classpath", path) for path in classpath), ("jwsgi", entry))
-
-
-def php(docroot: str, *, safe: str, hidden: Iterable[str], allow_git: bool) -> Pairs:
-    """Options of a PHP application (specification, "PHP Configuration").
-
-    Links in the document root may lead into the folder `safe`, of which only what is no script is
-    served. Files whose path ends with one of `hidden` are not.
-    """
-    return (
-        ("plugins", "php"),
-        ("php-docroot", docroot),
-        ("php-allowed-ext", ".php"),
-        ("php-index", "index.php"),
-        ("check-static", docroot),
-        ("static-index", "index.html"),
-        ("static-skip-ext", ".php"),
-        ("static-skip-ext", ".inc"),
-        *(("static-skip-ext", end) for end in hidden),
-        ("static-safe", safe),
-        *(() if allow_git else (("route", r"/\.git break:404 Not Found"),)),
-    )
-
-
 def served(vassal: Vassal, app: Served) -> str:
     """The ini of a process that uWSGI serves itself."""
     return render(

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from piku.errors import PikuError
-from piku.serve import uwsgi
+from piku.serve import languages, uwsgi
 
 
 @pytest.mark.parametrize(
@@ -88,8 +88,8 @@ def test_an_app_behind_nginx_and_by_itself() -> None:
 
 
 def test_a_python_app_with_and_without_an_environment() -> None:
-    assert dict(uwsgi.python("python3", "a:b", "/r/v"))["virtualenv"] == "/r/v"
-    assert "virtualenv" not in dict(uwsgi.python("python3", "a:b", ""))
+    assert dict(languages.python("python3", "a:b", "/r/v"))["virtualenv"] == "/r/v"
+    assert "virtualenv" not in dict(languages.python("python3", "a:b", ""))
 
 
 def test_variables_that_envdir_would_change_are_given_here() -> None:
