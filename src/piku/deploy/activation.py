@@ -20,9 +20,7 @@ from piku.serve import sockets
 _MAX_SOCKET = 107
 
 
-def create(
-    job: Job, *, carried: Sequence[Process] = (), canary: bool = False, stopped: bool = False
-) -> Activation:
+def create(job: Job, *, carried: Sequence[Process] = (), canary: bool = False) -> Activation:
     """Write everything that the processes of a release need to start; nothing runs yet.
 
     `carried` are processes of the live activation that go on. A `canary` listens on a socket of its
@@ -47,7 +45,6 @@ def create(
             site=site.of(job, [process for process in processes if process.address]),
             drain_timeout=settings.DRAIN_TIMEOUT.read(job.values),
             stop_timeout=settings.STOP_TIMEOUT.read(job.values),
-            stopped=stopped,
             counts=job.plan.counts,
             drains=settings.LOG_DRAIN.read(job.values),
             drain_ca=shipping.authorities(job),

@@ -32,6 +32,7 @@ _NOISE = (
     "running \"exec:/bin/sh",
     "Python version", "Python main", "python threads", "- - - ", "set PythonHome", "PEP 405", "Set PythonHome", "VACUUM",
 )  # fmt: skip
+_NO_CALLABLE = "(callable not found or import error)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,6 +212,8 @@ def _fail(app: AppPaths, activation: Activation, process: Process, what: str) ->
     if limits.killed(app, activation, process):
         what += ": it was killed, for the app took more memory than PIKU_MEMORY_LIMIT allows"
     lines = last_lines(files.log_file(app, process))
+    if any(_NO_CALLABLE in line for line in lines) and not any("Error:" in line for line in lines):
+        lines = (*lines, "That is: the module has no callable of the name that the Procfile says")
     raise PikuError(
         f"{process.title} {what}",
         detail=lines or ("(it wrote nothing to its log)",),

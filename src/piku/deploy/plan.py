@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from piku.app import settings
 from piku.app.procfile import PHASES, UWSGI_SERVED, Procfile
@@ -27,10 +27,6 @@ class Plan:
     warnings: tuple[str, ...] = ()
     jobs: tuple[str, ...] = ()  # what runs by a schedule
     counts: Mapping[str, int] | None = None  # what SCALING is to hold from now on, when that changes
-
-    def stopped(self) -> Plan:
-        """The same app with no process at all."""
-        return replace(self, instances=0, workers=(), jobs=(), alone="")
 
 
 def plan(

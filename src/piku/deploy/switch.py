@@ -17,15 +17,14 @@ from piku.paths import AppPaths, Paths
 from piku.serve import around, cloudflare, emperor, sockets, webserver
 
 
-def activate(job: Job, *, carried: Sequence[Process] = (), stopped: bool = False) -> Activation:
+def activate(job: Job, *, carried: Sequence[Process] = ()) -> Activation:
     """Start the processes of a release and make it the live one.
 
     Until the commit any failure stops what was started, brings back what was stopped, and is raised
     again. `carried` are processes of the live activation that go on as they are.
     """
     paths, app = job.paths, job.app
-    if not stopped:
-        limits.refuse(paths, app, job.values)
+    limits.refuse(paths, app, job.values)
     live = records.live(app)
     before = live.processes if live else ()
     going = [process for process in before if process not in carried]
@@ -34,7 +33,7 @@ def activate(job: Job, *, carried: Sequence[Process] = (), stopped: bool = False
             _try_loading(job)
         job.progress.at("configuration")
         _warn_of_idle(job)
-        new = activations.create(job, carried=carried, stopped=stopped)
+        new = activations.create(job, carried=carried)
         _write_live_env(job, new)
         _check_nginx(job, new)
         _start(job, new, going)

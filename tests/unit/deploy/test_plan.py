@@ -54,7 +54,7 @@ def test_workers_alone_are_nobodys_obstacle(values: dict[str, str]) -> None:
 
 def test_scheduled_jobs_have_no_count() -> None:
     found = planned("cron-a: @daily x\nworker: y\n", {}, **{"cron-a": 3})
-    assert (found.jobs, found.workers, found.stopped().jobs) == (("cron-a",), (("worker", 1),), ())
+    assert (found.jobs, found.workers) == (("cron-a",), (("worker", 1),))
     with pytest.raises(PikuError, match="'cron-a' runs by its schedule, one at a time"):
         scaled(procfile.parse("cron-a: @daily x\n"), {}, {"cron-a": 1})
 
@@ -94,11 +94,6 @@ def test_warnings() -> None:
     assert warning == "It has a host name, and nothing that answers there: no web, wsgi or static line"
     [warning] = planned("web: x", NAMED, web=0).warnings
     assert warning == "web is scaled to 0, so nothing answers: piku ps:scale APP web=1"
-
-
-def test_a_stopped_app_has_no_process_and_waits_for_nobody() -> None:
-    found = planned("web: x\nworker: y", FIXED).stopped()
-    assert (found.instances, found.workers, found.alone, found.serving) == (0, (), "", "web")
 
 
 def test_bad_settings_are_found_while_planning() -> None:
