@@ -82,9 +82,10 @@ def test_what_runs_as_piku_types_into_no_terminal_of_roots(box: Box) -> None:
     folder.mkdir()
     (folder / "__init__.py").write_text(TYPIST)
     box.run("chown", "-R", "piku:", "/var/lib/piku/.piku/plugins")
-    lines = "piku typist\\npiku typist | cat\\nsleep 1\\nexit\\n"
-    said = box.sh(f"printf '{lines}' | script -qec 'bash --norc -i' /dev/null").stdout
-    assert said.count("done") == 2, said
+    for command in ("piku typist", "piku typist | cat"):
+        lines = f"{command}\\nsleep 1\\nexit\\n"
+        said = box.sh(f"printf '{lines}' | script -qec 'bash --norc -i' /dev/null").stdout
+        assert "done" in said, said
     assert not (box.root / "root/typed").exists()
     box.run("rm", "-r", "/var/lib/piku/.piku/plugins/typist")
 
