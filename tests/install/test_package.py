@@ -57,39 +57,6 @@ def test_it_takes_the_ports_when_they_are_free(box: Box, laptop: Laptop) -> None
     wait(lambda: laptop.get("api.example.com") == (200, "an api\n"), "piku's nginx has started by itself")
 
 
-TYPIST = """\
-import fcntl, os, termios
-import click
-
-@click.command("typist")
-def typist():
-    for place in ("/dev/tty", 0, 1, 2):
-        try:
-            handle = os.open(place, os.O_RDWR) if isinstance(place, str) else place
-            for letter in b"touch /root/typed\\n":
-                fcntl.ioctl(handle, termios.TIOCSTI, bytes([letter]))
-        except OSError:
-            pass
-    click.echo("done")
-
-def cli_commands():
-    return [typist]
-"""
-
-
-def test_what_runs_as_piku_types_into_no_terminal_of_roots(box: Box) -> None:
-    folder = box.root / "var/lib/piku/.piku/plugins/typist"
-    folder.mkdir()
-    (folder / "__init__.py").write_text(TYPIST)
-    box.run("chown", "-R", "piku:", "/var/lib/piku/.piku/plugins")
-    for command in ("piku typist", "piku typist | cat"):
-        lines = f"{command}\\nsleep 1\\nexit\\n"
-        said = box.sh(f"printf '{lines}' | script -qec 'bash --norc -i' /dev/null").stdout
-        assert "done" in said, said
-    assert not (box.root / "root/typed").exists()
-    box.run("rm", "-r", "/var/lib/piku/.piku/plugins/typist")
-
-
 def release(box: Box, package: Path, *, sum_of: bytes | None = None) -> None:
     """Put a package where the machine is told to look for new ones."""
     place = box.root / "srv/piku_latest_all.deb"
