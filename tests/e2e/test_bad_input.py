@@ -75,6 +75,7 @@ COMMANDS = [
 ]
 
 
+@pytest.mark.timeout(300)  # some fifty logins and commands
 def test_commands(good: App) -> None:
     before, pid = live_parts(good), good.about()["pid"]
     for command, code, words in COMMANDS:
