@@ -66,12 +66,19 @@ class Client:
             if said != "200":
                 self.failures.append((begun, time.monotonic(), said))
 
-    def unexplained(self, begun: float) -> list[str]:
-        return [
-            f"{self.lane.name}, {first - begun:.1f} s: {said}"
-            for first, last, said in self.failures
-            if not any(first <= end and last >= start for start, end in self.lane.excuses)
-        ]
+    def unexplained(self, begun: float) -> Iterator[str]:
+        """What failed for no reason, and what nginx says of it."""
+        for first, last, said in self.failures:
+            if not any(first <= end and last >= start for start, end in self.lane.excuses):
+                yield f"{self.lane.name}, {first - begun:.1f} s: {said}"
+                yield from (f"    {line}" for line in self._of_nginx(last))
+
+    def _of_nginx(self, when: float) -> list[str]:
+        ago = time.monotonic() - when
+        second = time.strftime("%Y/%m/%d %H:%M:%S", time.localtime(time.time() - ago))
+        logs = sorted((self.server.root / "nginx").glob("error.log*"))
+        lines = [line for log in logs for line in log.read_text(errors="replace").splitlines()]
+        return [line for line in lines if line.startswith(second) and self.lane.host in line][:5]
 
 
 @contextlib.contextmanager

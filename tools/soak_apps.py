@@ -115,7 +115,10 @@ def settled(server: Sandbox, timeout: float = 120) -> Inventory:
 
 def _is_passing(name: str) -> bool:
     passing = ("shutting down", "sshd: ", "bin/piku", "git ", *_SLEEPERS)
-    return name.startswith("process ") and any(word in name for word in passing)
+    # A master of uWSGI looks for workers that have ended once a second.
+    return name.startswith("zombie ") or (
+        name.startswith("process ") and any(word in name for word in passing)
+    )
 
 
 @dataclass
@@ -393,9 +396,12 @@ class Lane:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(self.chance.uniform(0.05, 1.2))
             process.kill()
+        self.log(f"{self.name}: killed {' '.join(words)}")
         self.mend()
 
     def mend(self) -> None:
         """What was killed has left an app that answers; the next command mends the rest."""
         self.answers()
-        self.good(*self.chance.choice((("restart", self.name), ("config:set", self.name, "MENDED=yes"))))
+        words = self.chance.choice((("restart", self.name), ("config:set", self.name, "MENDED=yes")))
+        self.log(f"{self.name}: mends with {' '.join(words)}")
+        self.good(*words)

@@ -13,8 +13,6 @@ import importlib.util
 import json
 import os
 import re
-import select
-import signal
 import stat
 import sys
 import traceback
@@ -27,6 +25,7 @@ from typing import Any
 
 import click
 
+from piku import trial
 from piku.errors import PikuError
 from piku.paths import Paths
 
@@ -57,11 +56,11 @@ def find(paths: Paths, core: Iterable[str], describe: Describe) -> Found:
     commands: dict[str, click.Command] = {}
     remarks: list[str] = []
     here = folders(paths)
-    ruined = _tried(here, describe)
+    ruined = trial.ruined(here, lambda folder: _offered(folder, describe), _PATIENCE)
     for folder in here:
         try:
             if folder in ruined:
-                raise Broken(ruined[folder])
+                raise Broken(f"{folder / '__init__.py'}: {ruined[folder]}")
             offered = _offered(folder, describe)
         except Broken as reason:
             remarks.append(f"the plugin {folder.name} is not used: {reason}")
@@ -207,75 +206,6 @@ def _said(error: BaseException) -> str:
 
 def _is_in(frame: traceback.FrameSummary, folder: Path) -> bool:
     return Path(frame.filename).is_relative_to(folder)
-
-
-# --- in a process of its own ---------------------------------------------------------------------
-
-
-def _tried(all_folders: list[Path], describe: Describe) -> dict[Path, str]:
-    """Why plugins must not be loaded in this process: they end it, or do not come back. Each one that does so
-    takes the process that tries them with it, and the next process tries those after it."""
-    ruined: dict[Path, str] = {}
-    left = all_folders
-    while left:
-        done, reason = _try(left, describe)
-        if reason:
-            ruined[left[done]] = reason
-        left = left[done + 1 :] if reason else []
-    return ruined
-
-
-def _try(left: list[Path], describe: Describe) -> tuple[int, str]:
-    """Load plugins in a child: how many came back, and what became of the one after them."""
-    reading, writing = os.pipe()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    child = os.fork()
-    if child == 0:
-        _try_here(left, describe, writing)
-    os.close(writing)
-    done, in_time = 0, True
-    try:
-        while done < len(left) and (in_time := _readable(reading)) and os.read(reading, 1):
-            done += 1
-    finally:
-        os.close(reading)
-        status = _ended(child)
-    if done == len(left):
-        return done, ""
-    place = left[done] / "__init__.py"
-    if not in_time:
-        return done, f"{place}: it did not come back within {_PATIENCE:.0f} s"
-    code = os.waitstatus_to_exitcode(status)
-    how = f"with exit code {code}" if code >= 0 else f"by signal {-code}"
-    return done, f"{place}: it ends the process that loads it, {how}"
-
-
-def _readable(handle: int) -> bool:
-    return bool(select.select([handle], [], [], _PATIENCE)[0])
-
-
-def _try_here(left: list[Path], describe: Describe, writing: int) -> None:
-    """In the child: a byte for each plugin that came back, whatever came of it."""
-    try:
-        os.setsid()  # with all that plugins start it is ended
-        nowhere = os.open(os.devnull, os.O_RDWR)
-        for handle in (0, 1, 2):
-            os.dup2(nowhere, handle)
-        for folder in left:
-            with contextlib.suppress(Broken):
-                _offered(folder, describe)
-            os.write(writing, b".")
-    finally:
-        os._exit(0)
-
-
-def _ended(child: int) -> int:
-    """End a child, if it has not ended by itself, with what it started; how it did."""
-    for end in (os.killpg, os.kill):
-        with contextlib.suppress(ProcessLookupError):
-            end(child, signal.SIGKILL)
-    return os.waitpid(child, 0)[1]
 
 
 # --- who could have written it -------------------------------------------------------------------

@@ -17,6 +17,8 @@ _JAVA_ENTRY = re.compile(r"[A-Za-z_$][\w$]*([./][A-Za-z_$][\w$]*)*(:[A-Za-z_$][\
 
 PHASES = ("preflight", "release")
 UWSGI_SERVED = ("wsgi", "jwsgi", "rwsgi", "php")
+# The process types that mean something; any other is a worker.
+_WITH_MEANING = (*PHASES, *UWSGI_SERVED, "web", "static")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,9 +53,8 @@ class Procfile:
     @property
     def workers(self) -> tuple[str, ...]:
         """The process types that run beside what answers requests."""
-        others = (*PHASES, *UWSGI_SERVED, "web", "static")
         return tuple(
-            kind for kind, entry in self.entries.items() if kind not in others and not entry.schedule
+            kind for kind, entry in self.entries.items() if kind not in _WITH_MEANING and not entry.schedule
         )
 
     @property
@@ -85,7 +86,7 @@ def parse(text: str) -> Procfile:
 
 def _mistyped(entries: dict[str, Entry]) -> tuple[str, ...]:
     """What to say of types that are nearly ones with a meaning: as they stand they are plain workers."""
-    known = [kind for kind in (*PHASES, *UWSGI_SERVED, "web", "static") if kind not in entries]
+    known = [kind for kind in _WITH_MEANING if kind not in entries]
     pairs = ((entry, _meant(kind, known)) for kind, entry in entries.items() if not entry.schedule)
     return tuple(
         f"Procfile line {entry.line}: {entry.kind!r} runs as a worker; did you mean {meant!r}?"
@@ -95,7 +96,7 @@ def _mistyped(entries: dict[str, Entry]) -> tuple[str, ...]:
 
 
 def _meant(kind: str, known: Sequence[str]) -> str:
-    if kind in (*PHASES, *UWSGI_SERVED, "web", "static"):
+    if kind in _WITH_MEANING:
         return ""
     swapped = (one for one in known if sorted(one) == sorted(kind.lower()))
     return next(swapped, "") or next(iter(get_close_matches(kind.lower(), known, 1, 0.75)), "")

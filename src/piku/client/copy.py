@@ -41,9 +41,8 @@ def _way() -> list[str]:
 def _there(target: Target, path: str, way: Sequence[str]) -> str:
     """A path on the server, as scp takes it: below the app's data, or with a "/" before it below the piku root."""
     address = target.address
-    if (
-        not way
-    ):  # the server splits it as a shell would; scp compares what comes, and knows "\\" but no quotes
+    if not way:
+        # The server splits it as a shell would; scp compares what comes, and knows "\\" but no quotes.
         path = _SPECIAL.sub(r"\\\g<0>", path)
     host = f"[{address.host}]" if ":" in address.host else address.host
     login = f"{address.user}@{host}" if address.user else host

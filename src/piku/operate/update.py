@@ -5,29 +5,21 @@ The apps go on meanwhile: nothing of nginx, of the emperor or of theirs is repla
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import sys
-import urllib.error
-import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import piku
 from piku import effects, programs
 from piku.errors import PikuError
-from piku.operate import repack
+from piku.operate import packaged, verdict
 from piku.output import Output
 
-SETTINGS = Path("/etc/default/piku")
-RELEASE_URL = "PIKU_RELEASE_URL"
-KEPT = Path("/var/cache/piku/before.deb")  # what was installed before the last update
 UNIT = Path("/etc/systemd/system/piku-emperor.service")  # where install.sh puts it, and the package does not
 _SHARED = Path("/usr/share/piku")
-_MOST = 50 << 20  # bytes; a package has less than one million
-_TIMEOUT = 60  # seconds without an answer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +47,7 @@ def update(own: Installed, wanted: str | None, calling: Sequence[str], output: O
     elif wanted is not None:
         raise PikuError("--to is for a piku that runs from a git checkout", code=2)
     elif own.kind == "package":
-        _package(setting(effects.read(SETTINGS)), calling, output)
+        packaged.update(_SHARED, calling, output)
     else:
         raise unknown(Path(piku.__file__).parent)
 
@@ -78,40 +70,6 @@ def unknown(package: Path) -> PikuError:
     )
 
 
-def setting(text: str) -> str:
-    """The address of releases that a file of settings has, or nothing."""
-    found = re.findall(rf"^{RELEASE_URL}=[\"']?([^\"'\s]+)[\"']?\s*$", text, re.MULTILINE)
-    return str(found[-1]) if found else ""
-
-
-# --- whether it works ------------------------------------------------------------------------------
-
-
-def works(calling: Sequence[str], env: Mapping[str, str] | None = None) -> tuple[bool, str]:
-    """Whether the piku that is called so finds itself in order, and what it says."""
-    try:
-        # In a folder where nothing tells piku to ask another server.
-        return True, programs.run([*calling, "doctor", "--self"], cwd=Path("/"), env=env, merged=True)
-    except programs.ProgramFailed as error:
-        return False, error.output
-
-
-def _judge(calling: Sequence[str], before: bool) -> str:
-    """What speaks against the version that is here now. One fault that was there before does not."""
-    fine, said = works(calling)
-    if fine or (not before and "problem" in said and "Traceback" not in said):
-        return ""
-    return said.strip() or "it does not start"
-
-
-def _evidence(said: str) -> tuple[str, ...]:
-    lines = said.strip().splitlines()
-    return tuple(lines[-1:] if any("Traceback" in line for line in lines) else lines[-20:])
-
-
-# --- a checkout ------------------------------------------------------------------------------------
-
-
 def _checkout(folder: Path, wanted: str | None, calling: Sequence[str], output: Output) -> None:
     if _git(folder, "status", "--porcelain", "--untracked-files=no"):
         raise PikuError(
@@ -131,14 +89,16 @@ def _checkout(folder: Path, wanted: str | None, calling: Sequence[str], output: 
             f"{new[:8]} does not follow from {old[:8]}, which runs now: history was rewritten, or that one is older",
             hint=f"if that is meant to be: git -C {folder} reset --hard {new[:8]}",
         )
-    before, _ = works(calling)
+    before, _ = verdict.works(calling)
     _git(folder, "merge", "--quiet", "--ff-only", new)
     _compile(folder)
-    if problem := _adapt(folder) or _judge(calling, before):
+    if problem := _adapt(folder) or verdict.judge(calling, before):
         _git(folder, "reset", "--quiet", "--hard", old)
         _compile(folder)
         _adapt(folder)
-        raise PikuError(f"{new[:8]} does not work here: went back to {old[:8]}", detail=_evidence(problem))
+        raise PikuError(
+            f"{new[:8]} does not work here: went back to {old[:8]}", detail=verdict.evidence(problem)
+        )
     _settle(calling, output)
     output.step(f"piku was {piku.__version__} ({old[:8]}), and is {_version(calling)} ({new[:8]}) now")
 
@@ -202,125 +162,3 @@ def _settle(calling: Sequence[str], output: Output) -> None:
     if Path("/run/systemd/system").is_dir() and programs.which("systemctl"):
         programs.run(["systemctl", "try-reload-or-restart", "piku-nginx.service"], check=False)
     output.detail("the apps have not noticed; what runs them is new with: systemctl restart piku-emperor")
-
-
-# --- the package -----------------------------------------------------------------------------------
-
-
-def _package(url: str, calling: Sequence[str], output: Output) -> None:
-    if not url:
-        raise PikuError(
-            f"nobody has said where new packages are: {RELEASE_URL} is not set in {SETTINGS}",
-            hint="get the newer package, and: apt install ./piku_*.deb; or if apt knows it: apt install --only-upgrade piku",
-        )
-    output.step(f"Fetching {url}")
-    content = _fetch(url)
-    _check_sum(url, content)
-    KEPT.parent.mkdir(parents=True, exist_ok=True)
-    with effects.temporary_folder(KEPT.parent, "update") as place:
-        file = Path(place, "piku.deb")
-        file.write_bytes(content)
-        version = _inspect(file)
-        if (version, "installed") == (old := _state()):
-            output.detail(f"piku {version} is the newest")
-            return
-        trial = _unpacked(file, Path(place, "trial"))
-        before, _ = works(calling)
-        _try(trial, version, before)
-        # As dpkg would have it, and nobody's changes: see repack.
-        repack.package("piku", KEPT, {str(SETTINGS): _SHARED / "piku.default"})
-        if problem := _install(file) or _judge(calling, before):
-            raise _taken_back(version, old, problem)
-    output.step(f"piku was {old[0]}, and is {version} now; the apps have not noticed")
-
-
-def _state() -> tuple[str, str]:
-    """The version of the package that is here, and how far it is installed."""
-    version, state = programs.run(
-        ["dpkg-query", "-W", "-f", "${Version} ${db:Status-Status}", "piku"]
-    ).split()
-    return version, state
-
-
-def _fetch(url: str) -> bytes:
-    if not url.startswith(("https://", "file:///")):
-        raise PikuError(f"{RELEASE_URL}={url} is not an https address")
-    try:
-        with urllib.request.urlopen(url, timeout=_TIMEOUT) as answer:  # noqa: S310 (checked above)
-            content: bytes = answer.read(_MOST + 1)
-    except (OSError, ValueError) as error:
-        reason = error.reason if isinstance(error, urllib.error.URLError) else error
-        raise PikuError(f"{url} cannot be fetched: {reason}") from None
-    if len(content) > _MOST:
-        raise PikuError(f"{url} is too large to be a package of piku")
-    return content
-
-
-def _check_sum(url: str, content: bytes) -> None:
-    wanted = _fetch(f"{url}.sha256").decode(errors="replace").split()
-    if not wanted or hashlib.sha256(content).hexdigest() != wanted[0].lower():
-        raise PikuError(
-            f"what {url} gave is not what {url}.sha256 says", hint="try again later; nothing was changed"
-        )
-
-
-def _inspect(file: Path) -> str:
-    """The version of a package of piku that is not older than this one."""
-    try:
-        name, version = programs.run(
-            ["dpkg-deb", "-W", "--showformat=${Package} ${Version}", str(file)]
-        ).split()
-    except (programs.ProgramFailed, ValueError):
-        raise PikuError("what was fetched is no Debian package") from None
-    if name != "piku":
-        raise PikuError(f"what was fetched is the package {name!r}, not piku")
-    if not programs.succeeds(["dpkg", "--compare-versions", version, "ge", piku.__version__]):
-        raise PikuError(f"what was fetched is older ({version}) than what is here ({piku.__version__})")
-    return version
-
-
-def _unpacked(file: Path, place: Path) -> Path:
-    programs.run(["dpkg-deb", "-x", str(file), str(place)])
-    for folder in (place.parent, place, *place.rglob("*")):
-        folder.chmod(folder.stat().st_mode | (0o755 if folder.is_dir() else 0o644))
-    return place
-
-
-def _try(trial: Path, version: str, before: bool) -> None:
-    """Have the new version look at this server before it is installed; raises PikuError."""
-    start = f"import sys; sys.path[:0] = [{str(trial / 'usr/share/piku')!r}]; from piku.__main__ import main; main()"
-    python = ["/usr/bin/python3", "-IB", "-c", start]
-    account = ["setpriv", "--reuid=piku", "--regid=piku", "--init-groups", "--"]
-    home = str(Path("~piku").expanduser())
-    env = {**programs.environment(), "HOME": home, "PIKU_ROOT": f"{home}/.piku"}
-    fine, said = works([*account, *python], env)
-    if not fine and (before or "Traceback" in said):
-        raise PikuError(f"{version} would not work here: it was not installed", detail=_evidence(said))
-
-
-def _install(file: Path) -> str:
-    """Have apt install the package; what it says when it cannot, or nothing."""
-    # Nobody can be asked about /etc/default/piku: what the person has made of it stays.
-    quietly = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "--yes", "--quiet",
-               "--allow-downgrades", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300",
-               "-o", "DPkg::Options::=--force-confdef", "-o", "DPkg::Options::=--force-confold"]  # fmt: skip
-    try:
-        programs.run([*quietly, str(file)])
-    except programs.ProgramFailed as error:
-        return error.output.strip() or str(error)
-    return ""
-
-
-def _taken_back(version: str, old: tuple[str, str], problem: str) -> PikuError:
-    """Go back to the version that was here, and tell what is here now."""
-    if _state() == old:
-        return PikuError(f"{version} cannot be installed: {old[0]} stays", detail=_evidence(problem))
-    failed = _install(KEPT)
-    there, state = _state()
-    if not failed and there == old[0]:
-        return PikuError(f"{version} does not work here: went back to {there}", detail=_evidence(problem))
-    return PikuError(
-        f"{version} does not work here, and going back failed: {there} is here ({state})",
-        hint=f"try again: apt install --allow-downgrades {KEPT}",
-        detail=_evidence(f"{problem}\n{failed}"),
-    )

@@ -25,8 +25,7 @@ def rotate(paths: Paths, access: Mapping[Path, int]) -> None:
     for path in grown:
         path.rename(f"{path}.old")
         path.touch(mode=0o640)
-    master = webserver.master_pid(paths)
-    if grown and master is not None:
+    if grown and (master := webserver.master_pid(paths)) is not None:
         os.kill(master, signal.SIGUSR1)  # nginx(8): reopen the logs
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from piku.operate import update
+from piku.operate import packaged, update
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ from piku.operate import update
     ],
 )
 def test_the_address_of_releases(text: str, expected: str) -> None:
-    assert update.setting(text) == expected
+    assert packaged.setting(text) == expected
 
 
 def test_the_program_of_a_service() -> None:
