@@ -51,6 +51,13 @@ Server((os.environ["BIND_ADDRESS"], int(os.environ["PORT"])), Handler).serve_for
 """
 
 
+def woken(app: App) -> list[str]:
+    """How many seconds it took to wake the app, each time, as its log has it."""
+    told = re.compile(r"\| \[piku\] woken by a request, ready after (\d+\.\d\d) s$")
+    found = (told.search(line) for line in app.does("logs", "--no-follow").splitlines())
+    return [match[1] for match in found if match]
+
+
 def napping(new_app: Callable[..., App], name: str, *, idle: int = 1) -> App:
     """A `web` app that sleeps when it is told to, with a folder of data in which a test tells it what to do."""
     env = f"NGINX_SERVER_NAME={name}.localhost\nUWSGI_IDLE={idle}\n"
@@ -102,6 +109,7 @@ def test_a_wsgi_app_sleeps_and_the_first_request_wakes_it(new_app: Callable[...,
     second = app.body()
     assert app.status() == 200 and second != first
     assert time.monotonic() - begun < 2
+    assert 0 < float(woken(app)[-1]) < 2
     # What sleeps can be deployed, restarted, stopped and started like any other.
     app.server.wait(lambda: app.ps()["wsgi.1"]["state"] == "asleep")
     app.does("restart")

@@ -143,7 +143,7 @@ MAX_REQUESTS = Setting(name="UWSGI_MAX_REQUESTS", default="1024", check=checks.w
     doc="Requests after which a uWSGI worker process is replaced by a fresh one, when it is a minute old.")  # fmt: skip
 IDLE = Setting(name="UWSGI_IDLE", default="0", check=checks.whole(0, 10**7),
     doc="Seconds without a request after which the app sleeps: it costs no process until the next"
-    " request wakes it. 0 for never.")  # fmt: skip
+    " request wakes it; its log tells how long that took. 0 for never.")  # fmt: skip
 GEVENT = Setting(name="UWSGI_GEVENT", default="0", check=checks.whole(0, 100000),
     doc="Requests that one process of a wsgi app answers at a time with gevent, which it needs.")  # fmt: skip
 ASYNCIO = Setting(name="UWSGI_ASYNCIO", default="0", check=checks.whole(0, 100000),

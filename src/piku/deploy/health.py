@@ -17,21 +17,13 @@ from piku.deploy import vassals as files
 from piku.deploy.records import Activation, Process
 from piku.errors import PikuError
 from piku.paths import AppPaths, Paths
-from piku.serve import emperor, logmarks, processes, sockets, uwsgi
+from piku.serve import emperor, logmarks, processes, sockets, uwsgi, uwsgitalk
 from piku.serve.emperor import State
 
 # A worker that still runs after this many seconds is taken to be well.
 SETTLED = 0.5
 _PROBE_TIMEOUT = 5.0
 _END = 1 << 16  # bytes at the end of a log in which its last lines are looked for
-# How the lines begin in which uWSGI speaks of itself.
-_NOISE = (
-    "[uwsgi-daemons]", "*** ", "!!!", "[log-encoder]", "your ", "detected ", "compiled with", "os: ", "nodename: ",
-    "machine: ", "clock source", "pcre jit", "current working", "chdir()", "lock engine", "thunder lock",
-    "no request plugin", "you may need to install", "spawned uWSGI", "mapped ", "uwsgi socket", "running \"perl",
-    "running \"exec:/bin/sh",
-    "Python version", "Python main", "python threads", "- - - ", "set PythonHome", "PEP 405", "Set PythonHome", "VACUUM",
-)  # fmt: skip
 _NO_CALLABLE = "(callable not found or import error)"
 
 
@@ -225,8 +217,8 @@ def last_lines(log: Path, count: int = 15) -> tuple[str, ...]:
     """The end of a log without uWSGI's own remarks, as a terminal may get it."""
     worker = logmarks.worker_of(log.name)
     written = (logmarks.told(worker, line).text for line in _end_of(log))
-    lines = [line.decode(errors="surrogateescape") for line in written if line.strip()]
-    return tuple(logmarks.harmless(line) for line in lines if not line.startswith(_NOISE))[-count:]
+    lines = (line for line in written if line.strip() and not uwsgitalk.is_routine(line))
+    return tuple(logmarks.harmless(line.decode(errors="surrogateescape")) for line in lines)[-count:]
 
 
 def _end_of(log: Path) -> list[bytes]:

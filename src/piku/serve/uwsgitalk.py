@@ -20,7 +20,8 @@ _ROUTINE = re.compile(
     | !{14}[ ]WARNING[ ]!{14}$ | !{11}[ ]END[ ]OF[ ]WARNING[ ]!{10} | no[ ]request[ ]plugin[ ]is[ ]loaded,
     | you[ ]may[ ]need[ ]to[ ]install[ ]the[ ]package[ ]for[ ]your[ ]language
     | announcing[ ]my[ ]loyalty | SIGINT/SIGTERM[ ]received\.\.\. | goodbye[ ]to[ ]uWSGI | VACUUM:[ ]unix[ ]socket
-    | worker[ ][0-9]+[ ]buried[ ]after | .{24}[ ]-[ ]received[ ]message[ ][0-9][ ]from[ ]emperor$
+    | worker[ ][0-9]+[ ]buried[ ]after | cheap[ ]mode[ ]enabled: | workers[ ]have[ ]been[ ]inactive[ ]for[ ]more
+    | .{24}[ ]-[ ]received[ ]message[ ][0-9][ ]from[ ]emperor$
     """,
     re.VERBOSE,
 )

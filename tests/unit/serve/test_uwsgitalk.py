@@ -28,6 +28,8 @@ WSGI app 0 (mountpoint='') ready in 0 seconds on interpreter 0x7fba21160018 pid:
 spawned uWSGI worker 1 (pid: 11729, cores: 4)
 [uwsgi-daemons] spawning "exec setpriv --pdeathsig KILL -- /bin/sh worker.1.sh" (uid: 1037 gid: 1037)
 announcing my loyalty to the Emperor...
+cheap mode enabled: waiting for socket connection...
+workers have been inactive for more than 2 seconds (1795264173-1795264170)
 Sat Nov 21 10:30:17 2026 - received message 0 from emperor
 worker 1 buried after 1 seconds
 goodbye to uWSGI.
