@@ -20,6 +20,20 @@ def app(environ, start_response):
     return [str(os.getpid()).encode()]
 """
 
+# Counts requests, and breaks off the first and each POST.
+TORN = """\
+import os
+def app(environ, start_response):
+    with open(os.environ["DATA_ROOT"] + "/asked", "a") as file:
+        file.write("x")
+        file.flush()
+        count = file.tell()
+    if count == 1 or environ["REQUEST_METHOD"] == "POST":
+        os._exit(1)
+    start_response("200 OK", [])
+    return [str(count).encode()]
+"""
+
 # Counts every order; says "ok", breaks off, crashes, takes its time to start or never listens, as it is told.
 SLOW = """\
 import os, pathlib, subprocess, sys, time
@@ -122,6 +136,17 @@ def test_a_wsgi_app_sleeps_and_the_first_request_wakes_it(new_app: Callable[...,
     assert app.status() == 503 and app.ps() == {}
     app.does("restart")
     assert app.status() == 200
+
+
+def test_what_breaks_off_as_the_app_falls_asleep_is_asked_again(new_app: Callable[..., App]) -> None:
+    """uWSGI ends its processes when nobody has asked for a while, also those that were asked just then."""
+    settings = "NGINX_SERVER_NAME=torn.localhost\nUWSGI_IDLE=60\n"
+    app = new_app("torn", {"Procfile": "wsgi: app:app\n", "app.py": TORN, "ENV": settings})
+    app.data.mkdir(exist_ok=True)
+    assert app.server.get("torn.localhost")[2] == b"2"
+    # What is not to be done twice is not.
+    assert app.server.get("torn.localhost", method="POST")[0] == 502
+    assert app.server.get("torn.localhost")[2] == b"4"
 
 
 def test_one_that_does_not_load_is_found_although_it_would_sleep(new_app: Callable[..., App]) -> None:

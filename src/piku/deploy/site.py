@@ -62,6 +62,7 @@ def of(job: Job, served: Sequence[Process]) -> Site | None:
         access_log=_access_log(job) if backend != "uwsgi" else "",
         forwarded=settings.LOG_X_FORWARDED_FOR.read(values),
         idle=settings.IDLE.read(values) if backend == "http" and job.plan.serving == "web" else 0,
+        naps=backend == "uwsgi" and settings.IDLE.read(values) > 0,
     )
 
 

@@ -85,9 +85,10 @@ def _definitions(site: Site, platform: Platform) -> list[Directive]:
 def _upstream(site: Site) -> Directive:
     # With others beside it, nginx would let a server rest for 10 s after one failure; if all of them
     # failed once, as while they start, nobody would answer for that long.
-    trusted = ("max_fails=0",) if len(site.upstreams) + len(site.spares) > 1 else ()
+    spares = (*site.spares, *(site.upstreams[:1] if site.naps else ()))
+    trusted = ("max_fails=0",) if len(site.upstreams) + len(spares) > 1 else ()
     body = [d("server", address, *trusted) for address in site.upstreams]
-    body += [d("server", address, "max_fails=0", "backup") for address in site.spares]
+    body += [d("server", address, "max_fails=0", "backup") for address in spares]
     if site.backend == "http":
         body.append(d("keepalive", 32))
         if site.idle:

@@ -112,6 +112,7 @@ class Site:
     access_log: str = ""  # for what uWSGI does not log
     forwarded: bool = False  # log the client that X-Forwarded-For names
     idle: int = 0  # seconds without a request until a `web` app is stopped
+    naps: bool = False  # uWSGI ends it when nobody asks, and may break off who asks at that very moment
 
     @property
     def certified(self) -> tuple[str, ...]:
