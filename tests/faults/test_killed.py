@@ -162,6 +162,25 @@ def during_the_switch(server: Sandbox) -> None:
     app.deploy()
 
 
+def right_after_the_commit(server: Sandbox) -> None:
+    """The new processes run and are live, but neither nginx nor the scheduled jobs have followed yet."""
+    app = new_app(server, "committed", "wsgi", Procfile="wsgi: app:app\ncron-rare: @yearly true\n")
+    begin = (
+        f"import os, sys; sys.path[:0] = {[str(server.checkout / 'src'), '/usr/lib/python3/dist-packages']}"
+    )
+    end = "from piku.deploy import converge; converge.converge = lambda *_, **__: os._exit(9)"
+    run = f"from piku.__main__ import main; sys.argv = ['piku', 'restart', '{app.name}']; main()"
+    with Watch(app, app.version):
+        killed = subprocess.run(
+            ["/usr/bin/python3", "-IS", "-c", "; ".join((begin, end, run))],
+            env=server.server_env(), capture_output=True, check=False,
+        )  # fmt: skip
+        assert killed.returncode == 9, killed.stderr
+        assert len(app.vassals()) == 3, "two of wsgi, and one that knows the schedule"
+        succeeded(server.piku("restart", app.name))
+    check_sane(app, app.version)
+
+
 # --- at any moment --------------------------------------------------------------------------------------
 
 
@@ -295,6 +314,7 @@ def cases(server: Sandbox, shims: Shims) -> list[tuple[str, str, Callable[[], No
         ("b", "the client goes away", partial(the_client_goes_away, server)),
         ("c", "during the build", partial(while_the_environment_is_built, server)),
         ("c", "during the switch", partial(during_the_switch, server)),
+        ("c", "right after the commit", partial(right_after_the_commit, server)),
         ("c", "while nothing runs", partial(while_the_old_release_is_down, server)),
         ("c", "a change waits for a push", partial(a_change_waits_for_a_push, server)),
         *(

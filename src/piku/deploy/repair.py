@@ -29,17 +29,12 @@ def recover(paths: Paths, app: AppPaths, *, broken_off: bool) -> None:
     """Mend one app, whose lock the caller holds and another command did not come to its end with."""
     interrupted = _close_records(app)
     live = records.live(app)
-    wanted = sleeping.wanted(app, live)
-    enabled = emperor.enabled(paths, app.name)
-    if not broken_off and not interrupted and sorted(wanted) == enabled:
+    as_it_was = sorted(sleeping.wanted(app, live)) == emperor.enabled(paths, app.name)
+    if not broken_off and not interrupted and as_it_was:
         return
     _end_orphans(paths, app, interrupted)
     _remove_half_built(app)
-    if set(wanted) <= set(enabled):
-        converge.converge(paths, app)
-    else:
-        # The live release had been stopped for the one that was to come.
-        switch.go_back(paths, app)
+    switch.go_back(paths, app)
 
 
 def _remove_half_built(app: AppPaths) -> None:

@@ -55,7 +55,12 @@ def go_back(paths: Paths, app: AppPaths) -> None:
     """Go back to what the live record says: new processes end, stopped ones come back."""
     live = records.live(app)
     wanted = sleeping.wanted(app, live)
-    started = [name for name in emperor.enabled(paths, app.name) if name not in wanted]
+    # What is older than the live activation was live before it, and may be asked until nginx has followed.
+    started = [
+        name
+        for name in emperor.enabled(paths, app.name)
+        if name not in wanted and (live is None or name.activation > live.number)
+    ]
     if started:
         # They must be gone first: an old process may need their port, or be a worker's twin.
         emperor.disable(paths, started)
