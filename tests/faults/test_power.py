@@ -17,18 +17,20 @@ def power_cut(server: Sandbox, app: App) -> None:
 
 @pytest.mark.parametrize("step", ["start", "switch"])
 def test_in_the_middle_of_a_deploy(server: Sandbox, step: str) -> None:
-    app = new_app(server, f"power-{step}", "web", "START_DELAY=8\n")
+    app = new_app(server, f"power-{step}", "web", "START_DELAY=3\n")
     old = app.version
     app.commit()
     with ThreadPoolExecutor() as pool:
         if step == "switch":
             # A slow request keeps the switch from its end.
-            pool.submit(server.get, app.host, "/slow?8")
+            pool.submit(server.get, app.host, "/slow?60")
         push = pool.submit(server.push, app.repository, app.name)
-        server.wait(lambda: (app.newest()["number"], app.newest()["step"]) == (2, step))
+        server.wait(lambda: (app.newest()["number"], app.newest()["step"]) == (2, step), 30)
         power_cut(server, app)
         assert push.result().returncode != 0
-    server.wait(lambda: app.body() in (old, app.version), what="it answers when the power is back")
+    server.wait(
+        lambda: app.body() in (old, app.version), timeout=30, what="it answers when the power is back"
+    )
     if step == "start":
         assert app.body() == old
     check_sane(app, old, app.version)
@@ -47,6 +49,6 @@ def test_the_platform_alone_ends(server: Sandbox) -> None:
         result = push.result()
     assert result.returncode == 1, result.stdout
     server.start_platform()
-    server.wait(lambda: app.body() == old, what="it answers when the platform is back")
+    server.wait(lambda: app.body() == old, timeout=30, what="it answers when the platform is back")
     check_sane(app, old)
     app.deploy()
