@@ -182,6 +182,37 @@ def lock(
         os.close(handle)
 
 
+@contextlib.contextmanager
+def alone(path: Path) -> Iterator[bool]:
+    """Keep others from holding the lock file while the block runs; gives whether nobody holds it."""
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:  # nobody ever has
+        yield True
+        return
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def together(path: Path) -> Iterator[int]:
+    """Hold the lock file beside others who do so; gives a handle, and whoever inherits that holds it as well."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH)
+        yield handle
+    finally:
+        os.close(handle)
+
+
 def _holder(handle: int) -> str:
     pid, since, what = (*os.pread(handle, 500, 0).decode(errors="replace").split(" ", 2), "", "", "")[:3]
     age = max(0, round(time.time() - float(since))) if since.replace(".", "").isdigit() else 0

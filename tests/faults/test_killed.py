@@ -220,6 +220,31 @@ def kill_at_random(server: Sandbox, name: str, kind: str, seed: int, count: int)
     assert unfinished == [], "nothing of what was being written is left"
 
 
+def what_a_killed_git_leaves(server: Sandbox) -> None:
+    """Locks of git's that nobody holds are in nobody's way; one that somebody may hold is left alone."""
+    app = new_app(server, "locked", "web")
+    repository = server.root / "repos" / app.name
+    for name in ("HEAD.lock", "refs/heads/main.lock", "packed-refs.lock"):
+        (repository / name).touch()
+    app.deploy()
+    (repository / "packed-refs.lock").touch()
+    succeeded(server.piku("config:set", app.name, "COLOUR=blue"))
+    assert not list(repository.rglob("*.lock"))
+    gate = server.base / "locked-gate"
+    app.commit({"Procfile": f"{WEB}preflight: until test -e {gate}; do sleep 0.02; done\n"})
+    with ThreadPoolExecutor() as pool:
+        push = pool.submit(server.push, app.repository, app.name)
+        server.wait(lambda: app.newest()["step"] == "preflight")
+        (repository / "HEAD.lock").touch()
+        app.commit()
+        other = server.push(app.repository, app.name)
+        assert other.returncode == 1 and "HEAD.lock" in said(other)
+        gate.touch()
+        succeeded(push.result())
+    succeeded(server.push(app.repository, app.name))
+    assert app.body() == app.version
+
+
 # --- people --------------------------------------------------------------------------------------------
 
 
@@ -316,6 +341,7 @@ def cases(server: Sandbox, shims: Shims) -> list[tuple[str, str, Callable[[], No
         ("c", "during the switch", partial(during_the_switch, server)),
         ("c", "right after the commit", partial(right_after_the_commit, server)),
         ("c", "while nothing runs", partial(while_the_old_release_is_down, server)),
+        ("c", "what git leaves", partial(what_a_killed_git_leaves, server)),
         ("c", "a change waits for a push", partial(a_change_waits_for_a_push, server)),
         *(
             ("d", f"room for {room} bytes", partial(no_room_to_write, server, room))

@@ -13,6 +13,7 @@ from pathlib import Path
 
 # What deploys is loaded only where it is needed: a push would wait for it twice, here and in the hook.
 from piku import effects, programs
+from piku.deploy import repository
 from piku.errors import PikuError
 from piku.paths import SEPARATOR, AppName, AppPaths, Paths
 
@@ -72,7 +73,8 @@ def receive_pack(paths: Paths, app: AppPaths, command: list[str], environ: dict[
     fresh = create_repository(app, command, environ)
     result = effects.temporary_file(paths.root / "releases", f"{app.name}{SEPARATOR}push")
     try:
-        status = _git_shell("git-receive-pack", app, {RESULT: str(result)})
+        with repository.push(app) as handle:
+            status = _git_shell("git-receive-pack", app, {RESULT: str(result)}, handle)
         state, updates = _word(result)
         if state == "deploying":
             return _mend(paths, app, updates)
@@ -125,7 +127,7 @@ def upload_pack(app: AppPaths) -> int:
     return _git_shell("git-upload-pack", app, {})
 
 
-def _git_shell(service: str, app: AppPaths, extra: dict[str, str]) -> int:
+def _git_shell(service: str, app: AppPaths, extra: dict[str, str], *inherited: int) -> int:
     # git-shell takes exactly a single-quoted path, quoted as git's own clients quote it.
     path = str(app.repo).replace("'", "'\\''")
     argument = f"{service} '{path}'"
@@ -141,7 +143,7 @@ def _git_shell(service: str, app: AppPaths, extra: dict[str, str]) -> int:
                 [program, "-c", argument],
                 env={**programs.environment(), **extra},
                 check=False,
-                pass_fds=(theirs,),
+                pass_fds=(theirs, *inherited),
             ).returncode
         finally:
             os.close(theirs)

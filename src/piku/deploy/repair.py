@@ -8,7 +8,7 @@ import signal
 from dataclasses import replace
 
 from piku import effects
-from piku.deploy import build, converge, records, sleeping, switch
+from piku.deploy import build, converge, records, repository, sleeping, switch
 from piku.deploy.records import Release
 from piku.errors import PikuError
 from piku.output import Output
@@ -27,6 +27,7 @@ def finish(app: AppPaths, release: Release, outcome: str, reason: str = "") -> R
 
 def recover(paths: Paths, app: AppPaths, *, broken_off: bool) -> None:
     """Mend one app, whose lock the caller holds and another command did not come to its end with."""
+    repository.forget_locks(app)
     interrupted = _close_records(app)
     live = records.live(app)
     as_it_was = sorted(sleeping.wanted(app, live)) == emperor.enabled(paths, app.name)
