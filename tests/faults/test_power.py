@@ -17,7 +17,7 @@ def power_cut(server: Sandbox, app: App) -> None:
 
 @pytest.mark.parametrize("step", ["start", "switch"])
 def test_in_the_middle_of_a_deploy(server: Sandbox, step: str) -> None:
-    app = new_app(server, f"power-{step}", "web", "START_DELAY=3\n")
+    app = new_app(server, f"power-{step}", "web", "START_DELAY=8\n")
     old = app.version
     app.commit()
     with ThreadPoolExecutor() as pool:

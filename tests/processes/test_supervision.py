@@ -130,6 +130,23 @@ def test_a_worker_has_time_to_finish_but_not_for_ever(new_app: Callable[..., App
     app.does("ps:scale", "worker=0")
     app.server.wait(lambda: not Path(f"/proc/{pid}").exists(), timeout=2)
     assert not finished.exists()
+    # The emperor by itself would grant no more than half a minute.
+    app.does("config:set", "NEEDS=32", "PIKU_STOP_TIMEOUT=60")
+    app.does("ps:scale", "worker=1")
+    app.does("stop")
+    assert finished.exists()
+
+
+def test_a_watcher_that_hangs_keeps_nobody_from_stopping(new_app: Callable[..., App]) -> None:
+    files = {"Procfile": "worker: exec sleep 605.5\n", "ENV": "PIKU_STOP_TIMEOUT=1\n"}
+    for command in ("stop", "restart"):
+        app = new_app(f"hangs-{command}", files)
+        [watcher] = [one for one in app.server.processes() if f"--ini {app.name}@" in str(one)]
+        os.kill(watcher.pid, signal.SIGSTOP)
+        app.does(command)
+        assert not Path(f"/proc/{watcher.pid}").exists()
+        app.does("stop")
+    assert running("605.5") == []
 
 
 def test_what_a_wsgi_app_started_does_not_outlive_it(new_app: Callable[..., App]) -> None:
@@ -177,8 +194,9 @@ def test_a_crash_loop_slows_down_and_says_why(new_app: Callable[..., App]) -> No
         return row["state"] == "crashing" and row["exit_code"] == 3
 
     app.server.wait(crashing, timeout=15)
-    said = app.asked("ps")
-    assert "worker.1" in said.stdout and "crashing" in said.stdout
+    # After its first end it is tried once more, and is up meanwhile.
+    said = next(said for said in iter(lambda: app.asked("ps"), None) if "crashing" in said.stdout)
+    assert "worker.1" in said.stdout
     assert "keeps ending (exit code 3" in said.stderr and "       it broke in line 7" in said.stderr
     # Each start comes later than the one before: never more than a handful in this time.
     starts = app.ps()["worker.1"]["restarts"]

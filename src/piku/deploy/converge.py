@@ -6,6 +6,7 @@ committed, one that failed, one that was killed, and the start after a power cut
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 
@@ -23,6 +24,7 @@ from piku.serve.nginx.site import Site
 Say = Callable[[str], None]
 _LATE = 10  # seconds that uWSGI may take beyond what a process has
 _LEAST = 1.0  # seconds for what a process left, when that has used up all of them
+_KILLED = 5  # seconds until the emperor has noticed that a process was killed
 
 
 def _quiet(_text: str) -> None:
@@ -168,7 +170,8 @@ def _retire(paths: Paths, app: AppPaths, names: list[VassalName], say: Say) -> N
     if escaping:
         # Rarely so: a deploy does not wait for its old processes otherwise.
         old = records.load_activation(app, names[0].activation)
-        _see_off(paths, names, escaping, old.stop_timeout if old else 10)
+        with contextlib.suppress(PikuError):  # the new ones are live all the same
+            see_off(paths, names, escaping, old.stop_timeout if old else 10)
 
 
 def drain(app: AppPaths, names: Iterable[VassalName], say: Say) -> None:
@@ -197,16 +200,17 @@ def stop(paths: Paths, names: list[VassalName], grace: float) -> None:
     """
     escaping = leftovers.escaping(paths, names) if names else set()
     emperor.disable(paths, names)
-    left = _see_off(paths, names, escaping, grace)
+    see_off(paths, names, escaping, grace)
+
+
+def see_off(paths: Paths, names: Collection[VassalName], escaping: Iterable[int], grace: float) -> None:
+    """Wait until processes that were told to stop are gone, then end what they left. A uWSGI that does not end is
+    killed; raises PikuError when even that does not help."""
+    begun = time.monotonic()
+    if left := emperor.wait_gone(paths, names, grace + _LATE):
+        states = emperor.statistics(paths) or {}
+        leftovers.kill(states[name].pid for name in left if name in states)
+        left = emperor.wait_gone(paths, left, _KILLED)
+    leftovers.end(escaping, max(_LEAST, grace - (time.monotonic() - begun)))
     if left:
         raise PikuError(f"{', '.join(sorted(name.worker for name in left))} did not stop")
-
-
-def _see_off(
-    paths: Paths, names: Collection[VassalName], escaping: Iterable[int], grace: float
-) -> set[VassalName]:
-    """Wait until processes that were told to stop are gone, then end what they left; returns those that stay."""
-    begun = time.monotonic()
-    left = emperor.wait_gone(paths, names, grace + _LATE)
-    leftovers.end(escaping, max(_LEAST, grace - (time.monotonic() - begun)))
-    return left

@@ -12,10 +12,8 @@ from dataclasses import replace
 from piku import effects
 from piku.deploy import converge, records
 from piku.deploy.records import Activation, Process
-from piku.errors import PikuError
 from piku.output import Output
 from piku.paths import AppPaths, Paths
-from piku.serve import emperor
 from piku.serve.nginx.site import Site
 
 
@@ -44,9 +42,7 @@ def keep(
         records.commit(app, new)
     converge.converge(paths, app, say=output.detail)
     going = set(live.vassals(app.name)) - set(new.vassals(app.name))
-    left = emperor.wait_gone(paths, going, live.stop_timeout + 10)
-    if left:
-        raise PikuError(f"{', '.join(sorted(name.worker for name in left))} of {app.name} did not stop")
+    converge.see_off(paths, going, (), live.stop_timeout)
 
 
 def _site(app: AppPaths, site: Site, served: Sequence[Process]) -> Site:

@@ -49,6 +49,13 @@ def end(pids: Iterable[int], grace: float) -> None:
     processes.end([pid for pid in left if pid not in deaf], grace)
 
 
+def kill(masters: Iterable[int]) -> None:
+    """Kill these processes with all that is below them."""
+    for master in masters:
+        if master > 0:  # one that sleeps has none
+            processes.end([master, *processes.descendants(master)], 0)
+
+
 def sweep(paths: Paths, app: AppName, busy: Collection[VassalName], grace: float) -> None:
     """End what is marked as of processes of the app that are no more."""
     alive = {str(name) for name in busy}

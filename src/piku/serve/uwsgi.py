@@ -239,6 +239,9 @@ def emperor(enabled: str, stats: str, pidfile: str, log: str) -> str:
             ("emperor-on-demand-extension", DEMAND),
             # How soon the emperor sees that one has gone to sleep, and hears its socket again.
             ("emperor-freq", "1"),
+            # In seconds: how long a vassal may take to stop. PIKU_STOP_TIMEOUT may be an hour; within that, what
+            # waits for a process kills it.
+            ("emperor-curse-tolerance", "3630"),
             # In milliseconds: the longest pause before another attempt with a vassal that keeps failing.
             ("emperor-max-throttle", "30000"),
             ("pidfile", pidfile),
