@@ -128,8 +128,10 @@ def _screen() -> Iterator[None]:
 
 
 def _say(text: str) -> None:
+    # Without a buffer: a signal may have us say something while we are at it.
+    left = text.encode(errors="surrogateescape")
     try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        while left:
+            left = left[os.write(sys.stdout.fileno(), left) :]
     except OSError:  # the terminal is gone, and whoever looked at it
         os._exit(129)

@@ -13,7 +13,8 @@ from piku.serve import logmarks
 
 _START = b"*** Starting uWSGI "
 _UP = b"\nspawned uWSGI master process"  # the app has been loaded
-_ASKED = b"\ngoodbye to uWSGI."
+# The last line is the one that may not come into the log any more, which uWSGI reads from itself.
+_ASKED = (b"\ngoodbye to uWSGI.", b"\nworkers have been inactive for more than ")
 _NO_APP = b"GAME OVER ***"
 _DEATH = b"\nDAMN ! worker "
 # Of a longer log the end counts.
@@ -47,7 +48,7 @@ def parse(text: bytes) -> Said:
     deaths = text.count(_DEATH)
     before = any(_UP not in start for start in starts[-2:-1])
     return Said(
-        failures=sum(_ASKED not in start for start in starts[:-1]),
+        failures=sum(not any(words in start for words in _ASKED) for start in starts[:-1]),
         deaths=deaths,
         deaths_in_a_row=_in_a_row(last) if deaths else 0,
         failing=_NO_APP in last or (before and _UP not in last),
