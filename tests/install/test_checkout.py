@@ -64,7 +64,8 @@ def test_install_sh_makes_a_server(box: Box, laptop: Laptop, upstream: Path) -> 
     said = box.sh("cd piku && ./install.sh").stdout
     assert "These keys may push" in said
     assert r"corp\nina@LAPTOP" in said
-    assert "the key in /root/.ssh/authorized_keys, line 3 may not push:" in said
+    home = box.sh("echo ~").stdout.strip()
+    assert f"the key in {home}/.ssh/authorized_keys, line 3 may not push:" in said
     assert "ssh-keygen does not accept this key" in said
     assert "Traceback" not in said
     assert box.sh("find piku ! -user games").stdout == ""

@@ -44,7 +44,7 @@ def test_the_package_is_installed(
     transcript.say(
         "# A fresh machine, step by step\n\n<!-- Written by a test (make install-transcript): do not edit. -->\n\n"
         "Debian 12 as its installer leaves it, here in systemd-nspawn, with the key of a laptop in\n"
-        "`/root/.ssh/authorized_keys`. On the machine:"
+        "root's `~/.ssh/authorized_keys`. On the machine:"
     )
     shown = said[said.index("Setting up piku") :].replace("box", SERVER)
     transcript.show("root@server#", line, re.sub(r"Processing triggers.*\n?", "", shown))
