@@ -162,9 +162,7 @@ def lock(
     When another process holds it, `waiting` is told by whom and since when, and we wait; or Busy is
     raised when not `patient`. Gives whether the holder before did not come to its end.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
+    with _lock_file(path) as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -178,8 +176,6 @@ def lock(
         os.pwrite(handle, f"{os.getpid()} {time.time():.0f} {what}".encode(errors="replace"), 0)
         yield broken_off
         os.ftruncate(handle, 0)
-    finally:
-        os.close(handle)
 
 
 @contextlib.contextmanager
@@ -204,10 +200,16 @@ def alone(path: Path) -> Iterator[bool]:
 @contextlib.contextmanager
 def together(path: Path) -> Iterator[int]:
     """Hold the lock file beside others who do so; gives a handle, and whoever inherits that holds it as well."""
+    with _lock_file(path) as handle:
+        fcntl.flock(handle, fcntl.LOCK_SH)
+        yield handle
+
+
+@contextlib.contextmanager
+def _lock_file(path: Path) -> Iterator[int]:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(handle, fcntl.LOCK_SH)
         yield handle
     finally:
         os.close(handle)

@@ -11,7 +11,8 @@ import shlex
 import subprocess
 from pathlib import Path
 
-# What deploys is loaded only where it is needed: a push would wait for it twice, here and in the hook.
+# What deploys is loaded only where it is needed: a push would wait for it twice, here and in the hook. The
+# module about the repository needs nothing of it.
 from piku import effects, programs
 from piku.deploy import repository
 from piku.errors import PikuError
