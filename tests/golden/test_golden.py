@@ -52,7 +52,7 @@ from piku.output import Output
 from piku.paths import AppName, AppPaths, Paths
 from piku.serve import around, processes, webserver
 from piku.serve.nginx import app as nginx
-from piku.serve.nginx import locations
+from piku.serve.nginx import passing
 from piku.serve.nginx.site import Around, Platform
 from tests.unit.serve import nginx_opinion
 
@@ -182,7 +182,7 @@ def outcome(case: Case) -> dict[str, str]:
     assigned = [port for process in case.made.processes for port in (process.port, process.spare) if port]
     fixed = case.found.values.get("PORT")
     site = case.made.site
-    zone = locations.cache_zone(site, site.cache) if site and site.cache else ""
+    zone = passing.cache_zone(site, site.cache) if site and site.cache else ""
     replacements = {
         **({zone: f"piku_{case.app.name}_CACHE"} if zone else {}),  # named by its folder
         str(case.paths.root): "ROOT",

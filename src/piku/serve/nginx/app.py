@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 
-from piku.serve.nginx import locations
+from piku.serve.nginx import locations, passing
 from piku.serve.nginx.directives import Directive, Raw, block, d, location, render
 from piku.serve.nginx.server import challenge, secure_listens
 from piku.serve.nginx.site import Around, Cache, Platform, Site
@@ -93,27 +93,27 @@ def _upstream(site: Site) -> Directive:
         body.append(d("keepalive", 32))
         if site.idle:
             body.append(d("keepalive_timeout", "5s"))  # an open connection would keep it awake
-    return block("upstream", (locations.upstream(site),), body)
+    return block("upstream", (passing.upstream(site),), body)
 
 
 def _cache_zone(site: Site, cache: Cache, platform: Platform) -> list[Directive]:
-    zone = locations.cache_zone(site, cache)
+    zone = passing.cache_zone(site, cache)
     # A candidate must not make folders.
     path = f"{platform.harmless}/{zone}" if platform.harmless else cache.path
-    protocol = locations.protocol(site)
+    protocol = passing.protocol(site)
     chosen = [d("default", zone if "/" in cache.prefixes else "off")]
     # A prefix ends where a part of the path ends: "/images" is not "/images-of-others".
     kept = (prefix.strip("/") for prefix in cache.prefixes)
     chosen += [d(Raw(f'"~^/{re.escape(prefix)}(/|$)"'), zone) for prefix in kept if prefix]
     # What was answered with a cookie, or to somebody who logged in, is nobody else's; an app that says
     # itself how long its answer holds knows better.
-    variable = locations.zone_variable(site)
+    variable = passing.zone_variable(site)
     heads = "$upstream_http_set_cookie$http_authorization$upstream_http_cache_control$upstream_http_expires"
     return [
         d(f"{protocol}_cache_path", path, "levels=1:2", f"keys_zone={zone}:1m", f"max_size={cache.size}g",
           f"inactive={cache.expiry}s", "use_temp_path=off"),
         block("map", (Raw("$uri"), Raw(variable)), chosen),
-        block("map", (Raw(f'"{variable} {heads}"'), Raw(locations.expires_variable(site))),
+        block("map", (Raw(f'"{variable} {heads}"'), Raw(passing.expires_variable(site))),
               [d(Raw(f'"{zone} "'), f"{cache.control}s"), d("default", "off")]),
     ]  # fmt: skip
 
@@ -124,7 +124,7 @@ def _zone(site: Site, *parts: str) -> str:
 
 
 def _hsts_variable(site: Site) -> str:
-    return f"$piku_hsts_{locations.identifier(site)}"
+    return f"$piku_hsts_{passing.identifier(site)}"
 
 
 # --- inside the server ---------------------------------------------------------------------------
@@ -147,7 +147,7 @@ def _content(site: Site, platform: Platform, around: Around) -> list[Directive]:
         out.append(location(Raw(r"/\.git"), [d("return", 404)], modifier="~"))
     out += locations.all_of(site, platform)
     if site.idle and around.waker:
-        out += locations.waking(site, around.waker)
+        out += passing.waking(site, around.waker)
     if site.include:
         out.append(d("include", site.include))
     return out
@@ -194,7 +194,7 @@ def _access(site: Site, around: Around) -> list[Directive]:
 
 
 def _error_pages(site: Site, platform: Platform, around: Around) -> list[Directive]:
-    pages = {status: (locations.error_address(status, file), file) for status, file in site.error_pages}
+    pages = {status: (passing.error_address(status, file), file) for status, file in site.error_pages}
     extra: dict[int, list[Directive]] = {}
     if around.maintenance:
         pages = {503: pages.get(503, (_MAINTENANCE, around.maintenance))}
@@ -211,5 +211,5 @@ def _error_pages(site: Site, platform: Platform, around: Around) -> list[Directi
 def _timeouts(site: Site) -> list[Directive]:
     if not site.backend or site.timeout == 60:
         return []
-    protocol = locations.protocol(site)
+    protocol = passing.protocol(site)
     return [d(f"{protocol}_{what}_timeout", f"{site.timeout}s") for what in ("read", "send")]
