@@ -6,6 +6,7 @@ import shutil
 import signal
 import stat
 import subprocess
+import time
 from collections.abc import Callable
 
 import pytest
@@ -134,6 +135,20 @@ def test_up_stops_all_that_it_started(server: Sandbox, number: signal.Signals) -
     assert process.returncode == 0, said
     assert f"http://{HOST}:{http_port}/" in said
     assert of_this_root() == []
+
+
+def test_up_ends_with_what_it_runs() -> None:
+    """Both may be gone before what sees to their end has begun: tried often, to meet that moment."""
+    script = CHECKOUT / "src" / "piku" / "templates" / "up.sh"
+    for _ in range(60):
+        begun = time.monotonic()
+        ended = run(
+            ["bash", str(script), "true", "nginx.conf", "true", "uwsgi.ini", ""], env=dict(os.environ)
+        )
+        assert time.monotonic() - begun < 15
+        assert ended.returncode == 1
+        assert "has ended, so piku stops" in ended.stderr
+        assert ended.stderr.count("\n") <= 2, ended.stderr
 
 
 def answers(app: App) -> bool:

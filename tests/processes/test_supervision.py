@@ -2,12 +2,13 @@
 
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sandbox import Sandbox
+from sandbox import HOST, Sandbox
 
 from tests.e2e.support import App, succeeded, web, wsgi
 
@@ -214,6 +215,24 @@ def test_a_process_dies_with_its_watcher(own_server: Sandbox, new_app: Callable[
     own_server.wait(lambda: running("603.25") == [])
     own_server.start_platform()
     own_server.wait(lambda: len(running("603.25")) == 1 and app.status() == 200)
+
+
+def test_who_never_reads_an_answer_does_not_keep_the_platform_from_stopping(
+    own_server: Sandbox, new_app: Callable[..., App]
+) -> None:
+    server = own_server
+    files = {
+        "Procfile": "static: .\n",
+        "ENV": "NGINX_SERVER_NAME=large.localhost\n",
+        "large.txt": "x" * 2**25,
+    }
+    new_app("large", files, on=server)
+    with socket.create_connection((HOST, server.http_port)) as connection:
+        connection.sendall(b"GET /large.txt HTTP/1.1\r\nHost: large.localhost\r\n\r\n")
+        assert connection.recv(12) == b"HTTP/1.1 200"
+        begun = time.monotonic()
+        assert server.stop_platform(timeout=60) == 0
+        assert time.monotonic() - begun > 20  # who reads slowly has half a minute
 
 
 FAILS = """\

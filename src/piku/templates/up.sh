@@ -21,17 +21,12 @@ if [ -z "$asked" ]; then
     stop
 fi
 # A client that never ends its request does not hold us up for ever.
-(
-    trap 'kill "$asleep"' TERM
-    sleep 30 &
-    asleep=$!
-    wait "$asleep" && kill -TERM "$nginx" 2>/dev/null
-) 8>&- 9>&- &
+sleep 30 8>&- 9>&- &
 timer=$!
-# A signal interrupts `wait`, so ask until both are gone.
+# A signal interrupts `wait`, and so does the end of any of the three: ask until the two are gone.
 while kill -0 "$nginx" 2>/dev/null || kill -0 "$emperor" 2>/dev/null; do
-    wait "$nginx" "$emperor"
+    kill -0 "$timer" 2>/dev/null || kill -TERM "$nginx" 2>/dev/null
+    wait -n
 done
 kill "$timer" 2>/dev/null
-wait "$timer"
 exit "${failed:-0}"
