@@ -4,11 +4,13 @@
 # Most of the time of an end-to-end test is spent waiting, so several files run at once; what measures
 # answers under load runs by itself. What only computes fills the end.
 LOAD   = tests/faults/test_no_lost_request.py
+PYTEST = dev=$$(tools/dev-env) && tools/as-user "$$dev/bin/python" -B -m pytest
+MANY   = --dist loadfile --no-loadscope-reorder
 ARGS   =
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test test-processes test-tools test-runtimes test-limits test-install install-transcript lint types format bench soak docs \
-	zipapp deb clean demo-packages test-packages
+.PHONY: help demo test test-web test-processes test-tools test-runtimes test-limits test-install install-transcript \
+	lint types format bench soak docs zipapp deb clean demo-packages test-packages
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
@@ -17,21 +19,21 @@ demo: demo-packages ## Deploy an example to a server of its own, here and now (A
 	@tools/as-user /usr/bin/python3 -B tools/demo.py $(ARGS)
 
 test: lint types ## Lint, types, and the tests of the core (ARGS="-k name" picks some)
-	@dev=$$(tools/dev-env) && tools/as-user "$$dev/bin/python" -B -m pytest $(LOAD) $(ARGS)
-	@dev=$$(tools/dev-env) && tools/as-user "$$dev/bin/python" -B -m pytest -n 6 --dist loadfile \
-		--no-loadscope-reorder --ignore=$(LOAD) tests/faults tests/e2e tests/golden tests/unit $(ARGS)
+	@$(PYTEST) $(LOAD) $(ARGS)
+	@$(PYTEST) -n 6 $(MANY) --ignore=$(LOAD) tests/faults tests/e2e tests/golden tests/unit $(ARGS)
+
+test-web: test-packages ## What nginx does: TLS, Cloudflare, static files, caching, access (ARGS="-k name" picks some)
+	@$(PYTEST) -n 6 $(MANY) tests/web $(ARGS)
 
 test-processes: test-packages ## What runs: cron, logs, scaling, limits, sleep, supervision (ARGS="-k name" picks some)
-	@dev=$$(tools/dev-env) && tools/as-user "$$dev/bin/python" -B -m pytest -n 6 --dist loadfile \
-		--no-loadscope-reorder tests/processes $(ARGS)
+	@$(PYTEST) -n 6 $(MANY) tests/processes $(ARGS)
 
 test-tools: test-packages ## The client on a laptop, piku doctor and piku status (ARGS="-k name" picks some)
-	@dev=$$(tools/dev-env) && tools/as-user "$$dev/bin/python" -B -m pytest -n 4 --dist loadfile \
-		tests/client tests/doctor $(ARGS)
+	@$(PYTEST) -n 4 --dist loadfile tests/client tests/doctor $(ARGS)
 
 test-runtimes: test-packages ## Deploy an app of every language: real builds (ARGS="-k name" picks some)
 	@tools/install-packages runtimes
-	@dev=$$(tools/dev-env) && tools/as-user "$$dev/bin/python" -B -m pytest tests/runtimes $(ARGS)
+	@$(PYTEST) tests/runtimes $(ARGS)
 
 test-limits: test-packages ## Limit apps by real cgroups: this machine's, and of version 2 in a virtual one (as root)
 	@tools/install-packages limits

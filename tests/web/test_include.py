@@ -5,8 +5,8 @@ import http.client
 import pytest
 from sandbox import Sandbox
 
-from tests.e2e.client import answers, of
 from tests.e2e.conftest import NewApp
+from tests.web.client import answers, of
 
 
 def test_an_include_file(new_app: NewApp, server: Sandbox) -> None:

@@ -6,9 +6,9 @@ import os
 
 import pytest
 
-from tests.e2e.client import answers, of
 from tests.e2e.conftest import NewApp
 from tests.e2e.support import App
+from tests.web.client import answers, of
 
 STYLE = "h1 { color: teal }\n" * 100
 

@@ -3,9 +3,9 @@
 import pytest
 from sandbox import Sandbox
 
-from tests.e2e.client import Answer, answers, of
 from tests.e2e.conftest import NewApp
 from tests.e2e.support import App
+from tests.web.client import Answer, answers, of
 
 KINDS = ["web", "wsgi"]
 

@@ -8,9 +8,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from sandbox import HOST, Sandbox
 
-from tests.e2e.client import answers, of
 from tests.e2e.conftest import NewApp
 from tests.e2e.support import App
+from tests.web.client import answers, of
 
 # Networks as the API of Cloudflare lists them; the tests' clients are in none of these.
 ELSEWHERE = {"ipv4_cidrs": ["198.51.100.0/24", "203.0.113.0/24"], "ipv6_cidrs": ["2001:db8::/32"]}

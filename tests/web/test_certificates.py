@@ -15,8 +15,8 @@ import pytest
 from load import Load, Plan
 from sandbox import HOST, Sandbox
 
-from tests.e2e.pebble import Pebble
 from tests.e2e.support import APPS, CHECKOUT, App, refused, web
+from tests.web.pebble import Pebble
 
 PATIENCE = 40.0
 

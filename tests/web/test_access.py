@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from sandbox import Sandbox, run
 
-from tests.e2e.client import Answer, answers, curl, nobody_answers, of
 from tests.e2e.conftest import NewApp
 from tests.e2e.support import App
+from tests.web.client import Answer, answers, curl, nobody_answers, of
 
 CHALLENGE = "/.well-known/acme-challenge"
 PASSWORD = "pass word's $ecret"

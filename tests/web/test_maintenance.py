@@ -3,9 +3,9 @@
 import pytest
 from sandbox import Sandbox
 
-from tests.e2e.client import Answer, answers, of
 from tests.e2e.conftest import NewApp
 from tests.e2e.support import refused
+from tests.web.client import Answer, answers, of
 
 PAGES = {f"errors/{name}.html": f"<h1>our {name}</h1>" for name in ("404", "50x", "503", "413", "429")}
 SETTING = "NGINX_ERROR_PAGES=404:errors/404.html,50x:errors/50x.html,413:errors/413.html\n"
