@@ -150,6 +150,21 @@ def test_a_watcher_that_hangs_keeps_nobody_from_stopping(new_app: Callable[..., 
     assert running("605.5") == []
 
 
+def test_a_watcher_of_the_release_before_does_not_hang_for_ever(new_app: Callable[..., App]) -> None:
+    app = new_app("hung", {**web("hung"), "ENV": "NGINX_SERVER_NAME=hung.localhost\nPIKU_STOP_TIMEOUT=1\n"})
+    [watcher] = [one for one in app.server.processes() if "--ini hung@" in str(one)]
+    os.kill(watcher.pid, signal.SIGSTOP)
+    app.commit(version_txt="two")
+    app.deployed()
+    assert app.server.piku("upkeep").returncode == 0
+    assert Path(f"/proc/{watcher.pid}").exists()  # it may still be about to end
+    enabled = app.server.root / "uwsgi-enabled"
+    os.utime(enabled, (time.time() - 20,) * 2)
+    assert app.server.piku("upkeep").returncode == 0
+    app.server.wait(lambda: not Path(f"/proc/{watcher.pid}").exists())
+    assert app.body() == "two"
+
+
 def test_what_a_wsgi_app_started_does_not_outlive_it(new_app: Callable[..., App]) -> None:
     code = """\
 import subprocess, sys

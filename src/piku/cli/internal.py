@@ -50,13 +50,14 @@ def git_hook(paths: Paths, app: AppPaths) -> int:
 @click.option("--doze", is_flag=True, help="Put to sleep what nobody asks for.")
 @pass_paths
 def upkeep(paths: Paths, doze: bool) -> None:
-    """Do what is due: rotate the logs of nginx, and remove what processes have left."""
+    """Do what is due: rotate the logs of nginx, end what hangs, and remove what processes have left."""
     from piku.operate import upkeep as work
 
     if doze:
         work.doze(paths, Output(sys.stdout))
     else:
         work.rotate(paths)
+        work.end_hanging(paths)
         work.remove_groups(paths)
 
 

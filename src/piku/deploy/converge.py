@@ -22,7 +22,7 @@ from piku.serve.nginx import app as nginx_app
 from piku.serve.nginx.site import Site
 
 Say = Callable[[str], None]
-_LATE = 10  # seconds that uWSGI may take beyond what a process has
+LATE = 10  # seconds that uWSGI may take beyond what a process has
 _LEAST = 1.0  # seconds for what a process left, when that has used up all of them
 _KILLED = 5  # seconds until the emperor has noticed that a process was killed
 
@@ -207,7 +207,7 @@ def see_off(paths: Paths, names: Collection[VassalName], escaping: Iterable[int]
     """Wait until processes that were told to stop are gone, then end what they left. A uWSGI that does not end is
     killed; raises PikuError when even that does not help."""
     begun = time.monotonic()
-    if left := emperor.wait_gone(paths, names, grace + _LATE):
+    if left := emperor.wait_gone(paths, names, grace + LATE):
         states = emperor.statistics(paths) or {}
         leftovers.kill(states[name].pid for name in left if name in states)
         left = emperor.wait_gone(paths, left, _KILLED)

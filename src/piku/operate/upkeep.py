@@ -8,11 +8,11 @@ from pathlib import Path
 
 from piku import effects
 from piku.app import settings
-from piku.deploy import converge, limits, records, sleeping, source
+from piku.deploy import converge, leftovers, limits, records, sleeping, source
 from piku.errors import PikuError
 from piku.output import Output
 from piku.paths import AppName, Paths
-from piku.serve import rotation
+from piku.serve import emperor, rotation
 
 
 def rotate(paths: Paths) -> None:
@@ -45,6 +45,20 @@ def remove_groups(paths: Paths) -> None:
         ):
             limits.clean(app, records.live(app))
     sleeping.sweep(paths)
+
+
+def end_hanging(paths: Paths) -> None:
+    """Kill what was told to stop, has had its time, and has not ended. Whoever stops an app waits for that;
+    a deploy does not wait for the processes of the release before, and nobody else would look at them."""
+    states = emperor.statistics(paths) or {}
+    wanted = emperor.enabled(paths)
+    told = time.time() - paths.enabled.stat().st_mtime  # or longer ago
+    for name, state in states.items():
+        # A scheduler ends with the jobs that it has begun, which are let finish.
+        if name not in wanted and name.kind != records.SCHEDULER:
+            activation = records.load_activation(paths.app(name.app), name.activation)
+            if told > (activation.stop_timeout if activation else 0) + converge.LATE:
+                leftovers.kill([state.pid])
 
 
 def doze(paths: Paths, output: Output) -> None:
