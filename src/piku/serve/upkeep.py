@@ -124,7 +124,7 @@ def _waker(paths: Paths, package: Path) -> str:
             ("need-app", "true"),
             ("single-interpreter", "true"),
             ("processes", "1"),
-            ("threads", "8"),
+            ("threads", "32"),  # so many apps may hang at once before the next has to wait for them
             ("cheap", "true"),
             ("idle", "30"),
             ("die-on-idle", "true"),
