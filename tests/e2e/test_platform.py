@@ -255,6 +255,23 @@ def test_a_power_cut_and_what_it_leaves(own_server: Sandbox, new_app: Callable[.
     assert quiet.body() == "two"
 
 
+def test_a_backup_without_what_can_be_made_anew(own_server: Sandbox, new_app: Callable[..., App]) -> None:
+    server = own_server
+    app = new_app("moved", {**wsgi("moved"), "requirements.txt": ""}, on=server)
+    server.stop_platform()
+    for place in (server.root / "logs", server.root / "cache", *(server.root / "envs/moved").glob("*-*")):
+        shutil.rmtree(place)
+    server.start_platform()
+    said = server.platform_log.read_text()
+    assert "moved cannot run: the environment of v1 is not here" in said
+    assert "could not be brought back" not in said
+    refused(app.says("restart"), 1, "the environment of v1, which is live, is gone", "piku deploy moved")
+    found = app.asked("doctor").stdout
+    assert "the environment of its live release v1 is gone" in found and "fix: piku deploy moved" in found
+    assert "v2 is live" in app.does("deploy")
+    assert app.body() == "one"
+
+
 def test_the_emperor_is_one_process_that_is_told_and_its_log_is_rotated(
     own_server: Sandbox, new_app: Callable[..., App]
 ) -> None:

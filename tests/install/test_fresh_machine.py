@@ -11,7 +11,7 @@ import deb
 import pytest
 from box import Box
 
-from tests.install.support import SERVER, Laptop, Load, Transcript, wait
+from tests.install.support import CHECKOUT, SERVER, Laptop, Load, Transcript, wait
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -180,10 +180,22 @@ def test_an_upgrade_loses_no_request(
     assert laptop.get("hello.example.com")[1].startswith("Hello again")
 
 
+def test_a_backup_is_made(box: Box) -> None:
+    (box.root / "var/lib/piku/.piku/data/hello/precious").write_text("kept\n")
+    backup, *_ = commands("Backups")
+    box.sh(backup)
+
+
+def commands(heading: str) -> list[str]:
+    """What is to be typed as root, as the page about operations says below that heading."""
+    page = (CHECKOUT / "docs/operations.md").read_text()
+    below = re.split(r"^## ", page.partition(f"## {heading}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
+    return re.findall(r"^sudo (.*)$", below, re.MULTILINE)
+
+
 def test_removing_keeps_and_purging_asks(
     box: Box, laptop: Laptop, packages: tuple[Path, Path], transcript: Transcript
 ) -> None:
-    (box.root / "var/lib/piku/.piku/data/hello/precious").write_text("kept\n")
     apt = "DEBIAN_FRONTEND=noninteractive apt-get"
     said = box.sh(f"{apt} remove -q --yes piku").stdout
     assert "What belongs to them is in /var/lib/piku" in said
@@ -213,6 +225,23 @@ def test_removing_keeps_and_purging_asks(
     assert not (box.root / "var/lib/piku").exists()
     assert box.run("id", "piku", check=False).returncode == 1
     assert box.sh("ls /etc/default/piku /usr/share/piku", check=False).returncode == 2
+
+
+def test_a_backup_comes_back_where_there_is_only_the_package(
+    box: Box, laptop: Laptop, packages: tuple[Path, Path]
+) -> None:
+    box.sh(f"DEBIAN_FRONTEND=noninteractive apt-get install -q --yes ./{packages[1].name}")
+    assert "hello" not in box.run("piku", "apps").stdout
+    _, *restore = commands("Backups")
+    for line in restore:
+        box.sh(line)
+    wait(lambda: laptop.get("hello.example.com")[0] == 200, "the app is back")
+    assert laptop.get("hello.example.com") == (200, "Hello again from release 2\n")
+    assert (box.root / "var/lib/piku/.piku/data/hello/precious").read_text() == "kept\n"
+    said = laptop.does("git commit --quiet --allow-empty -m 'After' && git push piku main", "hello")
+    assert "v3 is live" in said
+    findings = box.run("piku", "doctor", check=False)
+    assert findings.returncode == 0, findings.stdout
 
 
 def test_the_package_is_as_debian_wants_it(packages: tuple[Path, Path]) -> None:

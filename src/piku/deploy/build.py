@@ -10,6 +10,7 @@ from piku import effects, programs
 from piku.app import settings
 from piku.deploy import checkout
 from piku.deploy.job import Job
+from piku.deploy.records import Release
 from piku.deploy.source import Source
 from piku.errors import PikuError
 from piku.paths import AppPaths
@@ -21,6 +22,13 @@ _COMPLETE = ".piku-complete"
 def is_built(app: AppPaths, name: str) -> bool:
     """Whether a dependency environment was built to its end."""
     return not name or (app.envs / name / _COMPLETE).exists()
+
+
+def lost(app: AppPaths, release: Release) -> str:
+    """Which part of a release that was once built is not here any more: "code", "environment" or none."""
+    if not (app.releases / release.checkout).is_dir():
+        return "code"
+    return "" if is_built(app, release.environment) else "environment"
 
 
 def environments(app: AppPaths) -> Iterator[Path]:

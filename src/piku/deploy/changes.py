@@ -80,10 +80,9 @@ def _rollback_target(app: AppPaths, number: int | None) -> Release:
             raise PikuError(f"v{number} is live already")
         if not found.usable:
             raise PikuError(f"v{number} never ran ({found.outcome}), so it cannot be gone back to")
-    kept = (app.releases / found.checkout).is_dir() and build.is_built(app, found.environment)
-    if not kept:
+    if lost := build.lost(app, found):
         raise PikuError(
-            f"the code or environment of v{found.number} is no longer kept",
+            f"the {lost} of v{found.number} is no longer kept",
             hint=f"push that commit again: git push piku {found.commit[:8]}:refs/heads/main --force",
         )
     return found
@@ -200,6 +199,10 @@ def _live_job(paths: Paths, app: AppPaths, number: int, counts: Mapping[str, int
     """The job of starting the live release again."""
     runbook.require_platform(paths)
     release = records.load_release(app, number)
+    if lost := build.lost(app, release):
+        raise PikuError(
+            f"the {lost} of v{number}, which is live, is gone", hint=f"make it anew: piku deploy {app.name}"
+        )
     found = source.read(paths, app, release.commit, release.settings)
     return runbook.job_for(paths, app, found, counts, output, Progress(app, release))
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from piku import effects
-from piku.deploy import certificates, leftovers, past, plan, records, shipping, sleeping
+from piku.deploy import certificates, environment, leftovers, past, plan, records, shipping, sleeping
 from piku.deploy import vassals as files
 from piku.deploy.records import Activation, Process
 from piku.errors import PikuError
@@ -71,6 +71,7 @@ def converge(paths: Paths, app: AppPaths, *, say: Say = _quiet) -> None:
     running = emperor.enabled(paths, app.name)
     stale = [name for name in running if name not in wanted]
     missing = [name for name in wanted if name not in running]
+    environment.make_folders(app)  # a backup that was brought back may be without logs
     if missing:
         # Only what answers requests may run twice for a while.
         stop(paths, [name for name in stale if not _serves(app, name)], grace=10)

@@ -68,8 +68,7 @@ def write(job: Job, activation: Activation, process: Process, log: Path) -> str:
     told = specification(job.paths, app, job.release, job.source, activation.number, str(enabled))
     effects.write_json(folder / "cron.json", told)
     effects.write(folder / "cron.py", effects.read(RUNNER))
-    app.logs.mkdir(parents=True, exist_ok=True)
-    app.data.mkdir(parents=True, exist_ok=True)
+    environment.make_folders(app)
     states_folder(app).mkdir(mode=0o700, exist_ok=True)
     (states_folder(app) / "lock").touch(mode=0o600)  # on a full disk the runner could not make it
     scheduler = scheduling.Scheduler(

@@ -41,6 +41,12 @@ def variables(
     }
 
 
+def make_folders(app: AppPaths) -> None:
+    """Make the folders that LOG_ROOT and DATA_ROOT name, unless they are there."""
+    for folder in (app.logs, app.data):
+        folder.mkdir(parents=True, exist_ok=True)
+
+
 def write_folder(folder: Path, variables: Mapping[str, str]) -> None:
     """The variables as uWSGI's envdir reads them: a file each, with exactly the value.
 

@@ -75,6 +75,14 @@ def _close_records(app: AppPaths) -> list[int]:
     return found
 
 
+def _tell_what_is_lost(app: AppPaths, output: Output) -> None:
+    """A backup may be without what can be built anew."""
+    live = records.live(app)
+    if live is not None and (lost := build.lost(app, records.load_release(app, live.release))):
+        output.warn(f"{app.name} cannot run: the {lost} of v{live.release} is not here")
+        output.warn(f"make it anew: piku deploy {app.name}")
+
+
 def recover_all(paths: Paths, output: Output) -> None:
     """Before the platform starts: every app as its live record says, with nothing else enabled.
 
@@ -87,6 +95,7 @@ def recover_all(paths: Paths, output: Output) -> None:
                 _close_records(app)
                 _remove_half_built(app)
                 converge.converge(paths, app)
+                _tell_what_is_lost(app, output)
         except effects.Busy as busy:
             # That deploy needs the platform to go on, and makes the app follow its record when it ends.
             output.detail(f"{name}: {busy}")

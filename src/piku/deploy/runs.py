@@ -81,8 +81,7 @@ def begin(
         )
     folder = cron.states_folder(app)
     folder.mkdir(mode=0o700, exist_ok=True)
-    for needed in (app.logs, app.data):
-        needed.mkdir(parents=True, exist_ok=True)
+    environment.make_folders(app)
     _forget(app)
     name = f"{KIND}.{_next_number(app)}"
     variables = environment.variables(paths, app, release, found, next(iter(live.processes), None))

@@ -45,8 +45,7 @@ def _config(job: Job, activation: Activation, process: Process) -> str:
     variables = job.variables(process) | {processes.MARK: str(process.vassal(app.name))}
     exact = {name: value for name, value in variables.items() if uwsgi.envdir_changes(value)}
     environment.write_folder(folder / f"{worker}.env", {n: v for n, v in variables.items() if n not in exact})
-    app.logs.mkdir(parents=True, exist_ok=True)
-    app.data.mkdir(parents=True, exist_ok=True)
+    environment.make_folders(app)
     log = log_file(app, process)
     vassal = uwsgi.Vassal(
         checkout=str(job.checkout),

@@ -88,7 +88,7 @@ def run(paths: Paths, app: AppPaths, name: str) -> NoReturn:
             else "a line 'cron-NAME: ...' in the Procfile is one"
         )
         raise PikuError(f"{app.name} has no scheduled job {name[:60]!r}", hint=hint)
-    app.logs.mkdir(parents=True, exist_ok=True)
+    environment.make_folders(app)
     # A file without a name: it holds secrets, and is gone whatever happens.
     handle = os.memfd_create("cron")
     os.write(handle, json.dumps(jobs.specification(paths, app, release, found, live.number)).encode())

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from piku.app import settings
-from piku.deploy import cron, health, records, source
+from piku.deploy import build, cron, health, records, source
 from piku.deploy.records import Activation, Process, Release
 from piku.errors import PikuError
 from piku.operate import ps
@@ -39,14 +39,18 @@ def releases(scene: Scene) -> Iterator[Finding]:
         except PikuError as error:
             yield problem(f"its next deploy is going to fail: {error.message}", error.hint, app=name)
         yield from _last(app, live)
-        if live is not None and not (app.releases / live.checkout).is_dir():
+        if live is not None and (lost := _lost(app, live)):
             yield problem(
-                f"the code of its live release v{live.release} is gone", f"piku deploy {name}", app=name
+                f"the {lost} of its live release v{live.release} is gone", f"piku deploy {name}", app=name
             )
         elif live is not None and app.live_link.resolve() != (app.releases / live.checkout).resolve():
             yield problem(
                 f"{app.live_link} does not lead to its live release", f"piku restart {name}", app=name
             )
+
+
+def _lost(app: AppPaths, live: Activation) -> str:
+    return build.lost(app, records.load_release(app, live.release))
 
 
 def _last(app: AppPaths, live: Activation | None) -> Iterator[Finding]:
@@ -121,7 +125,9 @@ def _process(
 
 
 def _way_out(app: AppPaths, live: Activation, logs: str) -> str:
-    """Going back, where there is a release to go back to; else a look at why."""
+    """Building what is missing, or going back, where there is a release to go back to; else a look at why."""
+    if _lost(app, live):
+        return f"piku deploy {app.name}"
     before = [number for number in records.release_numbers(app) if number < live.release]
     for number in reversed(before[-5:]):
         try:
