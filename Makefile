@@ -43,7 +43,7 @@ test-limits: test-packages ## Limit apps by real cgroups: this machine's, and of
 		/usr/bin/python3 -B tools/vm.py /usr/bin/python3 -B tools/delegated.py tools/as-user \
 		"$$dev/bin/python" -B -m pytest -p no:cacheprovider --timeout 400 tests/limits/test_limits.py $(ARGS); }
 
-test-install: test-packages ## Install on fresh machines, in systemd-nspawn (as root)
+test-install: test-packages ## Install on fresh machines, in systemd-nspawn (as root; SUITE=trixie, SUITE=noble: of another system)
 	@tools/install-packages package install
 	@dev=$$(tools/dev-env) && "$$dev/bin/python" -B -m pytest -p no:cacheprovider tests/install $(ARGS)
 

@@ -7,7 +7,7 @@
 
 For root only. What the machine is made of is kept in /var/cache/piku-dev, a copy of it costs nothing (overlayfs).
 It reaches nobody but us: we are at `gateway`, it is at `address`, and packages come from the archives that were
-fetched beforehand. `box.py [SUITE]` opens a shell in one.
+fetched beforehand. `box.py [SUITE]` opens a shell in one. SUITE in the environment is another one than Debian 12's.
 """
 
 from __future__ import annotations
@@ -41,11 +41,16 @@ ARCHIVES = (
     "nginx", "nginx-light", "uwsgi-core", "uwsgi-plugin-python3", "openssh-server", "openssh-client", "git", "python3",
     "python3-click", "virtualenv", "openssl", "curl", "make", "debconf", "adduser", "lego", "sudo", "apache2",
 )  # fmt: skip
+SUITE = os.environ.get("SUITE", "bookworm")
 MIRRORS = {
     "bookworm": "http://deb.debian.org/debian",
     "trixie": "http://deb.debian.org/debian",
     "noble": "http://archive.ubuntu.com/ubuntu",
 }
+UBUNTU_KEYRING = (
+    "http://archive.ubuntu.com/ubuntu/pool/main/u/ubuntu-keyring/ubuntu-keyring_2023.11.28.1_all.deb",
+    "36de43b15853ccae0028e9a767613770c704833f82586f28eb262f0311adb8a8",
+)
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PATIENCE = 60.0  # seconds that a start may take
 REBOOT = 133  # how systemd-nspawn says that the machine wants to start again
@@ -84,9 +89,13 @@ def base(suite: str) -> Path:
 
 def _build(root: Path, suite: str) -> None:
     mirror = MIRRORS[suite]
-    components = "main,universe" if suite == "noble" else "main"
-    call("debootstrap", "--variant=minbase", f"--include={','.join(SYSTEM)}", f"--components={components}",
-         suite, str(root), mirror)  # fmt: skip
+    ubuntu = "ubuntu" in mirror
+    components = "main,universe" if ubuntu else "main"
+    keyring = [f"--keyring={_ubuntu_keyring(root.parent)}"] if ubuntu else []
+    # A debootstrap that is older than the suite does not know it; those of Ubuntu are all made alike.
+    recipe = ["/usr/share/debootstrap/scripts/gutsy"] if ubuntu else []
+    call("debootstrap", "--variant=minbase", f"--include={','.join(SYSTEM)}", f"--components={components}", *keyring,
+         suite, str(root), mirror, *recipe)  # fmt: skip
     (root / "etc/apt/apt.conf.d/90box").write_text(
         'APT::Keep-Downloaded-Packages "true";\nAPT::Get::Assume-Yes "true";\nAcquire::Languages "none";\n'
     )
@@ -113,6 +122,18 @@ def _build(root: Path, suite: str) -> None:
     (root / "etc/resolv.conf").unlink(missing_ok=True)
 
 
+def _ubuntu_keyring(folder: Path) -> Path:
+    """The keys that Ubuntu's archive is signed with: Debian has no package of them."""
+    address, digest = UBUNTU_KEYRING
+    folder.mkdir(exist_ok=True)
+    package = folder / "keyring.deb"
+    call("curl", "--fail", "--silent", "--show-error", "--output", str(package), address)
+    if hashlib.sha256(package.read_bytes()).hexdigest() != digest:
+        raise BoxError(f"{address} is not what it was")
+    call("dpkg-deb", "--extract", str(package), str(folder / "keyring"))
+    return folder / "keyring/usr/share/keyrings/ubuntu-archive-keyring.gpg"
+
+
 # --- a machine -------------------------------------------------------------------------------------
 
 
@@ -128,7 +149,7 @@ class Box:
     """A machine that is running while the block runs."""
 
     def __init__(
-        self, suite: str = "bookworm", *, lower: Path | None = None, own_network: bool = True,
+        self, suite: str = SUITE, *, lower: Path | None = None, own_network: bool = True,
         prepare: Callable[[Path], None] | None = None,
     ) -> None:  # fmt: skip
         self.suite = suite
