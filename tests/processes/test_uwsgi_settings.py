@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.support import WSGI as CALLABLE
-from tests.e2e.support import App, web
+from tests.e2e.support import App, web, wsgi
 
 NewApp = Callable[..., App]
 
@@ -143,6 +143,25 @@ def test_a_process_is_replaced_after_so_many_requests(new_app: NewApp, named: bo
     served = Served(new_app, called("spent", named), settings, named=named, **{"uwsgi.ini": options})
     each = Counter(served.ask().split()[0] for _ in range(20))
     assert len(each) >= 4 and max(each.values()) <= 5, each
+
+
+# Imports nothing that has to do with threads while it is loaded. Does what Python does first at its end.
+BARE = """\
+def app(environ, start_response):
+    import os, threading
+    main = threading.get_native_id() == os.getpid()
+    if not main:
+        threading._shutdown()
+    start_response("200 OK", [])
+    return [b"main" if main else b"other"]
+"""
+
+
+def test_any_thread_can_end_its_process(new_app: NewApp) -> None:
+    """The one that has answered the last of UWSGI_MAX_REQUESTS does: it must not wait for those that uWSGI has ended."""
+    app = new_app("threads", {**wsgi("threads"), "app.py": BARE})
+    with ThreadPoolExecutor(8) as pool:
+        assert "other" in set(pool.map(lambda _: app.body(), range(100)))
 
 
 def test_options_of_the_apps_own_are_those_of_its_language(new_app: NewApp) -> None:

@@ -140,7 +140,8 @@ THREADS = Setting(name="UWSGI_THREADS", default="4", check=checks.whole(1, 512),
 LISTEN = Setting(name="UWSGI_LISTEN", default="100", check=checks.whole(1, 65535),
     doc="Length of the queue of connections not yet accepted; at most what the kernel allows.")  # fmt: skip
 MAX_REQUESTS = Setting(name="UWSGI_MAX_REQUESTS", default="1024", check=checks.whole(1, 10**9),
-    doc="Requests after which a uWSGI worker process is replaced by a fresh one, when it is a minute old.")  # fmt: skip
+    doc="Requests after which a uWSGI worker process is replaced by a fresh one, when it is ten seconds old. With"
+    " one process, new requests wait up to a second then.")  # fmt: skip
 IDLE = Setting(name="UWSGI_IDLE", default="0", check=checks.whole(0, 10**7),
     doc="Seconds without a request after which the app sleeps: it costs no process until the next"
     " request wakes it; its log tells how long that took. 0 for never.")  # fmt: skip

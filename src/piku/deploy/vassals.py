@@ -119,12 +119,15 @@ def _served(job: Job, process: Process) -> uwsgi.Served:
     values = job.values
     bind = f"{settings.BIND_ADDRESS.read(values)}:{process.port}"
     shared = _shared_worker(job) if process.kind == "wsgi" else ()
+    threads = 0 if shared else _threads(job, process.kind)
+    if process.kind == "wsgi" and threads > 1:
+        shared = languages.threaded()
     return uwsgi.Served(
         language=(*_language(job, process.kind), *shared),
         address=bind if process.port else process.address,
         modifier=uwsgi.MODIFIERS[process.kind],
         processes=settings.PROCESSES.read(values),
-        threads=0 if shared else _threads(job, process.kind),
+        threads=threads,
         listen=_listen(job),
         max_requests=settings.MAX_REQUESTS.read(values),
         enable_threads=settings.ENABLE_THREADS.read(values),

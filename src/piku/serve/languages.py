@@ -20,6 +20,16 @@ def python(plugin: str, module: str, virtualenv: str) -> Pairs:
     )
 
 
+def threaded() -> Pairs:
+    """Options that let a process of several Python threads end.
+
+    Whichever has answered the last of UWSGI_MAX_REQUESTS ends the others, and then Python. That waits for the
+    main thread, which is no more, if `threading` was imported after the fork: the process would hang until it is
+    killed, and nobody be answered. So it is imported before.
+    """
+    return (("py-import", "threading"),)
+
+
 def gevent(plugin: str, greenlets: int) -> Pairs:
     """Options that have gevent answer many requests in one process."""
     # Unpatched, the standard library would block, and requests would wait for each other.
