@@ -159,7 +159,7 @@ def app(environ, start_response):
 
 def test_any_thread_can_end_its_process(new_app: NewApp) -> None:
     """The one that has answered the last of UWSGI_MAX_REQUESTS does: it must not wait for those that uWSGI has ended."""
-    app = new_app("threads", {**wsgi("threads"), "app.py": BARE})
+    app = new_app("ending", {**wsgi("ending"), "app.py": BARE})
     with ThreadPoolExecutor(8) as pool:
         assert "other" in set(pool.map(lambda _: app.body(), range(100)))
 

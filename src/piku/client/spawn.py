@@ -3,6 +3,7 @@ long as all that is to be done here."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from collections.abc import Sequence
@@ -52,7 +53,8 @@ def attached(argv: Sequence[str]) -> int:
 
     def pass_on(number: int, _frame: object) -> None:
         came.append(number)
-        os.kill(pid, number)
+        with contextlib.suppress(ProcessLookupError):  # it has just ended, at the same signal perhaps
+            os.kill(pid, number)
 
     for number in _PASSED_ON:
         signal.signal(number, pass_on)
