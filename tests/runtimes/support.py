@@ -1,12 +1,12 @@
 """What the runtimes' tests share: pushes that build, that reuse, and that fail, each as it should."""
 
 import re
+import time
 
 from tests.e2e.support import App
 
-QUICK = (
-    1.0  # seconds: many times what a deploy needs to find that nothing is to be built, on a busy machine too
-)
+QUICK = 1.5  # seconds that a push takes in which nothing is built or compiled
+BUSY = 2  # times as long on a machine that does other work as well
 
 
 def built(app: App, name: str) -> str:
@@ -21,20 +21,21 @@ def built(app: App, name: str) -> str:
 def reused(app: App, *, quick: bool = True) -> list[str]:
     """Push, and see that the environment is not built again; the transcript.
 
-    That is quick where nothing is compiled either.
+    Such a push is quick where nothing is compiled either: one of three at least, as the machine may
+    have other things to do.
     """
-    said = app.deployed()
-    assert any("       Reusing " in line for line in said), said
-    assert not any(": building " in line for line in said), said
-    assert not quick or building(said) < QUICK, said
+    for attempt in range(3):
+        begun = time.monotonic()
+        said = app.deployed()
+        taken = time.monotonic() - begun
+        print(f"{app.name}: a push of code alone took {taken:.2f} s")
+        assert any("       Reusing " in line for line in said), said
+        assert not any(": building " in line for line in said), said
+        if not quick or taken < QUICK * BUSY:
+            break
+        assert attempt < 2, said
+        app.commit("Nothing has changed")
     return said
-
-
-def building(said: list[str]) -> float:
-    """For how many seconds a deploy was at its build, as it says itself: a step that took no time is left out."""
-    [line] = [line for line in said if " is live after " in line]
-    match = re.search(r"[(,] ?build ([0-9.]+)", line)
-    return float(match[1]) if match else 0.0
 
 
 def build_failed(app: App, *patterns: str) -> list[str]:
