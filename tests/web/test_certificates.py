@@ -5,7 +5,6 @@ import shutil
 import socket
 import ssl
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,24 +14,10 @@ import pytest
 from load import Load, Plan
 from sandbox import HOST, Sandbox
 
-from tests.e2e.support import APPS, CHECKOUT, App, refused, web
+from tests.e2e.support import APPS, App, refused, web
 from tests.web.pebble import Pebble
 
 PATIENCE = 40.0
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Sandbox]:
-    """A server of this file's own: its authority is pebble."""
-    base = Path(tempfile.mkdtemp(prefix="e2e-"))
-    try:
-        with Sandbox(CHECKOUT, base) as server:
-            yield server
-        assert not server.leftovers
-        fault = server.root / "uwsgi" / "fault.log"
-        assert not fault.exists(), fault.read_text()
-    finally:
-        shutil.rmtree(base, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")
