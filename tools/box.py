@@ -1,8 +1,8 @@
 """A fresh machine with systemd, for as long as one needs it: a debootstrapped Debian in systemd-nspawn.
 
     with Box() as box:
-        box.put(package, "/root/piku.deb")
-        box.run("apt-get", "install", "-y", "/root/piku.deb")
+        box.put(package, "piku.deb")
+        box.sh("apt-get install -y ./piku.deb")
         box.reboot()
 
 For root only. What the machine is made of is kept in /var/cache/piku-dev, a copy of it costs nothing (overlayfs).
@@ -52,6 +52,7 @@ UBUNTU_KEYRING = (
     "36de43b15853ccae0028e9a767613770c704833f82586f28eb262f0311adb8a8",
 )
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+HOME = "/root"  # where root is at home in there
 PATIENCE = 60.0  # seconds that a start may take
 REBOOT = 133  # how systemd-nspawn says that the machine wants to start again
 
@@ -107,7 +108,7 @@ def _build(root: Path, suite: str) -> None:
         "env",
         "-i",
         f"PATH={PATH}",
-        "HOME=/root",
+        f"HOME={HOME}",
         "DEBIAN_FRONTEND=noninteractive",
     ]
     call(*inside, "apt-get", "update", "-q")
@@ -283,7 +284,7 @@ class Box:
         if machine is None:
             raise BoxError("the machine is off")
         inside = ["nsenter", "-t", str(_leader(machine.pid)), "-a", "-r", "-w", "env", "-i", f"PATH={PATH}",
-                  "HOME=/root", "USER=root", "LANG=C.UTF-8", "TERM=dumb", *command]  # fmt: skip
+                  f"HOME={HOME}", "USER=root", "LANG=C.UTF-8", "TERM=dumb", *command]  # fmt: skip
         done = subprocess.run(
             inside, check=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             errors="replace", timeout=timeout,
@@ -294,11 +295,11 @@ class Box:
 
     def sh(self, script: str, *, check: bool = True, timeout: float = 300) -> Completed:
         """The same for a line that root types into a shell in its home folder."""
-        return self.run("bash", "-c", f"cd /root && {script}", check=check, timeout=timeout)
+        return self.run("bash", "-c", f"cd {HOME} && {script}", check=check, timeout=timeout)
 
     def put(self, source: Path, target: str) -> None:
-        """Copy a file or a folder into it."""
-        place = self.root / target.lstrip("/")
+        """Copy a file or a folder into it; a relative target is below root's home folder."""
+        place = self.root / str(Path(HOME, target)).lstrip("/")
         place.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
             shutil.copytree(source, place, symlinks=True)
@@ -352,7 +353,7 @@ def main(words: Sequence[str]) -> int:
         assert machine is not None
         print(f"{box.suite} at {box.address}; it is gone when you leave this shell", file=sys.stderr)
         return subprocess.run(
-            ["nsenter", "-t", str(_leader(machine.pid)), "-a", "-r", "-w", "env", "-i", f"PATH={PATH}", "HOME=/root",
+            ["nsenter", "-t", str(_leader(machine.pid)), "-a", "-r", "-w", "env", "-i", f"PATH={PATH}", f"HOME={HOME}",
              f"TERM={os.environ.get('TERM', 'dumb')}", "bash", "-l", *words[1:]], check=False,
         ).returncode  # fmt: skip
 

@@ -33,7 +33,7 @@ def mended(box: Box, text: str, fix: str) -> None:
 
 
 def test_a_fresh_installation_is_well(box: Box, packages: tuple[Path, Path]) -> None:
-    box.put(packages[0], f"/root/{packages[0].name}")
+    box.put(packages[0], packages[0].name)
     box.sh(f"{APT} install ./{packages[0].name}")
     assert found(box) == []
     shown = box.run("piku", "doctor", "-v").stdout

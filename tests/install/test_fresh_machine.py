@@ -33,12 +33,19 @@ def pids(box: Box) -> dict[str, str]:
     }
 
 
+def commands(heading: str) -> list[str]:
+    """What is to be typed as root, as the page about operations says below that heading."""
+    page = (CHECKOUT / "docs/operations.md").read_text()
+    below = re.split(r"^## ", page.partition(f"## {heading}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
+    return re.findall(r"^sudo (.*)$", below, re.MULTILINE)
+
+
 def test_the_package_is_installed(
     box: Box, laptop: Laptop, packages: tuple[Path, Path], transcript: Transcript
 ) -> None:
     (box.root / "root/.ssh").mkdir(mode=0o700, exist_ok=True)
     (box.root / "root/.ssh/authorized_keys").write_text(laptop.key)
-    box.put(packages[0], f"/root/{packages[0].name}")
+    box.put(packages[0], packages[0].name)
     line = "apt install --yes ./piku_*.deb"
     said = box.sh(f"DEBIAN_FRONTEND=noninteractive {line}").stdout
     transcript.say(
@@ -163,7 +170,7 @@ def test_an_upgrade_loses_no_request(
     box: Box, laptop: Laptop, packages: tuple[Path, Path], transcript: Transcript
 ) -> None:
     before = pids(box)
-    box.put(packages[1], f"/root/{packages[1].name}")
+    box.put(packages[1], packages[1].name)
     with Load(laptop, "hello.example.com") as load:
         said = box.sh(f"DEBIAN_FRONTEND=noninteractive apt install --yes ./{packages[1].name}").stdout
         wait(lambda: load.outcomes.total() > 200, "some load")
@@ -184,13 +191,6 @@ def test_a_backup_is_made(box: Box) -> None:
     (box.root / "var/lib/piku/.piku/data/hello/precious").write_text("kept\n")
     backup, *_ = commands("Backups")
     box.sh(backup)
-
-
-def commands(heading: str) -> list[str]:
-    """What is to be typed as root, as the page about operations says below that heading."""
-    page = (CHECKOUT / "docs/operations.md").read_text()
-    below = re.split(r"^## ", page.partition(f"## {heading}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
-    return re.findall(r"^sudo (.*)$", below, re.MULTILINE)
 
 
 def test_removing_keeps_and_purging_asks(

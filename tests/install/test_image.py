@@ -8,9 +8,7 @@ from box import Box, call
 from tests.install.support import Laptop, wait
 
 pytestmark = pytest.mark.timeout(240)
-INSTALL = (
-    "DEBIAN_FRONTEND=noninteractive apt-get -q --yes --no-install-recommends install /root/piku.deb 2>&1"
-)
+INSTALL = "DEBIAN_FRONTEND=noninteractive apt-get -q --yes --no-install-recommends install /srv/piku.deb 2>&1"
 
 
 def test_piku_has_the_ports_at_the_first_boot(
@@ -19,7 +17,7 @@ def test_piku_has_the_ports_at_the_first_boot(
     said = []
 
     def install(root: Path) -> None:
-        (root / "root/piku.deb").write_bytes(packages[0].read_bytes())
+        (root / "srv/piku.deb").write_bytes(packages[0].read_bytes())
         # As those who make images do: nothing is to be started in there.
         policy = root / "usr/sbin/policy-rc.d"
         policy.write_text("#!/bin/sh\nexit 101\n")

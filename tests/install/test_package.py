@@ -20,7 +20,7 @@ def test_another_web_server_is_left_alone(box: Box, laptop: Laptop, packages: tu
         "server { listen 80; listen [::]:80; server_name mine.example.com; return 200 mine; }\n"
     )
     box.run("systemctl", "reload", "nginx")
-    box.put(packages[0], f"/root/{packages[0].name}")
+    box.put(packages[0], packages[0].name)
     said = box.sh(f"{APT} install ./{packages[0].name}").stdout
     assert "Stopping the distribution's own" not in said
     assert "Piku's web server cannot start: nginx (port 80) is in its way" in said
@@ -130,7 +130,7 @@ def test_a_package_that_does_not_work_is_not_installed(box: Box, tmp_path: Path)
 def test_a_package_that_fails_to_be_set_up_is_taken_back(box: Box, laptop: Laptop, tmp_path: Path) -> None:
     """To what was there before, by whatever way that came: here apt alone."""
     middle = deb.build(tmp_path, "99.1")
-    box.put(middle, f"/root/{middle.name}")
+    box.put(middle, middle.name)
     box.sh(f"{APT} -o Dpkg::Options::=--force-confold install ./{middle.name}")
     release(box, deb.build(tmp_path, "100.1", appended={"debian/postinst": "\nexit 1\n"}))
     refused(box, "100.1 does not work here: went back to 99.1")
