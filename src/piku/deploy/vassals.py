@@ -120,10 +120,9 @@ def _served(job: Job, process: Process) -> uwsgi.Served:
     bind = f"{settings.BIND_ADDRESS.read(values)}:{process.port}"
     shared = _shared_worker(job) if process.kind == "wsgi" else ()
     threads = 0 if shared else _threads(job, process.kind)
-    if process.kind == "wsgi" and threads > 1:
-        shared = languages.threaded()
+    several = languages.threaded() if process.kind == "wsgi" and threads > 1 else ()
     return uwsgi.Served(
-        language=(*_language(job, process.kind), *shared),
+        language=(*_language(job, process.kind), *shared, *several),
         address=bind if process.port else process.address,
         modifier=uwsgi.MODIFIERS[process.kind],
         processes=settings.PROCESSES.read(values),

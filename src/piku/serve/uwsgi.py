@@ -240,7 +240,7 @@ def emperor(enabled: str, stats: str, pidfile: str, log: str) -> str:
             # How soon the emperor sees that one has gone to sleep, and hears its socket again.
             ("emperor-freq", "1"),
             # In seconds: how long a vassal may take to stop. PIKU_STOP_TIMEOUT may be an hour; within that, what
-            # waits for a process kills it.
+            # waits for a process kills it, and the upkeep what nobody waits for.
             ("emperor-curse-tolerance", "3630"),
             # In milliseconds: the longest pause before another attempt with a vassal that keeps failing.
             ("emperor-max-throttle", "30000"),
