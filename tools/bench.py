@@ -54,7 +54,9 @@ class Seen:
 
     def __init__(self, server: Sandbox, host: str, text: str) -> None:
         self.at = 0.0
-        self._thread = threading.Thread(target=self._look, args=(server, host, text.encode()), daemon=True)
+        self._thread = threading.Thread(
+            target=self._look, args=(server, host, text.encode()), daemon=True
+        )
         self._thread.start()
 
     def _look(self, server: Sandbox, host: str, text: bytes) -> None:
@@ -70,7 +72,9 @@ class Seen:
         return self.at
 
 
-def measure_push(server: Sandbox, repository: Path, app: str, host: str, text: str) -> dict[str, float]:
+def measure_push(
+    server: Sandbox, repository: Path, app: str, host: str, text: str
+) -> dict[str, float]:
     """One push: when its first line came, when the new text was served, and when it ended."""
     marks: dict[str, float] = {}
     steps: dict[str, float] = {}
@@ -112,7 +116,9 @@ def deploys(server: Sandbox, kind: str, times: int) -> list[dict[str, float]]:
     found = []
     for number in range(times):
         text = f"Change {number}"
-        server.commit(repository, {file: re.sub(r'GREETING = ".*"', f'GREETING = "{text}"', source)})
+        server.commit(
+            repository, {file: re.sub(r'GREETING = ".*"', f'GREETING = "{text}"', source)}
+        )
         found.append(measure_push(server, repository, kind, host, text))
     return found
 
@@ -124,12 +130,20 @@ def report_deploys(server: Sandbox, times: int) -> None:
     table(
         ["", *measured],
         (
-            [name, *(seconds(median(run.get(name, 0.0) for run in runs)) for runs in measured.values())]
+            [
+                name,
+                *(
+                    seconds(median(run.get(name, 0.0) for run in runs))
+                    for runs in measured.values()
+                ),
+            ]
             for name in names
         ),
     )
     for kind, runs in measured.items():
-        print(f"\n{kind}, push to live of each: {', '.join(seconds(run['push to live']) for run in runs)}")
+        print(
+            f"\n{kind}, push to live of each: {', '.join(seconds(run['push to live']) for run in runs)}"
+        )
 
 
 def report_overhead(server: Sandbox, times: int) -> None:
@@ -152,14 +166,24 @@ def report_overhead(server: Sandbox, times: int) -> None:
     print(f"\n## The same parts alone: medians of {times}, in seconds")
     table(
         ["", "s"],
-        ([name, seconds(median(timed(work) for _ in range(times)))] for name, work in parts.items()),
+        (
+            [name, seconds(median(timed(work) for _ in range(times)))]
+            for name, work in parts.items()
+        ),
     )
 
 
 def _clone(server: Sandbox) -> None:
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run(
-            ["git", "clone", "--quiet", "--shared", str(server.root / "repos" / "web"), f"{folder}/x"],
+            [
+                "git",
+                "clone",
+                "--quiet",
+                "--shared",
+                str(server.root / "repos" / "web"),
+                f"{folder}/x",
+            ],
             check=True,
         )
 
@@ -201,7 +225,11 @@ def vassal(server: Sandbox, name: str, *without: str) -> set[processes.Process]:
 
 def platform_parts(server: Sandbox) -> dict[str, float]:
     """nginx, the emperor and what watches over both."""
-    parts: dict[str, set[processes.Process]] = {"nginx": set(), "emperor": set(), "supervisor": set()}
+    parts: dict[str, set[processes.Process]] = {
+        "nginx": set(),
+        "emperor": set(),
+        "supervisor": set(),
+    }
     for process in processes.tree(server.platform_pid()):
         command = str(process).partition(" ")[2]
         if command.startswith("nginx: "):
@@ -248,11 +276,16 @@ def report_memory(server: Sandbox) -> None:
     first = memory_of(server, vassal(server, "a-wsgi@"))
     push(server, "wsgi", "b-wsgi")
     rows.append(
-        ("`wsgi`: uWSGI's master and one process with Python", memory_of(server, vassal(server, "b-wsgi@")))
+        (
+            "`wsgi`: uWSGI's master and one process with Python",
+            memory_of(server, vassal(server, "b-wsgi@")),
+        )
     )
     rows.append(("… the first such app beside others", first))
     if _GEVENT.exists():
-        rows.append(("`wsgi` with `UWSGI_GEVENT=100`", memory_of(server, vassal(server, "a-gevent@"))))
+        rows.append(
+            ("`wsgi` with `UWSGI_GEVENT=100`", memory_of(server, vassal(server, "a-gevent@")))
+        )
     rows.append(
         (
             "`web`: uWSGI and the shell around the program",
@@ -260,12 +293,21 @@ def report_memory(server: Sandbox) -> None:
         )
     )
     rows.append(("worker: the same", memory_of(server, vassal(server, "a-worker@", " 100000"))))
-    rows.append(("scheduled jobs of an app, while none runs", memory_of(server, vassal(server, "a-cron@"))))
+    rows.append(
+        ("scheduled jobs of an app, while none runs", memory_of(server, vassal(server, "a-cron@")))
+    )
     rows.append(("`@upkeep`, once per server", memory_of(server, vassal(server, "@upkeep"))))
-    rows.append(("`@doze`, once per server with idle `web` apps", memory_of(server, vassal(server, "@doze"))))
+    rows.append(
+        (
+            "`@doze`, once per server with idle `web` apps",
+            memory_of(server, vassal(server, "@doze")),
+        )
+    )
     server.wait(lambda: sleeps(server, "a-idle-web"), timeout=30)
     server.get("a-idle-web.localhost")
-    rows.append(("`@waker`, for 30 s after it woke an app", memory_of(server, vassal(server, "@waker"))))
+    rows.append(
+        ("`@waker`, for 30 s after it woke an app", memory_of(server, vassal(server, "@waker")))
+    )
     server.wait(lambda: not vassal(server, "@waker"), timeout=60)
     rows.append(("`@waker`, asleep", memory_of(server, vassal(server, "@waker"))))
     rows += sleeping_apps(server, 50)
@@ -280,7 +322,9 @@ def sleeping_apps(server: Sandbox, count: int) -> list[tuple[str, float]]:
     before = platform_parts(server)
     for number in range(count):
         push(server, "idle-wsgi", f"nap-{number}")
-    server.wait(lambda: all(sleeps(server, f"nap-{number}") for number in (0, count - 1)), timeout=60)
+    server.wait(
+        lambda: all(sleeps(server, f"nap-{number}") for number in (0, count - 1)), timeout=60
+    )
     server.wait(lambda: not vassal(server, "nap-") and old_workers_gone(server), timeout=60)
     after = platform_parts(server)
     each = {name: (after[name] - before[name]) / count for name in before}
@@ -305,12 +349,16 @@ def report_start_up(server: Sandbox, times: int) -> None:
     environment = server.server_env()
     for _ in range(times):
         for name, command in commands.items():
-            run = lambda argv=command: subprocess.run(argv, check=True, env=environment, capture_output=True)  # noqa: E731
+            run = lambda argv=command: subprocess.run(
+                argv, check=True, env=environment, capture_output=True
+            )  # noqa: E731
             took[name].append(timed(run))
     medians = {name: median(values) for name, values in took.items()}
     print(f"\n## Start-up, interleaved: medians of {times}")
     base = medians['`python3 -c "import click"`']
-    table(["", "ms", "ratio"], ([n, f"{m * 1000:.0f}", f"{m / base:.2f}"] for n, m in medians.items()))
+    table(
+        ["", "ms", "ratio"], ([n, f"{m * 1000:.0f}", f"{m / base:.2f}"] for n, m in medians.items())
+    )
 
 
 def main() -> int:

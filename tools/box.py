@@ -62,7 +62,9 @@ class BoxError(Exception):
 
 
 def call(*command: str, check: bool = True) -> str:
-    done = subprocess.run(command, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    done = subprocess.run(
+        command, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL
+    )
     if check and done.returncode:
         raise BoxError(
             f"{shlex.join(command)}: exit code {done.returncode}\n{done.stdout}{done.stderr}".strip()
@@ -101,7 +103,9 @@ def _build(root: Path, suite: str) -> None:
         'APT::Keep-Downloaded-Packages "true";\nAPT::Get::Assume-Yes "true";\nAcquire::Languages "none";\n'
     )
     (root / "etc/dpkg/dpkg.cfg.d/box").write_text("force-unsafe-io\n")
-    (root / "etc/apt/sources.list").write_text(f"deb {mirror} {suite} {components.replace(',', ' ')}\n")
+    (root / "etc/apt/sources.list").write_text(
+        f"deb {mirror} {suite} {components.replace(',', ' ')}\n"
+    )
     inside = [
         "chroot",
         str(root),
@@ -142,7 +146,9 @@ def private_mounts() -> None:
     """From now on what we mount is ours alone, and gone when we are."""
     library = ctypes.CDLL(None, use_errno=True)
     clone_newns, ms_rec, ms_private = 0x20000, 0x4000, 1 << 18
-    if library.unshare(clone_newns) or library.mount(b"none", b"/", None, ms_rec | ms_private, None):
+    if library.unshare(clone_newns) or library.mount(
+        b"none", b"/", None, ms_rec | ms_private, None
+    ):
         raise BoxError(f"no mounts of our own: {os.strerror(ctypes.get_errno())}")
 
 
@@ -158,7 +164,9 @@ class Box:
         self.folder = Path("/var/tmp", f"piku-{self.name}")  # noqa: S108 (not on a tmpfs: overlayfs needs a disk)
         self._lower = lower
         self._own_network = own_network
-        self._prepare = prepare  # what is done to its disk before it is switched on for the first time
+        self._prepare = (
+            prepare  # what is done to its disk before it is switched on for the first time
+        )
         number = secrets.randbelow(16000)
         net = f"198.18.{number // 64 % 250}.{number % 64 * 4}"
         start = net.rpartition(".")
@@ -185,7 +193,10 @@ class Box:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        where: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -237,7 +248,12 @@ class Box:
         ]  # fmt: skip
         with self.log.open("ab") as log, entered_cgroup(self.name):
             self._machine = subprocess.Popen(
-                command, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                command,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         self._wait_until_up()
 
@@ -328,7 +344,10 @@ def entered_cgroup(name: str) -> Iterator[None]:
         group = top / "piku-boxes" / name
         with contextlib.suppress(OSError):
             group.mkdir(parents=True, exist_ok=True)
-            for place in (top, group.parent):  # version 2: what the machine is to have must be handed down
+            for place in (
+                top,
+                group.parent,
+            ):  # version 2: what the machine is to have must be handed down
                 with contextlib.suppress(OSError):
                     (place / "cgroup.subtree_control").write_text("+memory +cpu +pids")
             for file in ("cpuset.cpus", "cpuset.mems"):
@@ -351,7 +370,9 @@ def main(words: Sequence[str]) -> int:
     with Box(*words[:1]) as box:
         machine = box._machine
         assert machine is not None
-        print(f"{box.suite} at {box.address}; it is gone when you leave this shell", file=sys.stderr)
+        print(
+            f"{box.suite} at {box.address}; it is gone when you leave this shell", file=sys.stderr
+        )
         return subprocess.run(
             ["nsenter", "-t", str(_leader(machine.pid)), "-a", "-r", "-w", "env", "-i", f"PATH={PATH}", f"HOME={HOME}",
              f"TERM={os.environ.get('TERM', 'dumb')}", "bash", "-l", *words[1:]], check=False,

@@ -30,7 +30,9 @@ def sources() -> list[str]:
     trust = ["-c", f"safe.directory={CHECKOUT}", "-c", "core.fsmonitor=false"]
     listing = ["git", *trust, "-C", str(CHECKOUT), "ls-files", "-co", "--exclude-standard"]
     names = subprocess.run(listing, check=True, capture_output=True, text=True).stdout.splitlines()
-    return sorted({name for name in names if (CHECKOUT / name).is_file() and not name.startswith(LEFT_OUT)})
+    return sorted(
+        {name for name in names if (CHECKOUT / name).is_file() and not name.startswith(LEFT_OUT)}
+    )
 
 
 def version_of(init: Path) -> str:
@@ -67,7 +69,9 @@ def prepare(folder: Path, version: str | None) -> str:
     return version or own
 
 
-def build(target: Path, version: str | None = None, *, appended: Mapping[str, str] | None = None) -> Path:
+def build(
+    target: Path, version: str | None = None, *, appended: Mapping[str, str] | None = None
+) -> Path:
     """Build the package into the folder `target`; returns its file. To files of the source this is `appended`."""
     with tempfile.TemporaryDirectory(prefix="piku-deb-") as parent:
         folder = Path(parent, "piku")
@@ -101,7 +105,12 @@ def lint(changes: Path) -> list[str]:
 def _clean() -> dict[str, str]:
     # The same files come out whoever builds, wherever and whenever.
     kept = {name: os.environ[name] for name in ("SOURCE_DATE_EPOCH",) if name in os.environ}
-    return {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/nonexistent", "LC_ALL": "C.UTF-8", **kept}
+    return {
+        "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+        "HOME": "/nonexistent",
+        "LC_ALL": "C.UTF-8",
+        **kept,
+    }
 
 
 def main() -> int:

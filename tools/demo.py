@@ -60,7 +60,13 @@ class Load:
                 if status != 200:
                     outcome = f"status {status}"
                 else:
-                    outcome = "new" if NEW.encode() in body else "old" if OLD.encode() in body else "odd page"
+                    outcome = (
+                        "new"
+                        if NEW.encode() in body
+                        else "old"
+                        if OLD.encode() in body
+                        else "odd page"
+                    )
             except (OSError, http.client.HTTPException) as error:
                 outcome = f"{type(error).__name__}: {error}"
             self.outcomes[outcome] += 1
@@ -101,7 +107,12 @@ def curl(server: Sandbox, expected: str) -> None:
     command = ["curl", "--silent", "--show-error", "--fail", url(server)]
     show_command(command)
     result = subprocess.run(
-        command, check=False, capture_output=True, text=True, env={"PATH": environment.PATH}, timeout=30
+        command,
+        check=False,
+        capture_output=True,
+        text=True,
+        env={"PATH": environment.PATH},
+        timeout=30,
     )
     for line in (result.stdout + result.stderr).splitlines():
         show_push(line)
@@ -140,7 +151,9 @@ def tour(server: Sandbox) -> None:
     show_command(["git", "commit", "-am", "Another greeting"])
     with Load(server) as load:
         seconds = push(server, repository)
-        server.wait(lambda: load.outcomes["new"] >= 20 or load.failures, 10, "the new page is served")
+        server.wait(
+            lambda: load.outcomes["new"] >= 20 or load.failures, 10, "the new page is served"
+        )
     failed = sum(load.failures.values())
     say(f"It took {seconds:.1f} s. {load.outcomes.total()} requests, {failed} failed")
     detail(f"{load.outcomes['old']} saw the old page, {load.outcomes['new']} the new one")

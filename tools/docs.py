@@ -47,7 +47,9 @@ _LANGUAGES = {
 
 
 def _with_files(text: str) -> str:
-    return _SHOWN.sub(lambda found: found[1] + _files(CHECKOUT / found[2], found[3].split()) + found[4], text)
+    return _SHOWN.sub(
+        lambda found: found[1] + _files(CHECKOUT / found[2], found[3].split()) + found[4], text
+    )
 
 
 def _files(folder: Path, names: list[str]) -> str:
@@ -56,7 +58,9 @@ def _files(folder: Path, names: list[str]) -> str:
 
 
 def _block(file: Path) -> str:
-    return f"```{_LANGUAGES.get(file.suffix or file.name, 'text')}\n{file.read_text().strip()}\n```\n"
+    return (
+        f"```{_LANGUAGES.get(file.suffix or file.name, 'text')}\n{file.read_text().strip()}\n```\n"
+    )
 
 
 # --- settings ------------------------------------------------------------------------------------
@@ -177,7 +181,11 @@ def _command(context: click.Context, command: click.Command) -> Iterator[str]:
     yield f"    {_usage(context, command)}"
     yield ""
     yield inspect.cleandoc(command.help or "")
-    options = [option for option in command.params if isinstance(option, click.Option) and not option.hidden]
+    options = [
+        option
+        for option in command.params
+        if isinstance(option, click.Option) and not option.hidden
+    ]
     if options:
         yield ""
     for option in options:
@@ -187,7 +195,9 @@ def _command(context: click.Context, command: click.Command) -> Iterator[str]:
 def _usage(context: click.Context, command: click.Command) -> str:
     words = command.collect_usage_pieces(context)
     has_options = any(isinstance(parameter, click.Option) for parameter in command.params)
-    return " ".join((context.command_path, *(word for word in words if has_options or word != "[OPTIONS]")))
+    return " ".join(
+        (context.command_path, *(word for word in words if has_options or word != "[OPTIONS]"))
+    )
 
 
 def _option(context: click.Context, option: click.Option) -> str:

@@ -23,7 +23,11 @@ SESSION = ("ARGS", "CI", "NO_COLOR", "TERM")
 
 def passed_on(patterns: tuple[str, ...], environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """The variables of this process that match one of the patterns."""
-    return {name: value for name, value in environ.items() if any(fnmatchcase(name, p) for p in patterns)}
+    return {
+        name: value
+        for name, value in environ.items()
+        if any(fnmatchcase(name, p) for p in patterns)
+    }
 
 
 def clean(*, user: str, home: str) -> dict[str, str]:

@@ -66,7 +66,9 @@ def take(server: Sandbox) -> Inventory:
         if path.is_symlink() and not path.exists():
             found[f"dangling link {_named(str(path), server.base)}"] += 1
     for folder in TEMPORARY:
-        found.update(f"temporary file {path}" for path in folder.iterdir() if _is_ours(path, server.base))
+        found.update(
+            f"temporary file {path}" for path in folder.iterdir() if _is_ours(path, server.base)
+        )
     return Inventory(things=found, memory=memory(server))
 
 
@@ -123,7 +125,9 @@ def _mapped(pid: int) -> Iterator[tuple[str, tuple[float, float, float]]]:
         if not name.endswith(":"):
             file = rest[4] if len(rest) == 5 and rest[4].startswith("/") else ""
         elif name[:-1] in ("Private_Clean", "Private_Dirty", "Shared_Clean", "Shared_Dirty", "Pss"):
-            sizes.setdefault(file, Counter())[name.partition("_")[0].rstrip(":")] += int(rest[0]) * 1024
+            sizes.setdefault(file, Counter())[name.partition("_")[0].rstrip(":")] += (
+                int(rest[0]) * 1024
+            )
     for file, each in sizes.items():
         yield file, (each["Private"], each["Shared"], max(0, each["Pss"] - each["Private"]))
 
@@ -197,11 +201,15 @@ def _files(root: Path) -> Iterable[Path]:
         if "objects" in place.parts:
             names = [name for name in names if name.startswith("tmp_") or name.endswith(".lock")]
             folders[:] = [name for name in folders if name in ("pack", "info") or len(name) == 2]
-            yield from (place / name for name in os.listdir(folder) if name.startswith("tmp_objdir"))
+            yield from (
+                place / name for name in os.listdir(folder) if name.startswith("tmp_objdir")
+            )
         elif place.name == "refs" or _WHOLE.search(folder):
             folders.clear()
             names = []
-        yield from (place / name for name in (*names, *(folders if "objects" not in place.parts else ())))
+        yield from (
+            place / name for name in (*names, *(folders if "objects" not in place.parts else ()))
+        )
 
 
 def _is_ours(path: Path, base: Path) -> bool:

@@ -97,7 +97,9 @@ class Client:
         except (ClosedError, ConnectionError) as error:
             self.close()
             # RFC 9112 section 9.3.1: a connection may be closed while it is idle; a client asks again.
-            if not reused or not isinstance(error, ClosedError | ConnectionResetError | BrokenPipeError):
+            if not reused or not isinstance(
+                error, ClosedError | ConnectionResetError | BrokenPipeError
+            ):
                 raise
             self.retries += 1
             return await self._ask(path)
@@ -110,7 +112,9 @@ class Client:
             )
         reader, writer = self._streams
         kept = "keep-alive" if self._kept else "close"
-        writer.write(f"GET {path} HTTP/1.1\r\nHost: {self._plan.host}\r\nConnection: {kept}\r\n\r\n".encode())
+        writer.write(
+            f"GET {path} HTTP/1.1\r\nHost: {self._plan.host}\r\nConnection: {kept}\r\n\r\n".encode()
+        )
         try:
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         except asyncio.IncompleteReadError as error:
@@ -157,9 +161,14 @@ class Generator:
         asyncio.get_running_loop().add_reader(sys.stdin, self._end_of_input)
         await asyncio.gather(
             self._watch_itself(),
-            *(self._work(kept[n], "/quick", 0, n / plan.rate, quick / plan.rate) for n in range(quick)),
             *(
-                self._work(kept[quick + n], "/slow", plan.work, plan.work * n / plan.slow, plan.work)
+                self._work(kept[n], "/quick", 0, n / plan.rate, quick / plan.rate)
+                for n in range(quick)
+            ),
+            *(
+                self._work(
+                    kept[quick + n], "/slow", plan.work, plan.work * n / plan.slow, plan.work
+                )
                 for n in range(plan.slow)
             ),
         )
@@ -222,7 +231,9 @@ class Generator:
             median=times[len(times) // 2][0] if times else 0,
             p99=times[len(times) * 99 // 100][0] if times else 0,
             beyond=times[-1][0] if times else 0,
-            slowest=[f"{at:.2f} s: {path} {beyond * 1000:.0f} ms" for beyond, at, path in times[-8:]],
+            slowest=[
+                f"{at:.2f} s: {path} {beyond * 1000:.0f} ms" for beyond, at, path in times[-8:]
+            ],
             own_lag=self._lag,
             bodies=dict(self._bodies),
         )
@@ -246,7 +257,10 @@ class Load:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        where: TracebackType | None,
     ) -> None:
         process = self._process
         assert process is not None

@@ -41,7 +41,9 @@ def browser(*options: str) -> str:
             "--disable-component-update", "--disable-sync", "--no-first-run", "--hide-scrollbars",
             f"--user-data-dir={profile}", "--virtual-time-budget=4000", *options,
         ]  # fmt: skip
-        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout
+        return subprocess.run(
+            command, check=True, capture_output=True, text=True, timeout=120
+        ).stdout
 
 
 def look(address: str, page: str, folder: Path) -> list[str]:
@@ -51,7 +53,9 @@ def look(address: str, page: str, folder: Path) -> list[str]:
         frame = SITE / f"look-{width}.html"
         frame.write_text(FRAME.format(width=width, height=height, page=page))
         target = folder / f"{page.removesuffix('.html').replace('/', '-')}-{width}.png"
-        browser(f"--screenshot={target}", f"--window-size={width},{height}", f"{address}/{frame.name}")
+        browser(
+            f"--screenshot={target}", f"--window-size={width},{height}", f"{address}/{frame.name}"
+        )
         title = re.search(r"<title>(.*?)</title>", browser("--dump-dom", f"{address}/{frame.name}"))
         frame.unlink()
         if title is None or title[1] != "fits":

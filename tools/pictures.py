@@ -16,7 +16,12 @@ from sandbox import Sandbox
 from tutorial import PAGE, Command, File, Reader, steps
 
 COLUMNS = 96
-WIDTH, HEIGHT, MARGIN, TOP = 8.2, 19, 16, 44  # of a character, a line, and the frame, in units of the picture
+WIDTH, HEIGHT, MARGIN, TOP = (
+    8.2,
+    19,
+    16,
+    44,
+)  # of a character, a line, and the frame, in units of the picture
 NO_BREAK = "\u00a0"  # of several plain spaces in a row a browser shows one
 
 # Which commands of the page a picture has: how the command begins, and which of those it is.

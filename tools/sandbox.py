@@ -31,7 +31,9 @@ T = TypeVar("T")
 Completed = subprocess.CompletedProcess[str]
 
 HOST = "127.0.0.1"
-PORTS = range(10000, 20000)  # below what the kernel gives out by itself, beside what Piku gives to apps
+PORTS = range(
+    10000, 20000
+)  # below what the kernel gives out by itself, beside what Piku gives to apps
 COMMAND_TIMEOUT = 180.0
 
 
@@ -72,7 +74,9 @@ class Sandbox:
         self.user = pwd.getpwuid(os.getuid()).pw_name
         self.ssh_port, self.http_port, self.https_port = free_ports(3)
         self.prefix = prefix
-        self.leftovers: list[str] = []  # what close() had to kill, because it was not stopped properly
+        self.leftovers: list[
+            str
+        ] = []  # what close() had to kill, because it was not stopped properly
         self._env = dict(env or {})
         self._path = list(path)
         self._trace = trace
@@ -90,7 +94,10 @@ class Sandbox:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        where: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -105,7 +112,9 @@ class Sandbox:
 
     def close(self) -> None:
         """Stop the platform and sshd; then end whatever is left of what they started."""
-        known = processes.tree(*(process.pid for process in (self._platform, self._sshd) if process))
+        known = processes.tree(
+            *(process.pid for process in (self._platform, self._sshd) if process)
+        )
         try:
             self.stop_platform()
         finally:
@@ -154,7 +163,14 @@ SetEnv {" ".join(_quoted(f"{name}={value}") for name, value in variables.items()
 
     def start_platform(self, *options: str, timeout: float = 20) -> None:
         """Start nginx and the emperor with `piku up`, return when both answer."""
-        ports = ["--http-port", str(self.http_port), "--https-port", str(self.https_port), "--host", HOST]
+        ports = [
+            "--http-port",
+            str(self.http_port),
+            "--https-port",
+            str(self.https_port),
+            "--host",
+            HOST,
+        ]
         command = ["bin/piku", "up", *ports, *options]
         self._trace(command)
         with self.platform_log.open("ab") as log:
@@ -162,7 +178,9 @@ SetEnv {" ".join(_quoted(f"{name}={value}") for name, value in variables.items()
             self._platform = _start([*self.prefix, *command], log, self.server_env())
 
         def ready() -> bool:
-            return _accepts(str(self.root / "uwsgi" / "emperor.stats")) and _accepts((HOST, self.http_port))
+            return _accepts(str(self.root / "uwsgi" / "emperor.stats")) and _accepts(
+                (HOST, self.http_port)
+            )
 
         self._wait_until_ready(self._platform, self.platform_log, ready, timeout)
 
@@ -174,7 +192,9 @@ SetEnv {" ".join(_quoted(f"{name}={value}") for name, value in variables.items()
         if platform.poll() is None:
             platform.terminate()
         if not _wait_for_end(platform, timeout):
-            raise SandboxError(f"piku up did not stop within {timeout:g} s\n{tail(self.platform_log)}")
+            raise SandboxError(
+                f"piku up did not stop within {timeout:g} s\n{tail(self.platform_log)}"
+            )
         return platform.returncode
 
     def kill_platform(self) -> None:
@@ -204,9 +224,17 @@ SetEnv {" ".join(_quoted(f"{name}={value}") for name, value in variables.items()
         return {process for process in found if process.pid not in spared}
 
     def _wait_until_ready(
-        self, process: subprocess.Popen[bytes], log: Path, ready: Callable[[], bool], timeout: float = 20
+        self,
+        process: subprocess.Popen[bytes],
+        log: Path,
+        ready: Callable[[], bool],
+        timeout: float = 20,
     ) -> None:
-        name = shlex.join(str(word) for word in process.args) if isinstance(process.args, list) else "it"
+        name = (
+            shlex.join(str(word) for word in process.args)
+            if isinstance(process.args, list)
+            else "it"
+        )
 
         def answers() -> bool:
             if process.poll() is not None:
@@ -227,7 +255,9 @@ SetEnv {" ".join(_quoted(f"{name}={value}") for name, value in variables.items()
         own = {"PATH": path, "PIKU_ROOT": str(self.root), "PIKU_SANDBOX": str(self.base)}
         return {**variables, **own, **self._env}
 
-    def piku(self, *args: str, input: str | None = None, env: Mapping[str, str] | None = None) -> Completed:
+    def piku(
+        self, *args: str, input: str | None = None, env: Mapping[str, str] | None = None
+    ) -> Completed:
         """Run `piku` on the server, as an administrator who is logged in would."""
         command = [str(self.checkout / "bin" / "piku"), *args]
         return run(command, env={**self.server_env(), **(env or {})}, cwd=self.home, text=input)
@@ -237,7 +267,9 @@ SetEnv {" ".join(_quoted(f"{name}={value}") for name, value in variables.items()
         result = self.piku(*command[1:])
         if result.returncode != 0:
             said = (result.stdout + result.stderr).strip()
-            raise SandboxError(f"{shlex.join(command)} failed, exit code {result.returncode}\n{said}")
+            raise SandboxError(
+                f"{shlex.join(command)} failed, exit code {result.returncode}\n{said}"
+            )
 
     # From the client
 
@@ -313,11 +345,15 @@ SetEnv {" ".join(_quoted(f"{name}={value}") for name, value in variables.items()
         self.git(repository, "init", "--quiet", "-b", "main")
         if isinstance(files, Path):
             sources = [path for path in sorted(files.rglob("*")) if path.is_file()]
-            files = {str(p.relative_to(files)): p.read_text() for p in sources if p.suffix != ".pyc"}
+            files = {
+                str(p.relative_to(files)): p.read_text() for p in sources if p.suffix != ".pyc"
+            }
         self.commit(repository, files, "First version")
         return repository
 
-    def commit(self, repository: Path, files: Mapping[str, str | None], message: str = "Change") -> str:
+    def commit(
+        self, repository: Path, files: Mapping[str, str | None], message: str = "Change"
+    ) -> str:
         """Write files and commit them, return the commit's name.
 
         None deletes a file; one that starts with #! is executable.
@@ -402,7 +438,11 @@ SetEnv {" ".join(_quoted(f"{name}={value}") for name, value in variables.items()
 
 
 def run(
-    command: Sequence[str], *, env: Mapping[str, str], cwd: Path | None = None, text: str | None = None
+    command: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    cwd: Path | None = None,
+    text: str | None = None,
 ) -> Completed:
     """Run a program with this text, or nothing, as its input; keep what it says."""
     return subprocess.run(

@@ -34,14 +34,18 @@ _GROWTH = 3.0
 def is_bounded(name: str) -> bool:
     """What may be more than before: the record of each release, logs that were rotated meanwhile, and what
     pushes that were killed had received, which stays for a day."""
-    return bool(re.search(r"^file .*(/vN\.(json|activations)|\.log(\.old)?|/tmp_objdir-[^/]*)$", name))
+    return bool(
+        re.search(r"^file .*(/vN\.(json|activations)|\.log(\.old)?|/tmp_objdir-[^/]*)$", name)
+    )
 
 
 def outlives_its_app(name: str) -> bool:
     """What stays when an app was destroyed: its data, the lock that others may wait for, and what belongs to
     the server: logs and locks, certificates, the socket of what wakes apps."""
     place = name.partition("BASE/server/.piku/")[2]
-    return bool(re.match(r"(data|cache|certificates)(/|$)|releases/[^/]*@(lock|activation)$|uwsgi/", place))
+    return bool(
+        re.match(r"(data|cache|certificates)(/|$)|releases/[^/]*@(lock|activation)$|uwsgi/", place)
+    )
 
 
 @dataclass
@@ -59,7 +63,9 @@ class Client:
             begun = time.monotonic()
             try:
                 status, _, body = self.server.get(self.lane.host, timeout=60)
-                said = "200" if status == 200 and body.startswith(b"v") else f"{status} {body[:60]!r}"
+                said = (
+                    "200" if status == 200 and body.startswith(b"v") else f"{status} {body[:60]!r}"
+                )
             except (OSError, ValueError) as error:
                 said = repr(error)
             self.outcomes[said[:40]] += 1
@@ -168,7 +174,10 @@ def soak(server: Sandbox, seconds: float, seed: int, log: Log) -> bool:
         print(f"{client.lane.name}: requests {dict(client.outcomes.most_common())}")
     good = [
         report("failed actions", [lane.failed for lane in lanes if lane.failed]),
-        report("requests that failed for no reason", [t for c in clients for t in c.unexplained(begun)][:40]),
+        report(
+            "requests that failed for no reason",
+            [t for c in clients for t in c.unexplained(begun)][:40],
+        ),
         report("more than before", after.more_than(before, is_bounded)),
         report("grown", growth(before, after)),
         report("logs that are too large", oversized(server)),
@@ -187,7 +196,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--minutes", type=float, default=30.0, help="how long to work (default: 30)")
+    parser.add_argument(
+        "--minutes", type=float, default=30.0, help="how long to work (default: 30)"
+    )
     parser.add_argument(
         "--seed", type=int, default=int(time.time()), help="of the chance (default: the time)"
     )

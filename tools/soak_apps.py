@@ -51,7 +51,12 @@ while True:
     print("working " * 20, flush=True)
     time.sleep(0.2)
 """
-_CODE = {"app.py": _WSGI, "server.py": _WEB, "worker.py": _WORKER, "release.sh": "exit ${FAIL_RELEASE:-0}\n"}
+_CODE = {
+    "app.py": _WSGI,
+    "server.py": _WEB,
+    "worker.py": _WORKER,
+    "release.sh": "exit ${FAIL_RELEASE:-0}\n",
+}
 _WORKERS = "worker: exec python3 -IS worker.py\n"
 _JOBS = "cron-tick: * * * * * echo tick >>$DATA_ROOT/ticks; echo ticked\n"
 
@@ -138,7 +143,11 @@ class Lane:
         settings = f"{self.kind.settings}PIKU_STOP_TIMEOUT=2\n"
         if self.kind.asked:
             settings += f"NGINX_SERVER_NAME={self.host}\n"
-        own = {**_CODE, "Procfile": f"{self.kind.procfile}release: sh release.sh\n", "ENV": settings}
+        own = {
+            **_CODE,
+            "Procfile": f"{self.kind.procfile}release: sh release.sh\n",
+            "ENV": settings,
+        }
         self.repository = self.server.repository(self.name, {**own, "version": "v0"})
 
     @property
@@ -172,7 +181,13 @@ class Lane:
             try:
                 action()
                 self.check()
-            except (SoakError, SandboxError, TimeoutError, subprocess.TimeoutExpired, OSError) as error:
+            except (
+                SoakError,
+                SandboxError,
+                TimeoutError,
+                subprocess.TimeoutExpired,
+                OSError,
+            ) as error:
                 self.failed = f"{self.name}: {name}, {begun - self.log.begun:.1f} s: {error}"
                 self.log(f"FAILED {self.failed}")
                 return
@@ -203,7 +218,9 @@ class Lane:
             self.good("maintenance:off", self.name)
         for _ in range(3):
             self.push()
-        self.good("ps:scale", self.name, *(f"{kind}={count}" for kind, count in self.kind.counts.items()))
+        self.good(
+            "ps:scale", self.name, *(f"{kind}={count}" for kind, count in self.kind.counts.items())
+        )
         self.server.piku("config:set", self.name, "COLOUR=none", "NEXT=none")
         self.push()
         self.check()
@@ -283,7 +300,9 @@ class Lane:
         self.good("config:set", self.name, f"COLOUR={self.chance.random()}")
 
     def set_something_broken(self) -> None:
-        pair = self.chance.choice(("CRASH=yes", "FAIL_RELEASE=1", "UWSGI_PROCESSES=0", "NGINX_SERVER_NAME=!"))
+        pair = self.chance.choice(
+            ("CRASH=yes", "FAIL_RELEASE=1", "UWSGI_PROCESSES=0", "NGINX_SERVER_NAME=!")
+        )
         # A release command runs for new code alone.
         if pair == "FAIL_RELEASE=1":
             pair = "PORT=80"
@@ -314,7 +333,9 @@ class Lane:
         """Once, and as somebody who follows them until the connection is cut."""
         self.good("logs", self.name, "--no-follow")
         command = ["ssh", *self.server.ssh_options(), self.server.address, "logs", self.name]
-        with subprocess.Popen(command, env=self.server.client_env(), stdout=subprocess.PIPE) as client:
+        with subprocess.Popen(
+            command, env=self.server.client_env(), stdout=subprocess.PIPE
+        ) as client:
             assert client.stdout is not None
             client.stdout.readline()
             client.kill()
@@ -354,7 +375,9 @@ class Lane:
         mine = [
             process for process in self.server.processes() if f"--ini {self.name}@" in str(process)
         ]  # fmt: skip
-        mine = sorted(processes.tree(*(process.pid for process in mine)), key=lambda process: process.pid)
+        mine = sorted(
+            processes.tree(*(process.pid for process in mine)), key=lambda process: process.pid
+        )
         if mine:
             with self.excused():
                 self.chance.choice(mine).kill()
@@ -375,7 +398,9 @@ class Lane:
         ends = [f" git-hook {self.name}"]
         if whole:
             ends += [f" git-receive-pack '{self.name}'", f" git-receive-pack {self.name}"]
-        found = [process for process in self.server.processes() if str(process).endswith(tuple(ends))]
+        found = [
+            process for process in self.server.processes() if str(process).endswith(tuple(ends))
+        ]
         if whole:
             found = list(processes.tree(*(process.pid for process in found)))
         return sorted(found, key=lambda process: process.pid)
@@ -402,6 +427,8 @@ class Lane:
     def mend(self) -> None:
         """What was killed has left an app that answers; the next command mends the rest."""
         self.answers()
-        words = self.chance.choice((("restart", self.name), ("config:set", self.name, "MENDED=yes")))
+        words = self.chance.choice(
+            (("restart", self.name), ("config:set", self.name, "MENDED=yes"))
+        )
         self.log(f"{self.name}: mends with {' '.join(words)}")
         self.good(*words)

@@ -63,7 +63,11 @@ class Reader:
             f'connect-to = "{APP}:443:{HOST}:{server.https_port}"\n'
         )
         who = {key: value for key, value in server.git_env().items() if key != "GIT_SSH_COMMAND"}
-        self._env: Mapping[str, str] = {**who, "HOME": str(home), "PATH": f"{programs}:{who['PATH']}"}
+        self._env: Mapping[str, str] = {
+            **who,
+            "HOME": str(home),
+            "PATH": f"{programs}:{who['PATH']}",
+        }
 
     def write(self, file: File) -> None:
         (self._folder / file.name).write_text(file.text)

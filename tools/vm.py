@@ -55,7 +55,9 @@ $b sleep 60
 
 def kernel() -> Path:
     """The folder with the kernel and its modules as the package has them."""
-    listing = subprocess.run(["apt-cache", "depends", PACKAGE], check=True, stdout=subprocess.PIPE, text=True)
+    listing = subprocess.run(
+        ["apt-cache", "depends", PACKAGE], check=True, stdout=subprocess.PIPE, text=True
+    )
     found = re.search(r"Depends: (linux-image-[0-9]\S*)", listing.stdout)
     if found is None:
         raise SystemExit(f"vm: apt does not know {PACKAGE}: try apt-get update")
@@ -65,7 +67,9 @@ def kernel() -> Path:
     print(f"Fetching {found[1]}", file=sys.stderr)
     CACHE.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=CACHE) as temporary:
-        subprocess.run(["apt-get", "download", "-q", found[1]], cwd=temporary, check=True, stdout=sys.stderr)
+        subprocess.run(
+            ["apt-get", "download", "-q", found[1]], cwd=temporary, check=True, stdout=sys.stderr
+        )
         [package] = Path(temporary).glob("*.deb")
         subprocess.run(["dpkg-deb", "-x", package.name, "files"], cwd=temporary, check=True)
         [modules] = Path(temporary, "files", "lib", "modules").iterdir()
@@ -103,7 +107,9 @@ def start_files(folder: Path, kernel: Path, command: str) -> Path:
         shutil.copy(file, folder / "modules")
     shutil.copy("/bin/busybox", folder / "bin" / "busybox")
     names = " ".join(file.name for file in needed)
-    (folder / "init").write_text(INIT.format(modules=names, command=shlex.quote(command), code=CODE))
+    (folder / "init").write_text(
+        INIT.format(modules=names, command=shlex.quote(command), code=CODE)
+    )
     (folder / "init").chmod(0o755)
     archive = folder.with_suffix(".cpio")
     entries = "\n".join(str(path.relative_to(folder)) for path in sorted(folder.rglob("*")))
@@ -153,7 +159,11 @@ def run(folder: Path, words: list[str]) -> int:
     code = None
     try:
         with subprocess.Popen(
-            [*WITH_US, *qemu], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, errors="replace"
+            [*WITH_US, *qemu],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+            errors="replace",
         ) as machine:
             late = threading.Timer(MOST, machine.kill)
             late.start()

@@ -52,7 +52,9 @@ def build(target: Path) -> None:
 def main() -> int:
     target = Path(sys.argv[1]) if len(sys.argv) > 1 else TARGET
     build(target)
-    print(f"{target}: {target.stat().st_size // 1024} kB, with click {importlib.metadata.version('click')}")
+    print(
+        f"{target}: {target.stat().st_size // 1024} kB, with click {importlib.metadata.version('click')}"
+    )
     return 0
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 report = Path(os.environ["DATA_ROOT"], "report.txt")
 draft = report.with_suffix(".draft")
-draft.write_text(f"Written {time.strftime('%A %H:%M %Z')} by {os.environ.get('PIKU_CRON', 'hand')}\n")
+draft.write_text(
+    f"Written {time.strftime('%A %H:%M %Z')} by {os.environ.get('PIKU_CRON', 'hand')}\n"
+)
 draft.replace(report)
 print("The report is written.")

@@ -9,7 +9,11 @@ app = FastAPI(title="Hello")
 
 @app.get("/hello/{name}")
 async def hello(name: str, request: Request) -> dict[str, str]:
-    return {"hello": name, "release": os.environ.get("PIKU_RELEASE", ""), "scheme": request.url.scheme}
+    return {
+        "hello": name,
+        "release": os.environ.get("PIKU_RELEASE", ""),
+        "scheme": request.url.scheme,
+    }
 
 
 @app.get("/health")

@@ -18,7 +18,9 @@ PAGE = """<!doctype html>
 
 
 def app(environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
-    body = PAGE.format(greeting=GREETING, release=os.environ.get("PIKU_RELEASE", "unknown")).encode()
+    body = PAGE.format(
+        greeting=GREETING, release=os.environ.get("PIKU_RELEASE", "unknown")
+    ).encode()
     start_response(
         "200 OK", [("Content-Type", "text/html; charset=utf-8"), ("Content-Length", str(len(body)))]
     )

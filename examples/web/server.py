@@ -57,7 +57,9 @@ class Server(ThreadingHTTPServer):
 
 
 if __name__ == "__main__":
-    server = Server((os.environ.get("BIND_ADDRESS", "127.0.0.1"), int(os.environ.get("PORT", "8000"))))
+    server = Server(
+        (os.environ.get("BIND_ADDRESS", "127.0.0.1"), int(os.environ.get("PORT", "8000")))
+    )
     signal.signal(signal.SIGTERM, server.stop)
     server.serve_forever(poll_interval=0.05)
     server.close()

@@ -11,7 +11,9 @@ class PikuError(Exception):
     2 for usage.
     """
 
-    def __init__(self, message: str, *, hint: str = "", detail: tuple[str, ...] = (), code: int = 1) -> None:
+    def __init__(
+        self, message: str, *, hint: str = "", detail: tuple[str, ...] = (), code: int = 1
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint

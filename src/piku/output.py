@@ -42,7 +42,9 @@ class Output:
 
     def hide(self, settings: Mapping[str, str]) -> None:
         """From now on print a mask in place of every secret value of `settings`."""
-        values = {value for name, value in settings.items() if len(value) >= 6 and is_secret(name, value)}
+        values = {
+            value for name, value in settings.items() if len(value) >= 6 and is_secret(name, value)
+        }
         self._secrets = tuple(sorted(values, key=len, reverse=True))
 
     def on(self, stream: TextIO) -> Output:

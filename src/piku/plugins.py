@@ -67,7 +67,9 @@ def find(paths: Paths, core: Iterable[str], describe: Describe) -> Found:
             continue
         for name, command in offered.items():
             if name in taken:
-                remarks.append(f"the plugin {folder.name} does not get {name!r}, a command of {taken[name]}")
+                remarks.append(
+                    f"the plugin {folder.name} does not get {name!r}, a command of {taken[name]}"
+                )
             else:
                 commands[name] = command
                 taken[name] = f"the plugin {folder.name}"
@@ -80,14 +82,22 @@ def folders(paths: Paths) -> list[Path]:
         entries = sorted((paths.root / "plugins").iterdir())
     except OSError:
         return []
-    return [entry for entry in entries if _NAME.fullmatch(entry.name) and (entry / "__init__.py").exists()]
+    return [
+        entry
+        for entry in entries
+        if _NAME.fullmatch(entry.name) and (entry / "__init__.py").exists()
+    ]
 
 
 def culprit(error: BaseException) -> PikuError | None:
     """What is to be said of an error inside a plugin's command; None for one that is no plugin's."""
     for name, module in list(sys.modules.items()):
         if name.startswith("piku_plugin_") and (folder := _folder(module)):
-            frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_in(frame, folder)]
+            frames = [
+                frame
+                for frame in traceback.extract_tb(error.__traceback__)
+                if _is_in(frame, folder)
+            ]
             if frames:
                 return PikuError(
                     f"the plugin {folder.name} failed: {_reason(error, folder)}",
@@ -141,7 +151,11 @@ def _describe(command: click.Command, describe: Describe) -> None:
 
 
 def _shown(given: object) -> str:
-    return "an empty group" if isinstance(given, click.Group) else f"{type(given).__name__} {given!r}"[:60]
+    return (
+        "an empty group"
+        if isinstance(given, click.Group)
+        else f"{type(given).__name__} {given!r}"[:60]
+    )
 
 
 def _named(given: object) -> Iterator[tuple[str, object]]:
@@ -214,7 +228,9 @@ def _is_in(frame: traceback.FrameSummary, folder: Path) -> bool:
 def _refuse_foreign(folder: Path) -> None:
     """Raise Broken when anybody but the user of piku, or root, could change what is going to run."""
     real = folder.resolve()
-    inside = (Path(top, name) for top, folders, files in os.walk(real) for name in (*folders, *files))
+    inside = (
+        Path(top, name) for top, folders, files in os.walk(real) for name in (*folders, *files)
+    )
     for path in (folder.parent, real, *inside):
         _refuse_path(path, path.stat() if path.exists() else path.lstat())
     for above in real.parents:
@@ -226,5 +242,7 @@ def _refuse_foreign(folder: Path) -> None:
 def _refuse_path(path: Path, found: os.stat_result) -> None:
     if found.st_uid not in (os.getuid(), 0):
         raise Broken(f"{path} belongs to another user (uid {found.st_uid})")
-    if found.st_mode & stat.S_IWOTH or (found.st_mode & stat.S_IWGRP and found.st_gid != os.getgid()):
+    if found.st_mode & stat.S_IWOTH or (
+        found.st_mode & stat.S_IWGRP and found.st_gid != os.getgid()
+    ):
         raise Broken(f"{path} can be written by others: chmod go-w {path}")

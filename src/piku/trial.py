@@ -40,7 +40,9 @@ def _try(left: Sequence[T], work: Callable[[T], object], patience: float) -> tup
     os.close(writing)
     done, in_time = 0, True
     try:
-        while done < len(left) and (in_time := _readable(reading, patience)) and os.read(reading, 1):
+        while (
+            done < len(left) and (in_time := _readable(reading, patience)) and os.read(reading, 1)
+        ):
             done += 1
     finally:
         os.close(reading)

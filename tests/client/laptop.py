@@ -53,13 +53,21 @@ class Laptop:
         return result.stdout
 
     def piku(
-        self, folder: Path, *words: str, input: str | None = None, env: Mapping[str, str] | None = None
+        self,
+        folder: Path,
+        *words: str,
+        input: str | None = None,
+        env: Mapping[str, str] | None = None,
     ) -> Completed:
         """`piku WORDS` in that folder."""
         return run([*self.program, *words], env={**self.env, **(env or {})}, cwd=folder, text=input)
 
     def says(
-        self, folder: Path, *words: str, input: str | None = None, env: Mapping[str, str] | None = None
+        self,
+        folder: Path,
+        *words: str,
+        input: str | None = None,
+        env: Mapping[str, str] | None = None,
     ) -> str:
         """The same, which has to go well; its standard output."""
         result = self.piku(folder, *words, input=input, env=env)
@@ -67,7 +75,9 @@ class Laptop:
         return result.stdout
 
 
-def make(server: Sandbox, home: Path, key: Path | None = None, options: Sequence[str] = ()) -> Laptop:
+def make(
+    server: Sandbox, home: Path, key: Path | None = None, options: Sequence[str] = ()
+) -> Laptop:
     """Set up a laptop whose ssh knows the server by an alias, and whose git uses that ssh."""
     home.mkdir(parents=True, exist_ok=True)
     laptop = Laptop(server=server, home=home)

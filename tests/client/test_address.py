@@ -20,8 +20,14 @@ from piku.errors import PikuError
         ("example", Address(host="example")),
         ("[::1]:shop", Address(host="::1", app="shop")),
         ("me@[fe80::1%eth0]:shop", Address(user="me", host="fe80::1%eth0", app="shop")),
-        ("[me@example.com:2222]:shop", Address(user="me", host="example.com", port="2222", app="shop")),
-        ("ssh://me@example.com:2222/shop", Address(user="me", host="example.com", port="2222", app="shop")),
+        (
+            "[me@example.com:2222]:shop",
+            Address(user="me", host="example.com", port="2222", app="shop"),
+        ),
+        (
+            "ssh://me@example.com:2222/shop",
+            Address(user="me", host="example.com", port="2222", app="shop"),
+        ),
         ("ssh://example.com/shop", Address(host="example.com", app="shop")),
         ("ssh://example.com", Address(host="example.com")),
         ("ssh://me@[::1]:22/shop", Address(user="me", host="::1", port="22", app="shop")),
@@ -60,7 +66,11 @@ def test_what_is_none(text: str) -> None:
             "url.c@z:.insteadOf other",
         ],
         ["remote.piku.url box:shop", "remote.piku.pushurl there:shop"],
-        ["remote.piku.url box:shop", "remote.piku.pushurl there:shop", "url.a@x:.pushInsteadOf there:"],
+        [
+            "remote.piku.url box:shop",
+            "remote.piku.pushurl there:shop",
+            "url.a@x:.pushInsteadOf there:",
+        ],
         ["remote.piku.url box:shop", "remote.piku.pushurl there:shop", "url.a@x:.insteadOf there:"],
         ["remote.other.url box:shop", "remote.piku.url x:y"],
         ["remote.a.b.url box:shop", "remote.piku.url ssh://me@[::1]:22/y"],
@@ -79,6 +89,9 @@ def test_what_git_would_push_to(tmp_path: Path, lines: list[str]) -> None:
         git("config", "--add", *line.split(" "))
     said = git("config", "-z", "--list")
     config = [
-        (key, value) for key, _, value in (entry.partition("\n") for entry in said.split("\0") if entry)
+        (key, value)
+        for key, _, value in (entry.partition("\n") for entry in said.split("\0") if entry)
     ]
-    assert address.push_address(config, "piku") == git("remote", "get-url", "--push", "piku").strip()
+    assert (
+        address.push_address(config, "piku") == git("remote", "get-url", "--push", "piku").strip()
+    )

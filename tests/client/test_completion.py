@@ -63,7 +63,9 @@ def test_what_is_offered(laptop: Laptop, checkout: Path, shop: App) -> None:
     assert offered(laptop, checkout, *outside, "store", "we") == ["web"]
 
 
-def test_names_are_kept_for_a_while_and_values_never(laptop: Laptop, checkout: Path, shop: App) -> None:
+def test_names_are_kept_for_a_while_and_values_never(
+    laptop: Laptop, checkout: Path, shop: App
+) -> None:
     shop.does("config:set", "SECRET_WORD=swordfish")
     shutil.rmtree(laptop.home / ".cache", ignore_errors=True)
     assert offered(laptop, checkout, "config:get", "SECRET") == ["SECRET_WORD"]
@@ -109,7 +111,10 @@ def test_bash(
     laptop: Laptop, checkout: Path, shop: App, programs: Path, line: str, expected: list[str]
 ) -> None:
     script = 'eval "$(piku completion bash)"; COMP_LINE=$1 COMP_POINT=${#1}; _piku piku; printf "%s\\n" "${COMPREPLY[@]}"'
-    assert shell(laptop, checkout, programs, "bash", "--norc", "-c", script, "bash", line) == ["", *expected]
+    assert shell(laptop, checkout, programs, "bash", "--norc", "-c", script, "bash", line) == [
+        "",
+        *expected,
+    ]
 
 
 ODD = ("zz*", "zzb", "my file's.txt", 'my "own".txt', "$(touch oops)", "a=b c", "x@y.txt")

@@ -36,11 +36,15 @@ def test_files_come_and_go(laptop: Laptop, files: tuple[App, Path], tmp_path: Pa
     # With the name of the server in an address that has a port, and another app.
     server = laptop.server
     remote = f"ssh://{server.user}@127.0.0.1:{server.ssh_port}/other"
-    laptop.says(folder, "-r", remote, "-a", "attic", "download", "photo.bin", str(tmp_path / "third.bin"))
+    laptop.says(
+        folder, "-r", remote, "-a", "attic", "download", "photo.bin", str(tmp_path / "third.bin")
+    )
     assert (tmp_path / "third.bin").exists()
 
 
-def test_names_that_scp_would_take_for_something_else(laptop: Laptop, files: tuple[App, Path]) -> None:
+def test_names_that_scp_would_take_for_something_else(
+    laptop: Laptop, files: tuple[App, Path]
+) -> None:
     app, folder = files
     for name in ("a:b", "-oops", "with space"):
         (folder / name).write_text(name)

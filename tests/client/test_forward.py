@@ -16,7 +16,9 @@ from tests.e2e.support import App, refused
 NAME = "bakery"
 
 
-def test_every_command_works_without_naming_the_app(laptop: Laptop, checkout: Path, shop: App) -> None:
+def test_every_command_works_without_naming_the_app(
+    laptop: Laptop, checkout: Path, shop: App
+) -> None:
     says = laptop.says
     assert "bakery" in says(checkout, "apps").splitlines()
     says(checkout, "config:set", "COLOUR=light  blue", "QUOTE='\"$HOME*")
@@ -83,7 +85,9 @@ def test_another_app_or_none(laptop: Laptop, checkout: Path, shop: App) -> None:
     refused(laptop.piku(checkout, "--app", "other", "config"), 1, "no app called 'other'")
     refused(laptop.piku(checkout, "config", env={"PIKU_APP": "other"}), 1, "no app called 'other'")
     refused(
-        laptop.piku(checkout, "-aother", "config", env={"PIKU_APP": "bakery"}), 1, "no app called 'other'"
+        laptop.piku(checkout, "-aother", "config", env={"PIKU_APP": "bakery"}),
+        1,
+        "no app called 'other'",
     )
     # Where there is room for both, a word is what the command takes, whatever apps there are.
     refused(laptop.piku(checkout, "logs", "worker2"), 1, "worker2")
@@ -95,14 +99,20 @@ def test_another_app_or_none(laptop: Laptop, checkout: Path, shop: App) -> None:
 
 
 @pytest.mark.parametrize(
-    "form", ["{user}@{host}:bakery", "[{user}@{host}:{port}]:bakery", "ssh://{user}@{host}:{port}/bakery"]
+    "form",
+    ["{user}@{host}:bakery", "[{user}@{host}:{port}]:bakery", "ssh://{user}@{host}:{port}/bakery"],
 )
 def test_the_forms_of_an_address(laptop: Laptop, shop: App, form: str, tmp_path: Path) -> None:
     server = laptop.server
     remote = form.format(user=server.user, host=HOST, port=server.ssh_port)
     folder = laptop.checkout(str(tmp_path / "forms"), remote)
     if "port" not in form:
-        laptop.git(folder, "config", "core.sshCommand", shlex.join([*laptop.ssh, "-p", str(server.ssh_port)]))
+        laptop.git(
+            folder,
+            "config",
+            "core.sshCommand",
+            shlex.join([*laptop.ssh, "-p", str(server.ssh_port)]),
+        )
     assert laptop.says(folder, "config:get", "NGINX_SERVER_NAME") == "bakery.localhost\n"
     # git finds the same server.
     if not form.startswith("["):
@@ -128,9 +138,12 @@ def test_the_server_can_be_said_in_other_ways(
 ) -> None:
     key = ("config:get", "NGINX_SERVER_NAME")
     assert laptop.says(tmp_path, "-r", f"{ALIAS}:bakery", *key) == "bakery.localhost\n"
-    assert laptop.says(tmp_path, f"--remote={ALIAS}:", "--app", "bakery", *key) == "bakery.localhost\n"
     assert (
-        laptop.says(tmp_path, *key, env={"PIKU_SERVER": ALIAS, "PIKU_APP": "bakery"}) == "bakery.localhost\n"
+        laptop.says(tmp_path, f"--remote={ALIAS}:", "--app", "bakery", *key) == "bakery.localhost\n"
+    )
+    assert (
+        laptop.says(tmp_path, *key, env={"PIKU_SERVER": ALIAS, "PIKU_APP": "bakery"})
+        == "bakery.localhost\n"
     )
     assert "bakery" in laptop.says(tmp_path, "apps", env={"PIKU_SERVER": ALIAS})
     refused(laptop.piku(tmp_path, "config", env={"PIKU_SERVER": ALIAS}), 2)
@@ -168,7 +181,9 @@ def test_the_ssh_that_git_uses(laptop: Laptop, checkout: Path, tmp_path: Path) -
     assert laptop.says(folder, "apps", env=home)
 
 
-def test_control_c_ends_the_command_on_both_sides(laptop: Laptop, checkout: Path, shop: App) -> None:
+def test_control_c_ends_the_command_on_both_sides(
+    laptop: Laptop, checkout: Path, shop: App
+) -> None:
     with subprocess.Popen(
         [*laptop.program, "logs"], cwd=checkout, env=laptop.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         start_new_session=True,
@@ -180,7 +195,9 @@ def test_control_c_ends_the_command_on_both_sides(laptop: Laptop, checkout: Path
         assert process.stderr.read() == b""
 
     def gone() -> bool:
-        listed = run(["pgrep", "-u", str(os.getuid()), "-f", "piku.*--app bakery logs"], env=laptop.env)
+        listed = run(
+            ["pgrep", "-u", str(os.getuid()), "-f", "piku.*--app bakery logs"], env=laptop.env
+        )
         return listed.returncode == 1
 
     shop.server.wait(gone, what="logs has ended on the server")
@@ -199,7 +216,9 @@ def test_a_program_ends_with_a_client_that_has_no_terminal(
         os.killpg(process.pid, number)
         assert process.wait(10) == 128 + number
         assert process.stderr.read() == b""
-    shop.server.wait(lambda: not Path(f"/proc/{pid}").exists(), what="the program has ended on the server")
+    shop.server.wait(
+        lambda: not Path(f"/proc/{pid}").exists(), what="the program has ended on the server"
+    )
 
 
 def test_a_job_goes_on_and_that_is_told(laptop: Laptop, checkout: Path, shop: App) -> None:
@@ -226,7 +245,11 @@ def test_a_job_goes_on_and_that_is_told(laptop: Laptop, checkout: Path, shop: Ap
 def test_a_client_that_is_ended_ends_ssh(laptop: Laptop, checkout: Path, line: str) -> None:
     env = {**laptop.env, "GIT_SSH_COMMAND": line, "OWN": str(laptop.ssh_config)}
     with subprocess.Popen(
-        [*laptop.program, "logs"], cwd=checkout, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        [*laptop.program, "logs"],
+        cwd=checkout,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
     ) as process:
         assert process.stdout is not None and process.stdout.readline()
         process.terminate()
@@ -238,7 +261,9 @@ def test_nothing_is_left_in_the_folder_for_temporary_files(
     laptop: Laptop, checkout: Path, tmp_path: Path
 ) -> None:
     laptop.says(checkout, "apps", env={"TMPDIR": str(tmp_path)})
-    laptop.piku(checkout, "-r", "no-such-host.invalid:bakery", "apps", env={"TMPDIR": str(tmp_path)})
+    laptop.piku(
+        checkout, "-r", "no-such-host.invalid:bakery", "apps", env={"TMPDIR": str(tmp_path)}
+    )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -252,13 +277,28 @@ def test_a_key_of_a_colleague_lies_on_the_laptop(laptop: Laptop, checkout: Path)
     # Whatever files there are: only what the command takes as its file is read, and no private key leaves.
     laptop.says(checkout, "setup:ssh", "--name", "colleague", "colleague.pub")
     laptop.says(checkout, "keys:remove", "colleague")
-    laptop.says(checkout, "setup:ssh", "-", "--name", "colleague", input=Path(f"{key}.pub").read_text())
+    laptop.says(
+        checkout, "setup:ssh", "-", "--name", "colleague", input=Path(f"{key}.pub").read_text()
+    )
     laptop.says(checkout, "keys:remove", "colleague")
-    refused(laptop.piku(checkout, "setup:ssh", "colleague", "--name", "x"), 1, "colleague is a private key")
+    refused(
+        laptop.piku(checkout, "setup:ssh", "colleague", "--name", "x"),
+        1,
+        "colleague is a private key",
+    )
 
 
 def test_a_certificate_lies_on_the_laptop(laptop: Laptop, checkout: Path, shop: App) -> None:
-    words = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    words = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+    ]
     names = ["-subj", "/CN=bakery", "-addext", "subjectAltName=DNS:bakery.localhost"]
     made = run([*words, *names, "-out", "c.pem", "-keyout", "k.pem"], env=laptop.env, cwd=checkout)
     assert made.returncode == 0, made.stderr
@@ -272,16 +312,24 @@ def test_a_certificate_lies_on_the_laptop(laptop: Laptop, checkout: Path, shop: 
         assert "bakery has a certificate of its own" in said
         shop.does("certs:remove")
     # Of another app than the checkout's, or of none.
-    refused(laptop.piku(checkout, "certs:add", "other", "c.pem", "k.pem"), 1, "no app called 'other'")
+    refused(
+        laptop.piku(checkout, "certs:add", "other", "c.pem", "k.pem"), 1, "no app called 'other'"
+    )
     refused(laptop.piku(checkout, "certs:add", "c.pem", "gone.pem"), 1, "gone.pem")
-    refused(laptop.piku(checkout, "certs:add", "/gone.pem", "/gone.pem"), 1, "/gone.pem cannot be read")
+    refused(
+        laptop.piku(checkout, "certs:add", "/gone.pem", "/gone.pem"), 1, "/gone.pem cannot be read"
+    )
 
 
-def test_what_goes_wrong_here_is_told_in_a_line(laptop: Laptop, checkout: Path, tmp_path: Path) -> None:
+def test_what_goes_wrong_here_is_told_in_a_line(
+    laptop: Laptop, checkout: Path, tmp_path: Path
+) -> None:
     refused(laptop.piku(checkout, "run", "'" * 100_000), 1)
     refused(laptop.piku(checkout, "apps", env={"TMPDIR": str(tmp_path / "gone")}), 1, "gone")
     refused(laptop.piku(checkout, ".."), 2)
     gone = tmp_path / "here"
     gone.mkdir()
-    result = run(["sh", "-c", 'rmdir "$PWD"; exec "$0" apps', *laptop.program], env=laptop.env, cwd=gone)
+    result = run(
+        ["sh", "-c", 'rmdir "$PWD"; exec "$0" apps', *laptop.program], env=laptop.env, cwd=gone
+    )
     assert result.returncode == 1 and "Traceback" not in result.stderr

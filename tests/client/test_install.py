@@ -22,7 +22,9 @@ NAME = "market"
 def one_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `make zipapp` builds."""
     target = tmp_path_factory.mktemp("zipapp") / "piku"
-    subprocess.run([sys.executable, "-B", str(CHECKOUT / "tools" / "zipapp.py"), str(target)], check=True)
+    subprocess.run(
+        [sys.executable, "-B", str(CHECKOUT / "tools" / "zipapp.py"), str(target)], check=True
+    )
     return target
 
 
@@ -43,7 +45,9 @@ def by_pip(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "--disable-pip-version-check",
         str(source),
     ]
-    subprocess.run(pip, check=True, env={**os.environ, **environment.passed_on(environment.REGISTRIES)})
+    subprocess.run(
+        pip, check=True, env={**os.environ, **environment.passed_on(environment.REGISTRIES)}
+    )
     return folder / "venv" / "bin" / "piku"
 
 
@@ -87,7 +91,9 @@ def test_it_does_all_that_the_checkout_does(
 def test_one_file_is_all_there_is(one_file: Path, laptop: Laptop, tmp_path: Path) -> None:
     """It needs nothing of the machine but Python, and is the same file whenever it is built."""
     again = tmp_path / "again"
-    subprocess.run([sys.executable, "-B", str(CHECKOUT / "tools" / "zipapp.py"), str(again)], check=True)
+    subprocess.run(
+        [sys.executable, "-B", str(CHECKOUT / "tools" / "zipapp.py"), str(again)], check=True
+    )
     assert again.read_bytes() == one_file.read_bytes()
     names = zipfile.ZipFile(one_file).namelist()
     assert any("LICENSE" in name for name in names)

@@ -60,7 +60,9 @@ def test_a_plugin_knows_the_server_and_the_app(
     assert laptop.says(tmp_path, "-r", f"{remote}/kiosk", "nested", env=path) == "kiosk.localhost\n"
 
 
-def test_commands_of_the_machine_and_the_server_win(laptop: Laptop, checkout: Path, plugins: Path) -> None:
+def test_commands_of_the_machine_and_the_server_win(
+    laptop: Laptop, checkout: Path, plugins: Path
+) -> None:
     assert "never" not in laptop.says(checkout, "apps")
     assert "never" not in laptop.piku(checkout, "open", env={"BROWSER": "true"}).stdout
     # A plugin of the server takes the app like any command.
@@ -74,7 +76,9 @@ def test_the_list_of_commands(
 ) -> None:
     for words in ([], ["help"], ["-h"], ["--help"]):
         said = laptop.says(checkout, *words)
-        listed = [line.split()[0] for line in said.splitlines() if line.startswith("  ") and line.split()]
+        listed = [
+            line.split()[0] for line in said.splitlines() if line.startswith("  ") and line.split()
+        ]
         for name in ("logs", "config:set", "greet", "init", "config:push", "hello"):
             assert listed.count(name) == 1, (name, said)
         assert f"kiosk on {ALIAS}" in said

@@ -41,7 +41,9 @@ main()
 """
 
 
-def test_it_needs_nothing_of_linux(laptop: Laptop, checkout: Path, shop: App, tmp_path: Path) -> None:
+def test_it_needs_nothing_of_linux(
+    laptop: Laptop, checkout: Path, shop: App, tmp_path: Path
+) -> None:
     start = tmp_path / "piku.py"
     start.write_text(ELSEWHERE)
     mac = replace(laptop, program=("/usr/bin/python3", "-IS", str(start), str(CHECKOUT / "src")))

@@ -62,7 +62,8 @@ def test_what_a_file_cannot_say(text: str, words: str) -> None:
 
 names = st.from_regex(r"X_[A-Z0-9_]{0,8}", fullmatch=True)
 values = st.text(
-    st.characters(codec="utf-8", exclude_characters="\0\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"), max_size=30
+    st.characters(codec="utf-8", exclude_characters="\0\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"),
+    max_size=30,
 )
 
 
@@ -110,7 +111,9 @@ def test_push_and_pull(laptop: Laptop, kept: tuple[App, Path]) -> None:
     refused(laptop.piku(folder, "config:pull", "new.env"), 2, "--yes")
     assert "PLAIN=other" in pulled.read_text()
     laptop.says(folder, "config:pull", "new.env", "--yes")
-    assert pulled.read_text().startswith("# mine\nLOCAL=1\n  export PLAIN='value with spaces' # a remark\n")
+    assert pulled.read_text().startswith(
+        "# mine\nLOCAL=1\n  export PLAIN='value with spaces' # a remark\n"
+    )
     assert dotenv.parse(pulled.read_text()) == {**GIVEN, "STAYS": "here", "LOCAL": "1"}
 
 
@@ -139,5 +142,10 @@ def test_settings_from_standard_input(laptop: Laptop, kept: tuple[App, Path]) ->
     # More than it takes is refused as a whole.
     before = app.does("config")
     many = "".join(f"V{n}={'x' * 60000}\n" for n in range(20))
-    refused(laptop.piku(folder, "config:set", "-", input=many), 2, "more than 1048576", "nothing was changed")
+    refused(
+        laptop.piku(folder, "config:set", "-", input=many),
+        2,
+        "more than 1048576",
+        "nothing was changed",
+    )
     assert app.does("config") == before

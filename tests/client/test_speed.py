@@ -27,7 +27,9 @@ def test_the_client_itself_takes_no_time_to_speak_of(laptop: Laptop, checkout: P
     # what the client itself spends, or waits, is in every one of them.
     best = dict.fromkeys(ways, math.inf)
     for turn in range(_MOST_ROUNDS):
-        best = {name: min(best[name], _measured(laptop, checkout, way)) for name, way in ways.items()}
+        best = {
+            name: min(best[name], _measured(laptop, checkout, way)) for name, way in ways.items()
+        }
         alone = best["client"] - best["ssh and the server"]
         most = max(_MOST, _STARTS * best["Python"])
         if turn >= _ROUNDS and alone < most:

@@ -74,7 +74,11 @@ def test_a_server_that_says_nothing_or_goes_away(laptop: Laptop, tmp_path: Path)
     for client in kept:
         client.close()
     with listening(lambda client: client.close()) as port:
-        told(laptop.piku(tmp_path, "-r", f"ssh://{HOST}:{port}/depot", "apps"), "connection", "was lost")
+        told(
+            laptop.piku(tmp_path, "-r", f"ssh://{HOST}:{port}/depot", "apps"),
+            "connection",
+            "was lost",
+        )
 
 
 def test_a_key_that_is_not_let_in(laptop: Laptop, tmp_path: Path) -> None:
@@ -149,7 +153,14 @@ def test_what_ssh_says_otherwise_is_handed_on(laptop: Laptop, tmp_path: Path) ->
 
 
 def test_no_repository_and_no_remote(laptop: Laptop, tmp_path: Path) -> None:
-    refused(laptop.piku(tmp_path, "apps"), 2, "no git repository", "git remote add piku", "-r", "PIKU_SERVER")
+    refused(
+        laptop.piku(tmp_path, "apps"),
+        2,
+        "no git repository",
+        "git remote add piku",
+        "-r",
+        "PIKU_SERVER",
+    )
     folder = laptop.checkout(str(tmp_path / "bare"))
     refused(laptop.piku(folder, "logs"), 2, "no remote 'piku'", "git remote add piku")
     refused(laptop.piku(folder, "shell"), 2, "no remote 'piku'")

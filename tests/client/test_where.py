@@ -35,7 +35,9 @@ def test_a_machine_that_is_both(laptop: Laptop, tmp_path: Path, checkout: Path) 
     assert laptop.says(inside, "apps", env=both) == "local\n"
 
 
-def test_what_is_about_this_machine_stays_here(laptop: Laptop, tmp_path: Path, checkout: Path) -> None:
+def test_what_is_about_this_machine_stays_here(
+    laptop: Laptop, tmp_path: Path, checkout: Path
+) -> None:
     home = {"HOME": str(tmp_path)}
     assert "is ready" in laptop.says(checkout, "setup", env=home)
     assert (tmp_path / ".piku" / "repos").is_dir()
@@ -45,7 +47,9 @@ def test_what_is_about_this_machine_stays_here(laptop: Laptop, tmp_path: Path, c
 def test_the_words_of_a_client_on_the_server(server: Sandbox, shop: App) -> None:
     assert server.ssh("piku apps").stdout == server.ssh("apps").stdout
     assert server.ssh("piku --app stall config:get NGINX_SERVER_NAME").stdout == "stall.localhost\n"
-    assert server.piku("-a", "stall", "config:get", "NGINX_SERVER_NAME").stdout == "stall.localhost\n"
+    assert (
+        server.piku("-a", "stall", "config:get", "NGINX_SERVER_NAME").stdout == "stall.localhost\n"
+    )
     assert server.piku("-a", "stall", "apps").returncode == 0
     refused(server.ssh("piku -r somewhere apps"), 2, "this is the server")
     for command in ("init", "open", "shell", "download x", "config:push", "completion bash"):
@@ -72,6 +76,6 @@ def test_a_command_that_an_app_of_that_name_could_be(
     assert laptop.says(folder, "config") == ""
     laptop.says(folder, "rollback", "v2")
     assert laptop.says(folder, "config") == "A=1\n"
-    assert shlex.split(laptop.says(folder, "--app", "porter", "config:get", "NGINX_SERVER_NAME")) == [
-        "porter.localhost"
-    ]
+    assert shlex.split(
+        laptop.says(folder, "--app", "porter", "config:get", "NGINX_SERVER_NAME")
+    ) == ["porter.localhost"]

@@ -38,16 +38,22 @@ def examined(server: Sandbox, *words: str, env: Mapping[str, str] | None = None)
 def with_text(findings: list[Finding], text: str) -> list[Finding]:
     """Those that are no good and say this; without a text all, but for what this very machine is short of."""
     if not text:
-        findings = [one for one in findings if one["check"] not in ("disk", "memory", "load", "clock")]
+        findings = [
+            one for one in findings if one["check"] not in ("disk", "memory", "load", "clock")
+        ]
     return [one for one in findings if text in one["what"] and one["severity"] != "ok"]
 
 
-def sees(server: Sandbox, text: str, *words: str, severity: str = "problem", fix: str = "") -> Finding:
+def sees(
+    server: Sandbox, text: str, *words: str, severity: str = "problem", fix: str = ""
+) -> Finding:
     """See that the doctor finds this once, with this severity and such a fix."""
     return the_one(examined(server, *words), text, severity=severity, fix=fix)
 
 
-def the_one(findings: list[Finding], text: str, *, severity: str = "problem", fix: str = "") -> Finding:
+def the_one(
+    findings: list[Finding], text: str, *, severity: str = "problem", fix: str = ""
+) -> Finding:
     found = with_text(findings, text)
     assert len(found) == 1, (text, findings)
     assert found[0]["severity"] == severity, found

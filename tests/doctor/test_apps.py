@@ -26,7 +26,9 @@ from tests.e2e.conftest import NewApp, started
 from tests.e2e.support import APPS, App, web, wsgi
 
 PATIENT = (APPS / "patient.py").read_text()
-NOWHERE = "https://127.0.0.1:1/directory"  # no authority: names that look public must not be asked for
+NOWHERE = (
+    "https://127.0.0.1:1/directory"  # no authority: names that look public must not be asked for
+)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +41,11 @@ def ward() -> Iterator[Sandbox]:
 
 def patient(name: str, env: str = "", procfile: str = "") -> dict[str, str]:
     files = web(name, env=env)
-    return {**files, "Procfile": f"web: exec python3 -IS server.py\n{procfile}", "server.py": PATIENT}
+    return {
+        **files,
+        "Procfile": f"web: exec python3 -IS server.py\n{procfile}",
+        "server.py": PATIENT,
+    }
 
 
 def ill(app: App, how: str) -> None:
@@ -91,7 +97,9 @@ def test_releases(ward: Sandbox, new_app: NewApp) -> None:
     )
     ward.commit(app.repository, {"Procfile": "web: exec python3 server.py\n"})
     app.deployed()
-    assert not [f for f in examined(ward, "rel") if f["check"] == "releases" and f["severity"] != "ok"]
+    assert not [
+        f for f in examined(ward, "rel") if f["check"] == "releases" and f["severity"] != "ok"
+    ]
 
 
 def test_records_and_settings_that_are_damaged(ward: Sandbox, new_app: NewApp) -> None:
@@ -131,7 +139,9 @@ def test_a_clock_that_was_set_back(ward: Sandbox, new_app: NewApp) -> None:
     record = ward.root / "releases" / "rewound" / "v1.json"
     stored = json.loads(record.read_text())
     record.write_text(json.dumps({**stored, "created": time.time() + 86400}))
-    sees(ward, "the clock was set back: a release was made at ", fix="sudo timedatectl set-ntp true")
+    sees(
+        ward, "the clock was set back: a release was made at ", fix="sudo timedatectl set-ntp true"
+    )
     record.write_text(json.dumps(stored))
     sees_no_more(ward, "the clock was set back")
 
@@ -151,7 +161,9 @@ def test_processes(ward: Sandbox, new_app: NewApp) -> None:
         # Asked from outside, nginx's 502 has the same cause.
         finding = ward.wait(
             lambda: [
-                f for f in with_text(examined(ward, "proc"), "http://proc.localhost") if text in f["what"]
+                f
+                for f in with_text(examined(ward, "proc"), "http://proc.localhost")
+                if text in f["what"]
             ],
             timeout=20,
         )[0]
@@ -162,13 +174,16 @@ def test_processes(ward: Sandbox, new_app: NewApp) -> None:
     waits_for(f"web.1 listens on 127.0.0.1:8999, not on 127.0.0.1:{port}", "listen on $PORT")
     ill(app, "six")
     waits_for(
-        f"web.1 listens on [::1]:{port} alone, and nginx asks 127.0.0.1:{port}", "listen on $BIND_ADDRESS"
+        f"web.1 listens on [::1]:{port} alone, and nginx asks 127.0.0.1:{port}",
+        "listen on $BIND_ADDRESS",
     )
     ill(app, "nowhere")
     waits_for("web.1 runs, and listens nowhere", "listen on $BIND_ADDRESS and $PORT")
     ill(app, "exit")
     waits_for("web.1 keeps ending with exit code 7", "piku logs proc")
-    finding = the_one([f for f in examined(ward, "proc") if f["check"] == "processes"], "keeps ending")
+    finding = the_one(
+        [f for f in examined(ward, "proc") if f["check"] == "processes"], "keeps ending"
+    )
     assert "there is no database" in finding["detail"]
     (app.data / "how").unlink()
     app.does("restart")
@@ -200,7 +215,9 @@ def test_a_socket_that_is_missing(ward: Sandbox, new_app: NewApp) -> None:
     found = examined(ward, "plug")
     the_one([f for f in found if f["check"] == "processes"], "plug.sock", fix="piku restart plug")
     finding = the_one(
-        [f for f in found if f["check"] == "outside"], "plug.sock is missing", fix="piku restart plug"
+        [f for f in found if f["check"] == "outside"],
+        "plug.sock is missing",
+        fix="piku restart plug",
     )
     mended(ward, finding)
     assert not with_text(examined(ward, "plug"), "")
@@ -238,7 +255,9 @@ def test_what_is_left_behind(ward: Sandbox, new_app: NewApp) -> None:
     }
     orphan = subprocess.Popen(["sleep", "1000"], env={**ward.server_env(), **variables})
     try:
-        finding = sees(ward, f"process {orphan.pid} (sleep 1000) outlived web.9", "tidy", severity="warning")
+        finding = sees(
+            ward, f"process {orphan.pid} (sleep 1000) outlived web.9", "tidy", severity="warning"
+        )
         mended(ward, finding)
         assert orphan.wait(5) == -signal.SIGTERM
     finally:
@@ -250,7 +269,12 @@ def test_what_is_left_behind(ward: Sandbox, new_app: NewApp) -> None:
     stray.write_text("[uwsgi]\nmaster = true\n")
     mended(
         ward,
-        sees(ward, "gone@3.worker.1 still runs, and its app is gone", severity="warning", fix=f"rm {stray}"),
+        sees(
+            ward,
+            "gone@3.worker.1 still runs, and its app is gone",
+            severity="warning",
+            fix=f"rm {stray}",
+        ),
     )
     sees_no_more(ward, "its app is gone")
 
@@ -302,7 +326,9 @@ def test_names(ward: Sandbox, new_app: NewApp) -> None:
         severity="warning",
         fix="DNS",
     )
-    both = the_one(asked, "both.piku-doctor.dev leads here, and to 198.51.100.7 as well", severity="warning")
+    both = the_one(
+        asked, "both.piku-doctor.dev leads here, and to 198.51.100.7 as well", severity="warning"
+    )
     assert "take 198.51.100.7 out of the DNS records" in both["fix"]
     the_one(
         asked,
@@ -323,12 +349,19 @@ def test_names(ward: Sandbox, new_app: NewApp) -> None:
 def test_certificates(ward: Sandbox, new_app: NewApp) -> None:
     app = new_app(
         "sealed",
-        {**patient("sealed"), "ENV": f"NGINX_SERVER_NAME=sealed.piku-doctor.dev\nACME_ROOT_CA={NOWHERE}\n"},
+        {
+            **patient("sealed"),
+            "ENV": f"NGINX_SERVER_NAME=sealed.piku-doctor.dev\nACME_ROOT_CA={NOWHERE}\n",
+        },
         on=ward,
     )
     text = "its certificate is self-signed: browsers warn of sealed.piku-doctor.dev"
     tried = "no certificate could be had for it"
-    ward.wait(lambda: with_text(examined(ward, "sealed"), text) + with_text(examined(ward, "sealed"), tried))
+    ward.wait(
+        lambda: (
+            with_text(examined(ward, "sealed"), text) + with_text(examined(ward, "sealed"), tried)
+        )
+    )
     ward.piku("certs:renew", "sealed")  # there is no such authority
     sees(ward, tried, "sealed", severity="warning", fix="piku certs:renew sealed")
 
@@ -343,7 +376,9 @@ def test_certificates(ward: Sandbox, new_app: NewApp) -> None:
 
     give(90, "sealed.piku-doctor.dev")
     assert not [
-        f for f in examined(ward, "sealed") if "its certificate" in f["what"] and f["severity"] != "ok"
+        f
+        for f in examined(ward, "sealed")
+        if "its certificate" in f["what"] and f["severity"] != "ok"
     ]
     give(5, "sealed.piku-doctor.dev")
     assert "ends on" not in json.dumps(
@@ -352,8 +387,12 @@ def test_certificates(ward: Sandbox, new_app: NewApp) -> None:
     (own,) = (ward.root / "nginx").glob("sealed@own*.pem")
     first, _, rest = own.read_text().partition("\n")
     facts = json.loads(first.removeprefix("# piku: "))
-    own.write_text(f"# piku: {json.dumps({**facts, 'not_before': facts['not_before'] - 80 * 86400})}\n{rest}")
-    sees(ward, "its certificate ends on ", "sealed", severity="warning", fix="piku certs:add sealed")
+    own.write_text(
+        f"# piku: {json.dumps({**facts, 'not_before': facts['not_before'] - 80 * 86400})}\n{rest}"
+    )
+    sees(
+        ward, "its certificate ends on ", "sealed", severity="warning", fix="piku certs:add sealed"
+    )
     give(90, "sealed.piku-doctor.dev")
     sees_no_more(ward, "its certificate", "sealed")
     app.does("config:set", "NGINX_SERVER_NAME=sealed.piku-doctor.dev,more.piku-doctor.dev")

@@ -53,8 +53,24 @@ def front(folder: Path, server: Sandbox, passing: str, *, http_port: int, https_
     """The configuration of an nginx that stands before a server of piku's."""
     folder.mkdir(exist_ok=True)
     if not (folder / "own.pem").exists():
-        new = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-        names = ["-subj", "/CN=front", "-keyout", str(folder / "own.key"), "-out", str(folder / "own.pem")]
+        new = [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+        ]
+        names = [
+            "-subj",
+            "/CN=front",
+            "-keyout",
+            str(folder / "own.key"),
+            "-out",
+            str(folder / "own.pem"),
+        ]
         subprocess.run([*new, *names], check=True, capture_output=True)
     kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     places = "\n".join(f"    {kind}_temp_path {folder}/{kind};" for kind in kinds)
@@ -104,7 +120,9 @@ def _accepts(port: int) -> bool:
 def asked(port: int, host: str) -> tuple[int, str, bytes]:
     context = ssl._create_unverified_context()  # noqa: S323
     connection = http.client.HTTPConnection(HOST, port, timeout=10)
-    connection.sock = context.wrap_socket(socket.create_connection((HOST, port)), server_hostname=host)
+    connection.sock = context.wrap_socket(
+        socket.create_connection((HOST, port)), server_hostname=host
+    )
     try:
         connection.request("GET", "/", headers={"Host": host})
         answer = connection.getresponse()
@@ -139,7 +157,9 @@ def test_https_is_passed_on_as_https(server: Sandbox, new_app: NewApp, tmp_path:
             assert told["HTTP_X_FORWARDED_FOR"].startswith("127.0.0.1")
 
 
-def examined_alone(server: Sandbox, *configs: Path, hosts: str = KNOWN, words: str = "") -> list[Finding]:
+def examined_alone(
+    server: Sandbox, *configs: Path, hosts: str = KNOWN, words: str = ""
+) -> list[Finding]:
     """What the doctor says of the app "shown" in a network of its own, where piku's nginx is started, and those with
     these configurations, which may have the visitors' ports."""
     every = " ".join(str(one) for one in (server.root / "nginx.conf", *configs))
@@ -157,7 +177,16 @@ for _ in $(seq 100); do (echo >/dev/tcp/{HOST}/{port}) 2>/dev/null && break; sle
 kill $(jobs -p)
 wait
 """
-    command = ["unshare", "-Unmf", "--kill-child", "--map-current-user", "--keep-caps", "bash", "-c", script]
+    command = [
+        "unshare",
+        "-Unmf",
+        "--kill-child",
+        "--map-current-user",
+        "--keep-caps",
+        "bash",
+        "-c",
+        script,
+    ]
     ran = subprocess.run(
         command, env=server.server_env(), capture_output=True, text=True, check=False,
         cwd=server.home, stdin=subprocess.DEVNULL, timeout=60,
@@ -182,7 +211,8 @@ def test_what_is_passed_on_as_http_goes_round(shown: Sandbox, tmp_path: Path) ->
     text = "the web server before piku passes https on as http, and NGINX_HTTPS_ONLY sends http to https"
     wrong = the_one(examined_alone(shown, config), text, fix=f"https://{HOST}:{shown.https_port};")
     assert (
-        f"https://shown.localhost/ is sent to https://shown.localhost:{shown.https_port}/" in wrong["detail"]
+        f"https://shown.localhost/ is sent to https://shown.localhost:{shown.https_port}/"
+        in wrong["detail"]
     )
     # What it says is done.
     front(tmp_path / "f", shown, wrong["fix"].partition(": ")[2], http_port=80, https_port=443)
@@ -196,7 +226,9 @@ def test_what_is_passed_on_as_http_goes_round(shown: Sandbox, tmp_path: Path) ->
 def online(server: Sandbox, address: str, *configs: Path) -> Finding:
     """What `--online` says of the app's public name, when that has this address."""
     found = examined_alone(server, *configs, hosts=f"{address} {PUBLIC}", words="--online")
-    (said,) = (one for one in found if one["check"] == "names" and f"{PUBLIC} leads " not in one["what"])
+    (said,) = (
+        one for one in found if one["check"] == "names" and f"{PUBLIC} leads " not in one["what"]
+    )
     return said
 
 
@@ -209,10 +241,15 @@ def test_visitors_come_to_the_standard_port(shown: Sandbox, tmp_path: Path) -> N
     text = config.read_text()
     by_http = f"proxy_pass http://{HOST}:{shown.http_port}; proxy_set_header Host $host;"
     config.write_text(text.replace("return 301 https://$host$request_uri;", by_http))
-    assert online(shown, "127.0.0.1", config)["what"] == f"{PUBLIC} reaches this server from outside"
+    assert (
+        online(shown, "127.0.0.1", config)["what"] == f"{PUBLIC} reaches this server from outside"
+    )
     config.write_text(text.replace("return 301 https://$host$request_uri;", "return 404;"))
     kept = online(shown, "127.0.0.1", config)
-    assert (kept["severity"], "reaches the web server before piku, which answers 404" in kept["what"]) == (
+    assert (
+        kept["severity"],
+        "reaches the web server before piku, which answers 404" in kept["what"],
+    ) == (
         "ok",
         True,
     )

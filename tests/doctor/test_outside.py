@@ -34,7 +34,9 @@ def clinic() -> Iterator[Sandbox]:
 def app(clinic: Sandbox) -> App:
     ports = f"HTTP={clinic.http_port}\nHTTPS={clinic.https_port}\n"
     found = App(
-        server=clinic, name="visited", repository=clinic.repository("visited", patient("visited", ports))
+        server=clinic,
+        name="visited",
+        repository=clinic.repository("visited", patient("visited", ports)),
     )
     found.deployed()
     return found
@@ -64,7 +66,12 @@ def test_a_good_answer(app: App) -> None:
             "web.1 ended with exit code 3 while it was at this request",
             "piku logs visited",
         ),
-        ("/cookies", "problem", "the headers of the app's answer are larger than 16 KB", "smaller cookies"),
+        (
+            "/cookies",
+            "problem",
+            "the headers of the app's answer are larger than 16 KB",
+            "smaller cookies",
+        ),
         ("/raw", "problem", "does not speak HTTP", "have the program speak HTTP"),
         (
             "/stuck",
@@ -72,8 +79,18 @@ def test_a_good_answer(app: App) -> None:
             "no answer came within 10 s: the app accepted the request",
             "piku logs visited",
         ),
-        ("/status/500", "problem", "the app itself answers 500: the request reached it", "piku logs visited"),
-        ("/status/502", "problem", "the app itself answers 502: the request reached it", "piku logs visited"),
+        (
+            "/status/500",
+            "problem",
+            "the app itself answers 500: the request reached it",
+            "piku logs visited",
+        ),
+        (
+            "/status/502",
+            "problem",
+            "the app itself answers 502: the request reached it",
+            "piku logs visited",
+        ),
         (
             "/status/404",
             "warning",
@@ -98,7 +115,9 @@ def test_what_the_app_does(app: App, path: str, severity: str, text: str, fix: s
     if path == "/status/500":
         assert "answers 500 for a reason" in finding["detail"]
     if path == "/round":
-        assert finding["detail"][0].endswith("/round/again → " + finding["detail"][0].partition(" → ")[0])
+        assert finding["detail"][0].endswith(
+            "/round/again → " + finding["detail"][0].partition(" → ")[0]
+        )
 
 
 def test_what_is_hidden(app: App) -> None:
@@ -109,7 +128,9 @@ def test_what_is_hidden(app: App) -> None:
 
 def test_a_slow_app(app: App) -> None:
     app.does("config:set", "NGINX_PROXY_TIMEOUT=1")
-    finding = the_one(asked(app, "/hang"), "the app did not answer within 1 s", fix="NGINX_PROXY_TIMEOUT=300")
+    finding = the_one(
+        asked(app, "/hang"), "the app did not answer within 1 s", fix="NGINX_PROXY_TIMEOUT=300"
+    )
     assert finding["severity"] == "problem"
     app.does("config:unset", "NGINX_PROXY_TIMEOUT")
     assert not with_text(asked(app, "/hang"), "")
@@ -120,7 +141,8 @@ def test_a_name_that_no_app_has(app: App) -> None:
     for scheme in ("http", "https"):
         url = f"{scheme}://www.visited.localhost/x"
         finding = the_one(
-            asked(app, url), "reached nginx's default server, for no app has the name www.visited.localhost"
+            asked(app, url),
+            "reached nginx's default server, for no app has the name www.visited.localhost",
         )
         assert finding["fix"].endswith("NGINX_SERVER_NAME=visited.localhost,www.visited.localhost")
     mended(server, finding)
@@ -141,9 +163,14 @@ def test_a_name_that_no_app_has(app: App) -> None:
 
 def test_loops_between_nginx_and_the_app(app: App) -> None:
     finding = the_one(
-        asked(app, "/secure"), "a redirect loop", fix="have the app trust the header X-Forwarded-Proto"
+        asked(app, "/secure"),
+        "a redirect loop",
+        fix="have the app trust the header X-Forwarded-Proto",
     )
-    assert "the app sends https to https: it does not see that the request was secure" in finding["what"]
+    assert (
+        "the app sends https to https: it does not see that the request was secure"
+        in finding["what"]
+    )
     assert not with_text(asked(app, "/plain"), "https to http")
     app.does("config:set", "NGINX_HTTPS_ONLY=true")
     finding = the_one(
@@ -154,7 +181,8 @@ def test_loops_between_nginx_and_the_app(app: App) -> None:
     app.does("config:unset", "NGINX_HTTPS_ONLY")
     app.does("config:set", "NGINX_REDIRECT_FROM=www.visited.localhost")
     finding = the_one(
-        asked(app, "/www"), "a redirect loop: nginx sends www.visited.localhost to visited.localhost"
+        asked(app, "/www"),
+        "a redirect loop: nginx sends www.visited.localhost to visited.localhost",
     )
     assert finding["fix"].endswith(
         "NGINX_SERVER_NAME=www.visited.localhost NGINX_REDIRECT_FROM=visited.localhost"
@@ -196,13 +224,26 @@ def test_stopped_in_maintenance_and_guarded(app: App) -> None:
     app.does("stop")
     mended(
         server,
-        sees(server, "nginx answers 503, for visited is stopped", "visited", fix="piku restart visited"),
+        sees(
+            server,
+            "nginx answers 503, for visited is stopped",
+            "visited",
+            fix="piku restart visited",
+        ),
     )
     sees_no_more(server, "503", "visited")
     app.does("maintenance:on")
-    sees(server, "it is in maintenance since ", severity="warning", fix="piku maintenance:off visited")
+    sees(
+        server,
+        "it is in maintenance since ",
+        severity="warning",
+        fix="piku maintenance:off visited",
+    )
     finding = sees(
-        server, "nginx answers 503, for visited is in maintenance since ", "visited", severity="warning"
+        server,
+        "nginx answers 503, for visited is in maintenance since ",
+        "visited",
+        severity="warning",
     )
     mended(server, finding)
     sees_no_more(server, "503", "visited")
@@ -216,7 +257,9 @@ def test_stopped_in_maintenance_and_guarded(app: App) -> None:
     assert any("NGINX_RATE_LIMIT lets in no more requests" in what for what in found), found
     app.does("config:unset", "NGINX_RATE_LIMIT")
     app.does("config:set", "NGINX_CLOUDFLARE_ACL=true", "PIKU_CLOUDFLARE_API=https://127.0.0.1:1/")
-    assert all("NGINX_CLOUDFLARE_ACL" in f["what"] and f["severity"] == "ok" for f in asked(app, "/"))
+    assert all(
+        "NGINX_CLOUDFLARE_ACL" in f["what"] and f["severity"] == "ok" for f in asked(app, "/")
+    )
     app.does("config:unset", "NGINX_CLOUDFLARE_ACL", "PIKU_CLOUDFLARE_API")
 
 
@@ -256,7 +299,9 @@ def test_static_sites(clinic: Sandbox, new_app: NewApp) -> None:
         severity="warning",
         fix="NGINX_CATCH_ALL=/index.html",
     )
-    the_one(asked(pages, "/empty/"), f"the folder {public}/empty has no index.html", severity="warning")
+    the_one(
+        asked(pages, "/empty/"), f"the folder {public}/empty has no index.html", severity="warning"
+    )
     pages.does("config:set", "NGINX_CATCH_ALL=/index.html")
     assert not with_text(asked(pages, "/about"), "")
     pages.does("config:set", "NGINX_CATCH_ALL=/none.html")
@@ -266,7 +311,9 @@ def test_static_sites(clinic: Sandbox, new_app: NewApp) -> None:
     assert finding["fix"] == "add the one that answers for all others, and push"
     (public / "secret").chmod(0)
     the_one(
-        asked(pages, "/secret"), f"nginx may not read {public}/secret", fix=f"chmod -R u+rX {public}/secret"
+        asked(pages, "/secret"),
+        f"nginx may not read {public}/secret",
+        fix=f"chmod -R u+rX {public}/secret",
     )
     mended(clinic, the_one(asked(pages, "/secret"), "may not read"))
     assert not with_text(asked(pages, "/secret"), "")
@@ -297,7 +344,9 @@ def test_a_queue_that_is_full(clinic: Sandbox, new_app: NewApp) -> None:
         for _ in range(8):
             pool.submit(come_again)
         try:
-            full = clinic.wait(lambda: with_text(asked(queue, "/"), "the app's queue is full"), timeout=30)
+            full = clinic.wait(
+                lambda: with_text(asked(queue, "/"), "the app's queue is full"), timeout=30
+            )
         finally:
             seen.set()
     assert "UWSGI_PROCESSES" in full[0]["fix"]

@@ -43,9 +43,16 @@ def sick() -> Iterator[Sandbox]:
 def test_a_healthy_server(sick: Sandbox) -> None:
     findings = examined(sick)
     assert not [one for one in findings if one["severity"] == "problem"]
-    assert {"programs", "platform", "configuration", "ports", "keys", "disk", "memory", "clock"} <= {
-        one["check"] for one in findings
-    }
+    assert {
+        "programs",
+        "platform",
+        "configuration",
+        "ports",
+        "keys",
+        "disk",
+        "memory",
+        "clock",
+    } <= {one["check"] for one in findings}
     shown = sick.ssh("doctor")
     assert shown.returncode == 0
     assert "checks in" in shown.stdout.splitlines()[-1]
@@ -83,7 +90,10 @@ def test_a_program_that_is_too_old(sick: Sandbox, tmp_path: Path) -> None:
     (tmp_path / "git").chmod(0o755)
     findings = examined(sick, "--self", env={"PATH": f"{tmp_path}:{sick.server_env()['PATH']}"})
     the_one(
-        findings, "git is 2.11.0, and piku is made for 2.30", severity="warning", fix="--only-upgrade git"
+        findings,
+        "git is 2.11.0, and piku is made for 2.30",
+        severity="warning",
+        fix="--only-upgrade git",
     )
     sees_no_more(sick, "git is")
 
@@ -104,13 +114,18 @@ def test_a_full_disk(sick: Sandbox) -> None:
 
 def test_memory_that_runs_out(sick: Sandbox) -> None:
     def meminfo(available: int, swap: int) -> str:
-        values = {"MemTotal": 2000000, "MemAvailable": available, "SwapTotal": 1000000, "SwapFree": swap}
+        values = {
+            "MemTotal": 2000000,
+            "MemAvailable": available,
+            "SwapTotal": 1000000,
+            "SwapFree": swap,
+        }
         text = "".join(f"{name}: {value} kB\\n" for name, value in values.items())
-        return (
-            f"printf '{text}' >meminfo; mount --bind meminfo /proc/meminfo; {EXAMINE} umount /proc/meminfo\n"
-        )
+        return f"printf '{text}' >meminfo; mount --bind meminfo /proc/meminfo; {EXAMINE} umount /proc/meminfo\n"
 
-    said = elsewhere(sick, meminfo(20000, 900000) + meminfo(150000, 10000) + meminfo(1500000, 900000))
+    said = elsewhere(
+        sick, meminfo(20000, 900000) + meminfo(150000, 10000) + meminfo(1500000, 900000)
+    )
     out, low, well = reports(said)
     the_one(out, "only 20 of 1953 MB of memory are available", fix="PIKU_MEMORY_LIMIT")
     the_one(low, "only 146 of 1953 MB of memory are available", severity="warning")
@@ -134,7 +149,16 @@ class _Clock(http.server.BaseHTTPRequestHandler):
 def authority(tmp_path: Path) -> Iterator[str]:
     """The address of a server that could be a certificate authority."""
     pem = tmp_path / "own.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+    ]
     names = ["-subj", "/CN=authority", "-keyout", str(pem), "-out", str(tmp_path / "crt.pem")]
     subprocess.run([*command, *names], check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -158,11 +182,19 @@ def test_the_clock(sick: Sandbox, authority: str, monkeypatch: pytest.MonkeyPatc
     sees(sick, "s fast, says 127.0.0.1", "--online")
     monkeypatch.setattr(_Clock, "skew", 0.0)
     assert not [
-        one for one in examined(sick, "--online") if one["check"] == "clock" and one["severity"] != "ok"
+        one
+        for one in examined(sick, "--online")
+        if one["check"] == "clock" and one["severity"] != "ok"
     ]
     settings.write_text("ACME_ROOT_CA=https://127.0.0.1:1/directory\n")
     fix = "curl -sSI https://127.0.0.1:1/directory"
-    sees(sick, "https://127.0.0.1:1/directory does not answer", "--online", severity="warning", fix=fix)
+    sees(
+        sick,
+        "https://127.0.0.1:1/directory does not answer",
+        "--online",
+        severity="warning",
+        fix=fix,
+    )
     settings.write_text(before)
 
 
@@ -183,7 +215,9 @@ def test_folders(sick: Sandbox) -> None:
     (sick.root / "repos").chmod(0)
     refused(sick.piku("apps"), 1, "repos cannot be used: permission denied")
     found = json.loads(sick.piku("doctor", "--json").stdout)["findings"]
-    assert len([one for one in found if "could not be checked: PermissionError" in one["what"]]) == 1
+    assert (
+        len([one for one in found if "could not be checked: PermissionError" in one["what"]]) == 1
+    )
     mended(sick, the_one(found, "repos cannot be written by its owner"))
     assert sick.piku("apps").returncode == 0
     (sick.root / "logs").chmod(0o750)
@@ -207,7 +241,9 @@ def test_secrets(sick: Sandbox) -> None:
     sees_no_more(sick, "can be read by others")  # nobody comes that far
     mode = sick.home.stat().st_mode & 0o777
     sick.home.chmod(0o755)
-    mended(sick, sees(sick, "ENV, which may hold secrets, can be read by others", severity="warning"))
+    mended(
+        sick, sees(sick, "ENV, which may hold secrets, can be read by others", severity="warning")
+    )
     sees_no_more(sick, "can be read by others")
     sick.home.chmod(mode)
 
@@ -234,7 +270,9 @@ def test_keys(sick: Sandbox) -> None:
     assert not [one for one in examined(sick) if one["check"] == "keys" and one["severity"] != "ok"]
 
     file.write_text(text.replace(f"{CHECKOUT}/bin/piku", "/opt/gone/piku"))
-    finding = sees(sick, "the key 'laptop' cannot push: it is bound to /opt/gone/piku", fix="sed -i '1s|")
+    finding = sees(
+        sick, "the key 'laptop' cannot push: it is bound to /opt/gone/piku", fix="sed -i '1s|"
+    )
     assert sick.ssh("apps").returncode != 0
     found = examined(sick, env={"PATH": f"{CHECKOUT}/bin:{sick.server_env()['PATH']}"})
     mended(sick, the_one(found, "cannot push", fix=f"{CHECKOUT}/bin/piku|"))
@@ -249,7 +287,12 @@ def test_keys(sick: Sandbox) -> None:
         fix="keys:remove laptop",
     )
     file.write_text(text.replace(",no-port-forwarding", ""))
-    sees(sick, "'laptop' (line 1) lacks restrictions", severity="warning", fix="piku keys:remove laptop")
+    sees(
+        sick,
+        "'laptop' (line 1) lacks restrictions",
+        severity="warning",
+        fix="piku keys:remove laptop",
+    )
     file.write_text(text)
     assert not [one for one in examined(sick) if one["check"] == "keys" and one["severity"] != "ok"]
 
@@ -270,7 +313,10 @@ def test_what_nginx_is_told(sick: Sandbox, new_app: NewApp) -> None:
     own = sick.root / "nginx" / "told.conf"
     own.write_text(own.read_text() + "# mine\n")
     mended(
-        sick, sees(sick, "nginx/told.conf was changed by hand", severity="warning", fix="piku restart told")
+        sick,
+        sees(
+            sick, "nginx/told.conf was changed by hand", severity="warning", fix="piku restart told"
+        ),
     )
     sees_no_more(sick, "told.conf")
     own.unlink()
@@ -281,7 +327,10 @@ def test_what_nginx_is_told(sick: Sandbox, new_app: NewApp) -> None:
     main = sick.root / "nginx.conf"
     main.write_text(main.read_text() + "# mine\n")
     finding = sees(
-        sick, "nginx.conf is not what this version of piku writes", severity="warning", fix="piku setup"
+        sick,
+        "nginx.conf is not what this version of piku writes",
+        severity="warning",
+        fix="piku setup",
     )
     assert sick.piku("setup").returncode == 0
     sees_no_more(sick, "nginx.conf is not")
@@ -293,7 +342,10 @@ def test_what_nginx_is_told(sick: Sandbox, new_app: NewApp) -> None:
 
 
 def test_an_app_that_was_set_aside(sick: Sandbox, new_app: NewApp) -> None:
-    files = {**web("aside", env="NGINX_INCLUDE_FILE=own.conf\n"), "own.conf": "add_header X-Own yes;\n"}
+    files = {
+        **web("aside", env="NGINX_INCLUDE_FILE=own.conf\n"),
+        "own.conf": "add_header X-Own yes;\n",
+    }
     new_app("aside", files, on=sick)
     (kept,) = (sick.root / "releases" / "aside").glob("kept@*own.conf")
     text = kept.read_text()
@@ -313,12 +365,17 @@ def test_a_platform_that_does_not_run(sick: Sandbox) -> None:
     # Somebody else takes the port meanwhile.
     code = "import socket, sys; s = socket.create_server(('127.0.0.1', int(sys.argv[1]))); print(flush=True); input()"
     holder = subprocess.Popen(
-        ["python3", "-c", code, str(sick.http_port)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ["python3", "-c", code, str(sick.http_port)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     try:
         assert holder.stdout is not None and holder.stdout.readline() == "\n"
         taken = sees(
-            sick, f"nginx has not got port {sick.http_port}: python3 of {sick.user} has it", "--self"
+            sick,
+            f"nginx has not got port {sick.http_port}: python3 of {sick.user} has it",
+            "--self",
         )
         assert f"sport = :{sick.http_port}" in taken["fix"]
     finally:
@@ -372,7 +429,11 @@ def test_a_check_that_breaks_stops_no_other(sick: Sandbox) -> None:
     shutil.move(settings, settings.with_name("kept"))
     settings.mkdir()
     result = sick.piku("doctor", "--online", "--json")
-    broken = [one for one in json.loads(result.stdout)["findings"] if "could not be checked" in one["what"]]
+    broken = [
+        one
+        for one in json.loads(result.stdout)["findings"]
+        if "could not be checked" in one["what"]
+    ]
     assert broken and "IsADirectoryError" in broken[0]["what"]
     settings.rmdir()
     settings.write_text(kept)

@@ -48,7 +48,10 @@ def test_a_server_without_apps(seen: Sandbox) -> None:
 
 def test_apps_by_their_state(seen: Sandbox, new_app: NewApp) -> None:
     server = seen
-    files = {**patient("steady", procfile="worker: exec python3 -IS worker.py\n"), "worker.py": WORKER}
+    files = {
+        **patient("steady", procfile="worker: exec python3 -IS worker.py\n"),
+        "worker.py": WORKER,
+    }
     steady = new_app("steady", files, on=server)
     steady.does("ps:scale", "web=2")
     new_app("quietly", wsgi("quietly", env="UWSGI_IDLE=1\n"), on=server)
@@ -63,7 +66,9 @@ def test_apps_by_their_state(seen: Sandbox, new_app: NewApp) -> None:
     ).failed()
     crashing = new_app("crasher", patient("crasher"), on=server)
     ill(crashing, "exit")
-    server.wait(lambda: of(server, "crasher")["note"] == "web.1 keeps ending with exit code 7", timeout=20)
+    server.wait(
+        lambda: of(server, "crasher")["note"] == "web.1 keeps ending with exit code 7", timeout=20
+    )
 
     found = {one["app"]: one for one in status(server)["apps"]}
     states = {name: one["state"] for name, one in found.items()}
@@ -100,7 +105,9 @@ def test_deploys_jobs_and_certificates(seen: Sandbox, new_app: NewApp) -> None:
     procfile = "cron-report: @monthly exit $CODE\n"
     app = new_app("eventful", patient("eventful", "CODE=4\n", procfile), on=server)
     server.commit(
-        app.repository, {"Procfile": "preflight: exit 9\nweb: exec python3 -IS server.py\n"}, "Worse"
+        app.repository,
+        {"Procfile": "preflight: exit 9\nweb: exec python3 -IS server.py\n"},
+        "Worse",
     )
     app.failed()
     deploys = [one for one in status(server)["deploys"] if one["app"] == "eventful"]
@@ -115,7 +122,9 @@ def test_deploys_jobs_and_certificates(seen: Sandbox, new_app: NewApp) -> None:
     running = [one["job"] for one in status(server)["jobs"] if one["running_since"]]
     assert running == [name]
     text = server.piku("status").stdout
-    assert "cron-report  failed with exit code 4" in text and "failed: " in text and f"{name}" in text
+    assert (
+        "cron-report  failed with exit code 4" in text and "failed: " in text and f"{name}" in text
+    )
     app.does("ps:stop", name)
 
     (own,) = (server.root / "nginx").glob("eventful@self-*.pem")
@@ -124,7 +133,10 @@ def test_deploys_jobs_and_certificates(seen: Sandbox, new_app: NewApp) -> None:
     soon = {**facts, "not_after": facts["not_before"] + 10 * 86400 + 3600}
     own.write_text(f"# piku: {json.dumps(soon)}\n{rest}")
     assert [one["app"] for one in status(server)["certificates"]] == ["eventful"]
-    assert "eventful: self-signed, for eventful.localhost, ends in 10 days" in server.piku("status").stdout
+    assert (
+        "eventful: self-signed, for eventful.localhost, ends in 10 days"
+        in server.piku("status").stdout
+    )
     own.write_text(f"{first}\n{rest}")
     assert status(server)["certificates"] == []
 

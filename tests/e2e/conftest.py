@@ -46,7 +46,11 @@ def new_app(server: Sandbox) -> NewApp:
     """Make a repository for an app, and push it unless `push` is off; by default a `web` app."""
 
     def make(
-        name: str, files: Mapping[str, str] | Path | None = None, *, push: bool = True, on: Sandbox = server
+        name: str,
+        files: Mapping[str, str] | Path | None = None,
+        *,
+        push: bool = True,
+        on: Sandbox = server,
     ) -> App:
         repository = on.repository(name, web(name) if files is None else files)
         app = App(server=on, name=name, repository=repository)

@@ -57,7 +57,9 @@ class App:
         """`piku COMMAND APP ARGS`, on the server: a login over SSH takes most of the time of a test."""
         return self.server.piku(command, self.name, *args)
 
-    def asked(self, command: str, *args: str, input: str | None = None, tty: bool = False) -> Completed:
+    def asked(
+        self, command: str, *args: str, input: str | None = None, tty: bool = False
+    ) -> Completed:
         """`ssh piku@server COMMAND APP ARGS`, each of ARGS quoted."""
         return self.server.ssh(shlex.join([command, self.name, *args]), input=input, tty=tty)
 
@@ -116,7 +118,9 @@ class App:
 def transcript(result: Completed) -> list[str]:
     """What piku said during a push, without git's "remote: " and the spaces it pads with."""
     lines = [line.rpartition("\r")[2] for line in result.stdout.splitlines()]
-    return [line.removeprefix("remote:")[1:].rstrip() for line in lines if line.startswith("remote:")]
+    return [
+        line.removeprefix("remote:")[1:].rstrip() for line in lines if line.startswith("remote:")
+    ]
 
 
 def succeeded(result: Completed) -> list[str]:
@@ -144,7 +148,9 @@ def snapshot(folder: Path) -> dict[str, str]:
         if path.is_symlink():
             found[str(path)] = f"-> {path.readlink()}"
         elif path.is_file():
-            found[str(path)] = f"{path.stat().st_mode:o} {hashlib.sha256(path.read_bytes()).hexdigest()}"
+            found[str(path)] = (
+                f"{path.stat().st_mode:o} {hashlib.sha256(path.read_bytes()).hexdigest()}"
+            )
         elif path.is_dir():
             found[str(path)] = f"{path.stat().st_mode:o}"
     return found

@@ -56,7 +56,11 @@ COMMANDS = [
     (["config:get", "good", "NOSUCH"], 1, ["no setting 'NOSUCH'", "piku config good"]),
     (["config:unset", "good", "NOSUCH"], 1, ["'NOSUCH'"]),
     (["config:set", "good", "NGINX_SERVER_NAME=no_such host/"], 1, ["is not a host name"]),
-    (["config:set", "good", "NGINX_SERVER_NAM=a.localhost"], 1, ["did you mean NGINX_SERVER_NAME?"]),
+    (
+        ["config:set", "good", "NGINX_SERVER_NAM=a.localhost"],
+        1,
+        ["did you mean NGINX_SERVER_NAME?"],
+    ),
     (["config:set", "good", "PORT=99999"], 1, ["PORT=99999"]),
     (["ps:scale", "good", "nosuch=1"], 1, ["no process type 'nosuch'", "web"]),
     (["ps:scale", "good", "web=many"], 2, ["PROCESS=COUNT"]),
@@ -103,10 +107,16 @@ def test_the_same_over_ssh(good: App) -> None:
         ({"Procfile": "# nothing\n\nweb\n"}, "Procfile line 3: 'web' is not of the form"),
         ({"Procfile": "web: x\nweb: y\n"}, "Procfile line 2: 'web' stands twice (first in line 1)"),
         ({"Procfile": WEB + "worker:\n"}, "Procfile line 2: 'worker' has no command"),
-        ({"Procfile": "wsgi: not-a-module\n"}, "Procfile line 1: 'not-a-module' is not a WSGI module"),
+        (
+            {"Procfile": "wsgi: not-a-module\n"},
+            "Procfile line 1: 'not-a-module' is not a WSGI module",
+        ),
         ({"Procfile": "static: /etc\n"}, "Procfile line 1: the static"),
         ({"Procfile": "\x00\x01\x02"}, "Procfile line 1"),
-        ({"ENV": "A=1\n\nnot a setting\n"}, "ENV line 3: 'not a setting' is not of the form NAME=value"),
+        (
+            {"ENV": "A=1\n\nnot a setting\n"},
+            "ENV line 3: 'not a setting' is not of the form NAME=value",
+        ),
         ({"ENV": "LD_PRELOAD=x\n"}, "ENV line 1: LD_PRELOAD cannot be set"),
         ({"ENV": "NGINX_SERVER_NAME=a b c;d\n"}, "is not a host name"),
         ({"ENV": "PORT=80\n"}, "PORT=80: not a whole number from 1024"),
@@ -136,12 +146,21 @@ def test_pushes(good: App, files: dict[str, str | None], words: str) -> None:
 
 
 def test_up_when_it_cannot(server: Sandbox) -> None:
-    ports = ["--http-port", str(server.http_port), "--https-port", str(server.https_port), "--host", HOST]
+    ports = [
+        "--http-port",
+        str(server.http_port),
+        "--https-port",
+        str(server.https_port),
+        "--host",
+        HOST,
+    ]
     refused(server.piku("up", *ports), 1, "piku runs already on this root")
     with socket.create_server((HOST, 0)) as alien:
         taken = str(alien.getsockname()[1])
         other = {"PIKU_ROOT": str(server.base / "other")}
-        result = server.piku("up", "--http-port", taken, "--https-port", taken, "--host", HOST, env=other)
+        result = server.piku(
+            "up", "--http-port", taken, "--https-port", taken, "--host", HOST, env=other
+        )
         refused(result, 1, f"cannot listen on {HOST}:{taken}", "--http-port")
 
 

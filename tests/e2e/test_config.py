@@ -25,7 +25,8 @@ ODD = {
 
 def test_values_are_literal(new_app: Callable[..., App]) -> None:
     app = new_app(
-        "literal", {**web("literal", procfile="worker: exec python3 -IS worker.py\n"), "worker.py": WORKER}
+        "literal",
+        {**web("literal", procfile="worker: exec python3 -IS worker.py\n"), "worker.py": WORKER},
     )
     result = app.asked("config:set", *(f"{key}={value}" for key, value in ODD.items()))
     assert result.returncode == 0, result.stderr
@@ -42,7 +43,9 @@ def test_values_are_literal(new_app: Callable[..., App]) -> None:
     assert app.asked("config:get", "QUOTES").stdout == f"{ODD['QUOTES']}\n"
 
     # Every process of a release agrees on all that is not its own.
-    printed = app.asked("run", "python3 -IS -c 'import json, os; print(json.dumps(dict(os.environ)))'").stdout
+    printed = app.asked(
+        "run", "python3 -IS -c 'import json, os; print(json.dumps(dict(os.environ)))'"
+    ).stdout
     ran = json.loads(printed)
     own = {"PORT", "PIKU_PROCESS", "SHLVL", "_", "OLDPWD", "TERM"}
     own |= {"UWSGI_RELOADS", "UWSGI_ORIGINAL_PROC_NAME"}
@@ -144,7 +147,9 @@ def test_secrets_stay_secret(new_app: Callable[..., App]) -> None:
 
 
 def test_no_restart_defers(new_app: Callable[..., App]) -> None:
-    app = new_app("deferred", web("deferred", procfile="preflight: echo built >>$DATA_ROOT/built\n"))
+    app = new_app(
+        "deferred", web("deferred", procfile="preflight: echo built >>$DATA_ROOT/built\n")
+    )
     pid = app.about()["pid"]
     said = app.does("config:set", "--no-restart", "COLOR=red")
     assert "piku restart deferred" in said
@@ -172,7 +177,11 @@ def test_settings_that_break_the_app_are_put_back(new_app: Callable[..., App]) -
     result = app.asked("config:set", "CRASH=now", "COLOR=blue")
     said = result.stdout + result.stderr
     assert result.returncode == 1
-    for words in ("crashing because CRASH=now", "v3 failed at starting its processes", "still runs"):
+    for words in (
+        "crashing because CRASH=now",
+        "v3 failed at starting its processes",
+        "still runs",
+    ):
         assert words in said
     assert app.does("config") == "COLOR=red\n"
     assert app.about()["pid"] == pid

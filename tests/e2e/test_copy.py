@@ -28,7 +28,16 @@ def test_files_come_and_go(server: Sandbox, tmp_path: Path, form: list[str]) -> 
     (folder / "run.sh").write_text("#!/bin/sh\n")
     (folder / "run.sh").chmod(0o755)
 
-    sent = scp(server, *form, "-q", "-p", "-r", str(tmp_path / name), str(folder), f"{server.address}:data/")
+    sent = scp(
+        server,
+        *form,
+        "-q",
+        "-p",
+        "-r",
+        str(tmp_path / name),
+        str(folder),
+        f"{server.address}:data/",
+    )
     assert sent.returncode == 0, sent.stderr
     kept = server.root / "data"
     assert (kept / name).read_bytes() == (tmp_path / name).read_bytes()
@@ -38,7 +47,9 @@ def test_files_come_and_go(server: Sandbox, tmp_path: Path, form: list[str]) -> 
     back = tmp_path / "back"
     back.mkdir()
     absolute = f"{server.address}:{kept}/{name}"
-    got = scp(server, *form, "-q", "-r", absolute, f"{server.address}:data/{folder.name}", str(back))
+    got = scp(
+        server, *form, "-q", "-r", absolute, f"{server.address}:data/{folder.name}", str(back)
+    )
     assert got.returncode == 0, got.stderr
     assert (back / name).read_bytes() == (tmp_path / name).read_bytes()
     assert (back / folder.name / "sub" / "a b.txt").read_text() == "inside"
@@ -46,7 +57,9 @@ def test_files_come_and_go(server: Sandbox, tmp_path: Path, form: list[str]) -> 
 
 
 @FORMS
-def test_nothing_outside_is_read_or_written(server: Sandbox, tmp_path: Path, form: list[str]) -> None:
+def test_nothing_outside_is_read_or_written(
+    server: Sandbox, tmp_path: Path, form: list[str]
+) -> None:
     (server.home / "private").write_text("secret")
     (server.root / "data" / "way-out").unlink(missing_ok=True)
     (server.root / "data" / "way-out").symlink_to(server.home)
@@ -61,7 +74,13 @@ def test_nothing_outside_is_read_or_written(server: Sandbox, tmp_path: Path, for
         assert result.returncode != 0, path
         assert not (tmp_path / "stolen").exists()
     (tmp_path / "evil").write_text("evil")
-    for path in ("../evil", f"{server.home}/evil", "data/way-out/evil", "data/way-out", "../.ssh/evil"):
+    for path in (
+        "../evil",
+        f"{server.home}/evil",
+        "data/way-out/evil",
+        "data/way-out",
+        "../.ssh/evil",
+    ):
         result = scp(server, *form, str(tmp_path / "evil"), f"{server.address}:{path}")
         assert result.returncode != 0, path
     for place in ("evil", ".ssh/evil", "private"):
@@ -87,7 +106,14 @@ def test_sftp_sessions(server: Sandbox, tmp_path: Path) -> None:
     assert f"Remote working directory: {server.root}" in result.stdout
     assert (tmp_path / "again").read_text() == "a note"
     assert (server.root / "data/session/second").stat().st_mode & 0o777 == 0o600
-    for line in ("cd ..", "get /etc/passwd", "ls /etc", "ln -s /etc out", "rm ../private", "rmdir /"):
+    for line in (
+        "cd ..",
+        "get /etc/passwd",
+        "ls /etc",
+        "ln -s /etc out",
+        "rm ../private",
+        "rmdir /",
+    ):
         assert sftp(server, line).returncode != 0, line
     assert sftp(server, "cd data/session", "rm second", "cd ..", "rmdir session").returncode == 0
     assert not (server.root / "data" / "session").exists()

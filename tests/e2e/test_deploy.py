@@ -52,14 +52,18 @@ def test_a_command_that_fails_stops_the_deploy(new_app: Callable[..., App], phas
     )
     said = app.failed()
     assert any(f"from the {phase}" in line for line in said)
-    assert any(f"v2 failed at the {phase} command" in line and "exit code 4" in line for line in said)
+    assert any(
+        f"v2 failed at the {phase} command" in line and "exit code 4" in line for line in said
+    )
     assert (app.about()["version"], app.about()["pid"]) == ("one", pid)
     assert not (app.data / "events").exists()  # the worker was never started
     assert list(app.ps()) == ["web.1"]
 
 
 def test_wsgi_disables_web(new_app: Callable[..., App]) -> None:
-    app = new_app("both", {**wsgi("both"), "Procfile": "web: exec false\nwsgi: app:app\n"}, push=False)
+    app = new_app(
+        "both", {**wsgi("both"), "Procfile": "web: exec false\nwsgi: app:app\n"}, push=False
+    )
     said = app.deployed()
     assert any("'web' is disabled: 'wsgi' answers the requests" in line for line in said)
     assert app.body() == "one"
@@ -73,7 +77,10 @@ def test_a_release_must_be_healthy(new_app: Callable[..., App]) -> None:
     assert app.body() == "one"
     app.commit(health_txt="503", version_txt="two")
     said = app.failed()
-    assert any("v2 failed at starting its processes: web.1 answers /health with 503" in line for line in said)
+    assert any(
+        "v2 failed at starting its processes: web.1 answers /health with 503" in line
+        for line in said
+    )
     assert any("piku logs healthy --release 2" in line for line in said)
     assert "two listens" in app.does("logs", "--release", "2", "--no-follow")
     assert app.body() == "one"
@@ -90,7 +97,9 @@ def test_a_release_must_be_healthy(new_app: Callable[..., App]) -> None:
 
 
 def test_a_wsgi_release_must_be_healthy(new_app: Callable[..., App]) -> None:
-    app = new_app("loads", wsgi("loads", env="PIKU_HEALTHCHECK_PATH=/about\nPIKU_DEPLOY_TIMEOUT=1\n"))
+    app = new_app(
+        "loads", wsgi("loads", env="PIKU_HEALTHCHECK_PATH=/about\nPIKU_DEPLOY_TIMEOUT=1\n")
+    )
     pid = app.about()["pid"]
     app.commit(app_py=WSGI + "\ndef broken(:\n")
     said = app.failed()
@@ -107,7 +116,8 @@ def test_a_wsgi_release_must_be_healthy(new_app: Callable[..., App]) -> None:
 def test_recreate_stops_the_old_release_first(new_app: Callable[..., App]) -> None:
     app = new_app("recreated", web("recreated", env="PIKU_DEPLOY_STRATEGY=recreate\n"))
     app.commit(
-        version_txt="two", Procfile=WEB.replace("exec", "pgrep -fc 'recreated.*web.1' >$DATA_ROOT/seen; exec")
+        version_txt="two",
+        Procfile=WEB.replace("exec", "pgrep -fc 'recreated.*web.1' >$DATA_ROOT/seen; exec"),
     )
     said = app.deployed()
     assert any(
@@ -115,7 +125,9 @@ def test_recreate_stops_the_old_release_first(new_app: Callable[..., App]) -> No
         for line in said
     )
     assert app.body() == "two"
-    app.commit(ENV="NGINX_SERVER_NAME=recreated.localhost\nPIKU_DEPLOY_STRATEGY=recreate\nCRASH=yes\n")
+    app.commit(
+        ENV="NGINX_SERVER_NAME=recreated.localhost\nPIKU_DEPLOY_STRATEGY=recreate\nCRASH=yes\n"
+    )
     said = app.failed()
     assert any("crashing because CRASH=yes" in line for line in said)
     assert app.body() == "two"
@@ -126,7 +138,10 @@ def events(app: App) -> list[str]:
 
 
 def test_workers_do_not_overlap(new_app: Callable[..., App]) -> None:
-    files = {**web("occupied", procfile="worker: exec python3 -IS worker.py\n"), "worker.py": WORKER}
+    files = {
+        **web("occupied", procfile="worker: exec python3 -IS worker.py\n"),
+        "worker.py": WORKER,
+    }
     app = new_app("occupied", files)
     assert events(app) == ["start 1"]
     app.commit(version_txt="two")
@@ -157,7 +172,9 @@ def test_workers_do_not_overlap(new_app: Callable[..., App]) -> None:
 
 def test_an_app_of_workers_alone(new_app: Callable[..., App]) -> None:
     app = new_app(
-        "alone", {"Procfile": "worker: exec python3 -IS worker.py\n", "worker.py": WORKER}, push=False
+        "alone",
+        {"Procfile": "worker: exec python3 -IS worker.py\n", "worker.py": WORKER},
+        push=False,
     )
     said = app.deployed()
     assert not any("It listens" in line or "It answers" in line for line in said)

@@ -36,10 +36,15 @@ def test_python_wsgi(new_app: Callable[..., App]) -> None:
     (row,) = app.ps().values()
     assert row["state"] == "up"
 
-    app.commit("Another greeting", app_py=(app.repository / "app.py").read_text().replace("Hello", "Goodbye"))
+    app.commit(
+        "Another greeting",
+        app_py=(app.repository / "app.py").read_text().replace("Hello", "Goodbye"),
+    )
     said = app.deployed()
     check(
-        said, r"-----> Release v2 of hello: .* 'Another greeting'", r"       Reusing python-[0-9a-f]{16}: .*"
+        said,
+        r"-----> Release v2 of hello: .* 'Another greeting'",
+        r"       Reusing python-[0-9a-f]{16}: .*",
     )
     assert "Goodbye from Piku" in app.body()
     assert "release 2." in app.body()
@@ -80,10 +85,18 @@ def test_static_site(new_app: Callable[..., App]) -> None:
 
 def test_worker(new_app: Callable[..., App]) -> None:
     app = new_app("ticker", EXAMPLES / "worker", push=False)
-    check(app.deployed(), r"-----> Starting web\.1", r"-----> Starting worker\.1", r"-----> v1 is live.*")
+    check(
+        app.deployed(),
+        r"-----> Starting web\.1",
+        r"-----> Starting worker\.1",
+        r"-----> v1 is live.*",
+    )
     app.server.wait(lambda: "1 ticks" in app.body(host="worker.localhost"))
     assert "release 1" in app.body(host="worker.localhost")
-    assert {name: row["state"] for name, row in app.ps().items()} == {"web.1": "up", "worker.1": "up"}
+    assert {name: row["state"] for name, row in app.ps().items()} == {
+        "web.1": "up",
+        "worker.1": "up",
+    }
 
 
 def wheel(app: App, text: str) -> None:
@@ -92,7 +105,9 @@ def wheel(app: App, text: str) -> None:
         file.writestr("greeting.py", f"TEXT = {text!r}\n")
         info = "greeting-1.0.dist-info"
         file.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: greeting\nVersion: 1.0\n")
-        file.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        file.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
         file.writestr(f"{info}/RECORD", "")
 
 
@@ -107,7 +122,9 @@ def test_requirements_are_built_once_and_beside_each_other(new_app: Callable[...
     wheel(app, "first")
     app.commit("With a package")
     said = app.deployed()
-    check(said, r"-----> Python.*building python-.*", r"       .*Successfully installed greeting-1\.0")
+    check(
+        said, r"-----> Python.*building python-.*", r"       .*Successfully installed greeting-1\.0"
+    )
     assert app.body() == "first"
     about = app.about()["env"]
     assert about["VIRTUAL_ENV"].startswith(f"{app.server.root}/envs/packages/python-")
@@ -118,7 +135,9 @@ def test_requirements_are_built_once_and_beside_each_other(new_app: Callable[...
     app.commit(ENV="NGINX_SERVER_NAME=packages.localhost\nPYTHON_VERSION=3.99\n")
     said = app.failed()
     assert any("PYTHON_VERSION=3.99" in line and "no python3.99" in line for line in said)
-    app.commit(ENV="NGINX_SERVER_NAME=packages.localhost\n", requirements_txt="./no-such-package.whl\n")
+    app.commit(
+        ENV="NGINX_SERVER_NAME=packages.localhost\n", requirements_txt="./no-such-package.whl\n"
+    )
     said = app.failed()
     check(
         said,

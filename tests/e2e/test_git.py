@@ -66,7 +66,9 @@ def test_the_first_branch_deploys(new_app: Callable[..., App], server: Sandbox) 
     assert remote_refs(app)["refs/heads/main"] == commit
     assert app.body() == "one"
     server.git(app.repository, "tag", "v1.0")
-    assert app.deployed("v1.0") == ["-----> refs/tags/v1.0 is stored, not deployed: branches deploys 'trunk'"]
+    assert app.deployed("v1.0") == [
+        "-----> refs/tags/v1.0 is stored, not deployed: branches deploys 'trunk'"
+    ]
     assert len(app.releases()) == 1
 
     # Several at once: each is told about, and the right one goes live.
@@ -118,7 +120,9 @@ def test_a_failed_deploy_puts_the_branch_back(new_app: Callable[..., App]) -> No
     app = new_app("back", {**files, "release.sh": "exit 3\n"}, push=False)
     # A first push that fails leaves no branch, and the next one is as good as the first.
     said = app.failed()
-    assert any("v1 failed at the release command" in line and "exit code 3" in line for line in said)
+    assert any(
+        "v1 failed at the release command" in line and "exit code 3" in line for line in said
+    )
     assert any("nothing of this app runs yet" in line for line in said)
     assert any("The branch was put back" in line for line in said)
     assert remote_refs(app) == {}
@@ -166,7 +170,9 @@ def test_a_bad_name_creates_nothing(server: Sandbox, name: str) -> None:
     repository = server.client / "badnames"
     if not repository.exists():
         server.repository("badnames", web("badnames"))
-    before = {folder: sorted((server.root / folder).iterdir()) for folder in ("repos", "releases", "envs")}
+    before = {
+        folder: sorted((server.root / folder).iterdir()) for folder in ("repos", "releases", "envs")
+    }
     result = server.push(repository, name)
     assert result.returncode != 0
     assert "Traceback" not in result.stdout
@@ -202,7 +208,9 @@ def test_submodules_are_checked_out(new_app: Callable[..., App], server: Sandbox
     server.git(library, *allow, "submodule", "--quiet", "add", str(inner), "nested")
     server.commit(library, {})
     app = new_app(
-        "modules", {"Procfile": "static: .\n", "ENV": "NGINX_SERVER_NAME=modules.localhost\n"}, push=False
+        "modules",
+        {"Procfile": "static: .\n", "ENV": "NGINX_SERVER_NAME=modules.localhost\n"},
+        push=False,
     )
     server.git(app.repository, *allow, "submodule", "--quiet", "add", str(library), "lib")
     app.commit("With a submodule")
@@ -221,12 +229,16 @@ def test_submodules_are_checked_out(new_app: Callable[..., App], server: Sandbox
 
     # One that cannot be fetched is a failure that says so.
     modules = (
-        (app.repository / ".gitmodules").read_text().replace(str(library), str(Path("/no/such/repository")))
+        (app.repository / ".gitmodules")
+        .read_text()
+        .replace(str(library), str(Path("/no/such/repository")))
     )
     (app.repository / ".gitmodules").write_text(modules.replace('"lib"', '"gone"'))
     app.commit("Lost")
     said = app.failed()
-    assert any("failed at checking out the code: a submodule could not be fetched" in line for line in said)
+    assert any(
+        "failed at checking out the code: a submodule could not be fetched" in line for line in said
+    )
     assert app.body("/lib/page.txt") == "from the submodule"
 
 
@@ -244,7 +256,9 @@ def test_a_second_push_waits_and_says_so(new_app: Callable[..., App], server: Sa
     pusher = threading.Thread(
         target=lambda: first.append(
             server.push(
-                app.repository, "queue", show=lambda line: begun.set() if "Release:" in line else None
+                app.repository,
+                "queue",
+                show=lambda line: begun.set() if "Release:" in line else None,
             )
         )
     )

@@ -62,7 +62,9 @@ def test_update_of_a_checkout_follows_goes_back_and_refuses(server: Sandbox) -> 
     """The same as an administrator who runs piku from a clone of their own."""
     folder = server.base / "upstream"
     for name in ("bin", "src"):
-        shutil.copytree(server.checkout / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(
+            server.checkout / name, folder / name, ignore=shutil.ignore_patterns("__pycache__")
+        )
     server.git(server.base, "init", "--quiet", "-b", "main", str(folder))
     server.commit(folder, {".gitignore": "__pycache__/\n"}, "A version")
     clone = server.base / "own-piku"
@@ -108,7 +110,14 @@ def test_two_of_a_root_exclude_each_other(server: Sandbox) -> None:
 def test_up_stops_all_that_it_started(server: Sandbox, number: signal.Signals) -> None:
     root = server.base / f"up-{number}"
     http_port, https_port = free_ports(2)
-    command = [f"{CHECKOUT}/bin/piku", "up", "--http-port", str(http_port), "--https-port", str(https_port)]
+    command = [
+        f"{CHECKOUT}/bin/piku",
+        "up",
+        "--http-port",
+        str(http_port),
+        "--https-port",
+        str(https_port),
+    ]
     process = subprocess.Popen(
         [*command, "--host", HOST],
         env={**server.server_env(), "PIKU_ROOT": str(root)},
@@ -124,7 +133,10 @@ def test_up_stops_all_that_it_started(server: Sandbox, number: signal.Signals) -
 
     try:
         server.wait(
-            lambda: (root / "uwsgi" / "emperor.stats").exists() and (root / "nginx" / "nginx.pid").exists()
+            lambda: (
+                (root / "uwsgi" / "emperor.stats").exists()
+                and (root / "nginx" / "nginx.pid").exists()
+            )
         )
         server.wait(lambda: len(of_this_root()) >= 3)
         process.send_signal(number)
@@ -143,7 +155,8 @@ def test_up_ends_with_what_it_runs() -> None:
     for _ in range(60):
         begun = time.monotonic()
         ended = run(
-            ["bash", str(script), "true", "nginx.conf", "true", "uwsgi.ini", ""], env=dict(os.environ)
+            ["bash", str(script), "true", "nginx.conf", "true", "uwsgi.ini", ""],
+            env=dict(os.environ),
         )
         assert time.monotonic() - begun < 15
         assert ended.returncode == 1
@@ -169,7 +182,10 @@ def test_a_power_cut_and_what_it_leaves(own_server: Sandbox, new_app: Callable[.
     halted = new_app("halted", web("halted"), on=server)
     broken = new_app(
         "broken",
-        {**web("broken", env="NGINX_INCLUDE_FILE=own.conf\n"), "own.conf": "add_header X-Own yes;\n"},
+        {
+            **web("broken", env="NGINX_INCLUDE_FILE=own.conf\n"),
+            "own.conf": "add_header X-Own yes;\n",
+        },
         on=server,
     )
     loud.does("ps:scale", "web=2")
@@ -191,7 +207,9 @@ def test_a_power_cut_and_what_it_leaves(own_server: Sandbox, new_app: Callable[.
     half = {**record, "number": 3, "outcome": "building", "step": "start"}
     (releases / "v3.json").write_text(json.dumps(half))
     (root / "uwsgi-available" / "loud@99.web.1.ini").write_text("[uwsgi]\nmaster = true\n")
-    (root / "uwsgi-enabled" / "loud@99.web.1.ini").symlink_to("../uwsgi-available/loud@99.web.1.ini")
+    (root / "uwsgi-enabled" / "loud@99.web.1.ini").symlink_to(
+        "../uwsgi-available/loud@99.web.1.ini"
+    )
     (root / "uwsgi-enabled" / "gone@1.web.1.ini").symlink_to("nowhere.ini")
     (root / "apps" / "loud").unlink()
     (root / "apps" / "loud").symlink_to("/nonexistent")
@@ -255,19 +273,30 @@ def test_a_power_cut_and_what_it_leaves(own_server: Sandbox, new_app: Callable[.
     assert quiet.body() == "two"
 
 
-def test_a_backup_without_what_can_be_made_anew(own_server: Sandbox, new_app: Callable[..., App]) -> None:
+def test_a_backup_without_what_can_be_made_anew(
+    own_server: Sandbox, new_app: Callable[..., App]
+) -> None:
     server = own_server
     app = new_app("moved", {**wsgi("moved"), "requirements.txt": ""}, on=server)
     server.stop_platform()
-    for place in (server.root / "logs", server.root / "cache", *(server.root / "envs/moved").glob("*-*")):
+    for place in (
+        server.root / "logs",
+        server.root / "cache",
+        *(server.root / "envs/moved").glob("*-*"),
+    ):
         shutil.rmtree(place)
     server.start_platform()
     said = server.platform_log.read_text()
     assert "moved cannot run: the environment of v1 is not here" in said
     assert "could not be brought back" not in said
-    refused(app.says("restart"), 1, "the environment of v1, which is live, is gone", "piku deploy moved")
+    refused(
+        app.says("restart"), 1, "the environment of v1, which is live, is gone", "piku deploy moved"
+    )
     found = app.asked("doctor").stdout
-    assert "the environment of its live release v1 is gone" in found and "fix: piku deploy moved" in found
+    assert (
+        "the environment of its live release v1 is gone" in found
+        and "fix: piku deploy moved" in found
+    )
     assert "v2 is live" in app.does("deploy")
     assert app.body() == "one"
 
@@ -278,7 +307,9 @@ def test_the_emperor_is_one_process_that_is_told_and_its_log_is_rotated(
     server = own_server
     # With a master of its own, that one would get the signals that wake the emperor and clear its delays.
     [emperor] = [
-        one for one in server.processes() if str(one).endswith(f"--ini {server.root}/uwsgi/uwsgi.ini")
+        one
+        for one in server.processes()
+        if str(one).endswith(f"--ini {server.root}/uwsgi/uwsgi.ini")
     ]
     assert (server.root / "uwsgi" / "emperor.pid").read_text().strip() == str(emperor.pid)
     log = server.root / "uwsgi" / "emperor.log"
@@ -292,13 +323,17 @@ def test_the_emperor_is_one_process_that_is_told_and_its_log_is_rotated(
     server.wait(lambda: "vassal heard@1.wsgi.1.ini has been spawned" in log.read_text())
 
 
-def test_a_change_rotates_the_platforms_logs_too(own_server: Sandbox, new_app: Callable[..., App]) -> None:
+def test_a_change_rotates_the_platforms_logs_too(
+    own_server: Sandbox, new_app: Callable[..., App]
+) -> None:
     server = own_server
     app = new_app("worked", {"Procfile": "worker: exec sleep 1000\n"}, on=server)
     logs = [server.root / "uwsgi" / "emperor.log", server.root / "nginx" / "error.log"]
     for log in logs:
         with log.open("a") as written:
             written.write("x" * (2**20 + 1))
-    app.does("ps:scale", "worker=2")  # nothing here has a name that nginx serves: no vassal sees to it
+    app.does(
+        "ps:scale", "worker=2"
+    )  # nothing here has a name that nginx serves: no vassal sees to it
     for log in logs:
         assert log.stat().st_size < 2**20 < log.with_name(f"{log.name}.old").stat().st_size

@@ -134,7 +134,10 @@ BROKEN = {
         "def cli_commands():\n    return 'x'\n",
         ":1: cli_commands() gives no click command, but str 'x'",
     ),
-    "none": ("x = 1\n\ndef cli_commands():\n    pass\n", ":3: cli_commands() gives no click command"),
+    "none": (
+        "x = 1\n\ndef cli_commands():\n    pass\n",
+        ":3: cli_commands() gives no click command",
+    ),
     "mixed": (
         "def cli_commands():\n    return [1]\n",
         ":1: cli_commands() gives no click command, but int 1",
@@ -170,7 +173,10 @@ BROKEN = {
         "class Own(Exception):\n    def __str__(self):\n        return 1 / 0\nraise Own\n",
         "__init__.py:4: Own",
     ),
-    "ends": ("import os\nos._exit(7)\n", "__init__.py: it ends the process that loads it, with exit code 7"),
+    "ends": (
+        "import os\nos._exit(7)\n",
+        "__init__.py: it ends the process that loads it, with exit code 7",
+    ),
     "killed": (
         "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n",
         "__init__.py: it ends the process that loads it, by signal 9",
@@ -186,10 +192,16 @@ def test_a_broken_plugin_is_told_of_in_one_line(server: Sandbox, plugins: Path, 
     fine = server.piku("hello", "all")
     assert (fine.returncode, fine.stdout) == (0, "Hello all\n")
     lines = [line for line in fine.stderr.splitlines() if line != "loud"]
-    assert len(lines) == 1 and lines[0].startswith(f" !     the plugin {name} is not used: "), fine.stderr
+    assert len(lines) == 1 and lines[0].startswith(f" !     the plugin {name} is not used: "), (
+        fine.stderr
+    )
     assert expected in lines[0] and str(place.parent) in lines[0]
     shown = server.piku("help")
-    assert (shown.returncode, expected in shown.stderr, "hello:code" in shown.stdout) == (0, True, True)
+    assert (shown.returncode, expected in shown.stderr, "hello:code" in shown.stdout) == (
+        0,
+        True,
+        True,
+    )
     # Nobody who uses a command of piku's own hears of it.
     apps = server.ssh("apps")
     assert (apps.returncode, apps.stderr) == (0, "")
@@ -223,7 +235,9 @@ def test_the_commands_of_piku_win(server: Sandbox, plugins: Path) -> None:
 def test_what_others_may_write_is_not_run(server: Sandbox, plugins: Path, tmp_path: Path) -> None:
     ran = tmp_path / "ran"
     ran.parent.chmod(0o755)
-    place = plugin(plugins, "open", f"open({str(ran)!r}, 'w')\n{HELLO}", words="GREETING = 'Hello'\n")
+    place = plugin(
+        plugins, "open", f"open({str(ran)!r}, 'w')\n{HELLO}", words="GREETING = 'Hello'\n"
+    )
     for path, mode in (
         (place, 0o666),
         (place.parent / "words.py", 0o646),
@@ -249,7 +263,9 @@ def test_what_others_may_write_is_not_run(server: Sandbox, plugins: Path, tmp_pa
     (plugins / "open" / "__init__.py").touch()
     bound = f'mount --bind /etc/passwd "{place}" && exec "$0" "$@"'
     command = ["unshare", "-Urm", "sh", "-c", bound, f"{CHECKOUT}/bin/piku", "hello", "x"]
-    seen = subprocess.run(command, env=server.server_env(), capture_output=True, text=True, check=False)
+    seen = subprocess.run(
+        command, env=server.server_env(), capture_output=True, text=True, check=False
+    )
     assert seen.returncode == 2
     assert f"{place} belongs to another user" in seen.stderr
 

@@ -56,7 +56,9 @@ def test_wsgi_without_a_name_listens_itself(new_app: Callable[..., App]) -> None
 def test_an_address_to_bind(new_app: Callable[..., App]) -> None:
     [port] = free_ports(1)
     app = new_app(
-        "bound", nameless("wsgi: app:app\n", ENV=f"BIND_ADDRESS=127.0.0.2\nPORT={port}\n"), push=False
+        "bound",
+        nameless("wsgi: app:app\n", ENV=f"BIND_ADDRESS=127.0.0.2\nPORT={port}\n"),
+        push=False,
     )
     said = app.deployed()
     assert any(f"127.0.0.2:{port}" in line for line in said)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sandbox import Sandbox
 
-from piku.serve import processes
+from piku import procfs
 from tests.e2e.support import WEB, WORKER, App, refused, web, wsgi
 
 
@@ -47,7 +47,9 @@ def test_scaling_touches_only_what_it_must(app: App) -> None:
     app.does("ps:scale", "web=3")
     after = app.ps()
     assert sorted(after) == ["web.1", "web.2", "web.3", "worker.1"]
-    assert {name: after[name]["pid"] for name in before} == {name: before[name]["pid"] for name in before}
+    assert {name: after[name]["pid"] for name in before} == {
+        name: before[name]["pid"] for name in before
+    }
     pids = {after[f"web.{number}"]["pid"] for number in (1, 2, 3)}
     assert {app.about()["pid"] for _ in range(12)} == pids
     assert len({row["address"] for name, row in after.items() if "web" in name}) == 3
@@ -100,9 +102,11 @@ def test_scaling_what_uwsgi_serves(new_app: Callable[..., App]) -> None:
 
 def test_scaling_beyond_the_memory_is_refused(new_app: Callable[..., App]) -> None:
     # A hundred of these are more than there is.
-    size = processes.available_memory() // 60
+    size = procfs.available_memory() // 60
     greedy = f"import time; held = b'x' * {size}; print('holds it', flush=True); time.sleep(600)"
-    app = new_app("greedy", {"Procfile": f'hog: exec python3 -ISc "{greedy}"\nother: exec sleep 600\n'})
+    app = new_app(
+        "greedy", {"Procfile": f'hog: exec python3 -ISc "{greedy}"\nother: exec sleep 600\n'}
+    )
     app.server.wait(lambda: app.ps()["hog.1"]["memory"] > size, timeout=30)
     before = app.ps()
     said = refused(app.says("ps:scale", "hog=100"), 1, "99 more hog", "MB each", "--force")
@@ -164,7 +168,9 @@ def test_what_has_become_wrong_meanwhile_keeps_nobody_from_stopping(
     own_server: Sandbox, new_app: Callable[..., App]
 ) -> None:
     procfile = "worker: sleep 600\nstatic: public\n"
-    app = new_app("stubborn", web("stubborn", procfile=procfile, **{"public/a_txt": "a"}), on=own_server)
+    app = new_app(
+        "stubborn", web("stubborn", procfile=procfile, **{"public/a_txt": "a"}), on=own_server
+    )
     (own_server.root / "ENV").write_text("UWSGI_THREADS=many\n")
     public = (own_server.root / "apps" / "stubborn").resolve() / "public"
     public.rename(public.with_name("gone"))
@@ -215,7 +221,12 @@ def test_destroy(new_app: Callable[..., App], server: Sandbox) -> None:
 
     assert "doomed" not in server.piku("apps").stdout.split()
     left = {str(path.relative_to(server.root)) for path in server.root.rglob("*doomed*")}
-    assert left == {"data/doomed", "cache/doomed", "releases/doomed@lock", "releases/doomed@activation"}
+    assert left == {
+        "data/doomed",
+        "cache/doomed",
+        "releases/doomed@lock",
+        "releases/doomed@activation",
+    }
     assert not [process for process in server.processes() if "/doomed" in str(process)]
     with pytest.raises(ConnectionError):
         app.status()

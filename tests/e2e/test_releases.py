@@ -23,7 +23,11 @@ def test_releases_are_listed_and_rolled_back(new_app: Callable[..., App]) -> Non
     assert any("settings go back" in line and "COLOR" in line and "SIZE" in line for line in said)
     assert not any("Release:" in line or "building" in line for line in said)
     about = app.about()
-    assert (about["version"], about["env"]["COLOR"], "SIZE" in about["env"]) == ("one", "red", False)
+    assert (about["version"], about["env"]["COLOR"], "SIZE" in about["env"]) == (
+        "one",
+        "red",
+        False,
+    )
     assert app.does("config") == "COLOR=red\n"
     assert about["env"]["PIKU_RELEASE"] == "5"
 
@@ -44,7 +48,8 @@ def test_releases_are_listed_and_rolled_back(new_app: Callable[..., App]) -> Non
     assert all(release["outcome"] == "succeeded" for release in releases)
     assert releases[3]["commit"] == second == releases[0]["commit"]
     assert all(
-        release["by"].startswith("laptop (SHA256:") for release in (releases[1], releases[3], releases[5])
+        release["by"].startswith("laptop (SHA256:")
+        for release in (releases[1], releases[3], releases[5])
     )
     rows = app.does("releases").splitlines()
     assert len(rows) == 6
@@ -86,7 +91,10 @@ def test_a_dry_run_changes_nothing(new_app: Callable[..., App], own_server: Sand
     # On the shared server, processes of other tests' apps may still be ending, and write to their logs.
     app = new_app("dry", on=own_server)
     app.does("config:set", "PIKU_DEPLOY_BRANCH=next")
-    app.commit(Procfile=WEB + "preflight: false\nrelease: false\nclock: python3 worker.py\n", message="Next")
+    app.commit(
+        Procfile=WEB + "preflight: false\nrelease: false\nclock: python3 worker.py\n",
+        message="Next",
+    )
     assert "stored" in app.deployed("main")[0]
     app.deployed("HEAD~1:refs/heads/next")  # the same code
     result = app.server.git(
@@ -95,13 +103,17 @@ def test_a_dry_run_changes_nothing(new_app: Callable[..., App], own_server: Sand
     assert result.returncode == 1  # the preflight command fails
     app.does("config:set", "PIKU_DEPLOY_BRANCH=main", "API_TOKEN=do-not-show", "--no-restart")
 
-    own_server.wait(lambda: '"stopping"' not in app.does("ps", "--json"), what="the old processes are gone")
+    own_server.wait(
+        lambda: '"stopping"' not in app.does("ps", "--json"), what="the old processes are gone"
+    )
     assert list(app.ps()) == ["web.1"]  # the one before has ended, and logs no more
     before = snapshot(app.server.root)
     said = app.does("deploy", "--dry-run")
     assert snapshot(app.server.root) == before
     code = next(line for line in said.splitlines() if line.startswith("code:"))
-    assert code.endswith(app.server.git(app.repository, "rev-parse", "--short=8", "main").stdout.strip())
+    assert code.endswith(
+        app.server.git(app.repository, "rev-parse", "--short=8", "main").stdout.strip()
+    )
     for words in (
         "preflight:   false",
         "release:     false",
@@ -146,7 +158,12 @@ def test_files_beside_the_code_are_not_hidden_by_surprise(new_app: Callable[...,
     app.body("/write?file=__pycache__/cache.pyc&text=x")
     app.commit(version_txt="two")
     said = app.failed()
-    for words in ("uploads/photo.txt", "notes.sqlite", "PIKU_PERSIST=", "piku deploy writer --leave-behind"):
+    for words in (
+        "uploads/photo.txt",
+        "notes.sqlite",
+        "PIKU_PERSIST=",
+        "piku deploy writer --leave-behind",
+    ):
         assert any(words in line for line in said), (words, said)
     assert not any("__pycache__" in line for line in said)
     assert app.body() == "one"
@@ -182,16 +199,19 @@ def test_files_can_be_left_behind(new_app: Callable[..., App]) -> None:
     # The command that the push named does what was refused.
     said = app.does("deploy", "--leave-behind").splitlines()
     assert app.body() == "two", said
-    assert app.server.git(app.repository, "ls-remote", app.server.remote("leaver"), "main").stdout.startswith(
-        commit
-    )
+    assert app.server.git(
+        app.repository, "ls-remote", app.server.remote("leaver"), "main"
+    ).stdout.startswith(commit)
     # Nothing was deleted.
     found = list((app.server.root / "releases" / "leaver").glob("*/scratch.txt"))
     assert [path.read_text() for path in found] == ["precious"]
 
 
 def test_persisted_paths_that_the_commit_has(new_app: Callable[..., App]) -> None:
-    files = {**web("seeded", env="PIKU_PERSIST=state,log.txt\n"), "state/first.txt": "from the commit"}
+    files = {
+        **web("seeded", env="PIKU_PERSIST=state,log.txt\n"),
+        "state/first.txt": "from the commit",
+    }
     app = new_app("seeded", files)
     assert app.body("/read?file=state/first.txt") == "from the commit"
     app.body("/write?file=state/first.txt&text=changed")
@@ -206,7 +226,9 @@ def test_persisted_paths_that_the_commit_has(new_app: Callable[..., App]) -> Non
 
 
 def test_auto_restart_off_prepares(new_app: Callable[..., App]) -> None:
-    app = new_app("manual", web("manual", procfile='release: echo "$PIKU_RELEASE" >>$DATA_ROOT/released\n'))
+    app = new_app(
+        "manual", web("manual", procfile='release: echo "$PIKU_RELEASE" >>$DATA_ROOT/released\n')
+    )
     app.does("config:set", "PIKU_AUTO_RESTART=false", "--no-restart")
     before = app.about()["pid"]
     app.commit(version_txt="two")

@@ -27,11 +27,16 @@ def test_keys_come_and_go(server: Sandbox) -> None:
     fingerprint = added.stdout.partition("SHA256:")[2].split()[0]
     assert entry.startswith(f'command="FINGERPRINT=SHA256:{fingerprint} NAME=bob ')
     assert '"$SSH_ORIGINAL_COMMAND' in entry.replace("\\", "")
-    assert '",no-agent-forwarding,no-user-rc,no-X11-forwarding,no-port-forwarding ssh-ed25519 ' in entry
+    assert (
+        '",no-agent-forwarding,no-user-rc,no-X11-forwarding,no-port-forwarding ssh-ed25519 '
+        in entry
+    )
 
     # Once is enough, under whichever name.
     before = file.read_text()
-    refused(server.piku("setup:ssh", "-", "--name", "bobby", input=public), 1, "here already", "'bob'")
+    refused(
+        server.piku("setup:ssh", "-", "--name", "bobby", input=public), 1, "here already", "'bob'"
+    )
     assert file.read_text() == before
 
     listed = server.ssh("keys").stdout.splitlines()
@@ -73,7 +78,9 @@ def test_what_is_no_key_is_refused(server: Sandbox, tmp_path: Path) -> None:
     refused(server.piku("setup:ssh", str(tmp_path)), 1, "cannot be read")
     refused(server.piku("setup:ssh"), 2)
     for name in ("", 'a"b', "a b", "$(id)", "x" * 65):
-        refused(server.piku("setup:ssh", "-", "--name", name, input=public), 1, "not a name for a key")
+        refused(
+            server.piku("setup:ssh", "-", "--name", name, input=public), 1, "not a name for a key"
+        )
     assert file.read_bytes() == before
 
 
@@ -105,7 +112,9 @@ def test_no_command_shows_help(server: Sandbox) -> None:
         "scp -f '$(touch {0})'",
     ],
 )
-def test_a_command_is_parsed_and_not_executed(server: Sandbox, tmp_path: Path, command: str) -> None:
+def test_a_command_is_parsed_and_not_executed(
+    server: Sandbox, tmp_path: Path, command: str
+) -> None:
     place = tmp_path / "executed"
     result = server.ssh(command.format(place), input="")
     assert result.returncode in (1, 2), (result.stdout, result.stderr)

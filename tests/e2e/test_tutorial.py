@@ -68,8 +68,12 @@ def test_the_page_has_what_is_to_be_tried() -> None:
     found = list(steps(PAGE.read_text()))
     assert sum(isinstance(step, Command) for step in found) > 20
     assert sum(isinstance(step, File) for step in found) == 4
-    pushes = [step for step in found if isinstance(step, Command) and step.line.startswith("git push")]
-    assert len(pushes) >= 4 and any(line.startswith(FAILS) for push in pushes for line in push.output)
+    pushes = [
+        step for step in found if isinstance(step, Command) and step.line.startswith("git push")
+    ]
+    assert len(pushes) >= 4 and any(
+        line.startswith(FAILS) for push in pushes for line in push.output
+    )
 
 
 @pytest.mark.parametrize(

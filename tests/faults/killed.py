@@ -73,7 +73,9 @@ class Session:
 
     def all(self) -> list[processes.Process]:
         """That, what it has started, and everything up to sshd's own child."""
-        above = self._running(f" git-receive-pack '{self.app.name}'", f" git-receive-pack {self.app.name}")
+        above = self._running(
+            f" git-receive-pack '{self.app.name}'", f" git-receive-pack {self.app.name}"
+        )
         found = processes.tree(*(process.pid for process in [*above, *self.hook()]))
         return sorted(found, key=lambda process: process.pid)
 

@@ -22,7 +22,11 @@ APPS = Path(__file__).parent / "apps"
 def files(kind: str, app: str, settings: str = "", **more: str) -> dict[str, str]:
     """A `wsgi` or `web` app that answers with its version, at first v0, as APP.localhost."""
     own = {path.name: path.read_text() for path in (APPS / kind).iterdir() if path.is_file()}
-    return {**own, "ENV": f"{own.get('ENV', '')}NGINX_SERVER_NAME={app}.localhost\n{settings}", **more}
+    return {
+        **own,
+        "ENV": f"{own.get('ENV', '')}NGINX_SERVER_NAME={app}.localhost\n{settings}",
+        **more,
+    }
 
 
 @dataclass
@@ -73,11 +77,15 @@ class App:
 
     def branch(self) -> str:
         """The commit that the server has as its branch."""
-        listing = self.server.git(self.repository, "ls-remote", self.server.remote(self.name), "main").stdout
+        listing = self.server.git(
+            self.repository, "ls-remote", self.server.remote(self.name), "main"
+        ).stdout
         return listing.partition("\t")[0]
 
     def releases(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = json.loads(succeeded(self.server.piku("releases", self.name, "--json")))
+        found: list[dict[str, Any]] = json.loads(
+            succeeded(self.server.piku("releases", self.name, "--json"))
+        )
         return found
 
     def newest(self) -> dict[str, Any]:
@@ -90,19 +98,25 @@ class App:
         return found
 
     def ps(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = json.loads(succeeded(self.server.piku("ps", self.name, "--json")))
+        found: list[dict[str, Any]] = json.loads(
+            succeeded(self.server.piku("ps", self.name, "--json"))
+        )
         return found
 
     def vassals(self) -> list[str]:
         """The files by which the emperor knows what of this app is to run."""
         enabled = self.server.root / "uwsgi-enabled"
-        return sorted(entry.name for entry in enabled.iterdir() if entry.name.startswith(f"{self.name}@"))
+        return sorted(
+            entry.name for entry in enabled.iterdir() if entry.name.startswith(f"{self.name}@")
+        )
 
 
 def new_app(server: Sandbox, name: str, kind: str, settings: str = "", **more: str) -> App:
     """An app whose first release serves."""
     app = App(
-        server=server, name=name, repository=server.repository(name, files(kind, name, settings, **more))
+        server=server,
+        name=name,
+        repository=server.repository(name, files(kind, name, settings, **more)),
     )
     app.deploy()
     return app
@@ -120,7 +134,9 @@ def said(result: Completed) -> str:
 
 
 @contextlib.contextmanager
-def side_by_side(cases: Iterable[tuple[str, str, Callable[[], None]]]) -> Iterator[dict[str, Future[None]]]:
+def side_by_side(
+    cases: Iterable[tuple[str, str, Callable[[], None]]],
+) -> Iterator[dict[str, Future[None]]]:
     """Run cases (lane, name, what to do) at once, for most of their time is spent waiting; those of one
     lane in their order. Gives what comes of each."""
     lanes: dict[str, list[tuple[Future[None], Callable[[], None]]]] = {}
@@ -162,7 +178,10 @@ class Watch:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        where: TracebackType | None,
     ) -> None:
         self._stop.set()
         self._thread.join(30)

@@ -156,7 +156,9 @@ def during_the_switch(server: Sandbox) -> None:
         assert [answer.result()[0] for answer in slow] == [200, 200, 200]
     assert result.returncode == 0, result.stdout
     check_sane(app, app.version)
-    [activation] = [name.partition("@")[2].partition(".")[0] for name in app.vassals() if "._cron" in name]
+    [activation] = [
+        name.partition("@")[2].partition(".")[0] for name in app.vassals() if "._cron" in name
+    ]
     told = json.loads((app.releases_folder / "activations" / activation / "cron.json").read_text())
     assert told["release"] == app.newest()["number"], "its jobs are the new release's, once"
     app.deploy()
@@ -165,9 +167,7 @@ def during_the_switch(server: Sandbox) -> None:
 def right_after_the_commit(server: Sandbox) -> None:
     """The new processes run and are live, but neither nginx nor the scheduled jobs have followed yet."""
     app = new_app(server, "committed", "wsgi", Procfile="wsgi: app:app\ncron-rare: @yearly true\n")
-    begin = (
-        f"import os, sys; sys.path[:0] = {[str(server.checkout / 'src'), '/usr/lib/python3/dist-packages']}"
-    )
+    begin = f"import os, sys; sys.path[:0] = {[str(server.checkout / 'src'), '/usr/lib/python3/dist-packages']}"
     end = "from piku.deploy import converge; converge.converge = lambda *_, **__: os._exit(9)"
     run = f"from piku.__main__ import main; sys.argv = ['piku', 'restart', '{app.name}']; main()"
     with Watch(app, app.version):
@@ -204,7 +204,9 @@ def kill_at_random(server: Sandbox, name: str, kind: str, seed: int, count: int)
                 kill(victims)
                 result = push.result()
             if not whole and victims:
-                check_killed(app, result, old, commit) if result.returncode else check_sane(app, app.version)
+                check_killed(app, result, old, commit) if result.returncode else check_sane(
+                    app, app.version
+                )
             else:
                 # Nobody is left to mend anything: what is shown must make sense even so.
                 [live] = [release for release in app.releases() if release["live"]]
@@ -315,7 +317,11 @@ def no_room_to_write(server: Sandbox, room: int) -> None:
     with Watch(app, old):
         for command in (["deploy", app.name], ["config:set", app.name, "NOTE=" + "x" * 5000]):
             result = subprocess.run(
-                [*limited, *command], env=server.server_env(), capture_output=True, text=True, check=False
+                [*limited, *command],
+                env=server.server_env(),
+                capture_output=True,
+                text=True,
+                check=False,
             )
             text = result.stdout + result.stderr
             # That much is enough for a deploy; the log of the processes before it stays by itself.

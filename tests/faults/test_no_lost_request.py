@@ -88,7 +88,9 @@ def test_a_connection_from_before_is_served_after(server: Sandbox, kind: str) ->
     when their request comes the processes that this worker knows have ended."""
     app = new_app(server, f"{kind}-clients", kind)
     request = f"GET / HTTP/1.1\r\nHost: {app.host}\r\nConnection: close\r\n\r\n".encode()
-    upload = request.replace(b"GET", b"POST").replace(b"\r\n\r\n", b"\r\nContent-Length: 2\r\n\r\nab")
+    upload = request.replace(b"GET", b"POST").replace(
+        b"\r\n\r\n", b"\r\nContent-Length: 2\r\n\r\nab"
+    )
     # What is sent before the switch, and what after it.
     parts = {
         "opened ahead": (b"", request),
@@ -110,7 +112,9 @@ def test_a_connection_from_before_is_served_after(server: Sandbox, kind: str) ->
         for what, (_, after) in parts.items():
             plain[what].sendall(after)
         secure.sendall(request)
-        answers = {what: everything(connection) for what, connection in {**plain, "TLS": secure}.items()}
+        answers = {
+            what: everything(connection) for what, connection in {**plain, "TLS": secure}.items()
+        }
     bodies = {what: answer.rpartition("\r\n")[2] for what, answer in answers.items()}
     assert bodies == dict.fromkeys(answers, app.version)
 

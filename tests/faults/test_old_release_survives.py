@@ -63,7 +63,10 @@ FAULTS = {
         cause=("ModuleNotFoundError: No module named 'no_such_module'",),
     ),
     "no such callable": Fault(
-        kind="wsgi", changed={"Procfile": "wsgi: app:main\n"}, step="starting its processes", cause=("main",)
+        kind="wsgi",
+        changed={"Procfile": "wsgi: app:main\n"},
+        step="starting its processes",
+        cause=("main",),
     ),
     "crash on start": Fault(
         changed={"server.py": 'raise RuntimeError("the sky falls")\n'},
@@ -110,7 +113,13 @@ FAULTS = {
 # Each lane tries its faults on one app.
 LANES = {
     "wsgi": ["pip", "syntax error", "wsgi import", "no such callable"],
-    "web-a": ["preflight", "preflight killed", "release command", "nginx include", "crash on start"],
+    "web-a": [
+        "preflight",
+        "preflight killed",
+        "release command",
+        "nginx include",
+        "crash on start",
+    ],
     "web-b": ["never listens", "listens elsewhere", "worker ends"],
     "web-c": ["unhealthy", "no such program"],
 }
@@ -127,7 +136,11 @@ def outcomes(server: Sandbox) -> Iterator[dict[str, Future[None]]]:
 
     with side_by_side(
         [
-            *((lane, name, partial(run, lane, name)) for lane, names in LANES.items() for name in names),
+            *(
+                (lane, name, partial(run, lane, name))
+                for lane, names in LANES.items()
+                for name in names
+            ),
             ("fixed", "a fixed port", partial(an_old_release_with_a_fixed_port_comes_back, server)),
             ("tried", "tried first", partial(a_wsgi_app_with_a_fixed_port_is_tried_first, server)),
         ]
@@ -141,7 +154,9 @@ def check_failed(app: App, result_text: str, before: str, fault: Fault) -> None:
     assert f" failed at {fault.step}: " in result_text, result_text
     for words in fault.cause:
         assert words in result_text, result_text
-    assert f"v{live['number']} ({live['commit'][:8]}) still runs, as before" in result_text, result_text
+    assert f"v{live['number']} ({live['commit'][:8]}) still runs, as before" in result_text, (
+        result_text
+    )
     assert "The branch was put back" in result_text
     assert "Traceback" not in result_text.replace("Traceback (most recent call last):", "", 1)
     assert "piku itself failed" not in result_text
@@ -198,7 +213,9 @@ def a_wsgi_app_with_a_fixed_port_is_tried_first(server: Sandbox) -> None:
     [port] = free_ports(1)
     own = files("wsgi", "tried")
     env = f"PORT={port}\nUWSGI_THREADS=4\n"
-    app = App(server=server, name="tried", repository=server.repository("tried", {**own, "ENV": env}))
+    app = App(
+        server=server, name="tried", repository=server.repository("tried", {**own, "ENV": env})
+    )
     succeeded(app.push())
     old = app.version
     with Watch(app, old, ask=lambda: direct(port)):

@@ -29,7 +29,9 @@ def test_in_the_middle_of_a_deploy(server: Sandbox, step: str) -> None:
         power_cut(server, app)
         assert push.result().returncode != 0
     server.wait(
-        lambda: app.body() in (old, app.version), timeout=30, what="it answers when the power is back"
+        lambda: app.body() in (old, app.version),
+        timeout=30,
+        what="it answers when the power is back",
     )
     if step == "start":
         assert app.body() == old

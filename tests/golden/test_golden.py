@@ -41,25 +41,28 @@ from typing import Any
 
 import pytest
 
-from piku import effects, programs
-from piku.deploy import activation, build, plan, records, source
-from piku.deploy.job import Job
+from piku import files as files_module
+from piku import procfs, subprocesses
+from piku.deploy import build, instances, process_plan, releases, revision
+from piku.deploy.deployment import Job
 from piku.deploy.progress import Progress
-from piku.deploy.records import Activation, Process
+from piku.deploy.releases import Activation, Process
 from piku.errors import PikuError
+from piku.nginx import proxy, service, site_state
+from piku.nginx import vhost as nginx
+from piku.nginx.site import Around, Platform
 from piku.operate import server
 from piku.output import Output
 from piku.paths import AppName, AppPaths, Paths
-from piku.serve import around, processes, webserver
-from piku.serve.nginx import app as nginx
-from piku.serve.nginx import passing
-from piku.serve.nginx.site import Around, Platform
-from tests.unit.serve import nginx_opinion
+from tests.unit.nginx import nginx_opinion
 
 HERE = Path(__file__).parent
 CASES = sorted(path.name for path in HERE.iterdir() if (path / "Procfile").exists())
 # What nginx of Debian 12 can do; the one installed here is only asked for its opinion.
-DEBIAN = {"version": (1, 22, 1), "modules": ("http_gzip_static_module", "http_v2_module", "threads")}
+DEBIAN = {
+    "version": (1, 22, 1),
+    "modules": ("http_gzip_static_module", "http_v2_module", "threads"),
+}
 UPDATE = bool(os.environ.get("UPDATE_GOLDEN"))
 INPUTS = {"Procfile", "ENV", "facts.json", "files"}
 
@@ -70,7 +73,7 @@ class Case:
 
     paths: Paths
     app: AppPaths
-    found: source.Source
+    found: revision.Source
     made: Activation
     platform: Platform
     around: Around | None
@@ -93,21 +96,24 @@ def brought(tmp_path_factory: pytest.TempPathFactory) -> Bring:
 
 def bring(folder: Path, base: Path) -> Case:
     """What a deploy of the case does until its processes would start; raises PikuError."""
-    facts: dict[str, Any] = json.loads(effects.read(folder / "facts.json") or "{}")
+    facts: dict[str, Any] = json.loads(files_module.read(folder / "facts.json") or "{}")
     paths = Paths(root=base / "root", home=base / "home")
     server.setup(paths)
-    effects.write(paths.server_env, facts.get("server", ""))
+    files_module.write(paths.server_env, facts.get("server", ""))
     app = paths.app(AppName.parse(facts.get("app", "shop")))
     commit = store(folder, app)
     said = io.StringIO()
-    own = {name: text.replace("ROOT", str(paths.root)) for name, text in facts.get("settings", {}).items()}
-    found = source.read(paths, app, commit, own)
-    planned = plan.plan(found.procfile, found.values, facts.get("counts", {}))
+    own = {
+        name: text.replace("ROOT", str(paths.root))
+        for name, text in facts.get("settings", {}).items()
+    }
+    found = revision.read(paths, app, commit, own)
+    planned = process_plan.plan(found.procfile, found.values, facts.get("counts", {}))
     output = Output(said)
     for warning in planned.warnings:
         output.warn(warning)
     build.prepare_checkout(app, found)
-    release = records.new_release(
+    release = releases.new_release(
         app, kind="push", description=folder.name, commit=commit, by="golden", settings=own,
         runtime=found.runtime.name, environment=found.environment, checkout=found.checkout,
     )  # fmt: skip
@@ -115,14 +121,20 @@ def bring(folder: Path, base: Path) -> Case:
         paths=paths, app=app, release=release, source=found, plan=planned, output=output,
         progress=Progress(app, release),
     )  # fmt: skip
-    made = activation.create(job)
-    where = Platform(**{"ipv6": True, **DEBIAN, "acme": str(paths.acme), **tuples(facts.get("platform", {}))})
+    made = instances.create(job)
+    where = Platform(
+        **{"ipv6": True, **DEBIAN, "acme": str(paths.acme), **tuples(facts.get("platform", {}))}
+    )
     beside = None
     if made.site is not None:
-        known_as = {made.site.include: found.values["NGINX_INCLUDE_FILE"]} if made.site.include else {}
-        webserver.check_addresses(paths, made.site)
-        beside = replace(around.of(paths, app.name, made.site), **tuples(facts.get("around", {})))
-        webserver.check(paths, {app.name: (made.site, beside)}, known_as=known_as)
+        known_as = (
+            {made.site.include: found.values["NGINX_INCLUDE_FILE"]} if made.site.include else {}
+        )
+        service.check_addresses(paths, made.site)
+        beside = replace(
+            site_state.of(paths, app.name, made.site), **tuples(facts.get("around", {}))
+        )
+        service.check(paths, {app.name: (made.site, beside)}, known_as=known_as)
     return Case(
         paths=paths, app=app, found=found, made=made, platform=where, around=beside, said=said.getvalue(),
         about_nginx=folder.name.startswith("nginx-"),
@@ -131,12 +143,16 @@ def bring(folder: Path, base: Path) -> Case:
 
 def tuples(values: dict[str, Any]) -> dict[str, Any]:
     """What JSON holds, as records do."""
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    return {
+        name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
+    }
 
 
 def store(folder: Path, app: AppPaths) -> str:
     """Commit the case's files to the app's repository; returns the commit."""
-    programs.run(["git", "init", "--quiet", "--bare", "--template=", "-b", "main", str(app.repo)])
+    subprocesses.run(
+        ["git", "init", "--quiet", "--bare", "--template=", "-b", "main", str(app.repo)]
+    )
     files = {name: folder / name for name in ("Procfile", "ENV") if (folder / name).exists()}
     inside = (path for path in sorted((folder / "files").rglob("*")) if path.is_file())
     files |= {str(path.relative_to(folder / "files")): path for path in inside}
@@ -145,8 +161,10 @@ def store(folder: Path, app: AppPaths) -> str:
         data = path.read_bytes()
         stream += f"M 100644 inline {name}\ndata {len(data)}\n".encode() + data + b"\n"
     git = ["git", "-C", str(app.repo)]
-    subprocess.run([*git, "fast-import", "--quiet"], input=stream, check=True, stdout=subprocess.DEVNULL)
-    return programs.run([*git, "rev-parse", "main"]).strip()
+    subprocess.run(
+        [*git, "fast-import", "--quiet"], input=stream, check=True, stdout=subprocess.DEVNULL
+    )
+    return subprocesses.run([*git, "rev-parse", "main"]).strip()
 
 
 def outcome(case: Case) -> dict[str, str]:
@@ -156,17 +174,25 @@ def outcome(case: Case) -> dict[str, str]:
         found["nginx.conf"] = nginx.app_config(case.made.site, case.platform, case.around)
     for process in () if case.about_nginx else case.made.processes:
         name = process.worker
-        found[f"{name}.ini"] = (case.paths.available / f"{process.vassal(case.app.name)}.ini").read_text()
+        found[f"{name}.ini"] = (
+            case.paths.available / f"{process.vassal(case.app.name)}.ini"
+        ).read_text()
         script = case.folder / f"{name}.sh"
         if script.exists():
             found[f"{name}.sh"] = script.read_text()
         if process.schedules:
             told = json.loads((case.folder / "cron.json").read_text())
-            found["cron.env"] = "".join(f"{key}={value}\n" for key, value in sorted(told.pop("env").items()))
+            found["cron.env"] = "".join(
+                f"{key}={value}\n" for key, value in sorted(told.pop("env").items())
+            )
             told |= {
-                f"{job} {key}": value for job, of in told.pop("jobs").items() for key, value in of.items()
+                f"{job} {key}": value
+                for job, of in told.pop("jobs").items()
+                for key, value in of.items()
             }
-            found["cron.txt"] = "".join(f"{key}: {json.dumps(value)}\n" for key, value in told.items())
+            found["cron.txt"] = "".join(
+                f"{key}: {json.dumps(value)}\n" for key, value in told.items()
+            )
             continue
         limits = case.folder / "limits.sh"
         if limits.exists():
@@ -179,10 +205,12 @@ def outcome(case: Case) -> dict[str, str]:
         )
     if case.said:
         found["warnings.txt"] = case.said
-    assigned = [port for process in case.made.processes for port in (process.port, process.spare) if port]
+    assigned = [
+        port for process in case.made.processes for port in (process.port, process.spare) if port
+    ]
     fixed = case.found.values.get("PORT")
     site = case.made.site
-    zone = passing.cache_zone(site, site.cache) if site and site.cache else ""
+    zone = proxy.cache_zone(site, site.cache) if site and site.cache else ""
     replacements = {
         **({zone: f"piku_{case.app.name}_CACHE"} if zone else {}),  # named by its folder
         str(case.paths.root): "ROOT",
@@ -211,9 +239,17 @@ def test_golden(name: str, brought: Bring) -> None:
     try:
         found = outcome(brought(name))
     except PikuError as error:
-        words = (*error.detail, f" !     {error.message}", *([f" !     {error.hint}"] if error.hint else []))
+        words = (
+            *error.detail,
+            f" !     {error.message}",
+            *([f" !     {error.hint}"] if error.hint else []),
+        )
         text = "".join(f"{line}\n" for line in words)
-        found = {"error.txt": re.sub(r"/[^ ':]*/g\d+/(root|home)\b", lambda match: match[1].upper(), text)}
+        found = {
+            "error.txt": re.sub(
+                r"/[^ ':]*/g\d+/(root|home)\b", lambda match: match[1].upper(), text
+            )
+        }
     expected = {path.name: path for path in folder.iterdir() if path.name not in INPUTS}
     if UPDATE:
         for path in expected.values():
@@ -252,7 +288,7 @@ def test_the_real_uwsgi_starts_every_process(name: str, brought: Bring) -> None:
     for process in case.made.processes:
         log = case.app.logs / f"{process.worker}@{process.origin}.log"
         with started(case, process, log) as uwsgi:
-            for _ in effects.poll(time.monotonic() + 20, most=0.02):
+            for _ in files_module.poll(time.monotonic() + 20, most=0.02):
                 if uwsgi.poll() is not None or works(case, process):
                     break
             else:
@@ -273,14 +309,14 @@ def started(case: Case, process: Process, log: Path) -> Iterator[subprocess.Pope
             held.listen()
         uwsgi = stack.enter_context(
             subprocess.Popen(
-                ["uwsgi", "--ini", str(ini)], env={"PATH": programs.SYSTEM_PATH},
+                ["uwsgi", "--ini", str(ini)], env={"PATH": subprocesses.SYSTEM_PATH},
                 stdin=held or subprocess.DEVNULL, stdout=output, stderr=output,
             )
         )  # fmt: skip
         try:
             yield uwsgi
         finally:
-            for pid in (uwsgi.pid, *processes.descendants(uwsgi.pid)):
+            for pid in (uwsgi.pid, *procfs.descendants(uwsgi.pid)):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
 
@@ -288,7 +324,7 @@ def started(case: Case, process: Process, log: Path) -> Iterator[subprocess.Pope
 def works(case: Case, process: Process) -> bool:
     """Whether a daemon's command was run, or an app that uWSGI serves answers a request."""
     if process.schedules or (case.folder / f"{process.worker}.sh").exists():
-        return bool(effects.read(case.folder / f"{process.worker}.notes"))
+        return bool(files_module.read(case.folder / f"{process.worker}.notes"))
     request = b"GET / HTTP/1.0\r\n\r\n"
     host, _, port = process.address.rpartition(":")
     where: str | tuple[str, int] = process.address if process.by_socket else (host, int(port))
@@ -311,4 +347,4 @@ def works(case: Case, process: Process) -> bool:
 def nothing_runs_on() -> Iterator[None]:
     """No test leaves a process behind: the next one may be given its port."""
     yield
-    assert processes.children(os.getpid()) == []
+    assert procfs.children(os.getpid()) == []

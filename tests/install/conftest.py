@@ -16,7 +16,9 @@ from tests.install.support import Laptop, Transcript
 def packages(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """The package, and one of a version to come."""
     folder = tmp_path_factory.mktemp("packages")
-    return deb.build(folder), deb.build(folder, "99.0", appended={"debian/piku.default": "#PIKU_NEW=\n"})
+    return deb.build(folder), deb.build(
+        folder, "99.0", appended={"debian/piku.default": "#PIKU_NEW=\n"}
+    )
 
 
 @pytest.fixture(scope="session")

@@ -44,7 +44,11 @@ class Laptop:
         (home / ".gitconfig").write_text(
             "[user]\nname = Ada\nemail = ada@example.com\n[init]\ndefaultBranch = main\n"
         )
-        rows = (f'resolve = "{host}:{port}:{box.address}"\n' for host in HOSTS for port in (80, 443, 8080))
+        rows = (
+            f'resolve = "{host}:{port}:{box.address}"\n'
+            for host in HOSTS
+            for port in (80, 443, 8080)
+        )
         (home / ".curlrc").write_text("silent\nshow-error\n" + "".join(rows))
         return laptop
 
@@ -91,7 +95,10 @@ class Load:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        where: TracebackType | None,
     ) -> None:
         self._over.set()
         for thread in self._threads:
@@ -130,7 +137,9 @@ class Transcript:
 
     def show(self, prompt: str, line: str, output: str, *, last: int = 0) -> None:
         """One command and its output, of which only the `last` lines are shown if that is not 0."""
-        lines = re.sub("\x1b\\[[0-9;]*[A-Za-z]", "", output).replace("\r", "\n").rstrip().splitlines()
+        lines = (
+            re.sub("\x1b\\[[0-9;]*[A-Za-z]", "", output).replace("\r", "\n").rstrip().splitlines()
+        )
         lines = [text.rstrip() for text in lines if text.strip()]
         if last and len(lines) > last:
             lines = ["…", *lines[-last:]]

@@ -44,7 +44,9 @@ def publish(upstream: Path, files: dict[str, str]) -> str:
 
 
 def test_the_demo_runs_from_a_bare_checkout(box: Box, upstream: Path) -> None:
-    box.sh("DEBIAN_FRONTEND=noninteractive apt-get install -q --yes --no-install-recommends git make")
+    box.sh(
+        "DEBIAN_FRONTEND=noninteractive apt-get install -q --yes --no-install-recommends git make"
+    )
     box.sh("git clone --quiet /srv/piku.git piku")
     said = box.sh("cd piku && make demo ARGS=--once").stdout
     assert "0 failed" in said
@@ -85,8 +87,12 @@ def test_install_sh_makes_a_server(box: Box, laptop: Laptop, upstream: Path) -> 
     assert "may not push" in again
     box.sh("cp -r /srv/piku.git /srv/other.git")
     failed = box.sh("./piku/install.sh file:///srv/other.git no-such-tag", check=False)
-    assert (failed.returncode, "does not lead to that version" in failed.stdout) == (1, True), failed.stdout
-    assert box.run("git", "-C", "/opt/piku", "remote", "get-url", "origin").stdout == "/srv/piku.git\n"
+    assert (failed.returncode, "does not lead to that version" in failed.stdout) == (1, True), (
+        failed.stdout
+    )
+    assert (
+        box.run("git", "-C", "/opt/piku", "remote", "get-url", "origin").stdout == "/srv/piku.git\n"
+    )
     assert laptop.get("site.example.com") == (200, "a site\n")
     assert box.sh("find /var/lib/piku ! -user piku; find /opt/piku ! -user root").stdout == ""
 
@@ -157,7 +163,10 @@ def test_update_refuses_what_it_cannot_judge(box: Box, upstream: Path) -> None:
     for line, expected in (
         ("piku update --to no-such-tag", "has no branch, tag or commit 'no-such-tag'"),
         ("cd /opt/piku && echo >>README.md && piku update", "were changed by hand"),
-        ("git -C /opt/piku checkout -q README.md && piku update --to HEAD~2", "does not follow from"),
+        (
+            "git -C /opt/piku checkout -q README.md && piku update --to HEAD~2",
+            "does not follow from",
+        ),
         (
             "git -C /opt/piku remote set-url origin /nowhere && piku update",
             "nothing can be fetched from /nowhere",

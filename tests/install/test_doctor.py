@@ -15,7 +15,13 @@ def found(box: Box) -> list[dict[str, Any]]:
     """What is no good, leaving out what is so on every such machine."""
     said = box.run("piku", "doctor", "--json", check=False)
     findings: list[dict[str, Any]] = json.loads(said.stdout)["findings"]
-    accepted = ("no key may push", "nothing sets this machine's clock", "load of the last", "memory", "disk")
+    accepted = (
+        "no key may push",
+        "nothing sets this machine's clock",
+        "load of the last",
+        "memory",
+        "disk",
+    )
     return [
         one
         for one in findings

@@ -29,14 +29,17 @@ greeting = "Hello"
 def pids(box: Box) -> dict[str, str]:
     units = ("piku-nginx", "piku-emperor")
     return {
-        unit: box.run("systemctl", "show", "-p", "MainPID", "--value", unit).stdout.strip() for unit in units
+        unit: box.run("systemctl", "show", "-p", "MainPID", "--value", unit).stdout.strip()
+        for unit in units
     }
 
 
 def commands(heading: str) -> list[str]:
     """What is to be typed as root, as the page about operations says below that heading."""
     page = (CHECKOUT / "docs/operations.md").read_text()
-    below = re.split(r"^## ", page.partition(f"## {heading}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
+    below = re.split(r"^## ", page.partition(f"## {heading}\n")[2], maxsplit=1, flags=re.MULTILINE)[
+        0
+    ]
     return re.findall(r"^sudo (.*)$", below, re.MULTILINE)
 
 
@@ -104,7 +107,9 @@ def test_a_push_over_the_network_is_live(box: Box, laptop: Laptop, transcript: T
     assert "wsgi.1" in listed
 
 
-def test_root_does_what_belongs_to_piku_as_piku(box: Box, laptop: Laptop, transcript: Transcript) -> None:
+def test_root_does_what_belongs_to_piku_as_piku(
+    box: Box, laptop: Laptop, transcript: Transcript
+) -> None:
     said = box.run("piku", "config:set", "hello", "GREETING=hi").stdout
     assert "v2 is live" in said
     transcript.say("On the machine, root's commands are done as the user `piku`:")
@@ -150,7 +155,9 @@ def test_a_crash_is_mended(box: Box, laptop: Laptop) -> None:
     for unit in ("piku-nginx", "piku-emperor"):
         before = pids(box)[unit]
         box.run("kill", "-9", before)
-        wait(lambda unit=unit, before=before: pids(box)[unit] not in ("0", before), f"{unit} is back")  # type: ignore[misc]
+        wait(
+            lambda unit=unit, before=before: pids(box)[unit] not in ("0", before), f"{unit} is back"
+        )  # type: ignore[misc]
         wait(lambda: laptop.get("hello.example.com")[0] == 200, "it answers")
 
 
@@ -160,7 +167,9 @@ def test_it_serves_after_a_reboot(box: Box, laptop: Laptop, transcript: Transcri
     transcript.say("After a reboot everything serves again:")
     transcript.show("root@server#", "reboot", "")
     transcript.show(
-        "ada@laptop$", "curl http://hello.example.com/", laptop.does("curl http://hello.example.com/")
+        "ada@laptop$",
+        "curl http://hello.example.com/",
+        laptop.does("curl http://hello.example.com/"),
     )
     listed = box.run("systemctl", "--failed").stdout
     assert "0 loaded units" in listed, listed
@@ -172,7 +181,9 @@ def test_an_upgrade_loses_no_request(
     before = pids(box)
     box.put(packages[1], packages[1].name)
     with Load(laptop, "hello.example.com") as load:
-        said = box.sh(f"DEBIAN_FRONTEND=noninteractive apt install --yes ./{packages[1].name}").stdout
+        said = box.sh(
+            f"DEBIAN_FRONTEND=noninteractive apt install --yes ./{packages[1].name}"
+        ).stdout
         wait(lambda: load.outcomes.total() > 200, "some load")
     assert set(load.outcomes) == {"200"}, load.outcomes
     assert box.run("piku", "--version").stdout == "piku 99.0\n"
@@ -183,7 +194,9 @@ def test_an_upgrade_loses_no_request(
         f"{load.outcomes.total()} requests, 0 failed."
     )
     (laptop.home / "hello/app.py").write_text(APP.replace('"Hello"', '"Hello again"'))
-    assert "is live" in laptop.does("git commit --quiet -am 'Another' && git push piku main", "hello")
+    assert "is live" in laptop.does(
+        "git commit --quiet -am 'Another' && git push piku main", "hello"
+    )
     assert laptop.get("hello.example.com")[1].startswith("Hello again")
 
 
@@ -246,7 +259,9 @@ def test_a_backup_comes_back_where_there_is_only_the_package(
 
 def test_the_package_is_as_debian_wants_it(packages: tuple[Path, Path]) -> None:
     changes = next(
-        packages[0].parent.glob(f"piku_{deb.version_of(deb.CHECKOUT / 'src/piku/__init__.py')}_*.changes")
+        packages[0].parent.glob(
+            f"piku_{deb.version_of(deb.CHECKOUT / 'src/piku/__init__.py')}_*.changes"
+        )
     )
     lines = deb.lint(changes)
     assert [line for line in lines if line.startswith("E:")] == []

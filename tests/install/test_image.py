@@ -38,11 +38,15 @@ def test_piku_has_the_ports_at_the_first_boot(
         box.sh("piku setup:ssh laptop.pub")
         for unit in ("piku-nginx", "piku-emperor"):
             wait(
-                lambda unit=unit: box.run("systemctl", "is-active", unit, check=False).stdout == "active\n",
+                lambda unit=unit: (
+                    box.run("systemctl", "is-active", unit, check=False).stdout == "active\n"
+                ),
                 unit,
             )  # type: ignore[misc]
         assert box.run("systemctl", "is-active", "nginx", check=False).stdout == "inactive\n"
         wait(
-            lambda: "nginx listens on port 80\n" in box.run("piku", "doctor", "-v", check=False).stdout,
+            lambda: (
+                "nginx listens on port 80\n" in box.run("piku", "doctor", "-v", check=False).stdout
+            ),
             "port 80",
         )

@@ -14,7 +14,9 @@ pytestmark = pytest.mark.timeout(240)
 APT = "DEBIAN_FRONTEND=noninteractive apt-get -q --yes --no-install-recommends"
 
 
-def test_another_web_server_is_left_alone(box: Box, laptop: Laptop, packages: tuple[Path, Path]) -> None:
+def test_another_web_server_is_left_alone(
+    box: Box, laptop: Laptop, packages: tuple[Path, Path]
+) -> None:
     box.sh(f"{APT} install nginx")
     (box.root / "etc/nginx/conf.d/mine.conf").write_text(
         "server { listen 80; listen [::]:80; server_name mine.example.com; return 200 mine; }\n"
@@ -52,9 +54,15 @@ def test_it_listens_elsewhere_beside_it(box: Box, laptop: Laptop) -> None:
 
 
 def test_it_takes_the_ports_when_they_are_free(box: Box, laptop: Laptop) -> None:
-    box.sh("sed -i 's/^PIKU_HTTP/#PIKU_HTTP/' /etc/default/piku; systemctl restart piku-nginx", check=False)
+    box.sh(
+        "sed -i 's/^PIKU_HTTP/#PIKU_HTTP/' /etc/default/piku; systemctl restart piku-nginx",
+        check=False,
+    )
     box.run("systemctl", "disable", "--now", "nginx")
-    wait(lambda: laptop.get("api.example.com") == (200, "an api\n"), "piku's nginx has started by itself")
+    wait(
+        lambda: laptop.get("api.example.com") == (200, "an api\n"),
+        "piku's nginx has started by itself",
+    )
 
 
 def release(box: Box, package: Path, *, sum_of: bytes | None = None) -> None:
@@ -127,7 +135,9 @@ def test_a_package_that_does_not_work_is_not_installed(box: Box, tmp_path: Path)
     is_here(box, "99.0")
 
 
-def test_a_package_that_fails_to_be_set_up_is_taken_back(box: Box, laptop: Laptop, tmp_path: Path) -> None:
+def test_a_package_that_fails_to_be_set_up_is_taken_back(
+    box: Box, laptop: Laptop, tmp_path: Path
+) -> None:
     """To what was there before, by whatever way that came: here apt alone."""
     middle = deb.build(tmp_path, "99.1")
     box.put(middle, middle.name)

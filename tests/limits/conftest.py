@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from sandbox import Sandbox
 
-from piku.serve import cgroups
+from piku.extras.limits import cgroups
 from tests.e2e.support import APPS, CHECKOUT, App
 
 HUNGRY = (APPS / "hungry.py").read_text()
@@ -50,7 +50,9 @@ class Groups:
         else:
             outer = self.folders["memory"] / f"{name}-outer"
             outer.mkdir()
-            (outer / "cgroup.subtree_control").write_text(" ".join(f"+{each}" for each in controllers))
+            (outer / "cgroup.subtree_control").write_text(
+                " ".join(f"+{each}" for each in controllers)
+            )
             made = [outer / name]
         for folder in made:
             folder.mkdir()
@@ -96,7 +98,13 @@ def hungry(server: Sandbox) -> Hungry:
     """Make an app that takes what it is told to, and push it."""
 
     def make(
-        name: str, kind: str, env: str = "", procfile: str = "", *, on: Sandbox = server, **files: str
+        name: str,
+        kind: str,
+        env: str = "",
+        procfile: str = "",
+        *,
+        on: Sandbox = server,
+        **files: str,
     ) -> App:
         named = {file.replace("_", "."): text for file, text in files.items()}
         repository = on.repository(

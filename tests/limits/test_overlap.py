@@ -7,11 +7,23 @@ from pathlib import Path
 import pytest
 
 from tests.limits.conftest import Groups, Hungry, started
-from tests.limits.support import PATIENCE, about, eat, group_in, group_of, is_back, left, limits, told
+from tests.limits.support import (
+    PATIENCE,
+    about,
+    eat,
+    group_in,
+    group_of,
+    is_back,
+    left,
+    limits,
+    told,
+)
 
 
 def test_the_limit_is_for_all_processes_together_also_those_that_come_later(hungry: Hungry) -> None:
-    app = hungry("together", "web", "PIKU_MEMORY_LIMIT=64M\n", "worker: exec python3 -IS hungry.py work\n")
+    app = hungry(
+        "together", "web", "PIKU_MEMORY_LIMIT=64M\n", "worker: exec python3 -IS hungry.py work\n"
+    )
     first = about(app)["pid"]
     app.does("ps:scale", "web=2")
     seen: dict[str, str] = {}
@@ -44,7 +56,9 @@ def test_a_new_release_has_room_beside_the_old_one(hungry: Hungry, given: list[P
 
 
 @pytest.mark.parametrize("kind", ["wsgi", "web"])
-def test_a_release_that_takes_too_much_at_its_start_fails_and_says_why(hungry: Hungry, kind: str) -> None:
+def test_a_release_that_takes_too_much_at_its_start_fails_and_says_why(
+    hungry: Hungry, kind: str
+) -> None:
     app = hungry(f"greedy-{kind}", kind, "PIKU_MEMORY_LIMIT=64M\n")
     app.commit(greedy_txt="100")
     said = "\n".join(app.failed())

@@ -39,7 +39,10 @@ class Message:
         assert match["priority"] == b"14"
         assert heroku or match["rest"] == b"- -", raw
         # uWSGI's own last line is now and then not what it should be, and no text.
-        words = (match[name].decode(errors="backslashreplace") for name in ("app", "process", "text", "time"))
+        words = (
+            match[name].decode(errors="backslashreplace")
+            for name in ("app", "process", "text", "time")
+        )
         return cls(*words, heroku=heroku)
 
 
@@ -91,7 +94,9 @@ class Udp(Receiver):
 class Tcp(Receiver):
     """A syslog server; with a context over TLS. `deaf`: it takes connections, and never reads."""
 
-    def __init__(self, port: int = 0, context: ssl.SSLContext | None = None, *, deaf: bool = False) -> None:
+    def __init__(
+        self, port: int = 0, context: ssl.SSLContext | None = None, *, deaf: bool = False
+    ) -> None:
         super().__init__()
         self._context, self._deaf = context, deaf
         self._listener = socket.create_server(("127.0.0.1", port))
@@ -164,7 +169,9 @@ class Http(Receiver):
         if headers["Content-Type"] == "application/x-ndjson":
             for line in body.splitlines():
                 found = json.loads(line)
-                self.messages.append(Message(found["app"], found["process"], found["message"], found["time"]))
+                self.messages.append(
+                    Message(found["app"], found["process"], found["message"], found["time"])
+                )
             return
         found, rest = frames(body)
         assert not rest
@@ -193,7 +200,16 @@ def authority(folder: Path, *names: str) -> tuple[str, ssl.SSLContext]:
     new = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
            "-days", "2"]  # fmt: skip
     ca_key = folder / "ca-key.pem"
-    own = ["-subj", "/CN=Our own", "-keyout", ca_key, "-out", ca, "-addext", "keyUsage=critical,keyCertSign"]
+    own = [
+        "-subj",
+        "/CN=Our own",
+        "-keyout",
+        ca_key,
+        "-out",
+        ca,
+        "-addext",
+        "keyUsage=critical,keyCertSign",
+    ]
     theirs = ["-subj", "/CN=receiver", "-keyout", key, "-out", chain, "-CA", ca, "-CAkey", ca_key,
               "-addext", f"subjectAltName={','.join(names)}", "-addext", "basicConstraints=critical,CA:FALSE"]  # fmt: skip
     for options in (own, theirs):

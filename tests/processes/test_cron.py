@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 from sandbox import Completed, Sandbox
 
-from piku import effects
-from piku.serve import processes
+from piku import files as files_module
+from piku import procfs
 from tests.e2e.support import App, refused, web
 
 TICK = """\
@@ -50,7 +50,9 @@ def ticks(app: App) -> list[dict[str, Any]]:
 
 
 def once_a_minute(app: App) -> None:
-    counts = Counter(int(tick["at"] // 60) for tick in ticks(app) if "PIKU_BY_HAND" not in tick["env"])
+    counts = Counter(
+        int(tick["at"] // 60) for tick in ticks(app) if "PIKU_BY_HAND" not in tick["env"]
+    )
     assert max(counts.values()) == 1, counts
 
 
@@ -66,7 +68,7 @@ def next_minute(app: App, count: int) -> None:
 
 def by_hand(app: App, job: str) -> Completed:
     """Run a job now, or as soon as the run that has just become due has ended."""
-    results = (app.asked("cron:run", job) for _ in effects.poll(time.monotonic() + 30))
+    results = (app.asked("cron:run", job) for _ in files_module.poll(time.monotonic() + 30))
     return next(result for result in results if "is still running" not in result.stderr)
 
 
@@ -74,11 +76,14 @@ def test_jobs_through_deploys(new_app: Callable[..., App], server: Sandbox) -> N
     files = {**web("clock", env=ENV, procfile=JOBS, version_txt="one"), "tick.py": TICK}
     app = new_app("clock", files, push=False)
     assert (
-        "       Scheduled: cron-tick, cron-long, cron-rare; see when with: piku cron clock" in app.deployed()
+        "       Scheduled: cron-tick, cron-long, cron-rare; see when with: piku cron clock"
+        in app.deployed()
     )
     first = (server.root / "apps" / "clock").resolve()
     server.wait(lambda: ticks(app), what="the first run")
-    server.wait(lambda: jobs(app)["cron-long"]["running_since"] and jobs(app)["cron-tick"]["code"] == 0)
+    server.wait(
+        lambda: jobs(app)["cron-long"]["running_since"] and jobs(app)["cron-tick"]["code"] == 0
+    )
 
     # What it runs in is what every process of the app has.
     tick = ticks(app)[0]
@@ -118,7 +123,9 @@ def test_jobs_through_deploys(new_app: Callable[..., App], server: Sandbox) -> N
     result = app.asked("cron:run", "rare")
     assert (result.returncode, result.stdout) == (7, "rare\noops\n")
     assert jobs(app)["cron-rare"]["code"] == 7
-    shown = [line.partition(" ")[2] for line in app.does("logs", "cron-rare", "--no-follow").splitlines()]
+    shown = [
+        line.partition(" ")[2] for line in app.does("logs", "cron-rare", "--no-follow").splitlines()
+    ]
     assert shown[1:3] == ["cron-rare.1 | rare", "cron-rare.1 | oops"]
     assert "v1 begins by hand" in shown[0] and "v1 ended with exit code 7 after" in shown[3]
     assert "+0545" in shown[0]
@@ -127,7 +134,9 @@ def test_jobs_through_deploys(new_app: Callable[..., App], server: Sandbox) -> N
     refused(app.says("ps:scale", "cron-tick=0"), 1, "'cron-tick'")
 
     # Neither a restart nor a deploy ends a job, or runs one twice in its minute.
-    pid = json.loads((server.root / "releases/clock/cron/cron-long.json").read_text())["running"]["job"][0]
+    pid = json.loads((server.root / "releases/clock/cron/cron-long.json").read_text())["running"][
+        "job"
+    ][0]
     app.does("restart")
     app.commit(version_txt="two")
     app.deployed()
@@ -139,7 +148,9 @@ def test_jobs_through_deploys(new_app: Callable[..., App], server: Sandbox) -> N
     once_a_minute(app)
     assert ticks(app)[-1]["env"]["PIKU_RELEASE"] == "3"
     assert Path(ticks(app)[-1]["cwd"]) == (server.root / "apps" / "clock").resolve()
-    server.wait(lambda: any(" skipped: the run that began at " in line for line in log(app, "cron-long")))
+    server.wait(
+        lambda: any(" skipped: the run that began at " in line for line in log(app, "cron-long"))
+    )
 
     # It ends as it would have, and with it goes what only it needed.
     (app.data / "go").touch()
@@ -158,7 +169,9 @@ def test_jobs_through_deploys(new_app: Callable[..., App], server: Sandbox) -> N
 
 
 @pytest.mark.parametrize("command", ["stop", "destroy"])
-def test_the_end_of_an_app_ends_its_jobs(new_app: Callable[..., App], server: Sandbox, command: str) -> None:
+def test_the_end_of_an_app_ends_its_jobs(
+    new_app: Callable[..., App], server: Sandbox, command: str
+) -> None:
     sleeper = "(trap '' TERM; setsid sleep 1000.5) & echo up; sleep 1000.5"
     bare = "cron-bare: * * * * * exec env -i sleep 1000.5\n"
     procfile = f"worker: sleep 1000.5\ncron-long: * * * * * {sleeper}\n{bare}"
@@ -167,7 +180,7 @@ def test_the_end_of_an_app_ends_its_jobs(new_app: Callable[..., App], server: Sa
 
     def mine() -> list[int]:
         found = [int(path.name) for path in Path("/proc").glob("[0-9]*")]
-        return [pid for pid in found if processes.command(pid) == "sleep 1000.5"]
+        return [pid for pid in found if procfs.command(pid) == "sleep 1000.5"]
 
     server.wait(lambda: jobs(app)["cron-long"]["running_since"] and len(mine()) >= 4)
     if command == "destroy":
@@ -186,7 +199,8 @@ def test_the_end_of_an_app_ends_its_jobs(new_app: Callable[..., App], server: Sa
 
 def test_a_removed_job_and_a_bad_one(new_app: Callable[..., App], server: Sandbox) -> None:
     app = new_app(
-        "change", {"Procfile": f"worker: sleep 1000\ncron-long: * * * * * {LONG}\n", "version.txt": "x"}
+        "change",
+        {"Procfile": f"worker: sleep 1000\ncron-long: * * * * * {LONG}\n", "version.txt": "x"},
     )
     server.wait(lambda: jobs(app)["cron-long"]["running_since"])
     app.commit(Procfile="worker: sleep 1000\ncron-long: 61 * * * * x\n")
@@ -212,7 +226,10 @@ def test_log_rotation(new_app: Callable[..., App], server: Sandbox) -> None:
     for _ in range(2):
         assert app.does("cron:run", "cron-much").splitlines()[-1] == "line 2000"
     logs = server.root / "logs" / "chatty"
-    assert sorted(path.name for path in logs.glob("cron-*")) == ["cron-much.1.log", "cron-much.1.log.old"]
+    assert sorted(path.name for path in logs.glob("cron-*")) == [
+        "cron-much.1.log",
+        "cron-much.1.log.old",
+    ]
     for path in logs.glob("cron-*"):
         assert path.stat().st_size <= 70_000
         assert path.stat().st_mode & 0o777 == 0o640
@@ -256,7 +273,9 @@ def test_a_job_by_hand_is_ended_with_its_command(
     name = f"hand{number}"
     app = new_app(name, {"Procfile": "cron-wait: 0 0 29 2 * echo waiting; exec sleep 1000\n"})
     command = [str(server.checkout / "bin" / "piku"), "cron:run", name, "wait"]
-    with subprocess.Popen(command, env=server.server_env(), stdout=subprocess.PIPE, text=True) as client:
+    with subprocess.Popen(
+        command, env=server.server_env(), stdout=subprocess.PIPE, text=True
+    ) as client:
         assert client.stdout is not None and client.stdout.readline() == "waiting\n"
         os.kill(client.pid, number)
         assert client.wait(10) == 128 + number

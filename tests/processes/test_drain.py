@@ -44,7 +44,9 @@ def platform_log(server: Sandbox) -> str:
 
 def shippers(server: Sandbox) -> list[int]:
     return [
-        process.pid for process in server.processes() if "piku.shipper" in str(process).split("setpriv")[0]
+        process.pid
+        for process in server.processes()
+        if "piku.extras.log_drain.shipper" in str(process).split("setpriv")[0]
     ]
 
 
@@ -84,9 +86,14 @@ def test_every_kind_of_receiver_gets_every_processs_lines(new_app: NewApp, tmp_p
                 "nginx": "/log?first=1",
             }  # fmt: skip
             for process, text in wanted.items():
-                app.server.wait(lambda r=receiver, p=process, t=text: t in "\n".join(r.texts(p)), what=text)  # type: ignore[misc]
+                app.server.wait(
+                    lambda r=receiver, p=process, t=text: t in "\n".join(r.texts(p)), what=text
+                )  # type: ignore[misc]
             assert receiver.texts("web.1")[-4:] == ["one listens", *numbered("alpha", 3)]
-            assert receiver.texts("worker.1")[-2:] == ["from the worker \u00e9", "and \x1b[31mred\x1b[0m"]
+            assert receiver.texts("worker.1")[-2:] == [
+                "from the worker \u00e9",
+                "and \x1b[31mred\x1b[0m",
+            ]
             assert {message.app for message in receiver.messages} == {"every"}
             assert all(re.fullmatch(UTC_TIME, message.time) for message in receiver.messages)
             assert "\x1b]7331" not in "".join(receiver.texts())
@@ -96,7 +103,9 @@ def test_every_kind_of_receiver_gets_every_processs_lines(new_app: NewApp, tmp_p
         path, headers = logplex.requests[0]
         assert path == "/in?token=s3cret" and headers["Authorization"] == "Basic YW5uOnNAY3JldA=="
         assert headers["Content-Type"] == "application/logplex-1"
-        assert re.fullmatch(r"d\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", headers["Logplex-Drain-Token"])
+        assert re.fullmatch(
+            r"d\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", headers["Logplex-Drain-Token"]
+        )
         assert lines.requests[0][1]["Content-Type"] == "application/x-ndjson"
         # On the server all is as it would be without them.
         assert "line 3 of alpha" in log.read_text() and "\x1b]7331" in log.read_text()
@@ -109,9 +118,13 @@ def test_every_kind_of_receiver_gets_every_processs_lines(new_app: NewApp, tmp_p
 
 
 def test_the_access_lines_of_a_wsgi_app(new_app: NewApp, tcp: Tcp) -> None:
-    app = new_app("asking", wsgi("asking", env=f"PIKU_LOG_DRAIN=syslog+tcp://127.0.0.1:{tcp.port}\n"))
+    app = new_app(
+        "asking", wsgi("asking", env=f"PIKU_LOG_DRAIN=syslog+tcp://127.0.0.1:{tcp.port}\n")
+    )
     app.body("/some?a=1")
-    app.server.wait(lambda: any('"GET /some?a=1 HTTP/1.1" 200 ' in text for text in tcp.texts("wsgi.1")))
+    app.server.wait(
+        lambda: any('"GET /some?a=1 HTTP/1.1" 200 ' in text for text in tcp.texts("wsgi.1"))
+    )
     app.does("destroy", "--force")
 
 
@@ -155,14 +168,18 @@ def test_over_a_restart_of_the_platform(own_server: Sandbox, new_app: NewApp, tc
     assert set(of(tcp, "meanwhile")) == set(numbered("meanwhile", 500))
 
 
-def test_apps_do_not_mix_and_the_server_has_one_for_all(own_server: Sandbox, new_app: NewApp) -> None:
+def test_apps_do_not_mix_and_the_server_has_one_for_all(
+    own_server: Sandbox, new_app: NewApp
+) -> None:
     everybody, own = Tcp(), Tcp()
     with closing(everybody, own):
         own_server.root.joinpath("ENV").write_text(
             f"PIKU_LOG_DRAIN=syslog+tcp://127.0.0.1:{everybody.port}\n"
         )
         first = new_app("first", telling("first"), on=own_server)
-        second = new_app("second", telling("second", f"syslog+tcp://127.0.0.1:{own.port}"), on=own_server)
+        second = new_app(
+            "second", telling("second", f"syslog+tcp://127.0.0.1:{own.port}"), on=own_server
+        )
         tell(first, "said by first\n")
         tell(second, "said by second\n")
         own_server.wait(lambda: "said by first" in everybody.texts("worker.1", "first"))
@@ -252,7 +269,9 @@ def test_much_at_once(new_app: NewApp) -> None:
         for receiver in (tcp, http):
             app.server.wait(lambda r=receiver: len(of(r, "flood")) >= 30000, timeout=30)  # type: ignore[misc]
             assert of(receiver, "flood") == lines * 3
-        found = app.does("logs", "worker", "-n", "70000", "--grep", "of flood", "--no-follow").splitlines()
+        found = app.does(
+            "logs", "worker", "-n", "70000", "--grep", "of flood", "--no-follow"
+        ).splitlines()
         assert [line.partition("| ")[2] for line in found][-30000:] == lines * 3
         [pid] = shippers(app.server)
         resident = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
@@ -274,7 +293,9 @@ def test_one_datagram_a_line(new_app: NewApp) -> None:
         app.server.wait(heard_again, timeout=20)
         assert len(of(receiver, "flood")) > 1000
         tell(app, "x" * 5000 + "\n")
-        app.server.wait(lambda: sum(map(len, (t for t in receiver.texts() if t.strip("x") == ""))) == 5000)
+        app.server.wait(
+            lambda: sum(map(len, (t for t in receiver.texts() if t.strip("x") == ""))) == 5000
+        )
         app.does("destroy", "--force")
 
 

@@ -16,7 +16,9 @@ COMMANDS = {"wsgi": "hungry:app", "web": "exec python3 -IS hungry.py"}
 def hungry(new_app: NewApp) -> NewApp:
     def make(name: str, kind: str, env: str = "") -> App:
         files = {"Procfile": f"{kind}: {COMMANDS[kind]}\n", "hungry.py": HUNGRY}
-        return new_app(name, {**files, "ENV": f"NGINX_SERVER_NAME={name}.localhost\n{env}"}, push=False)
+        return new_app(
+            name, {**files, "ENV": f"NGINX_SERVER_NAME={name}.localhost\n{env}"}, push=False
+        )
 
     return make
 
@@ -34,7 +36,9 @@ def test_memory_is_limited_for_each_process_and_the_push_says_so(hungry: NewApp,
     app = hungry(f"each-{kind}", kind, "PIKU_MEMORY_LIMIT=160M\n")
     said = app.deployed()
     [warning] = [line for line in said if "PIKU_MEMORY_LIMIT" in line]
-    assert warning.startswith(" !     PIKU_MEMORY_LIMIT=160M limits each process by itself here, not the app")
+    assert warning.startswith(
+        " !     PIKU_MEMORY_LIMIT=160M limits each process by itself here, not the app"
+    )
     assert "cgroup" in warning
     assert eat(app, 20)
     assert not eat(app, 300)
@@ -75,6 +79,8 @@ def test_a_setting_of_the_server_that_cannot_be_kept_does_not_stop_a_stop(
     app.deployed()
     (own_server.root / "ENV").write_text("PIKU_CPU_LIMIT=2\n")
     restarted = app.says("restart")
-    assert restarted.returncode == 1 and "PIKU_CPU_LIMIT=2 cannot be kept here: " in restarted.stderr
+    assert (
+        restarted.returncode == 1 and "PIKU_CPU_LIMIT=2 cannot be kept here: " in restarted.stderr
+    )
     assert "v1" in restarted.stderr and "still runs, as before" in restarted.stderr
     app.does("stop")

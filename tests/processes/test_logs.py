@@ -57,7 +57,9 @@ def shown(app: App, *args: str) -> list[tuple[str, str]]:
 
 
 def as_json(app: App, *args: str) -> list[dict[str, object]]:
-    return [json.loads(line) for line in app.does("logs", *args, "--no-follow", "--json").splitlines()]
+    return [
+        json.loads(line) for line in app.does("logs", *args, "--no-follow", "--json").splitlines()
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +75,9 @@ def test_processes_are_merged_in_the_order_of_time(app: App) -> None:
             tell(app, f"turn {number}\n")
         else:
             app.body(f"/log?first={number}&last={number}&text=turn")
-        app.server.wait(lambda n=number: f"{n}" in str(shown(app, "-n", "1", "--grep", "turn")[-1:]))  # type: ignore[misc]
+        app.server.wait(
+            lambda n=number: f"{n}" in str(shown(app, "-n", "1", "--grep", "turn")[-1:])
+        )  # type: ignore[misc]
     said = [pair for pair in shown(app, "-n", "9", "--grep", "turn") if pair[0] != "nginx"]
     assert said == [
         ("web.1", "line 0 of turn"), ("worker.1", "turn 1"), ("web.1", "line 2 of turn"),
@@ -95,7 +99,12 @@ def test_types_instances_counts_and_mistakes(app: App) -> None:
     refused(app.says("logs", "nope", "--no-follow"), 1, "'nope'", "web.1", "build")
     refused(app.says("logs", "-n", "x"), 2)
     refused(app.says("logs", "--since", "tomorrow"), 2, "'tomorrow'", "1h")
-    refused(app.says("logs", "--release", "99", "--no-follow"), 1, "no release v99", "piku releases told")
+    refused(
+        app.says("logs", "--release", "99", "--no-follow"),
+        1,
+        "no release v99",
+        "piku releases told",
+    )
     refused(app.says("logs", "--release", "x"), 2, "'x' is not a release")
 
 
@@ -104,7 +113,9 @@ def test_searching(app: App) -> None:
     app.server.wait(lambda: len(shown(app, "--grep", "of beta")) == 2)
     assert len(shown(app, "--grep", "error of beta")) == 2  # without a capital: both
     assert shown(app, "--grep", "ERROR of beta") == [("worker.1", "An ERROR of beta (1.5%)")]
-    assert shown(app, "--grep", "beta [x]") == [("worker.1", "an error of beta [x]")]  # not an expression
+    assert shown(app, "--grep", "beta [x]") == [
+        ("worker.1", "an error of beta [x]")
+    ]  # not an expression
     assert shown(app, "--grep", "beta", "-n", "1") == [("worker.1", "an error of beta [x]")]
     assert "Release v" in app.does("logs", "build", "--grep", "release v", "-n", "1")
     assert app.does("logs", "build", "-n", "2").count("\n") == 2
@@ -116,12 +127,18 @@ def test_since_and_json(app: App) -> None:
     (before,) = as_json(app, "--grep", "gamma")
     when = datetime.fromisoformat(str(before["time"]))
     assert when.tzinfo is not None and abs((datetime.now(UTC) - when).total_seconds()) < 60
-    assert (before["process"], before["release"], before["line"]) == ("worker.1", app.live(), "before gamma")
+    assert (before["process"], before["release"], before["line"]) == (
+        "worker.1",
+        app.live(),
+        "before gamma",
+    )
     app.server.wait(lambda: datetime.now(UTC).timestamp() > when.timestamp() + 0.002)
     tell(app, "after gamma\n")
     app.server.wait(lambda: len(shown(app, "--grep", "gamma")) == 2)
     (_, after) = as_json(app, "--grep", "gamma")
-    assert shown(app, "--grep", "gamma", "--since", str(after["time"])) == [("worker.1", "after gamma")]
+    assert shown(app, "--grep", "gamma", "--since", str(after["time"])) == [
+        ("worker.1", "after gamma")
+    ]
     assert len(shown(app, "--grep", "gamma", "--since", "1h30m")) == 2
     assert shown(app, "--grep", "gamma", "--since", "2099-01-01") == []
 
@@ -141,7 +158,9 @@ def test_what_is_written_comes_out_as_it_was(app: App) -> None:
         "7",
         "--no-follow",
     ]
-    out = subprocess.run(command, env=app.server.server_env(), capture_output=True, check=True).stdout
+    out = subprocess.run(
+        command, env=app.server.server_env(), capture_output=True, check=True
+    ).stdout
     found = b"".join(line.partition(b" | ")[2] + b"\n" for line in out.split(b"\n")[:-1])
     assert found == text
     # And from a program that writes a line in several pieces.
@@ -155,7 +174,9 @@ def test_nothing_is_lost_of_much_at_once(app: App) -> None:
     app.server.wait(lambda: shown(app, "-n", "1", "--grep", "line 10000 of torrent"))
     for text in ("flood", "torrent"):
         found = shown(app, "-n", "20000", "--grep", f"of {text}")
-        assert [line for _, line in found] == [f"line {number} of {text}" for number in range(1, 10001)]
+        assert [line for _, line in found] == [
+            f"line {number} of {text}" for number in range(1, 10001)
+        ]
 
 
 def test_the_access_log_of_a_wsgi_app(new_app: Callable[..., App]) -> None:
@@ -168,11 +189,17 @@ def test_the_access_log_of_a_wsgi_app(new_app: Callable[..., App]) -> None:
         headers={"Referer": "http://from.example/x", "User-Agent": "Probe/1.0 (t)"},
     )
     assert status == 200
-    lines = app.server.wait(lambda: [line for line in log.read_text().splitlines() if "/some/where" in line])
+    lines = app.server.wait(
+        lambda: [line for line in log.read_text().splitlines() if "/some/where" in line]
+    )
     found = ACCESS.fullmatch(lines[-1])
     assert found is not None, lines
     assert (found["client"], found["user"]) == ("127.0.0.1", "-")
-    assert (found["method"], found["uri"], found["protocol"]) == ("GET", "/some/where?a=b%20c", "HTTP/1.1")
+    assert (found["method"], found["uri"], found["protocol"]) == (
+        "GET",
+        "/some/where?a=b%20c",
+        "HTTP/1.1",
+    )
     assert (found["status"], found["referer"], found["agent"]) == (
         "200",
         "http://from.example/x",
@@ -198,7 +225,9 @@ def test_the_access_log_of_a_wsgi_app(new_app: Callable[..., App]) -> None:
     assert sorted(path.name for path in log.parent.iterdir() if "@" not in path.name) == [
         "build.log", "wsgi.1.log", "wsgi.1.log.old",
     ]  # fmt: skip
-    asked = [m["uri"] for _, line in shown(app, "--grep", "/fill/") if (m := ACCESS.fullmatch(line))]
+    asked = [
+        m["uri"] for _, line in shown(app, "--grep", "/fill/") if (m := ACCESS.fullmatch(line))
+    ]
     assert asked == [f"/fill/{number}" for number in range(80)]  # over the rotation
     assert "logsize" not in app.does("logs", "-n", "1000", "--no-follow")
 
@@ -256,9 +285,13 @@ def test_a_forwarded_address_is_logged_on_request(new_app: Callable[..., App]) -
 
     def client(path: str, **headers: str) -> str:
         app.server.get(
-            app.host, path, headers={name.replace("_", "-"): value for name, value in headers.items()}
+            app.host,
+            path,
+            headers={name.replace("_", "-"): value for name, value in headers.items()},
         )
-        lines = app.server.wait(lambda: [line for line in log.read_text().splitlines() if path in line])
+        lines = app.server.wait(
+            lambda: [line for line in log.read_text().splitlines() if path in line]
+        )
         found = ACCESS.fullmatch(lines[-1])
         assert found is not None
         return found["client"]
@@ -280,7 +313,9 @@ def test_each_releases_lines(new_app: Callable[..., App]) -> None:
     assert not [line for _, line in shown(app, "-n", "1000") if "why it failed" in line]
     for release, version in ((1, "one"), (2, "two")):
         lines = [
-            line for _, line in shown(app, "--release", f"v{release}", "-n", "1000") if "listens" in line
+            line
+            for _, line in shown(app, "--release", f"v{release}", "-n", "1000")
+            if "listens" in line
         ]
         assert set(lines) == {f"{version} listens"}
         assert len(lines) == release  # the second was started again
@@ -359,7 +394,9 @@ def test_following_over_rotations_and_a_deploy(new_app: Callable[..., App]) -> N
         for batch in range(4):
             app.body(f"/log?first={batch * 300 + 1}&last={batch * 300 + 300}&text=many")
             client.sees(f"line {batch * 300 + 300} of many")
-        many = [int(m[1]) for line in client.lines() if (m := re.fullmatch(r"line (\d+) of many", line))]
+        many = [
+            int(m[1]) for line in client.lines() if (m := re.fullmatch(r"line (\d+) of many", line))
+        ]
         assert many == list(range(1, 1201))
         logs = app.server.root / "logs" / "follow"
         app.server.wait(lambda: (logs / "web.1.log.old").exists(), what="the log is rotated")
@@ -377,13 +414,17 @@ def test_following_over_rotations_and_a_deploy(new_app: Callable[..., App]) -> N
         # What came before is kept for those who look later, once.
         app.does("restart")
         client.sees("line 1 of release-two")
-        assert [line for _, line in shown(app, "--grep", "of release-two")] == ["line 1 of release-two"]
+        assert [line for _, line in shown(app, "--grep", "of release-two")] == [
+            "line 1 of release-two"
+        ]
         client.leave()
         app.server.wait(lambda: not running(app), what="logs ends on the server")
         app.body("/log?first=1&last=2000&text=flood")
         app.server.wait(lambda: shown(app, "-n", "1", "--grep", "line 2000 of flood"))
         app.server.wait(
-            lambda: (log := (logs / "web.1.log").resolve()).exists() and log.stat().st_size < 20_000,
+            lambda: (
+                (log := (logs / "web.1.log").resolve()).exists() and log.stat().st_size < 20_000
+            ),
             what="the log is small again",
         )
 
@@ -392,9 +433,13 @@ def test_following_a_failing_deploy_and_a_new_process(app: App) -> None:
     with Follower(app, "-n", "0") as client:
         tell(app, "ready 1\n")
         app.server.wait(lambda: running(app))
-        app.server.wait(lambda: tell(app, "ready\n") or "ready" in client.lines(), what="it follows")
+        app.server.wait(
+            lambda: tell(app, "ready\n") or "ready" in client.lines(), what="it follows"
+        )
         app.does("ps:scale", "web=2")
-        app.server.wait(lambda: re.search(r"web\.2 +\| one listens", client.text.decode()) or client.look())
+        app.server.wait(
+            lambda: re.search(r"web\.2 +\| one listens", client.text.decode()) or client.look()
+        )
         app.commit(crash_txt="x", server_py="import sys\nprint('why it failed')\nsys.exit(1)\n")
         app.failed()
         client.sees("why it failed")
@@ -404,7 +449,9 @@ def test_following_a_failing_deploy_and_a_new_process(app: App) -> None:
 
 def test_a_line_is_shown_when_it_is_whole_or_after_a_moment(app: App) -> None:
     with Follower(app, "worker", "-n", "0") as client:
-        app.server.wait(lambda: tell(app, "start\n") or "start" in client.lines(), what="it follows")
+        app.server.wait(
+            lambda: tell(app, "start\n") or "start" in client.lines(), what="it follows"
+        )
         tell(app, "one ")
         tell(app, "piece\n")
         client.sees("one piece")
@@ -444,8 +491,17 @@ def test_it_ends_well_when_nobody_reads(app: App) -> None:
 def printed(app: App, **env: str) -> bytes:
     """What `logs` prints on a terminal."""
     ours, theirs = pty.openpty()
-    command = [str(app.server.checkout / "bin" / "piku"), "logs", app.name, "-n", "50", "--no-follow"]
-    with subprocess.Popen(command, env={**app.server.server_env(), **env}, stdout=theirs) as process:
+    command = [
+        str(app.server.checkout / "bin" / "piku"),
+        "logs",
+        app.name,
+        "-n",
+        "50",
+        "--no-follow",
+    ]
+    with subprocess.Popen(
+        command, env={**app.server.server_env(), **env}, stdout=theirs
+    ) as process:
         os.close(theirs)
         text = b""
         while True:
@@ -464,7 +520,9 @@ def test_colours_on_a_terminal(app: App) -> None:
         return printed(app, **env).decode(errors="replace")
 
     found = set(re.findall(rf"(\x1b\[\d+m){CLOCK} (\S+)", shown_there()))
-    assert len(found) == len({name for _, name in found}) == len({colour for colour, _ in found}) > 1
+    assert (
+        len(found) == len({name for _, name in found}) == len({colour for colour, _ in found}) > 1
+    )
     assert found == set(re.findall(rf"(\x1b\[\d+m){CLOCK} (\S+)", shown_there()))
     assert not re.search(rf"\x1b\[\d+m{CLOCK}", shown_there(NO_COLOR="1"))
 
@@ -476,10 +534,22 @@ def test_the_end_of_a_big_log_is_found_without_reading_it(app: App, server: Sand
             file.write(b"filler\n" * (2**20 // 7))
         file.write(b"x" * 100 * 2**20)  # without an end
     tell(app, "at the end of the big one\n")
-    app.server.wait(lambda: shown(app, "worker", "-n", "1") == [("worker.1", "at the end of the big one")])
-    piku = [str(server.checkout / "bin" / "piku"), "logs", app.name, "worker", "-n", "1", "--no-follow"]
+    app.server.wait(
+        lambda: shown(app, "worker", "-n", "1") == [("worker.1", "at the end of the big one")]
+    )
+    piku = [
+        str(server.checkout / "bin" / "piku"),
+        "logs",
+        app.name,
+        "worker",
+        "-n",
+        "1",
+        "--no-follow",
+    ]
     command = ["prlimit", f"--data={60 * 2**20}", *piku]
-    out = subprocess.run(command, env=server.server_env(), capture_output=True, text=True, check=True).stdout
+    out = subprocess.run(
+        command, env=server.server_env(), capture_output=True, text=True, check=True
+    ).stdout
     assert out.endswith("| at the end of the big one\n")
     big.unlink()
 
@@ -494,11 +564,18 @@ def test_large_logs_take_little_memory(new_app: Callable[..., App]) -> None:
             file.write(line * 1000)
 
     def within_limits(*args: str) -> str:
-        command = ["prlimit", f"--data={60 * 2**20}", str(app.server.checkout / "bin" / "piku"), *args]
+        command = [
+            "prlimit",
+            f"--data={60 * 2**20}",
+            str(app.server.checkout / "bin" / "piku"),
+            *args,
+        ]
         env = app.server.server_env()
         return subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout
 
-    assert within_limits("logs", app.name, "--since", "1h", "--no-follow").count("x" * 76) == 400_000
+    assert (
+        within_limits("logs", app.name, "--since", "1h", "--no-follow").count("x" * 76) == 400_000
+    )
     within_limits("restart", app.name)
     old = log.with_name("web.1.log.old")
     app.server.wait(lambda: app.does("restart") and old.exists(), what="the past log is folded")

@@ -63,9 +63,19 @@ def test_every_app_has_its_place(apps: dict[str, App], server: Sandbox) -> None:
         "REQ/MIN",
     ]
     rows = [line.split() for line in lines]
-    shown = {(row[0], row[1]): row for row in rows if len(row) > 8 or row[:2] == ["files", "static"]}
-    assert set(shown) >= {("busy", "web.1"), ("busy", "worker.1"), ("busy", "loop.1"), ("calls", "wsgi.1")}
-    assert shown["calls", "wsgi.1"][2:4] == ["v1", "up"] and shown["files", "static"][2:4] == ["v1", "up"]
+    shown = {
+        (row[0], row[1]): row for row in rows if len(row) > 8 or row[:2] == ["files", "static"]
+    }
+    assert set(shown) >= {
+        ("busy", "web.1"),
+        ("busy", "worker.1"),
+        ("busy", "loop.1"),
+        ("calls", "wsgi.1"),
+    }
+    assert shown["calls", "wsgi.1"][2:4] == ["v1", "up"] and shown["files", "static"][2:4] == [
+        "v1",
+        "up",
+    ]
     assert shown["busy", "loop.1"][3] == "crashing"
     assert re.search(r"^stopped: (.*, )?idler\b", result.stdout, re.MULTILINE)
     assert re.search(r"^never live: (.*, )?unborn\b", result.stdout, re.MULTILINE)
@@ -108,7 +118,9 @@ def test_requests_of_the_last_minute_are_counted(apps: dict[str, App], server: S
     own = [row["requests_per_minute"] for row in found["calls"]["processes"]]
     assert sum(own) == found["calls"]["requests_per_minute"] and all(own)
     assert [
-        row["requests_per_minute"] for row in found["busy"]["processes"] if row["worker"] != "loop.1"
+        row["requests_per_minute"]
+        for row in found["busy"]["processes"]
+        if row["worker"] != "loop.1"
     ] == [None] * 2
     assert found["busy"]["counted_by_nginx"] == found["busy"]["requests_per_minute"]
     shown = {line.split()[0]: line for line in busy.does("ps").splitlines()}
@@ -137,7 +149,8 @@ def test_watching_on_a_terminal(apps: dict[str, App], server: Sandbox) -> None:
     assert code == 130 and "Traceback" not in shown
     assert shown.rstrip().endswith("\x1b[?25h\x1b[?1049l")
     frames = [
-        re.sub(r"\x1b\[[?\d]*[A-Za-z]|\^C|\r", "", frame).split("\n") for frame in shown.split("\x1b[H")
+        re.sub(r"\x1b\[[?\d]*[A-Za-z]|\^C|\r", "", frame).split("\n")
+        for frame in shown.split("\x1b[H")
     ]
     assert max(len(line) for frame in frames for line in frame) <= 80
     small = frames[-1][:6]
@@ -162,7 +175,9 @@ def test_tables_fit_their_terminal(apps: dict[str, App], server: Sandbox) -> Non
             assert "STATE" in table[0]
 
 
-def test_one_damaged_record_does_not_hide_the_rest(own_server: Sandbox, new_app: Callable[..., App]) -> None:
+def test_one_damaged_record_does_not_hide_the_rest(
+    own_server: Sandbox, new_app: Callable[..., App]
+) -> None:
     good, bad = (new_app(name, web(name), on=own_server) for name in ("good", "bad"))
     record = own_server.root / "releases" / "bad" / "live.json"
     kept = record.read_text()

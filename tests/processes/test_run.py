@@ -55,7 +55,9 @@ def test_run_with_a_terminal(app: App) -> None:
 
 def test_a_program_follows_the_size_of_its_terminal(app: App) -> None:
     script = "trap 'stty size' WINCH; stty size; while :; do read -t 0.1 line && exit 4; done"
-    with Terminal(app.server, shlex.join(["run", "once", script]), rows=30, columns=101) as terminal:
+    with Terminal(
+        app.server, shlex.join(["run", "once", script]), rows=30, columns=101
+    ) as terminal:
         terminal.wait_for(r"^30 101")
         terminal.resize(55, 132)
         terminal.wait_for(r"^55 132")
@@ -132,7 +134,9 @@ def test_a_connection_that_others_share_counts_for_each_of_them(app: App) -> Non
     app.server.wait(lambda: not _running("sleep 617"))
 
 
-def test_a_program_that_is_deaf_is_killed_when_the_connection_goes(new_app: Callable[..., App]) -> None:
+def test_a_program_that_is_deaf_is_killed_when_the_connection_goes(
+    new_app: Callable[..., App],
+) -> None:
     app = new_app("deaf", web("deaf", env="PIKU_STOP_TIMEOUT=1\n"))
     with _connected(app, "trap '' TERM HUP; sleep 616; sleep 616", subprocess.DEVNULL) as client:
         app.server.wait(lambda: _running("sleep 616"))
@@ -143,18 +147,26 @@ def test_a_program_that_is_deaf_is_killed_when_the_connection_goes(new_app: Call
 def test_a_program_goes_on_when_its_input_or_one_of_its_outputs_has_ended(app: App) -> None:
     after = "sleep 0.3; echo after"
     assert app.asked("run", f"cat; {after}", input="x\n").stdout == "x\nafter\n"
-    with _connected(app, "echo one; sleep 0.3; touch $DATA_ROOT/touched", subprocess.PIPE) as client:
+    with _connected(
+        app, "echo one; sleep 0.3; touch $DATA_ROOT/touched", subprocess.PIPE
+    ) as client:
         assert client.stdout is not None and client.stdout.readline() == b"one\n"
         client.stdout.close()
         app.server.wait(lambda: (app.data / "touched").exists())
 
 
-def _connected(app: App, script: str, stdin: int, options: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+def _connected(
+    app: App, script: str, stdin: int, options: Sequence[str] = ()
+) -> subprocess.Popen[bytes]:
     """ssh without a terminal, in which `piku run` runs the script."""
     options = (*app.server.ssh_options(), *options, app.server.address)
     argv = ["ssh", *options, shlex.join(["run", app.name, script])]
     return subprocess.Popen(
-        argv, env=app.server.client_env(), stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        argv,
+        env=app.server.client_env(),
+        stdin=stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
     )
 
 
@@ -192,7 +204,8 @@ def log(app: App, name: str) -> str:
 def test_a_detached_command_goes_on_and_keeps_a_log(app: App) -> None:
     begun = time.monotonic()
     name = detach(
-        app, "'echo hello from $PIKU_PROCESS; pwd; until [ -e $DATA_ROOT/go ]; do sleep 0.05; done; exit 3'"
+        app,
+        "'echo hello from $PIKU_PROCESS; pwd; until [ -e $DATA_ROOT/go ]; do sleep 0.05; done; exit 3'",
     )
     assert time.monotonic() - begun < 5  # the connection has ended, it goes on
     row = app.ps()[name]
@@ -244,7 +257,10 @@ def test_a_detached_command_that_is_stopped_takes_all_it_started_along(app: App)
 def test_a_detached_command_outlives_deploys_with_its_files(new_app: Callable[..., App]) -> None:
     app = new_app("steady", web("steady", env="PIKU_KEEP_RELEASES=1\n", version_txt="one"))
     name = app.server.piku(
-        "run", "--detach", "steady", "until [ -e $DATA_ROOT/go ]; do sleep 0.05; done; cat version.txt"
+        "run",
+        "--detach",
+        "steady",
+        "until [ -e $DATA_ROOT/go ]; do sleep 0.05; done; cat version.txt",
     ).stdout.strip()
     for version in ("two", "three", "four"):
         app.commit(version_txt=version)

@@ -85,7 +85,9 @@ def put_to_sleep(app: App) -> None:
     """Have it sleep, and wait until nothing listens any more."""
 
     def sleeps() -> bool:
-        assert app.server.piku("upkeep", "--doze").returncode == 0  # what its vassal calls every minute
+        assert (
+            app.server.piku("upkeep", "--doze").returncode == 0
+        )  # what its vassal calls every minute
         row = app.ps()["web.1"]
         return bool(row["state"] == "asleep" and not row["pid"])
 
@@ -95,7 +97,11 @@ def put_to_sleep(app: App) -> None:
 def helpers(app: App) -> list[int]:
     """The processes that an app started and left behind."""
     found = [entry for entry in Path("/proc").iterdir() if entry.name.isdigit()]
-    return [int(entry.name) for entry in found if b"sleep\x004242" in command(entry) and is_of(entry, app)]
+    return [
+        int(entry.name)
+        for entry in found
+        if b"sleep\x004242" in command(entry) and is_of(entry, app)
+    ]
 
 
 def command(entry: Path) -> bytes:
@@ -138,7 +144,9 @@ def test_a_wsgi_app_sleeps_and_the_first_request_wakes_it(new_app: Callable[...,
     assert app.status() == 200
 
 
-def test_what_breaks_off_as_the_app_falls_asleep_is_asked_again(new_app: Callable[..., App]) -> None:
+def test_what_breaks_off_as_the_app_falls_asleep_is_asked_again(
+    new_app: Callable[..., App],
+) -> None:
     """uWSGI ends its processes when nobody has asked for a while, also those that were asked just then."""
     settings = "NGINX_SERVER_NAME=torn.localhost\nUWSGI_IDLE=60\n"
     app = new_app("torn", {"Procfile": "wsgi: app:app\n", "app.py": TORN, "ENV": settings})
@@ -149,9 +157,15 @@ def test_what_breaks_off_as_the_app_falls_asleep_is_asked_again(new_app: Callabl
     assert app.server.get("torn.localhost")[2] == b"4"
 
 
-def test_one_that_does_not_load_is_found_although_it_would_sleep(new_app: Callable[..., App]) -> None:
+def test_one_that_does_not_load_is_found_although_it_would_sleep(
+    new_app: Callable[..., App],
+) -> None:
     settings = "NGINX_SERVER_NAME=dead.localhost\nUWSGI_IDLE=2\n"
-    files = {"Procfile": "wsgi: app:app\n", "app.py": "raise RuntimeError('not today')\n", "ENV": settings}
+    files = {
+        "Procfile": "wsgi: app:app\n",
+        "app.py": "raise RuntimeError('not today')\n",
+        "ENV": settings,
+    }
     app = new_app("dead", files, push=False)
     said = app.push()
     assert said.returncode != 0 and "not today" in said.stdout + said.stderr
@@ -339,13 +353,18 @@ def test_fifty_sleeping_apps_cost_next_to_nothing(own_server: Sandbox) -> None:
     repository = own_server.repository("naps", {"Procfile": "wsgi: app:app\n", "app.py": WSGI})
     names = [f"nap{number}" for number in range(50)]
     for name in names:
-        own_server.commit(repository, {"ENV": f"NGINX_SERVER_NAME={name}.localhost\nUWSGI_IDLE=1\n"})
+        own_server.commit(
+            repository, {"ENV": f"NGINX_SERVER_NAME={name}.localhost\nUWSGI_IDLE=1\n"}
+        )
         assert own_server.push(repository, name).returncode == 0
 
     def asleep() -> bool:
         entries = [entry.name for entry in (own_server.root / "uwsgi-enabled").iterdir()]
         apps = [name for name in entries if not name.startswith("@")]  # and not the platform's own
-        rows = [json.loads(own_server.piku("ps", name, "--json").stdout) for name in (names[0], names[-1])]
+        rows = [
+            json.loads(own_server.piku("ps", name, "--json").stdout)
+            for name in (names[0], names[-1])
+        ]
         return len(apps) == 100 and {row["state"] for [row] in rows} == {"asleep"}
 
     own_server.wait(asleep, timeout=30)

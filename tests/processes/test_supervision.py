@@ -150,8 +150,12 @@ def test_a_watcher_that_hangs_keeps_nobody_from_stopping(new_app: Callable[..., 
     assert running("605.5") == []
 
 
-def test_a_watcher_of_the_release_before_does_not_hang_for_ever(new_app: Callable[..., App]) -> None:
-    app = new_app("hung", {**web("hung"), "ENV": "NGINX_SERVER_NAME=hung.localhost\nPIKU_STOP_TIMEOUT=1\n"})
+def test_a_watcher_of_the_release_before_does_not_hang_for_ever(
+    new_app: Callable[..., App],
+) -> None:
+    app = new_app(
+        "hung", {**web("hung"), "ENV": "NGINX_SERVER_NAME=hung.localhost\nPIKU_STOP_TIMEOUT=1\n"}
+    )
     [watcher] = [one for one in app.server.processes() if "--ini hung@" in str(one)]
     os.kill(watcher.pid, signal.SIGSTOP)
     app.commit(version_txt="two")
@@ -174,7 +178,11 @@ def app(environ, start_response):
     start_response("200 OK", [])
     return [b"ok"]
 """
-    files = {"Procfile": "wsgi: app:app\n", "app.py": code, "ENV": "NGINX_SERVER_NAME=litter.localhost\n"}
+    files = {
+        "Procfile": "wsgi: app:app\n",
+        "app.py": code,
+        "ENV": "NGINX_SERVER_NAME=litter.localhost\n",
+    }
     app = new_app("litter", files)
     before = set(running("601.5"))
     assert len(before) == 2
@@ -182,7 +190,9 @@ def app(environ, start_response):
     app.does("restart")
     assert not before & set(running("601.5"))
     app.does("stop")
-    assert time.monotonic() - begun < 16  # not what a process gets that may have something to finish
+    assert (
+        time.monotonic() - begun < 16
+    )  # not what a process gets that may have something to finish
     assert running("601.5") == []
 
 
@@ -264,13 +274,16 @@ def test_whoever_mends_an_app_that_kept_failing_need_not_wait(
     own_server: Sandbox, new_app: Callable[..., App]
 ) -> None:
     server = own_server
-    apps = [new_app(name, {**wsgi(name), "app.py": FAILS}, on=server) for name in ("first", "second")]
+    apps = [
+        new_app(name, {**wsgi(name), "app.py": FAILS}, on=server) for name in ("first", "second")
+    ]
     log = server.root / "uwsgi" / "emperor.log"
     for app in apps:
         (app.data / "broken").touch()
         os.kill(int(app.ps()["wsgi.1"]["pid"]), signal.SIGKILL)
         server.wait(
-            lambda name=app.name: log.read_text().count(f"removed uwsgi instance {name}@") > 3, timeout=30
+            lambda name=app.name: log.read_text().count(f"removed uwsgi instance {name}@") > 3,
+            timeout=30,
         )
 
     # It starts them ever more rarely; a person need not wait for that.

@@ -44,7 +44,9 @@ def app(environ, start_response):
 class Served:
     """A `wsgi` app, asked through nginx, or where it listens itself when it has no name."""
 
-    def __init__(self, new_app: NewApp, name: str, settings: str, *, named: bool, **files: str) -> None:
+    def __init__(
+        self, new_app: NewApp, name: str, settings: str, *, named: bool, **files: str
+    ) -> None:
         own = f"NGINX_SERVER_NAME={name}.localhost\n" if named else ""
         every = {"Procfile": "wsgi: app:app\n", "app.py": CODE, "ENV": own + settings}
         every |= files
@@ -140,7 +142,9 @@ def test_a_process_is_replaced_after_so_many_requests(new_app: NewApp, named: bo
     settings = "UWSGI_MAX_REQUESTS=5\nUWSGI_THREADS=1\nUWSGI_INCLUDE_FILE=uwsgi.ini\n"
     # uWSGI itself lets a process live for a minute at least.
     options = "[uwsgi]\nmin-worker-lifetime = 0\n"
-    served = Served(new_app, called("spent", named), settings, named=named, **{"uwsgi.ini": options})
+    served = Served(
+        new_app, called("spent", named), settings, named=named, **{"uwsgi.ini": options}
+    )
     each = Counter(served.ask().split()[0] for _ in range(20))
     assert len(each) >= 4 and max(each.values()) <= 5, each
 
@@ -193,7 +197,9 @@ def test_options_of_the_apps_own_are_those_of_its_language(new_app: NewApp) -> N
 def test_an_app_has_threads_of_its_own_unless_told_otherwise(new_app: NewApp, named: bool) -> None:
     settings = "UWSGI_THREADS=1\n"
     on = Served(new_app, called("threads", named), settings, named=named)
-    off = Served(new_app, called("threadless", named), settings + "UWSGI_ENABLE_THREADS=false\n", named=named)
+    off = Served(
+        new_app, called("threadless", named), settings + "UWSGI_ENABLE_THREADS=false\n", named=named
+    )
     server = on.app.server
 
     def counted(served: Served) -> int:
@@ -214,7 +220,9 @@ def test_an_app_has_threads_of_its_own_unless_told_otherwise(new_app: NewApp, na
     assert off.ask("/count") and counts_on(off)
 
 
-def test_threads_that_the_module_starts_do_not_keep_a_process_from_answering(new_app: NewApp) -> None:
+def test_threads_that_the_module_starts_do_not_keep_a_process_from_answering(
+    new_app: NewApp,
+) -> None:
     """uWSGI loads the app once and forks: a process that was forked while a thread is at work must not wait
     for that one for ever, which it does not have."""
     settings = "UWSGI_PROCESSES=12\nUWSGI_THREADS=1\n"
@@ -304,7 +312,11 @@ def wrong(seen: dict[str, str]) -> dict[str, tuple[str, str | None]]:
 def test_variables_reach_every_process_as_they_are_set(new_app: NewApp, given: str) -> None:
     name = given.partition(":")[0]
     pairs = [f"{key}={value}" for key, value in VALUES.items()]
-    env = "".join(f"{key}='{value}'\n" for key, value in VALUES.items()) if given == "repository" else ""
+    env = (
+        "".join(f"{key}='{value}'\n" for key, value in VALUES.items())
+        if given == "repository"
+        else ""
+    )
     own = {**web(name, procfile=PROCFILE), "dump.py": DUMP}
     app = new_app(name, own, push=False)
     change(app, "ENV", env)
@@ -330,10 +342,16 @@ def test_variables_reach_every_process_as_they_are_set(new_app: NewApp, given: s
 
 
 @pytest.mark.parametrize("given", ["config:set", "repository"])
-def test_variables_reach_what_uwsgi_serves_as_they_are_set(new_app: NewApp, named: bool, given: str) -> None:
+def test_variables_reach_what_uwsgi_serves_as_they_are_set(
+    new_app: NewApp, named: bool, given: str
+) -> None:
     name = called(f"served-{given.partition(':')[0]}", named)
     own = f"NGINX_SERVER_NAME={name}.localhost\n" if named else ""
-    env = "".join(f"{key}='{value}'\n" for key, value in VALUES.items()) if given == "repository" else ""
+    env = (
+        "".join(f"{key}='{value}'\n" for key, value in VALUES.items())
+        if given == "repository"
+        else ""
+    )
     app = new_app(name, {"Procfile": "wsgi: app:app\n", "app.py": WSGI}, push=False)
     change(app, "ENV", own + env)
     said = "\n".join(app.deployed())

@@ -28,12 +28,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def server() -> Iterator[Sandbox]:
     """One server for all runtimes; how this machine reaches registries stands in its $PIKU_ROOT/ENV."""
-    base = Path(tempfile.mkdtemp(prefix="r-"))  # not pytest's folder: the paths of unix sockets must be short
+    base = Path(
+        tempfile.mkdtemp(prefix="r-")
+    )  # not pytest's folder: the paths of unix sockets must be short
     server = Sandbox(CHECKOUT, base)
     try:
         with server:
             reach = environment.passed_on(environment.REGISTRIES)
-            (server.root / "ENV").write_text("".join(f"{name}='{text}'\n" for name, text in reach.items()))
+            (server.root / "ENV").write_text(
+                "".join(f"{name}='{text}'\n" for name, text in reach.items())
+            )
             yield server
         assert not server.leftovers
     finally:
@@ -42,7 +46,10 @@ def server() -> Iterator[Sandbox]:
 
 def _remove(folder: Path) -> None:
     """Go's module cache has folders that are read-only."""
-    for path in [folder, *(path for path in folder.rglob("*") if path.is_dir() and not path.is_symlink())]:
+    for path in [
+        folder,
+        *(path for path in folder.rglob("*") if path.is_dir() and not path.is_symlink()),
+    ]:
         path.chmod(0o700)
     shutil.rmtree(folder, ignore_errors=True)
 
@@ -78,6 +85,7 @@ def uv(server: Sandbox) -> Path:
     """uv, where `pipx install uv` would have put it."""
     prefix = server.home / ".local"
     subprocess.run(
-        [sys.executable, "-m", "pip", "install", "--quiet", "--prefix", str(prefix), "uv"], check=True
+        [sys.executable, "-m", "pip", "install", "--quiet", "--prefix", str(prefix), "uv"],
+        check=True,
     )
     return prefix / "bin" / "uv"

@@ -12,7 +12,11 @@ BUSY = 2  # times as long on a machine that does other work as well
 def built(app: App, name: str) -> str:
     """Push, and see that an environment of this runtime is built for it; its name."""
     said = app.deployed()
-    found = [match[1] for line in said if (match := re.fullmatch(rf"-----> .*: building ({name}-\w+)", line))]
+    found = [
+        match[1]
+        for line in said
+        if (match := re.fullmatch(rf"-----> .*: building ({name}-\w+)", line))
+    ]
     assert len(found) == 1, said
     print(*(line for line in said if " is live after " in line))
     return found[0]

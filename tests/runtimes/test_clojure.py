@@ -68,7 +68,9 @@ def test_leiningen(new_app: NewApp, example: Example, server: Sandbox) -> None:
     assert app.body().startswith("Goodbye from Clojure e933")
 
     change(app, CORE, DIGEST, "(no-such-function)")
-    build_failed(app, r"Unable to resolve symbol: no-such-function", r"`lein do clean, uberjar` failed")
+    build_failed(
+        app, r"Unable to resolve symbol: no-such-function", r"`lein do clean, uberjar` failed"
+    )
     assert app.body().startswith("Goodbye from Clojure e933")
 
     change(app, "project.clj", '"1.15"', '"0.0"')
@@ -88,13 +90,19 @@ def test_clojure_cli(new_app: NewApp, example: Example, server: Sandbox, cli: No
     assert app.body() == "Goodbye from Clojure 1.11.1, release 2\n"
 
     text = (app.repository / "deps.edn").read_text()
-    app.commit(deps_edn=text.replace(":deps {", ':deps {commons-codec/commons-codec {:mvn/version "1.15"} '))
+    app.commit(
+        deps_edn=text.replace(
+            ":deps {", ':deps {commons-codec/commons-codec {:mvn/version "1.15"} '
+        )
+    )
     change(app, CORE, "(clojure-version)", DIGEST)
     assert built(app, "clojure") != first
     assert app.body().startswith("Goodbye from Clojure e933")
 
     change(app, CORE, DIGEST, "(no-such-function)")
-    build_failed(app, r"Unable to resolve symbol: no-such-function", r"`clojure -T:build release` failed")
+    build_failed(
+        app, r"Unable to resolve symbol: no-such-function", r"`clojure -T:build release` failed"
+    )
     assert app.body().startswith("Goodbye from Clojure e933")
 
     # A place of its own for the CLI's settings is kept, and read.

@@ -55,7 +55,9 @@ def test_a_module(new_app: NewApp, example: Callable[[str], Path]) -> None:
     code = (app.repository / "main.go").read_text()
     code = code.replace('"os/signal"', '"os/signal"\n\n\t_ "hello/words"')
     app.commit(
-        ENV=f"NGINX_SERVER_NAME={app.host}\n{LOUD}", main_go=code, **{"words/words.go": "package words\n"}
+        ENV=f"NGINX_SERVER_NAME={app.host}\n{LOUD}",
+        main_go=code,
+        **{"words/words.go": "package words\n"},
     )
     started = time.monotonic()
     said = app.deployed()
@@ -103,7 +105,10 @@ def test_a_module(new_app: NewApp, example: Callable[[str], Path]) -> None:
     assert any("main.go" in line and "too many return values" in line for line in said)
     assert any("`go build" in line and "failed with exit code" in line for line in said)
     app.commit(main_go=code.replace(UUID, "example.invalid/nothing"))
-    assert any("no required module provides package example.invalid/nothing" in line for line in app.failed())
+    assert any(
+        "no required module provides package example.invalid/nothing" in line
+        for line in app.failed()
+    )
     assert app.body().startswith("Goodbye from Go, release 3, ")
 
     # A go.mod that Debian's Go cannot read.
@@ -133,7 +138,9 @@ def test_go_run(new_app: NewApp, example: Callable[[str], Path]) -> None:
 
 def test_plain_files(new_app: NewApp) -> None:
     """Without a go.mod, a program is named as its app, and is on PATH."""
-    app = new_app("gofile", {"main.go": server("one"), "Procfile": "web: exec gofile\n"}, push=False)
+    app = new_app(
+        "gofile", {"main.go": server("one"), "Procfile": "web: exec gofile\n"}, push=False
+    )
     said = app.deployed()
     assert any("There is no go.mod" in line for line in said)
     assert app.body() == "one plain"
@@ -160,7 +167,9 @@ def test_vendored_modules_need_no_network(new_app: NewApp) -> None:
     changed: Mapping[str, str] = {
         name: files[name].replace("v1.0.0", "v1.1.0") for name in ("go.mod", "vendor/modules.txt")
     }
-    dependency = {"vendor/example.invalid/dep/dep.go": 'package dep\n\nfunc Name() string { return "1.1" }\n'}
+    dependency = {
+        "vendor/example.invalid/dep/dep.go": 'package dep\n\nfunc Name() string { return "1.1" }\n'
+    }
     app.commit(**{**changed, **dependency})
     assert environment(app.deployed()) != first
     assert app.body() == "one 1.1"
@@ -195,7 +204,8 @@ def test_a_gopath_that_is_ready(new_app: NewApp, example: Callable[[str], Path])
     app = new_app("goready", example("go"), push=False)
     env = (app.repository / "ENV").read_text()
     nowhere = "".join(
-        f"{name}=http://127.0.0.1:9\n" for name in ("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy")
+        f"{name}=http://127.0.0.1:9\n"
+        for name in ("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy")
     )
     app.commit(ENV=env + nowhere)
     assert any("uuid" in line for line in app.failed())

@@ -22,12 +22,23 @@ Example = Callable[[str], Path]
 
 
 def answered(
-    app: App, path: str = "/", *, method: str = "GET", form: dict[str, str] | None = None, cookie: str = ""
+    app: App,
+    path: str = "/",
+    *,
+    method: str = "GET",
+    form: dict[str, str] | None = None,
+    cookie: str = "",
 ) -> tuple[int, http.client.HTTPMessage, str]:
     """One request over HTTP, with a form in it or without."""
-    headers = {"Content-Type": "application/x-www-form-urlencoded", "Cookie": cookie} if form else {}
+    headers = (
+        {"Content-Type": "application/x-www-form-urlencoded", "Cookie": cookie} if form else {}
+    )
     status, found, body = app.server.get(
-        app.host, path, method=method, headers=headers, body=urlencode(form).encode() if form else None
+        app.host,
+        path,
+        method=method,
+        headers=headers,
+        body=urlencode(form).encode() if form else None,
     )
     return status, found, body.decode()
 
@@ -78,7 +89,8 @@ def test_flask(new_app: NewApp, example: Example) -> None:
     # A function that makes the app will do as well.
     code = (app.repository / "app.py").read_text()
     app.commit(
-        Procfile="wsgi: app:create_app()\n", app_py=f"{code}\n\ndef create_app() -> Flask:\n    return app\n"
+        Procfile="wsgi: app:create_app()\n",
+        app_py=f"{code}\n\ndef create_app() -> Flask:\n    return app\n",
     )
     app.deployed()
     assert "You are visitor 4." in app.body()
@@ -126,7 +138,9 @@ def test_rails(new_app: NewApp, example: Example, tmp_path: Path) -> None:
     said = app.deployed()
     assert any("Reusing ruby-" in line for line in said), said
     assert "<p>I was here</p>" in app.body()
-    broken = "class Broken < ActiveRecord::Migration[6.1]\n  def change = drop_table(:nothing)\nend\n"
+    broken = (
+        "class Broken < ActiveRecord::Migration[6.1]\n  def change = drop_table(:nothing)\nend\n"
+    )
     app.server.commit(app.repository, {"db/migrate/20260102000000_broken.rb": broken})
     assert any("no such table: nothing" in line for line in app.failed())
     assert "<p>I was here</p>" in app.body()
@@ -248,7 +262,9 @@ def test_several_web_processes(new_app: NewApp, example: Example) -> None:
     assert len({row["address"] for row in app.ps().values()}) == 3
     app.commit("Nothing new")
     app.deployed()
-    assert sorted(app.ps()) == ["web.1", "web.2", "web.3"], "counts belong to the app, not to a release"
+    assert sorted(app.ps()) == ["web.1", "web.2", "web.3"], (
+        "counts belong to the app, not to a release"
+    )
     assert app.body().endswith("release 2\n")
 
 

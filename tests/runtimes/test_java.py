@@ -93,7 +93,9 @@ def test_maven(new_app: NewApp, example: Example, offline: dict[str, str]) -> No
 
     change(app, main, "String page() {", "String page() { broken")
     build_failed(
-        app, r"Main\.java:\[\d+,\d+\] .*not a statement", r"`mvn -B .* package` failed with exit code 1"
+        app,
+        r"Main\.java:\[\d+,\d+\] .*not a statement",
+        r"`mvn -B .* package` failed with exit code 1",
     )
     assert app.body() == "Goodbye from Maven, release 3, cba\n"
 
@@ -103,7 +105,9 @@ def test_maven(new_app: NewApp, example: Example, offline: dict[str, str]) -> No
     assert app.body() == "Goodbye from Maven, release 3, cba\n"
 
 
-def test_maven_wrapper_and_jwsgi(new_app: NewApp, example: Example, offline: dict[str, str]) -> None:
+def test_maven_wrapper_and_jwsgi(
+    new_app: NewApp, example: Example, offline: dict[str, str]
+) -> None:
     """uWSGI finds the libraries that the build put beside the jar."""
     app = new_app("mavenwrap", example("java-maven"), push=False)
     gradle = (example("java-gradle") / "src/main/java/hello/App.java").read_text()
@@ -136,7 +140,12 @@ def test_gradle_and_jwsgi(new_app: NewApp, example: Example) -> None:
     assert app.body().startswith("Goodbye from Gradle, release 3, ")
 
     line = "    implementation 'commons-codec:commons-codec:1.15'\n"
-    change(app, "build.gradle", line, line + "    implementation 'org.apache.commons:commons-lang3:3.12.0'\n")
+    change(
+        app,
+        "build.gradle",
+        line,
+        line + "    implementation 'org.apache.commons:commons-lang3:3.12.0'\n",
+    )
     change(app, source, PACKAGED, REVERSED)
     app.commit(gradlew=WRAPPER % ("Gradle", "gradle"))
     assert built(app, "gradle") != first
@@ -144,7 +153,9 @@ def test_gradle_and_jwsgi(new_app: NewApp, example: Example) -> None:
     assert "wrapped: --no-daemon --console=plain --build-cache build" in app.does("logs", "build")
 
     change(app, source, "String page() {", "String page() { broken")
-    build_failed(app, r"App\.java:\d+: error: not a statement", r"`gradlew .* build` failed with exit code 1")
+    build_failed(
+        app, r"App\.java:\d+: error: not a statement", r"`gradlew .* build` failed with exit code 1"
+    )
     assert app.body() == "Goodbye from Gradle, release 4, cba\n"
 
     # uWSGI tries again without end when a class is missing.

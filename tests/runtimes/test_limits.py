@@ -19,7 +19,9 @@ require("http").createServer((request, response) => {
 
 def test_node_ends_when_it_takes_too_much_and_is_started_again(new_app: NewApp) -> None:
     env = "NGINX_SERVER_NAME=hungry.localhost\nPIKU_MEMORY_LIMIT=200M\n"
-    app = new_app("hungry", {"Procfile": "web: exec node hungry.js\n", "hungry.js": HUNGRY, "ENV": env})
+    app = new_app(
+        "hungry", {"Procfile": "web: exec node hungry.js\n", "hungry.js": HUNGRY, "ENV": env}
+    )
     first = app.body("/20")
     with contextlib.suppress(OSError, http.client.HTTPException):
         assert app.status("/400") >= 500

@@ -72,7 +72,11 @@ LOCKS = {
 
 
 def files(version: str = "2.1.3", env: str = "", **others: str) -> Mapping[str, str]:
-    own = {"Procfile": "web: exec node server.js\n", "server.js": SERVER, "package.json": package(version)}
+    own = {
+        "Procfile": "web: exec node server.js\n",
+        "server.js": SERVER,
+        "package.json": package(version),
+    }
     return {**own, "ENV": env, **others}
 
 
@@ -88,14 +92,20 @@ def ms(app: App) -> str:
 def test_the_example(new_app: NewApp, example: Callable[[str], Path]) -> None:
     app = new_app("node", example("node"), push=False)
     first = built(app, "node")
-    node = subprocess.run(["node", "--version"], check=True, capture_output=True, text=True).stdout.strip()
+    node = subprocess.run(
+        ["node", "--version"], check=True, capture_output=True, text=True
+    ).stdout.strip()
     assert app.body().startswith(f"Hello from Node.js {node}, ms 2.1.3, up for ")
 
     # The checkout has a link to the packages, and programs know where they are.
     environment = app.server.root / "envs" / "node" / first
-    assert (app.server.root / "apps" / "node" / "node_modules").readlink() == environment / "node_modules"
+    assert (
+        app.server.root / "apps" / "node" / "node_modules"
+    ).readlink() == environment / "node_modules"
     assert (environment / "package.json").exists()
-    seen = dict(line.split("=", 1) for line in app.does("run", "--", "env").splitlines() if "=" in line)
+    seen = dict(
+        line.split("=", 1) for line in app.does("run", "--", "env").splitlines() if "=" in line
+    )
     assert seen["NODE_PATH"] == str(environment / "node_modules")
     assert seen["NPM_CONFIG_PREFIX"] == str(environment / ".node")
     assert seen["PATH"].startswith(f"{environment}/node_modules/.bin:{environment}/.node/bin:")
@@ -107,7 +117,11 @@ def test_the_example(new_app: NewApp, example: Callable[[str], Path]) -> None:
     assert app.body().startswith("Goodbye")
 
     change(
-        app, **{name: app_text(app, name, "2.1.3", "2.1.2") for name in ("package.json", "package-lock.json")}
+        app,
+        **{
+            name: app_text(app, name, "2.1.3", "2.1.2")
+            for name in ("package.json", "package-lock.json")
+        },
     )
     assert built(app, "node") != first
     assert ", ms 2.1.2, " in app.body()
@@ -204,7 +218,9 @@ def test_packages_of_the_repository_itself(new_app: NewApp) -> None:
         files(
             **{
                 "server.js": server,
-                "package.json": json.dumps({"name": "it", "dependencies": {"greet": "file:lib/greet"}}),
+                "package.json": json.dumps(
+                    {"name": "it", "dependencies": {"greet": "file:lib/greet"}}
+                ),
                 "lib/greet/package.json": local,
                 "lib/greet/index.js": 'module.exports = "one";',
             }
@@ -220,6 +236,8 @@ def test_scripts_of_its_own_run_in_the_checkout(new_app: NewApp, server: Sandbox
     made = "node -e \"require('fs').writeFileSync('made.txt', require('ms')(Number(process.argv[1])))\" 60000"
     app = new_app("scripts", files(**{"package.json": package(scripts={"postinstall": made})}))
     assert (server.root / "apps" / "scripts" / "made.txt").read_text() == "1m"
-    change(app, **{"package.json": package(scripts={"postinstall": "echo it cannot be done; exit 9"})})
+    change(
+        app, **{"package.json": package(scripts={"postinstall": "echo it cannot be done; exit 9"})}
+    )
     build_failed(app, "it cannot be done", "`npm run postinstall` failed")
     assert (server.root / "apps" / "scripts" / "made.txt").read_text() == "1m"

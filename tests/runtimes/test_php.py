@@ -43,7 +43,9 @@ def test_php(new_app: NewApp, example: Callable[[str], Path]) -> None:
     app.server.commit(app.repository, {"Procfile": "php: no-such-folder\n"})
     said = app.failed()
     assert any("php: there is no folder 'no-such-folder'" in line for line in said), said
-    app.server.commit(app.repository, {"Procfile": "php: public\n", "public/index.php": "<?php broken(\n"})
+    app.server.commit(
+        app.repository, {"Procfile": "php: public\n", "public/index.php": "<?php broken(\n"}
+    )
     app.does("config:set", "PIKU_HEALTHCHECK_PATH=/", "PIKU_DEPLOY_TIMEOUT=3")
     said = app.failed()
     assert any("answers / with 500" in line for line in said), said
@@ -96,7 +98,8 @@ def test_no_source_is_served(new_app: NewApp, named: bool) -> None:
 def test_php_answers_many_at_once(new_app: NewApp) -> None:
     """uWSGI's PHP crashes when it has threads."""
     app = new_app(
-        "phpcrowd", {"Procfile": "php: www\n", "www/index.php": "<?php usleep(10000); echo 'well';\n"}
+        "phpcrowd",
+        {"Procfile": "php: www\n", "www/index.php": "<?php usleep(10000); echo 'well';\n"},
     )
     with ThreadPoolExecutor(20) as pool:
         assert set(pool.map(lambda _: app.body(), range(100))) == {"well"}

@@ -14,7 +14,9 @@ from tests.runtimes.support import build_failed, built, reused
 
 NewApp = Callable[..., App]
 
-SOURCE = '\n[[tool.poetry.source]]\nname = "index"\nurl = "https://pypi.org/simple/"\ndefault = true\n'
+SOURCE = (
+    '\n[[tool.poetry.source]]\nname = "index"\nurl = "https://pypi.org/simple/"\ndefault = true\n'
+)
 
 
 def test_the_example(new_app: NewApp, example: Callable[[str], Path], server: Sandbox) -> None:
@@ -26,7 +28,9 @@ def test_the_example(new_app: NewApp, example: Callable[[str], Path], server: Sa
     assert app.body().endswith(", itsdangerous 2.2.0\n")
     environment = server.root / "envs" / "poetry" / first
     assert (server.root / "apps" / "poetry" / ".venv").readlink() == environment
-    seen = dict(line.split("=", 1) for line in app.does("run", "--", "env").splitlines() if "=" in line)
+    seen = dict(
+        line.split("=", 1) for line in app.does("run", "--", "env").splitlines() if "=" in line
+    )
     assert seen["POETRY_VIRTUALENVS_IN_PROJECT"] == "1"
     assert seen["VIRTUAL_ENV"] == str(environment)
 
@@ -59,9 +63,7 @@ greet = "it_shop:greet"
 requires = ["poetry-core"]
 build-backend = "poetry.core.masonry.api"
 """
-    module = (
-        "def greet():\n    print('{0}')\ndef app(_, start):\n    start('200 OK', [])\n    return [b'{0}']\n"
-    )
+    module = "def greet():\n    print('{0}')\ndef app(_, start):\n    start('200 OK', [])\n    return [b'{0}']\n"
     files = {
         "Procfile": "wsgi: it_shop:app\n", "pyproject.toml": project,
         "src/it_shop/__init__.py": module.format("one"),

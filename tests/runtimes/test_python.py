@@ -65,7 +65,9 @@ def test_an_environment_is_built_when_its_requirements_change(
     assert built(app, "python") != first
     assert app.does("run", "--", versions) == "2.1.2\n"
     app.commit(requirements_txt="itsdangerous==99\n")
-    build_failed(app, r"`pip install .*-r requirements.txt` failed with exit code 1", "itsdangerous==99")
+    build_failed(
+        app, r"`pip install .*-r requirements.txt` failed with exit code 1", "itsdangerous==99"
+    )
     assert "Goodbye from Piku" in app.body()
     assert app.does("run", "--", versions) == "2.1.2\n"
 
@@ -94,7 +96,9 @@ def test_build_run_and_worker_see_the_same(new_app: NewApp, server: Sandbox) -> 
     built(app, "python")
 
     def data(name: str) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads((server.root / "data" / "same" / f"{name}.json").read_text())
+        found: dict[str, Any] = json.loads(
+            (server.root / "data" / "same" / f"{name}.json").read_text()
+        )
         return found
 
     build, worker, served = data("build"), data("worker"), json.loads(app.body())
@@ -105,7 +109,10 @@ def test_build_run_and_worker_see_the_same(new_app: NewApp, server: Sandbox) -> 
     )
     seen = {
         "run": run,
-        **{name: each["env"] for name, each in (("build", build), ("worker", worker), ("wsgi", served))},
+        **{
+            name: each["env"]
+            for name, each in (("build", build), ("worker", worker), ("wsgi", served))
+        },
     }
     # pip puts folders of the build's own in front of PATH.
     assert seen["build"]["PATH"].endswith(":" + run["PATH"])
@@ -124,7 +131,11 @@ def test_build_run_and_worker_see_the_same(new_app: NewApp, server: Sandbox) -> 
         "PORT",
     )
     for name, variables in seen.items():
-        mine = {key: value for key, value in variables.items() if not key.startswith(added) and key != "_"}
+        mine = {
+            key: value
+            for key, value in variables.items()
+            if not key.startswith(added) and key != "_"
+        }
         assert mine == {key: value for key, value in run.items() if key in mine}, name
         assert mine.keys() == {key for key in run if not key.startswith(added) and key != "_"}, name
     for key in (
@@ -139,7 +150,11 @@ def test_build_run_and_worker_see_the_same(new_app: NewApp, server: Sandbox) -> 
         "PWD",
     ):
         assert run[key], key
-    assert (run["COLOR"], run["PAINT"], run["ODD"]) == ("green", "literal $COLOR", "a  'b' \\ % $$ é")
+    assert (run["COLOR"], run["PAINT"], run["ODD"]) == (
+        "green",
+        "literal $COLOR",
+        "a  'b' \\ % $$ é",
+    )
     assert (run["PYTHONUNBUFFERED"], run["PYTHONIOENCODING"]) == ("1", "UTF_8:replace")
     # A build leaves the processor and the disk to what serves.
     assert build["nice"] == 10
@@ -195,9 +210,13 @@ def test_the_transcript_of_a_build_is_kept(new_app: NewApp) -> None:
         text = said.splitlines()
         first = next(i for i, line in enumerate(text) if "Release v1 of kept" in line)
         second = next(i for i, line in enumerate(text) if "Release v2 of kept" in line)
-        assert any("Successfully installed itsdangerous-2.2.0" in line for line in text[first:second])
+        assert any(
+            "Successfully installed itsdangerous-2.2.0" in line for line in text[first:second]
+        )
         assert any("v1 is live" in line for line in text[first:second])
-        assert any("No matching distribution found for itsdangerous==98" in line for line in text[second:])
+        assert any(
+            "No matching distribution found for itsdangerous==98" in line for line in text[second:]
+        )
         assert any("v2 failed at building its environment" in line for line in text[second:])
 
 
@@ -237,7 +256,8 @@ def at_once(app: App, count: int) -> float:
 
 
 @pytest.mark.parametrize(
-    ("setting", "library", "code"), [("UWSGI_GEVENT", "gevent", SLOW), ("UWSGI_ASYNCIO", "greenlet", ASYNC)]
+    ("setting", "library", "code"),
+    [("UWSGI_GEVENT", "gevent", SLOW), ("UWSGI_ASYNCIO", "greenlet", ASYNC)],
 )
 def test_one_process_answers_many_requests_at_once(
     new_app: NewApp, setting: str, library: str, code: str

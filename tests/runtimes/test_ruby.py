@@ -31,13 +31,17 @@ def gems(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that is a source of gems."""
     folder = tmp_path_factory.mktemp("gems")
     script = Path(__file__).with_name("gems.rb")
-    subprocess.run(["ruby", "-r", "tmpdir", str(script), str(folder), "rack", "webrick"], check=True)
+    subprocess.run(
+        ["ruby", "-r", "tmpdir", str(script), str(folder), "rack", "webrick"], check=True
+    )
     return folder
 
 
 def test_rack_through_uwsgi(new_app: NewApp, example: Callable[[str], Path], gems: Path) -> None:
     app = new_app("rack", example("ruby"), push=False)
-    gemfile = (app.repository / "Gemfile").read_text().replace("https://rubygems.org", f"file://{gems}")
+    gemfile = (
+        (app.repository / "Gemfile").read_text().replace("https://rubygems.org", f"file://{gems}")
+    )
     config = (app.repository / "config.ru").read_text()
     app.commit(Gemfile=gemfile)
     first = built(app, "ruby")
@@ -68,10 +72,14 @@ def test_rack_through_uwsgi(new_app: NewApp, example: Callable[[str], Path], gem
     assert app.body() == "greet 1.0.0 one"
 
 
-def test_rack_answers_many_at_once(new_app: NewApp, example: Callable[[str], Path], gems: Path) -> None:
+def test_rack_answers_many_at_once(
+    new_app: NewApp, example: Callable[[str], Path], gems: Path
+) -> None:
     """uWSGI's Ruby crashes when it has threads."""
     app = new_app("crowd", example("ruby"), push=False)
-    gemfile = (app.repository / "Gemfile").read_text().replace("https://rubygems.org", f"file://{gems}")
+    gemfile = (
+        (app.repository / "Gemfile").read_text().replace("https://rubygems.org", f"file://{gems}")
+    )
     slow = 'run ->(_env) { sleep 0.01; [200, {"Content-Type" => "text/plain"}, ["well"]] }\n'
     app.server.commit(app.repository, {"Gemfile": gemfile, "config.ru": slow})
     app.deployed()
@@ -92,7 +100,8 @@ def test_web_with_vendored_gems(new_app: NewApp, gems: Path) -> None:
 
     def lock(greet: str) -> str:
         specs = "".join(
-            f"    {name} ({v})\n" for name, v in (("greet", greet), ("rack", rack), ("webrick", webrick))
+            f"    {name} ({v})\n"
+            for name, v in (("greet", greet), ("rack", rack), ("webrick", webrick))
         )
         return (
             f"GEM\n  remote: https://rubygems.org/\n  specs:\n{specs}\nPLATFORMS\n  ruby\n\n"

@@ -14,7 +14,9 @@ from tests.e2e.support import App, snapshot
 
 NewApp = Callable[..., App]
 
-REPLACED = '[source.crates-io]\nreplace-with = "vendored"\n[source.vendored]\ndirectory = "vendor"\n'
+REPLACED = (
+    '[source.crates-io]\nreplace-with = "vendored"\n[source.vendored]\ndirectory = "vendor"\n'
+)
 TOML = '[package]\nname = "hello"\nversion = "0.1.0"\nedition = "2021"\n\n[dependencies]\nwords = "1"\n'
 LOCK = """\
 version = 3
@@ -76,12 +78,21 @@ def test_rust(new_app: NewApp, example: Callable[[str], Path]) -> None:
         'release {release}\\n")', 'release {release}\\n", words::word())'
     )
     assert using.count("words::word()") == 1
-    app.commit(**{"src/main.rs": using, "Cargo.toml": TOML, ".cargo/config.toml": REPLACED, **words("1.0.0")})
+    app.commit(
+        **{
+            "src/main.rs": using,
+            "Cargo.toml": TOML,
+            ".cargo/config.toml": REPLACED,
+            **words("1.0.0"),
+        }
+    )
     said = push(app, "first push")
     assert "-----> Rust" in said
     assert compiled(said) == ["words v1.0.0", "hello v0.1.0"]
     assert app.body() == "Hello from Rust, words 1.0.0, release 1\n"
-    assert not list((app.server.root / "envs" / app.name).glob("rust-*"))  # cargo needs no environment
+    assert not list(
+        (app.server.root / "envs" / app.name).glob("rust-*")
+    )  # cargo needs no environment
     made = live(app) / "target"
     assert {path.name for path in made.iterdir()} == {"debug"}
     assert {path.name for path in (made / "debug").iterdir()} == {"hello", "hello.d"}
@@ -116,7 +127,9 @@ def test_rust(new_app: NewApp, example: Callable[[str], Path]) -> None:
     assert any("`cargo build` failed with exit code 101" in line for line in said)
     app.commit(**{"src/main.rs": script, "Cargo.lock": LOCK.replace("version = 3", "version = 4")})
     said = app.failed()
-    assert any("Cargo.lock is of version 4, which this server's cargo 1.65" in line for line in said)
+    assert any(
+        "Cargo.lock is of version 4, which this server's cargo 1.65" in line for line in said
+    )
     assert any("https://rustup.rs" in line and "cargo-web" in line for line in said)
     assert snapshot(folder) == before
     assert app.body() == f"Again from Rust, words 1.1.0 made {commit}, release 5\n"
@@ -131,6 +144,8 @@ def test_rust(new_app: NewApp, example: Callable[[str], Path]) -> None:
         }
     )
     said = app.deployed()
-    assert any("rust-toolchain.toml asks for 1.75; without rustup, cargo 1.65" in line for line in said)
+    assert any(
+        "rust-toolchain.toml asks for 1.75; without rustup, cargo 1.65" in line for line in said
+    )
     assert {path.name for path in (live(app) / "target/debug").iterdir()} == {"other", "other.d"}
     assert app.body().endswith("release 8\n")

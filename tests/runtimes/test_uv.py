@@ -11,9 +11,7 @@ from tests.runtimes.support import build_failed, built, reused
 
 NewApp = Callable[..., App]
 
-LOCKLESS = (
-    '[project]\nname = "it"\nversion = "1"\nrequires-python = ">=3.11"\ndependencies = ["itsdangerous=={}"]\n'
-)
+LOCKLESS = '[project]\nname = "it"\nversion = "1"\nrequires-python = ">=3.11"\ndependencies = ["itsdangerous=={}"]\n'
 SHOWS_VERSION = """
 from importlib.metadata import version
 def app(environ, start_response):
@@ -22,13 +20,17 @@ def app(environ, start_response):
 """
 
 
-def test_the_example(uv: Path, new_app: NewApp, example: Callable[[str], Path], server: Sandbox) -> None:
+def test_the_example(
+    uv: Path, new_app: NewApp, example: Callable[[str], Path], server: Sandbox
+) -> None:
     app = new_app("uv", example("python-uv"), push=False)
     first = built(app, "uv")
     assert app.body().startswith("Hello from uv.")
     assert app.body().endswith(", itsdangerous 2.2.0\n")
     environment = server.root / "envs" / "uv" / first
-    seen = dict(line.split("=", 1) for line in app.does("run", "--", "env").splitlines() if "=" in line)
+    seen = dict(
+        line.split("=", 1) for line in app.does("run", "--", "env").splitlines() if "=" in line
+    )
     assert seen["UV_PROJECT_ENVIRONMENT"] == seen["VIRTUAL_ENV"] == str(environment)
     assert (environment / "pyvenv.cfg").exists()
 
@@ -51,7 +53,9 @@ def test_a_project_that_is_installed_itself(uv: Path, new_app: NewApp) -> None:
     project = LOCKLESS.format("2.2.0").replace('"it"', '"shop"') + (
         '[build-system]\nrequires = ["setuptools>=61"]\nbuild-backend = "setuptools.build_meta"\n'
     )
-    module = 'def app(environ, start_response):\n    start_response("200 OK", [])\n    return [b"%s"]\n'
+    module = (
+        'def app(environ, start_response):\n    start_response("200 OK", [])\n    return [b"%s"]\n'
+    )
     files = {
         "Procfile": "wsgi: shop:app\n", "ENV": "", "pyproject.toml": project, "src/shop.py": module % "one",
     }  # fmt: skip
@@ -66,24 +70,33 @@ def test_a_project_that_is_installed_itself(uv: Path, new_app: NewApp) -> None:
 
 
 def test_the_version_of_python(uv: Path, new_app: NewApp) -> None:
-    files = {**wsgi("uv-python"), "app.py": SHOWS_VERSION, "pyproject.toml": LOCKLESS.format("2.2.0")}
+    files = {
+        **wsgi("uv-python"),
+        "app.py": SHOWS_VERSION,
+        "pyproject.toml": LOCKLESS.format("2.2.0"),
+    }
     app = new_app("uv-python", {**files, ".python-version": "3.11\n"})
     assert app.body() == "2.2.0"
     app.server.commit(app.repository, {".python-version": "3.7\n"})
     said = app.failed()
-    assert any(".python-version says 3.7: there is no python3.7 on this server" in line for line in said), (
-        said
-    )
+    assert any(
+        ".python-version says 3.7: there is no python3.7 on this server" in line for line in said
+    ), said
     assert any("installed are: 3.11" in line for line in said), said
     # The setting is above the file.
     app.does("config:set", "PYTHON_VERSION=3.11")
     assert app.deployed()
     refused = app.says("config:set", "PYTHON_VERSION=3.6")
     assert refused.returncode == 1
-    assert "PYTHON_VERSION=3.6: there is no python3.6 on this server" in refused.stderr + refused.stdout
+    assert (
+        "PYTHON_VERSION=3.6: there is no python3.6 on this server"
+        in refused.stderr + refused.stdout
+    )
 
 
-def test_uv_installs_requirements_where_asked_to(uv: Path, new_app: NewApp, server: Sandbox) -> None:
+def test_uv_installs_requirements_where_asked_to(
+    uv: Path, new_app: NewApp, server: Sandbox
+) -> None:
     files = {**wsgi("uv-pip"), "app.py": SHOWS_VERSION, "requirements.txt": "itsdangerous==2.2.0\n"}
     app = new_app("uv-pip", files)
     assert app.body() == "2.2.0"
@@ -110,10 +123,14 @@ def test_a_server_without_uv_says_how_to_get_it(uv: Path, new_app: NewApp) -> No
     uv.rename(hidden)
     try:
         app = new_app(
-            "no-uv", {"Procfile": "wsgi: a:b\n", "pyproject.toml": LOCKLESS.format("2.2.0")}, push=False
+            "no-uv",
+            {"Procfile": "wsgi: a:b\n", "pyproject.toml": LOCKLESS.format("2.2.0")},
+            push=False,
         )
         said = app.failed()
-        assert any("this is a Python (uv) app, and this server lacks: uv" in line for line in said), said
+        assert any(
+            "this is a Python (uv) app, and this server lacks: uv" in line for line in said
+        ), said
         assert any("install with: pipx install uv" in line for line in said), said
         app.server.commit(app.repository, {"requirements.txt": "", "ENV": "PYTHON_INSTALLER=uv\n"})
         said = app.failed()

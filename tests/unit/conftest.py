@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings as hypothesis_settings
 
-from piku.deploy import build, plan, records, source
-from piku.deploy.job import Job
+from piku.deploy import build, process_plan, releases, revision
+from piku.deploy.deployment import Job
 from piku.deploy.progress import Progress
 from piku.operate import server
 from piku.output import Output
@@ -53,7 +53,9 @@ def commit() -> Commit:
             app.repo.parent.mkdir(parents=True, exist_ok=True)
             init = ["git", "init", "--quiet", "--bare", "--template=", "-b", "main", str(app.repo)]
             subprocess.run(init, check=True)
-        parts = [f"commit refs/heads/{branch}\ncommitter T <t@t> 1700000000 +0000\ndata 4\ntest\n".encode()]
+        parts = [
+            f"commit refs/heads/{branch}\ncommitter T <t@t> 1700000000 +0000\ndata 4\ntest\n".encode()
+        ]
         parts.append(b"deleteall\n")
         for name, content in files.items():
             if isinstance(content, str) and content.startswith("submodule:"):
@@ -82,15 +84,15 @@ def job(paths: Paths, commit: Commit) -> Callable[..., Job]:
         counts: Mapping[str, int] | None = None,
         **own: str,
     ) -> Job:
-        found = source.read(paths, app, commit(app, files), own)
+        found = revision.read(paths, app, commit(app, files), own)
         build.prepare_checkout(app, found)
-        release = records.new_release(
+        release = releases.new_release(
             app, kind="push", description="test", commit=found.commit, by="me", settings=own,
             runtime=found.runtime.name, environment=found.environment, checkout=found.checkout,
         )  # fmt: skip
         return Job(
             paths=paths, app=app, release=release, source=found,
-            plan=plan.plan(found.procfile, found.values, counts or {}),
+            plan=process_plan.plan(found.procfile, found.values, counts or {}),
             output=Output(io.StringIO()), progress=Progress(app, release),
         )  # fmt: skip
 

@@ -48,7 +48,9 @@ def test_an_address_with_a_password_is_a_secret_by_its_value() -> None:
 def test_secrets_are_masked_wherever_they_stand(tmp_path: Path) -> None:
     stream = io.StringIO()
     output = Output(stream, log=tmp_path / "logs" / "build.log")
-    output.hide({"API_TOKEN": "abc.def", "OTHER_TOKEN": "abc.def-longer", "A": "visible", "SHORT_KEY": "x"})
+    output.hide(
+        {"API_TOKEN": "abc.def", "OTHER_TOKEN": "abc.def-longer", "A": "visible", "SHORT_KEY": "x"}
+    )
     output.detail("curl -H abc.def-longer?abc.def visible x")
     output.error(PikuError("bad abc.def", hint="not abc.def", detail=("see abc.def",)))
     shown = stream.getvalue()
@@ -79,7 +81,8 @@ def test_tables_are_aligned_and_end_without_blanks() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(0, "0s"), (59.9, "59s"), (60, "1m"), (7199, "1h"), (86400, "1d"), (200000, "2d")]
+    ("seconds", "text"),
+    [(0, "0s"), (59.9, "59s"), (60, "1m"), (7199, "1h"), (86400, "1d"), (200000, "2d")],
 )
 def test_lengths_of_time(seconds: float, text: str) -> None:
     assert duration(seconds) == text

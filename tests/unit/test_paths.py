@@ -42,7 +42,16 @@ def test_no_name_leads_out_of_the_root(text: str) -> None:
         app = paths.app(AppName.parse(text))
     except PikuError:
         return
-    for path in (app.repo, app.live_link, app.releases, app.envs, app.data, app.cache, app.logs, app.nginx):
+    for path in (
+        app.repo,
+        app.live_link,
+        app.releases,
+        app.envs,
+        app.data,
+        app.cache,
+        app.logs,
+        app.nginx,
+    ):
         assert path.parent.parent == Path("/srv/piku")
         assert path.name.removesuffix(".conf") == text
 
@@ -64,7 +73,9 @@ def test_files_of_apps_with_like_names_never_coincide() -> None:
 def test_the_root_is_in_the_home_folder_unless_told() -> None:
     assert Paths.from_environment({"HOME": "/home/p"}).root == Path("/home/p/.piku")
     assert Paths.from_environment({"HOME": "/home/p", "PIKU_ROOT": "/srv/x"}).root == Path("/srv/x")
-    assert Paths.from_environment({"HOME": "/home/p", "PIKU_ROOT": ""}).root == Path("/home/p/.piku")
+    assert Paths.from_environment({"HOME": "/home/p", "PIKU_ROOT": ""}).root == Path(
+        "/home/p/.piku"
+    )
     assert Paths.from_environment({"HOME": "/h", "PIKU_ROOT": "rel"}).root == Path.cwd() / "rel"
 
 

@@ -45,14 +45,20 @@ def curl(
         "curl", "--silent", "--show-error", "--insecure", "--include", "--path-as-is", "--max-time", "30",
         "--noproxy", "*", "--resolve", f"*:{port}:{at}", *options, "--", f"{scheme}://{host}:{port}{path}",
     ]  # fmt: skip
-    result = subprocess.run(command, capture_output=True, check=False, env={"PATH": environment.PATH})
+    result = subprocess.run(
+        command, capture_output=True, check=False, env={"PATH": environment.PATH}
+    )
     assert result.returncode == 0, result.stderr.decode()
     head, _, body = result.stdout.partition(b"\r\n\r\n")
     while head.split(b" ")[1].startswith(b"1"):  # 100 Continue
         head, _, body = body.partition(b"\r\n\r\n")
     first, *lines = head.decode().split("\r\n")
-    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    return Answer(status=int(first.split(" ")[1]), protocol=first.split(" ")[0], headers=headers, body=body)
+    headers = {
+        name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)
+    }
+    return Answer(
+        status=int(first.split(" ")[1]), protocol=first.split(" ")[0], headers=headers, body=body
+    )
 
 
 def of(app: App, path: str = "/", *options: str, https: bool = False) -> Answer:
@@ -63,10 +69,14 @@ def of(app: App, path: str = "/", *options: str, https: bool = False) -> Answer:
 def nobody_answers(server: Sandbox, host: str, path: str = "/", at: str = HOST) -> bool:
     """Whether the connection is closed without a word, which is curl's exit code 52."""
     place = ["--resolve", f"*:{server.http_port}:{at}", f"http://{host}:{server.http_port}{path}"]
-    return subprocess.run(["curl", "--silent", "--noproxy", "*", *place], check=False).returncode == 52
+    return (
+        subprocess.run(["curl", "--silent", "--noproxy", "*", *place], check=False).returncode == 52
+    )
 
 
-def answers(kind: str, name: str, env: str = "", procfile: str = "", **files: str) -> dict[str, str]:
+def answers(
+    kind: str, name: str, env: str = "", procfile: str = "", **files: str
+) -> dict[str, str]:
     """The files of an app of this kind, wsgi or web, that answers as the address says."""
     workers = {"wsgi": "wsgi: answers:app\n", "web": "web: exec python3 -IS answers.py\n"}
     own = {
@@ -74,4 +84,7 @@ def answers(kind: str, name: str, env: str = "", procfile: str = "", **files: st
         "answers.py": ANSWERS,
         "ENV": f"NGINX_SERVER_NAME={name}.localhost\n{env}",
     }
-    return {**own, **{path.replace("__", "/").replace("_", "."): text for path, text in files.items()}}
+    return {
+        **own,
+        **{path.replace("__", "/").replace("_", "."): text for path, text in files.items()},
+    }

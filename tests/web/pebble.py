@@ -70,7 +70,9 @@ class Distance:
             await asyncio.gather(self._pass(reader, back, self.delay), self._pass(there, writer, 0))
         writer.close()
 
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, delay: float) -> None:
+    async def _pass(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, delay: float
+    ) -> None:
         while data := await reader.read(65536):
             await asyncio.sleep(delay)
             await self._open.wait()
@@ -86,7 +88,12 @@ class Pebble:
     """
 
     def __init__(
-        self, base: Path, *, http_port: int, lifetime: int = YEAR, env: Mapping[str, str] | None = None
+        self,
+        base: Path,
+        *,
+        http_port: int,
+        lifetime: int = YEAR,
+        env: Mapping[str, str] | None = None,
     ) -> None:
         self.base = base
         self.lifetime = lifetime
@@ -129,7 +136,10 @@ class Pebble:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        where: TracebackType | None,
     ) -> None:
         self.stop()
         self.distance.close()
@@ -216,7 +226,14 @@ class Pebble:
         """The certificate of its own HTTPS address, and who vouches for that."""
         new = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
                "-days", "30"]  # fmt: skip
-        authority = ["-subj", "/CN=test", "-keyout", str(self.base / "ca.key"), "-out", str(self.ca)]
+        authority = [
+            "-subj",
+            "/CN=test",
+            "-keyout",
+            str(self.base / "ca.key"),
+            "-out",
+            str(self.ca),
+        ]
         address = [
             "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-addext",
             "basicConstraints=CA:FALSE", "-CA", str(self.ca), "-CAkey", str(self.base / "ca.key"),

@@ -17,7 +17,11 @@ PASSWORD = "pass word's $ecret"
 
 def hashed(kind: str, password: str = PASSWORD) -> str:
     return subprocess.run(
-        ["openssl", "passwd", kind, "-stdin"], input=password, capture_output=True, check=True, text=True
+        ["openssl", "passwd", kind, "-stdin"],
+        input=password,
+        capture_output=True,
+        check=True,
+        text=True,
     ).stdout.strip()
 
 
@@ -31,7 +35,9 @@ def challenge(server: Sandbox) -> str:
 
 
 def test_passwords(new_app: NewApp, challenge: str) -> None:
-    app = new_app("closed", answers("web", "closed", "NGINX_STATIC_PATHS=/files:public\n", public__a_txt="a"))
+    app = new_app(
+        "closed", answers("web", "closed", "NGINX_STATIC_PATHS=/files:public\n", public__a_txt="a")
+    )
     strong, old = hashed("-6"), hashed("-apr1")
     # As a person gives it: double quotes, so that the client's shell puts the hash in and leaves its dollars.
     ssh = shlex.join(["ssh", *app.server.ssh_options(), app.server.address])
@@ -40,7 +46,12 @@ def test_passwords(new_app: NewApp, challenge: str) -> None:
     assert given.returncode == 0, given.stderr
     assert strong not in given.stdout + given.stderr
     for path in ("/", "/files/a.txt", "/files", "/missing"):
-        for options in ((), ("--user", "alice:wrong"), ("--user", f"carol:{PASSWORD}"), ("--user", "alice:")):
+        for options in (
+            (),
+            ("--user", "alice:wrong"),
+            ("--user", f"carol:{PASSWORD}"),
+            ("--user", "alice:"),
+        ):
             answer = of(app, path, *options)
             if path == "/files":
                 continue
@@ -149,10 +160,15 @@ def test_other_names_lead_to_the_first(new_app: NewApp, challenge: str) -> None:
     )
     server = app.server
     for name in ("www.moved.localhost", "old.localhost"):
-        for https, scheme, port in ((False, "http", server.http_port), (True, "https", server.https_port)):
+        for https, scheme, port in (
+            (False, "http", server.http_port),
+            (True, "https", server.https_port),
+        ):
             answer = curl(server, name, "/a%20b/?q=%2F&r=1", https=https)
             assert answer.status == 301
-            assert answer.header("Location") == f"{scheme}://moved.localhost:{port}/a%20b/?q=%2F&r=1"
+            assert (
+                answer.header("Location") == f"{scheme}://moved.localhost:{port}/a%20b/?q=%2F&r=1"
+            )
         assert curl(server, name, challenge).text == "token-1.thumbprint"
     assert of(app, "/a").json["path"] == of(app, "/a", https=True).json["path"] == "/a"
     assert "Strict-Transport-Security" not in str(of(app, "/", https=True).headers)
@@ -177,9 +193,13 @@ def test_other_names_lead_to_the_first(new_app: NewApp, challenge: str) -> None:
     assert result.returncode == 1 and "old.localhost belongs to the app 'moved'" in result.stdout
 
 
-def test_an_unknown_host_gets_an_answer_to_an_authority_alone(server: Sandbox, challenge: str) -> None:
+def test_an_unknown_host_gets_an_answer_to_an_authority_alone(
+    server: Sandbox, challenge: str
+) -> None:
     assert curl(server, "nobody.localhost", challenge).text == "token-1.thumbprint"
-    assert curl(server, "nobody.localhost", challenge).header("Content-Type").startswith("text/plain")
+    assert (
+        curl(server, "nobody.localhost", challenge).header("Content-Type").startswith("text/plain")
+    )
     for path in (f"{CHALLENGE}/missing", f"{CHALLENGE}/", CHALLENGE + "/..%2f..%2f..%2fENV"):
         assert curl(server, "nobody.localhost", path).status in (400, 404)
     for path in ("/", CHALLENGE, "/.well-known/other"):
@@ -192,7 +212,9 @@ def test_an_unknown_host_gets_an_answer_to_an_authority_alone(server: Sandbox, c
 
 
 def test_an_address_of_its_own(new_app: NewApp) -> None:
-    app = new_app("apart", answers("web", "apart", "NGINX_IPV4_ADDRESS=127.0.0.3\nDISABLE_IPV6=true\n"))
+    app = new_app(
+        "apart", answers("web", "apart", "NGINX_IPV4_ADDRESS=127.0.0.3\nDISABLE_IPV6=true\n")
+    )
     assert curl(app.server, app.host, "/x", at="127.0.0.3").json["path"] == "/x"
     assert curl(app.server, app.host, "/x", at="127.0.0.3", https=True).json["path"] == "/x"
     assert nobody_answers(app.server, app.host)

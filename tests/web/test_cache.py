@@ -110,7 +110,12 @@ def test_for_how_long(new_app: NewApp, kind: str) -> None:
     env = "NGINX_CACHE_PREFIXES=/\nNGINX_CACHE_TIME=1\nNGINX_CACHE_REDIRECTS=1000\nNGINX_CACHE_ANY=1000\n"
     app = new_app(name, answers(kind, name, env))
     begun: Answer = of(app, "/content")
-    for query in ("status=301&header=Location:/", "status=302&header=Location:/", "status=404", "status=410"):
+    for query in (
+        "status=301&header=Location:/",
+        "status=302&header=Location:/",
+        "status=404",
+        "status=410",
+    ):
         assert is_kept(app, f"/?{query}"), query
 
     def renewed() -> bool:

@@ -25,7 +25,9 @@ def authority(server: Sandbox) -> Iterator[Pebble]:
     # Of every hundred requests it refuses five for nothing, as it does by default.
     with Pebble(server.base / "pebble", http_port=server.http_port) as pebble:
         lines = {"ACME_ROOT_CA": pebble.directory, **pebble.client_env()}
-        (server.root / "ENV").write_text("".join(f"{name}={value}\n" for name, value in lines.items()))
+        (server.root / "ENV").write_text(
+            "".join(f"{name}={value}\n" for name, value in lines.items())
+        )
         yield pebble
 
 
@@ -58,8 +60,19 @@ def shown(server: Sandbox, host: str) -> dict[str, str]:
 def curl(server: Sandbox, host: str, root: Path, *options: str) -> str:
     """What a client gets that trusts this authority alone; fails if the certificate is not for the host."""
     port = server.https_port
-    command = ["curl", "-sS", "--fail", "--cacert", str(root), "--resolve", f"{host}:{port}:{HOST}", *options]
-    done = subprocess.run([*command, f"https://{host}:{port}/"], capture_output=True, text=True, check=False)
+    command = [
+        "curl",
+        "-sS",
+        "--fail",
+        "--cacert",
+        str(root),
+        "--resolve",
+        f"{host}:{port}:{HOST}",
+        *options,
+    ]
+    done = subprocess.run(
+        [*command, f"https://{host}:{port}/"], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -161,7 +174,9 @@ def test_renewed_under_load(server: Sandbox, authority: Pebble, shop: App) -> No
     assert not report.failures, report.failed
 
 
-def test_a_failing_authority_does_not_hold_up_a_push(server: Sandbox, authority: Pebble, shop: App) -> None:
+def test_a_failing_authority_does_not_hold_up_a_push(
+    server: Sandbox, authority: Pebble, shop: App
+) -> None:
     app = new_app(server, "late")
     with authority.away():
         assert seconds(app.deployed) < 10
@@ -304,15 +319,40 @@ def test_a_wildcard_by_dns(server: Sandbox, authority: Pebble) -> None:
 def made(folder: Path, *names: str, days: int = 30) -> tuple[Path, str, str]:
     """A certificate from an authority of the office: the authority's, the key, and the chain."""
     folder.mkdir(exist_ok=True)
-    new = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    new = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+    ]
     ca = folder / "ca.pem"
     if not ca.exists():
-        first = ["-days", "30", "-subj", "/CN=Office", "-keyout", str(folder / "ca.key"), "-out", str(ca)]
+        first = [
+            "-days",
+            "30",
+            "-subj",
+            "/CN=Office",
+            "-keyout",
+            str(folder / "ca.key"),
+            "-out",
+            str(ca),
+        ]
         subprocess.run([*new, *first], check=True, capture_output=True)
     places = ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
     alternatives = ",".join(f"DNS:{name}" for name in names)
     rest = ["-days", str(days), "-subj", "/CN=x", "-addext", f"subjectAltName={alternatives}"]
-    signed = ["-CA", str(ca), "-CAkey", str(folder / "ca.key"), "-addext", "basicConstraints=CA:FALSE"]
+    signed = [
+        "-CA",
+        str(ca),
+        "-CAkey",
+        str(folder / "ca.key"),
+        "-addext",
+        "basicConstraints=CA:FALSE",
+    ]
     subprocess.run([*new, *rest, *signed, *places], check=True, capture_output=True)
     return ca, (folder / "key.pem").read_text(), (folder / "cert.pem").read_text() + ca.read_text()
 

@@ -31,7 +31,10 @@ class Api(ThreadingHTTPServer):
         return f"http://{HOST}:{self.server_address[1]}/client/v4/ips"
 
     def lists(self, networks: object) -> None:
-        self.said, self.status = {"result": networks, "success": True, "errors": [], "messages": []}, 200
+        self.said, self.status = (
+            {"result": networks, "success": True, "errors": [], "messages": []},
+            200,
+        )
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -116,7 +119,11 @@ def test_only_cloudflare_and_who_deploys(new_app: NewApp, api: Api) -> None:
     forget_asking(app)
     app.does("config:set", "A=2")
     assert api.asked == asked + 1
-    assert (status(app, "127.0.0.2"), status(app, "127.0.0.3"), status(app, "127.0.0.1")) == (200, 403, 200)
+    assert (status(app, "127.0.0.2"), status(app, "127.0.0.3"), status(app, "127.0.0.1")) == (
+        200,
+        403,
+        200,
+    )
     for kind in ("web", "wsgi"):
         if kind == "wsgi":
             app.server.commit(app.repository, answers("wsgi", "guarded", env))

@@ -32,7 +32,9 @@ def raw(server: Sandbox, text: str, *, tls: bool = False, name: str | None = Non
 
 @pytest.fixture(scope="module")
 def edge(new_app: Callable[..., App]) -> App:
-    return new_app("edge", {**web("edge"), "ENV": "NGINX_SERVER_NAME=edge.localhost, WWW.Edge.localhost\n"})
+    return new_app(
+        "edge", {**web("edge"), "ENV": "NGINX_SERVER_NAME=edge.localhost, WWW.Edge.localhost\n"}
+    )
 
 
 def test_a_web_app_knows_who_asked_for_what(edge: App) -> None:
@@ -41,13 +43,21 @@ def test_a_web_app_knows_who_asked_for_what(edge: App) -> None:
         (True, "https", edge.server.https_port),
     ):
         for host in (edge.host, "www.edge.localhost"):
-            headers = edge.about(https=https, host=f"{host}:{port}" if not https else host)["headers"]
+            headers = edge.about(https=https, host=f"{host}:{port}" if not https else host)[
+                "headers"
+            ]
             assert headers["x-forwarded-proto"] == scheme
             assert headers["x-forwarded-for"] == "127.0.0.1"
             assert headers["x-real-ip"] == "127.0.0.1"
             assert headers["x-forwarded-port"] == str(port)
-            assert headers["x-forwarded-host"] == headers["host"] == (host if https else f"{host}:{port}")
-    _, _, body = edge.server.get(edge.host, "/about?a=%2f&b=1", headers={"X-Forwarded-For": "10.1.1.1"})
+            assert (
+                headers["x-forwarded-host"]
+                == headers["host"]
+                == (host if https else f"{host}:{port}")
+            )
+    _, _, body = edge.server.get(
+        edge.host, "/about?a=%2f&b=1", headers={"X-Forwarded-For": "10.1.1.1"}
+    )
     assert b'"x-forwarded-for": "10.1.1.1, 127.0.0.1"' in body
     assert b'"/about?a=%2f&b=1"' in body
     assert edge.server.get(edge.host, "/", method="POST", body=b"x" * 3_000_000)[0] == 200

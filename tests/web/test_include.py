@@ -15,7 +15,10 @@ def test_an_include_file(new_app: NewApp, server: Sandbox) -> None:
         "add_header X-Own yes always;\nlocation /hello {\n    default_type text/plain;\n"
         '    return 200 "from the include";\n}\n'
     )
-    files = {**answers("web", "include", "NGINX_INCLUDE_FILE=deploy/nginx.conf\n"), "deploy/nginx.conf": good}
+    files = {
+        **answers("web", "include", "NGINX_INCLUDE_FILE=deploy/nginx.conf\n"),
+        "deploy/nginx.conf": good,
+    }
     app = new_app("include", files)
 
     def serves() -> None:

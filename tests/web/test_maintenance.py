@@ -7,7 +7,9 @@ from tests.e2e.conftest import NewApp
 from tests.e2e.support import refused
 from tests.web.client import Answer, answers, of
 
-PAGES = {f"errors/{name}.html": f"<h1>our {name}</h1>" for name in ("404", "50x", "503", "413", "429")}
+PAGES = {
+    f"errors/{name}.html": f"<h1>our {name}</h1>" for name in ("404", "50x", "503", "413", "429")
+}
 SETTING = "NGINX_ERROR_PAGES=404:errors/404.html,50x:errors/50x.html,413:errors/413.html\n"
 
 
@@ -97,7 +99,9 @@ def test_maintenance(new_app: NewApp, server: Sandbox) -> None:
 
     # It stays while releases come and go, and each says so.
     server.commit(app.repository, {**answers("web", "down"), **PAGES})
-    assert "down is in maintenance: `piku maintenance:off down` ends it" in "\n".join(app.deployed())
+    assert "down is in maintenance: `piku maintenance:off down` ends it" in "\n".join(
+        app.deployed()
+    )
     assert of(app, "/").status == 503
     app.does("maintenance:on", "--retry-after", "7")
     assert of(app, "/").header("Retry-After") == "7"

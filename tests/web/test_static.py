@@ -65,7 +65,9 @@ def test_files_and_folders_are_found(site: App) -> None:
         assert (answer.status, answer.text) == (200, text), path
     assert site.does("ps", "--json").strip() == "[]"
     assert (
-        of(site, "/", https=True).text == of(site, "/", "--http2", https=True).text == "<h1>front page</h1>"
+        of(site, "/", https=True).text
+        == of(site, "/", "--http2", https=True).text
+        == "<h1>front page</h1>"
     )
     assert of(site, "/", "--http2", https=True).protocol == "HTTP/2"
     for path in (
@@ -127,9 +129,9 @@ def test_how_files_are_sent(site: App) -> None:
         ("/font.woff2", "font/woff2"),
         ("/favicon.ico", "image/x-icon"),
     ):
-        assert of(site, path).header("Content-Type").removesuffix("; charset=utf-8") == kind.removesuffix(
+        assert of(site, path).header("Content-Type").removesuffix(
             "; charset=utf-8"
-        ), path
+        ) == kind.removesuffix("; charset=utf-8"), path
     assert of(site, "/").header("Content-Type").endswith("charset=utf-8")
     year, anew = "max-age=31536000", "no-cache"
     for path, said in (
@@ -174,7 +176,10 @@ def test_compression(site: App) -> None:
     # One that was compressed beforehand is sent as it is.
     ready = of(site, "/packed.js", *packed)
     assert gzip.decompress(ready.body) == b"packed before\n" * 300
-    assert (ready.header("Content-Length"), ready.header("Vary")) == (str(len(ready.body)), "Accept-Encoding")
+    assert (ready.header("Content-Length"), ready.header("Vary")) == (
+        str(len(ready.body)),
+        "Accept-Encoding",
+    )
     assert of(site, "/packed.js").text == "alert()\n" * 300
 
 
@@ -189,7 +194,9 @@ def test_uploads_and_large_files(site: App) -> None:
         answer = of(site, "/uploads/large.bin", *options, https=bool(options))
         assert hashlib.sha256(answer.body).digest() == hashlib.sha256(large).digest()
     assert of(site, "/uploads/large.bin", "--range", "-7").body == b"the end"
-    assert of(site, "/uploads/large.bin", "--range", "8999999-9000001").body == large[8999999:9000002]
+    assert (
+        of(site, "/uploads/large.bin", "--range", "8999999-9000001").body == large[8999999:9000002]
+    )
     assert of(site, "/uploads/.git/HEAD").status == 404
     site.does("config:set", "NGINX_ALLOW_GIT_FOLDERS=true")
     assert of(site, "/uploads/.git/HEAD").text == "ref: x"
@@ -284,11 +291,15 @@ def test_in_front_of_an_app(new_app: NewApp, kind: str) -> None:
     assert of(app, "/", "--data", "sent").json["received"] == 4
     assert of(app, "/docs/").text == "the docs"
     # Relative links in its page need the slash.
-    assert (of(app, "/docs?q=1").status, of(app, "/docs?q=1").header("Location")) == (301, "/docs/?q=1")
+    assert (of(app, "/docs?q=1").status, of(app, "/docs?q=1").header("Location")) == (
+        301,
+        "/docs/?q=1",
+    )
     assert of(app, "/assets/missing").status == 404
     gone: dict[str, str | None] = {"public/old.txt": None, "dist/old.txt": None}
     app.server.commit(
-        app.repository, {**gone, "public/same.txt": "two", "dist/same.txt": "two", "public/new.txt": "two"}
+        app.repository,
+        {**gone, "public/same.txt": "two", "dist/same.txt": "two", "public/new.txt": "two"},
     )
     app.deployed()
     for path in ("/same.txt", "/assets/same.txt", "/new.txt"):
@@ -344,7 +355,11 @@ def test_a_single_page_app(new_app: NewApp) -> None:
     # An app behind the files is what answers for the rest.
     app.server.commit(
         app.repository,
-        {**answers("web", "spa", "NGINX_CATCH_ALL=/index.html\nNGINX_STATIC_PATHS=/:dist,/docs:docs\n")},
+        {
+            **answers(
+                "web", "spa", "NGINX_CATCH_ALL=/index.html\nNGINX_STATIC_PATHS=/:dist,/docs:docs\n"
+            )
+        },
     )
     app.deployed()
     assert of(app, "/orders/7").json["path"] == "/orders/7"

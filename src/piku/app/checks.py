@@ -67,7 +67,11 @@ def port(text: str) -> int | None:
 
 def host_names(text: str) -> tuple[str, ...]:
     """Host names in lower case, in their order, each once; `*.` may stand in front."""
-    names = [name.strip().lower().rstrip(".") for name in text.replace(" ", ",").split(",") if name.strip()]
+    names = [
+        name.strip().lower().rstrip(".")
+        for name in text.replace(" ", ",").split(",")
+        if name.strip()
+    ]
     for name in names:
         labels = name.removeprefix("*.").split(".")
         if len(name) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
@@ -114,7 +118,9 @@ def inner_path(text: str) -> str:
         raise ValueError(f"{shown(text)} is outside the app's folder")
     if not _PATH.fullmatch(text):
         raise ValueError(f"{shown(text)} has characters that are not supported in a path")
-    if len(text.encode()) > _LONGEST_PATH or any(len(p.encode()) > _LONGEST_NAME for p in text.split("/")):
+    if len(text.encode()) > _LONGEST_PATH or any(
+        len(p.encode()) > _LONGEST_NAME for p in text.split("/")
+    ):
         raise ValueError(f"{shown(text)} is too long for a path")
     if not normal:
         raise ValueError("the app's whole folder cannot be named here")
@@ -122,7 +128,9 @@ def inner_path(text: str) -> str:
 
 
 def inner_paths(text: str) -> tuple[str, ...]:
-    paths = tuple(dict.fromkeys(inner_path(part.strip()) for part in text.split(",") if part.strip()))
+    paths = tuple(
+        dict.fromkeys(inner_path(part.strip()) for part in text.split(",") if part.strip())
+    )
     for path in paths:
         if any(path != other and path.startswith(f"{other}/") for other in paths):
             raise ValueError(f"{shown(path)} is already part of another of these paths")
@@ -157,7 +165,9 @@ def words(text: str) -> tuple[str, ...]:
 
 def branch(text: str) -> str:
     if text and (
-        not re.fullmatch(r"[A-Za-z0-9_][\w./@+-]*", text) or ".." in text or text.endswith((".lock", "/"))
+        not re.fullmatch(r"[A-Za-z0-9_][\w./@+-]*", text)
+        or ".." in text
+        or text.endswith((".lock", "/"))
     ):
         raise ValueError("not a branch name")
     return text.removeprefix("refs/heads/")

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from piku.app import cron
+from piku.app import schedule as schedule_module
 from piku.errors import PikuError
 
 _KIND = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,40}")
-_MODULE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*(:[A-Za-z_][A-Za-z0-9_.]*(\(\))?)?")
+_MODULE = re.compile(
+    r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*(:[A-Za-z_][A-Za-z0-9_.]*(\(\))?)?"
+)
 
 _JAVA_ENTRY = re.compile(r"[A-Za-z_$][\w$]*([./][A-Za-z_$][\w$]*)*(:[A-Za-z_$][\w$]*)?")
 
@@ -28,7 +30,7 @@ class Entry:
     kind: str
     command: str
     line: int
-    schedule: cron.Schedule | None = None
+    schedule: schedule_module.Schedule | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +56,9 @@ class Procfile:
     def workers(self) -> tuple[str, ...]:
         """The process types that run beside what answers requests."""
         return tuple(
-            kind for kind, entry in self.entries.items() if kind not in _WITH_MEANING and not entry.schedule
+            kind
+            for kind, entry in self.entries.items()
+            if kind not in _WITH_MEANING and not entry.schedule
         )
 
     @property
@@ -114,11 +118,15 @@ def _entry(line: str, number: int) -> Entry:
         return _job(kind, command, number)
     if kind == "wsgi" and not _MODULE.fullmatch(command):
         raise _problem(
-            number, f"{_short(command)!r} is not a WSGI module", hint="write 'wsgi: module:callable'"
+            number,
+            f"{_short(command)!r} is not a WSGI module",
+            hint="write 'wsgi: module:callable'",
         )
     if kind == "jwsgi" and not _JAVA_ENTRY.fullmatch(command):
         raise _problem(
-            number, f"{_short(command)!r} is not a Java entry", hint="write 'jwsgi: package/Class:method'"
+            number,
+            f"{_short(command)!r} is not a Java entry",
+            hint="write 'jwsgi: package/Class:method'",
         )
     if kind in ("static", "php", "rwsgi"):
         _check_path(kind, command, number)
@@ -127,9 +135,11 @@ def _entry(line: str, number: int) -> Entry:
 
 def _job(kind: str, text: str, number: int) -> Entry:
     if kind == "cron-":
-        raise _problem(number, "a scheduled job needs a name", hint="write 'cron-NAME: */5 * * * * command'")
+        raise _problem(
+            number, "a scheduled job needs a name", hint="write 'cron-NAME: */5 * * * * command'"
+        )
     try:
-        schedule, command = cron.parse(text)
+        schedule, command = schedule_module.parse(text)
     except PikuError as error:
         raise _problem(number, f"{kind}: {error.message}", hint=error.hint) from None
     return Entry(kind=kind, command=command, line=number, schedule=schedule)
@@ -139,7 +149,9 @@ def _check_path(kind: str, path: str, number: int) -> None:
     if path.startswith("/") or ".." in path.split("/"):
         raise _problem(number, f"the {kind} path {_short(path)!r} is outside the app")
     if re.search(r"[^\w./ @+=,~-]", path):
-        raise _problem(number, f"the {kind} path {_short(path)!r} has characters nginx cannot be given")
+        raise _problem(
+            number, f"the {kind} path {_short(path)!r} has characters nginx cannot be given"
+        )
 
 
 def _without_superseded(entries: dict[str, Entry]) -> Procfile:

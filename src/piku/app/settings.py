@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Generic, TypeVar
 
-from piku.app import checks, cron, drains, limit_checks, web_checks
+from piku.app import checks, nginx_checks, schedule
 from piku.errors import PikuError
+from piku.extras.limits import checks as checks_module
+from piku.extras.log_drain import setting as setting_module
 
 T = TypeVar("T")
 _OURS = ("PIKU_", "NGINX_", "UWSGI_")
@@ -54,7 +56,9 @@ class Setting(Generic[T]):
 
 
 def _printable(text: str) -> str:
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
 
 
 SERVER_NAME = Setting(name="NGINX_SERVER_NAME", default="", check=checks.host_names,
@@ -63,7 +67,7 @@ REDIRECT_FROM = Setting(name="NGINX_REDIRECT_FROM", default="", check=checks.hos
     doc="More host names, whose requests are redirected to the first of NGINX_SERVER_NAME.")  # fmt: skip
 HTTPS_ONLY = Setting(name="NGINX_HTTPS_ONLY", default="false", check=checks.boolean,
     doc="true or false: redirect every HTTP request to HTTPS, keeping host and path.")  # fmt: skip
-HSTS = Setting(name="NGINX_HSTS", default="false", check=web_checks.hsts,
+HSTS = Setting(name="NGINX_HSTS", default="false", check=nginx_checks.hsts,
     doc="Have browsers use HTTPS alone for that many seconds (true: a year); may be followed by"
     " includeSubDomains and preload. Never sent with a self-signed certificate.")  # fmt: skip
 IPV4_ADDRESS = Setting(name="NGINX_IPV4_ADDRESS", default="", check=checks.ipv4,
@@ -72,12 +76,12 @@ IPV6_ADDRESS = Setting(name="NGINX_IPV6_ADDRESS", default="", check=checks.ipv6,
     doc="The IPv6 address on which nginx listens for this app; by default every one.")  # fmt: skip
 DISABLE_IPV6 = Setting(name="DISABLE_IPV6", default="false", check=checks.boolean,
     doc="true or false: do not listen on IPv6 for this app.")  # fmt: skip
-STATIC_PATHS = Setting(name="NGINX_STATIC_PATHS", default="", check=web_checks.static_paths,
+STATIC_PATHS = Setting(name="NGINX_STATIC_PATHS", default="", check=nginx_checks.static_paths,
     doc="Files that nginx serves itself: /prefix1:path1,/prefix2:path2. A path is relative to the app's"
     " folder, or absolute and inside an app's folder in data, cache or apps of the piku root.")  # fmt: skip
-CATCH_ALL = Setting(name="NGINX_CATCH_ALL", default="", check=web_checks.url,
+CATCH_ALL = Setting(name="NGINX_CATCH_ALL", default="", check=nginx_checks.url,
     doc="What answers when there is no such static file, such as /index.html.")  # fmt: skip
-CACHE_PREFIXES = Setting(name="NGINX_CACHE_PREFIXES", default="", check=web_checks.cache_prefixes,
+CACHE_PREFIXES = Setting(name="NGINX_CACHE_PREFIXES", default="", check=nginx_checks.cache_prefixes,
     doc="Prefixes of addresses whose answers nginx keeps: prefix1|prefix2|prefix3.")  # fmt: skip
 CACHE_SIZE = Setting(name="NGINX_CACHE_SIZE", default="1", check=checks.whole(1, 10000),
     doc="Size in gigabytes that the kept answers may have together.")  # fmt: skip
@@ -92,25 +96,25 @@ CACHE_ANY = Setting(name="NGINX_CACHE_ANY", default="3600", check=checks.whole(0
     doc="Seconds for which any other answer is kept, errors of the server excepted.")  # fmt: skip
 CACHE_EXPIRY = Setting(name="NGINX_CACHE_EXPIRY", default="86400", check=checks.whole(1, 10**9),
     doc="Seconds after which a kept answer that nobody asks for is removed.")  # fmt: skip
-CACHE_PATH = Setting(name="NGINX_CACHE_PATH", default="", check=web_checks.file_path,
+CACHE_PATH = Setting(name="NGINX_CACHE_PATH", default="", check=nginx_checks.file_path,
     doc="Where the answers are kept: a path inside the app's cache folder, or an absolute one inside that or"
     " its data folder; by default the folder nginx in the app's cache folder.")  # fmt: skip
 CLOUDFLARE_ACL = Setting(name="NGINX_CLOUDFLARE_ACL", default="false", check=checks.boolean,
     doc="true or false: let in only Cloudflare, and the address that deployed last.")  # fmt: skip
 CLOUDFLARE_API = Setting(name="PIKU_CLOUDFLARE_API", default="https://api.cloudflare.com/client/v4/ips",
-    check=web_checks.http_url, repository=False,
+    check=nginx_checks.http_url, repository=False,
     doc="Where the addresses of Cloudflare are asked for.")  # fmt: skip
-BASIC_AUTH = Setting(name="NGINX_BASIC_AUTH", default="", check=web_checks.passwords, secret=True,
+BASIC_AUTH = Setting(name="NGINX_BASIC_AUTH", default="", check=nginx_checks.passwords, secret=True,
     doc="Who may see the app: user:hash, several separated by commas. `openssl passwd -6` makes a"
     " hash; in an ENV file it stands in single quotes.")  # fmt: skip
-RATE_LIMIT = Setting(name="NGINX_RATE_LIMIT", default="", check=web_checks.rate,
+RATE_LIMIT = Setting(name="NGINX_RATE_LIMIT", default="", check=nginx_checks.rate,
     doc="Requests that one client may make: 10/s or 300/m, with burst=50 for how many may come at once;"
     " more are answered with 429.")  # fmt: skip
-MAX_BODY_SIZE = Setting(name="NGINX_MAX_BODY_SIZE", default="64m", check=web_checks.size,
+MAX_BODY_SIZE = Setting(name="NGINX_MAX_BODY_SIZE", default="64m", check=nginx_checks.size,
     doc="The largest request body, such as an upload: bytes, or with k, m or g; 0 for no limit.")  # fmt: skip
 PROXY_TIMEOUT = Setting(name="NGINX_PROXY_TIMEOUT", default="60", check=checks.whole(1, 86400),
     doc="Seconds for which nginx waits for the app to say something before it answers 504.")  # fmt: skip
-ERROR_PAGES = Setting(name="NGINX_ERROR_PAGES", default="", check=web_checks.error_pages,
+ERROR_PAGES = Setting(name="NGINX_ERROR_PAGES", default="", check=nginx_checks.error_pages,
     doc="Pages of the app's folder for errors that nginx answers: 404:path,50x:path. One for 503 is also"
     " the page of `piku maintenance:on`.")  # fmt: skip
 ALLOW_GIT = Setting(name="NGINX_ALLOW_GIT_FOLDERS", default="false", check=checks.boolean,
@@ -156,13 +160,13 @@ LOG_X_FORWARDED_FOR = Setting(name="UWSGI_LOG_X_FORWARDED_FOR", default="false",
     doc="true or false: log the client that X-Forwarded-For names in place of the one connected.")  # fmt: skip
 LOG_MAXSIZE = Setting(name="UWSGI_LOG_MAXSIZE", default="1048576", check=checks.whole(1024, 2**40),
     doc="Size in bytes at which a process's log is renamed to .old.")  # fmt: skip
-LOG_DRAIN = Setting(name="PIKU_LOG_DRAIN", default="", check=drains.receivers, secret=True,
+LOG_DRAIN = Setting(name="PIKU_LOG_DRAIN", default="", check=setting_module.receivers, secret=True,
     doc="Where the app's log is sent as well: syslog://HOST:PORT, syslog+tcp://, syslog+tls://, http(s):// as"
     " Heroku does it, or http(s)+json://; several separated by commas.")  # fmt: skip
-LOG_DRAIN_CA = Setting(name="PIKU_LOG_DRAIN_CA", default="", check=web_checks.file_path,
+LOG_DRAIN_CA = Setting(name="PIKU_LOG_DRAIN_CA", default="", check=nginx_checks.file_path,
     doc="A file of certificates (PEM), in the repository or by an absolute path, that receivers of the log may"
     " be certified by beside the authorities that the server trusts.")  # fmt: skip
-TIME_ZONE = Setting(name="TZ", default="", check=cron.check_zone,
+TIME_ZONE = Setting(name="TZ", default="", check=schedule.check_zone,
     doc="Time zone of the app and its scheduled jobs, such as Europe/Lisbon; by default the server's.")  # fmt: skip
 UWSGI_INCLUDE = Setting(name="UWSGI_INCLUDE_FILE", default="", check=checks.inner_path,
     doc="A file of the repository with options of uWSGI (ini), for the app's uWSGI processes.")  # fmt: skip
@@ -194,13 +198,13 @@ HEALTHCHECK_PATH = Setting(name="PIKU_HEALTHCHECK_PATH", default="", check=check
     doc="A path that a new release must answer below 500 before it goes live.")  # fmt: skip
 PERSIST = Setting(name="PIKU_PERSIST", default="", check=checks.inner_paths,
     doc="Paths, separated by commas, kept in the data folder and linked into each release.")  # fmt: skip
-MEMORY_LIMIT = Setting(name="PIKU_MEMORY_LIMIT", default="", check=limit_checks.memory,
+MEMORY_LIMIT = Setting(name="PIKU_MEMORY_LIMIT", default="", check=checks_module.memory,
     doc="Memory that all processes of the app may take together, such as 256M or 1.5G; what takes more is"
     " killed and started again. Where piku has no cgroup of its own, it is for each process by itself.")  # fmt: skip
-CPU_LIMIT = Setting(name="PIKU_CPU_LIMIT", default="", check=limit_checks.processor,
+CPU_LIMIT = Setting(name="PIKU_CPU_LIMIT", default="", check=checks_module.processor,
     doc="Processors that all processes of the app may keep busy together: 0.5 or 50% of one, 2 or 200%."
     " Piku needs a cgroup of its own for it.")  # fmt: skip
-NPROC_LIMIT = Setting(name="PIKU_NPROC_LIMIT", default="", check=limit_checks.tasks,
+NPROC_LIMIT = Setting(name="PIKU_NPROC_LIMIT", default="", check=checks_module.tasks,
     doc="Processes and threads that the app may have, those of uWSGI around it counted as well. Piku needs"
     " a cgroup of its own for it.")  # fmt: skip
 KEEP_RELEASES = Setting(name="PIKU_KEEP_RELEASES", default="5", check=checks.whole(1, 1000),
@@ -219,7 +223,9 @@ def check_all(values: Mapping[str, str]) -> None:
             known[name].read(values)
         elif name.startswith(_OURS) and name not in GIVEN:
             close = get_close_matches(name, known, n=1)
-            hint = f"did you mean {close[0]}?" if close else "see docs/settings.md for those there are"
+            hint = (
+                f"did you mean {close[0]}?" if close else "see docs/settings.md for those there are"
+            )
             raise PikuError(f"{name} is not a setting of this version of piku", hint=hint)
 
 
@@ -228,5 +234,6 @@ def refuse_unrepeatable(values: Mapping[str, str]) -> None:
     for setting in ALL:
         if not setting.repository and setting.name in values:
             raise PikuError(
-                f"ENV: {setting.name} cannot be set in the repository", hint="set it with `piku config:set`"
+                f"ENV: {setting.name} cannot be set in the repository",
+                hint="set it with `piku config:set`",
             )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from piku import programs
+from piku import subprocesses
 from piku.errors import PikuError
 
 MAX_TEXT = 1024 * 1024
@@ -31,14 +31,14 @@ class Tree:
 
 def of_commit(repository: Path, commit: str) -> Tree:
     """The tree of a commit in a bare repository."""
-    listing = programs.run(["git", "-C", str(repository), "ls-tree", "-r", "-z", commit])
+    listing = subprocesses.run(["git", "-C", str(repository), "ls-tree", "-r", "-z", commit])
     entries = (entry.partition("\t") for entry in listing.split("\0") if entry)
     files = {path: head.split()[2] for head, _, path in entries}
 
     def read(path: str) -> str:
         if path not in files:
             return ""
-        text = programs.run(["git", "-C", str(repository), "cat-file", "blob", files[path]])
+        text = subprocesses.run(["git", "-C", str(repository), "cat-file", "blob", files[path]])
         if len(text) > MAX_TEXT:
             raise PikuError(f"{path} is larger than {MAX_TEXT // 1024} kB")
         return text

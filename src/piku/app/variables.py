@@ -35,7 +35,8 @@ def check_pair(key: str, value: str) -> None:
         raise PikuError(f"{key} cannot be set: a shell would change it")
     if "\n" in value or "\r" in value or "\0" in value:
         raise PikuError(
-            f"the value of {key} has more than one line", hint="encode it first, for example with base64"
+            f"the value of {key} has more than one line",
+            hint="encode it first, for example with base64",
         )
     if len(value.encode(errors="surrogateescape")) > MAX_VALUE:
         raise PikuError(f"the value of {key} is longer than {MAX_VALUE // 1024} kB")
@@ -43,7 +44,9 @@ def check_pair(key: str, value: str) -> None:
 
 def parse_literal(text: str) -> dict[str, str]:
     """The file that config:set keeps: each value is exactly what stands after the first '='."""
-    pairs = (line.partition("=") for line in text.split("\n") if "=" in line and not line.startswith("#"))
+    pairs = (
+        line.partition("=") for line in text.split("\n") if "=" in line and not line.startswith("#")
+    )
     return {key: value for key, _, value in pairs}
 
 
@@ -66,7 +69,9 @@ def parse_file(text: str, lower: Mapping[str, str], *, source: str = "ENV") -> d
         key, equals, value = stripped.partition("=")
         key = key.strip()
         if not equals:
-            raise PikuError(f"{source} line {number}: {stripped[:60]!r} is not of the form NAME=value")
+            raise PikuError(
+                f"{source} line {number}: {stripped[:60]!r} is not of the form NAME=value"
+            )
         expanded = _expand(value.strip(), {**lower, **values})
         try:
             check_pair(key, expanded)

@@ -13,26 +13,27 @@ from importlib import import_module
 import click
 
 from piku import client
-from piku.cli import account, naming
+from piku.cli import privileges
+from piku.client import app_argument
 from piku.errors import PikuError
 from piku.output import Output
 from piku.paths import Paths
 
 # Which module has a command: only that one is loaded. The order is that of the help.
 COMMANDS = {
-    "apps": "apps", "deploy": "apps", "releases": "apps", "rollback": "apps", "destroy": "apps",
-    "config": "config", "config:get": "config", "config:set": "config", "config:unset": "config",
-    "config:live": "config",
-    "ps": "processes", "ps:scale": "processes", "ps:stop": "processes", "restart": "processes", "stop": "processes",
-    "logs": "logs", "run": "processes", "cron": "cron", "cron:run": "cron",
-    "certs": "certs", "certs:add": "certs", "certs:remove": "certs", "certs:renew": "certs",
-    "maintenance:on": "maintenance", "maintenance:off": "maintenance",
-    "status": "status", "doctor": "doctor",
-    "setup": "server", "setup:ssh": "server", "keys": "server", "keys:remove": "server", "up": "server",
-    "update": "server", "help": "server",
-    **dict.fromkeys(client.COMMANDS, "laptop"), "names": "names",
-    "git-receive-pack": "internal", "git-upload-pack": "internal", "git-hook": "internal", "scp": "internal",
-    "upkeep": "internal", "serve:nginx": "server", "serve:emperor": "server",
+    "apps": "cli.apps", "deploy": "cli.apps", "releases": "cli.apps", "rollback": "cli.apps", "destroy": "cli.apps",
+    "config": "cli.config", "config:get": "cli.config", "config:set": "cli.config", "config:unset": "cli.config",
+    "config:live": "cli.config",
+    "ps": "cli.processes", "ps:scale": "cli.processes", "ps:stop": "cli.processes", "restart": "cli.processes", "stop": "cli.processes",
+    "logs": "cli.logs", "run": "cli.processes", "cron": "extras.cron.commands", "cron:run": "extras.cron.commands",
+    "certs": "extras.certs.commands", "certs:add": "extras.certs.commands", "certs:remove": "extras.certs.commands", "certs:renew": "extras.certs.commands",
+    "maintenance:on": "extras.maintenance.commands", "maintenance:off": "extras.maintenance.commands",
+    "status": "extras.status.commands", "doctor": "extras.doctor.commands",
+    "setup": "cli.server", "setup:ssh": "cli.server", "keys": "cli.server", "keys:remove": "cli.server", "up": "cli.server",
+    "update": "cli.server", "help": "cli.server",
+    **dict.fromkeys(client.COMMANDS, "client.commands"), "names": "cli.completion_data",
+    "git-receive-pack": "cli.internal", "git-upload-pack": "cli.internal", "git-hook": "cli.internal", "scp": "cli.internal",
+    "upkeep": "cli.internal", "serve:nginx": "cli.server", "serve:emperor": "cli.server",
 }  # fmt: skip
 
 
@@ -60,14 +61,19 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return _plugins(ctx).get(cmd_name)
-        module = import_module(f"piku.cli.{COMMANDS[cmd_name]}")
+        module = import_module(f"piku.{COMMANDS[cmd_name]}")
         command: click.Command = getattr(module, cmd_name.replace(":", "_").replace("-", "_"))
         return command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and not args[0].startswith("-") and args[0] not in COMMANDS and args[0] not in _plugins(ctx):
+        if (
+            args
+            and not args[0].startswith("-")
+            and args[0] not in COMMANDS
+            and args[0] not in _plugins(ctx)
+        ):
             close = get_close_matches(args[0], [*COMMANDS, *_plugins(ctx)], n=1)
             meant = ELSEWHERE.get(args[0]) or (f"did you mean '{close[0]}'?" if close else "")
             hint = meant or "see the list with: piku help"
@@ -75,12 +81,14 @@ class _Commands(click.Group):
         name, command, words = super().resolve_command(ctx, args)
         if name in client.COMMANDS:
             if _by_sshd():
-                raise PikuError(f"'piku {name}' is a command for a laptop, not for the server", code=2)
+                raise PikuError(
+                    f"'piku {name}' is a command for a laptop, not for the server", code=2
+                )
             return name, command, words
         if ctx.params.get("remote") is not None:
             raise PikuError("-r stands first, and on a client: this is the server", code=2)
         if command and (app := ctx.params.get("app")):
-            words = naming.with_app(command, words, app)
+            words = app_argument.with_app(command, words, app)
         return name, command, words
 
 
@@ -98,7 +106,7 @@ def _plugins(ctx: click.Context) -> dict[str, click.Command]:
     found: dict[str, click.Command] | None = ctx.meta.get("piku.plugins")
     if found is None:
         from piku import plugins
-        from piku.cli.names import described
+        from piku.cli.completion_data import described
 
         loaded = plugins.find(paths, COMMANDS, described)
         ctx.meta["piku.plugins"] = found = loaded.commands
@@ -107,11 +115,18 @@ def _plugins(ctx: click.Context) -> dict[str, click.Command]:
     return found
 
 
-@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "terminal_width": 100})
-@click.version_option(package_name="piku", message="piku %(version)s", version=__import__("piku").__version__)
+@click.command(
+    cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "terminal_width": 100}
+)
+@click.version_option(
+    package_name="piku", message="piku %(version)s", version=__import__("piku").__version__
+)
 @click.option("-a", "--app", metavar="APP", help="The app, for a command that takes one.")
 @click.option(
-    "-r", "--remote", metavar="REMOTE", help="On a laptop: the server, as a git remote or user@host:app."
+    "-r",
+    "--remote",
+    metavar="REMOTE",
+    help="On a laptop: the server, as a git remote or user@host:app.",
 )
 def cli(app: str | None, remote: str | None) -> None:
     """Piku: git push deploys on one server."""
@@ -127,9 +142,11 @@ def execute(arguments: Sequence[str]) -> int:
         words = ["scp", "--sftp"]
     try:
         if not words or words[0] not in client.COMMANDS:
-            account.settle(words, os.environ)
+            privileges.settle(words, os.environ)
         paths = Paths.from_environment(os.environ)
-        result = cli.main(args=words or ["help"], prog_name="piku", standalone_mode=False, obj=paths)
+        result = cli.main(
+            args=words or ["help"], prog_name="piku", standalone_mode=False, obj=paths
+        )
         return result if isinstance(result, int) else 0
     except PikuError as error:
         if not error.shown:
@@ -187,7 +204,9 @@ def fault(talk: Output, words: Sequence[str]) -> int:
     place = Paths.from_environment(os.environ).uwsgi / "fault.log"
     try:
         with place.open("a") as log:
-            log.write(f"--- {time.strftime('%Y-%m-%d %H:%M:%S')} piku {' '.join(words[:1])}\n{story}")
+            log.write(
+                f"--- {time.strftime('%Y-%m-%d %H:%M:%S')} piku {' '.join(words[:1])}\n{story}"
+            )
         where = f"what happened is in {place}: please report it"
     except OSError:
         where = f"please report it: {story.splitlines()[-1]}"

@@ -25,12 +25,15 @@ def apps(paths: Paths) -> None:
 @click.command()
 @app_argument
 @click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
-@click.option("--leave-behind", is_flag=True, help="Go live although the app left files beside its code.")
+@click.option(
+    "--leave-behind", is_flag=True, help="Go live although the app left files beside its code."
+)
 @pass_paths
 def deploy(paths: Paths, app: AppPaths, dry_run: bool, leave_behind: bool) -> None:
     """Deploy what was last pushed."""
-    from piku.access import git
-    from piku.deploy import preview, runbook, source
+    from piku.deploy import deploy, revision
+    from piku.extras.dry_run import preview
+    from piku.ssh import git
 
     def wanted() -> tuple[str, str, str]:
         branch = git.deploy_branch(paths, app, [])
@@ -42,13 +45,13 @@ def deploy(paths: Paths, app: AppPaths, dry_run: bool, leave_behind: bool) -> No
             click.echo(line)
         return
     output = progress(app)
-    with runbook.locked(paths, app, f"a deploy by {who()}", output):
+    with deploy.locked(paths, app, f"a deploy by {who()}", output):
         branch, refused, commit = wanted()  # a push that we waited for may have moved the branch
-        request = runbook.Request(
+        request = deploy.Request(
             kind="deploy", description=git.subject(app, commit), commit=commit, by=who(),
-            own=source.own_settings(app), leave_behind=leave_behind,
+            own=revision.own_settings(app), leave_behind=leave_behind,
         )  # fmt: skip
-        runbook.deploy(paths, app, request, output)
+        deploy.deploy(paths, app, request, output)
         if refused:
             git.put_forward(app, branch, refused)
 
@@ -58,11 +61,11 @@ def deploy(paths: Paths, app: AppPaths, dry_run: bool, leave_behind: bool) -> No
 @click.option("--json", "as_json", is_flag=True, help="As JSON, for scripts.")
 def releases(app: AppPaths, as_json: bool) -> None:
     """List the releases of an app, the newest first."""
-    from piku.deploy import records
+    from piku.deploy import releases
 
-    live = records.live(app)
+    live = releases.live(app)
     current = live.release if live else 0
-    found = records.releases(app)
+    found = releases.releases(app)
     if as_json:
         keys = (
             "number",
@@ -76,7 +79,9 @@ def releases(app: AppPaths, as_json: bool) -> None:
             "reason",
             "runtime",
         )
-        rows = [{key: getattr(r, key) for key in keys} | {"live": r.number == current} for r in found]
+        rows = [
+            {key: getattr(r, key) for key in keys} | {"live": r.number == current} for r in found
+        ]
         click.echo(json.dumps(rows, indent=1))
         return
     for line in table(_release_row(release, release.number == current) for release in found):
@@ -84,7 +89,7 @@ def releases(app: AppPaths, as_json: bool) -> None:
 
 
 def _release_row(release: object, live: bool) -> tuple[str, ...]:
-    from piku.deploy.records import FAILED, Release
+    from piku.deploy.releases import FAILED, Release
 
     assert isinstance(release, Release)
     what = release.kind if release.kind in ("push", "deploy") else release.description
@@ -102,16 +107,18 @@ def _release_row(release: object, live: bool) -> tuple[str, ...]:
 @click.command()
 @app_argument
 @click.argument("release", required=False)
-@click.option("--leave-behind", is_flag=True, help="Go back although the app left files beside its code.")
+@click.option(
+    "--leave-behind", is_flag=True, help="Go back although the app left files beside its code."
+)
 @pass_paths
 def rollback(paths: Paths, app: AppPaths, release: str | None, leave_behind: bool) -> None:
     """Go back to an earlier release, with its code and its settings (by default the one before)."""
-    from piku.deploy import changes, runbook
+    from piku.deploy import deploy, lifecycle
 
     number = None if release is None else release_number(app, release)
     output = progress(app)
-    with runbook.locked(paths, app, f"a rollback by {who()}", output):
-        changes.rollback(paths, app, number, who(), output, leave_behind=leave_behind)
+    with deploy.locked(paths, app, f"a rollback by {who()}", output):
+        lifecycle.rollback(paths, app, number, who(), output, leave_behind=leave_behind)
 
 
 def _confirm(app: str) -> None:
@@ -136,12 +143,14 @@ def _confirm(app: str) -> None:
 @pass_paths
 def destroy(paths: Paths, app: str, force: bool) -> None:
     """Remove an app; its data and cache are kept."""
-    from piku import effects
+    from piku import files
     from piku.operate import destroy as destroying
 
     found = paths.existing(AppName.parse(app))
     if not force:
         _confirm(app)
     output = Output(sys.stdout)
-    with effects.lock(found.lock, "destroying the app", waiting=lambda by: output.step(f"Waiting for {by}")):
+    with files.lock(
+        found.lock, "destroying the app", waiting=lambda by: output.step(f"Waiting for {by}")
+    ):
         destroying.destroy(paths, found, output)

@@ -16,21 +16,21 @@ _MAX = 1 << 20  # characters
 
 def _layers(paths: Paths, app: AppPaths) -> dict[str, str]:
     """The app's settings as a release would see them, the live commit's ENV file among them."""
-    from piku.access import git
-    from piku.deploy import records, source
+    from piku.deploy import releases, revision
+    from piku.ssh import git
 
-    live = records.live(app)
+    live = releases.live(app)
     if live is None:
         return git.environment_settings(paths, app)
-    commit = records.load_release(app, live.release).commit
-    return dict(source.read(paths, app, commit, source.own_settings(app)).values)
+    commit = releases.load_release(app, live.release).commit
+    return dict(revision.read(paths, app, commit, revision.own_settings(app)).values)
 
 
 @click.command()
 @app_argument
 def config(app: AppPaths) -> None:
     """Show the settings kept with config:set."""
-    from piku.deploy.source import own_settings
+    from piku.deploy.revision import own_settings
 
     for key, value in own_settings(app).items():
         click.echo(f"{key}={value}")
@@ -66,7 +66,9 @@ def config_set(paths: Paths, app: AppPaths, pairs: tuple[str, ...], no_restart: 
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals:
-            raise PikuError(f"{pair[:60]!r} is not of the form KEY=VALUE", hint="nothing was changed", code=2)
+            raise PikuError(
+                f"{pair[:60]!r} is not of the form KEY=VALUE", hint="nothing was changed", code=2
+            )
         variables.check_pair(key, value)
         change[key] = value
     _change(paths, app, change, no_restart)
@@ -90,7 +92,7 @@ def _given() -> str:
 @pass_paths
 def config_unset(paths: Paths, app: AppPaths, keys: tuple[str, ...], no_restart: bool) -> None:
     """Forget values set with config:set, and restart the app without them."""
-    from piku.deploy.source import own_settings
+    from piku.deploy.revision import own_settings
 
     known = own_settings(app)
     for key in keys:
@@ -100,21 +102,21 @@ def config_unset(paths: Paths, app: AppPaths, keys: tuple[str, ...], no_restart:
 
 
 def _change(paths: Paths, app: AppPaths, change: dict[str, str | None], no_restart: bool) -> None:
-    from piku.deploy import changes, runbook
+    from piku.deploy import deploy, lifecycle
 
     output = progress(app)
     output.hide({key: value for key, value in change.items() if value is not None})
-    with runbook.locked(paths, app, f"config:set by {who()}", output):
-        changes.change_settings(paths, app, change, who(), output, restart=not no_restart)
+    with deploy.locked(paths, app, f"config:set by {who()}", output):
+        lifecycle.change_settings(paths, app, change, who(), output, restart=not no_restart)
 
 
 @click.command()
 @app_argument
 def config_live(app: AppPaths) -> None:
     """Show every variable that the live release's processes see."""
-    from piku import effects
+    from piku import files
 
-    text = effects.read(app.live_env)
+    text = files.read(app.live_env)
     if not text:
         raise PikuError(f"{app.name} has no live release", hint="push a working commit first")
     click.echo(text, nl=False)

@@ -6,7 +6,15 @@ import sys
 
 import click
 
-from piku.cli.common import app_argument, calling, own_command, own_environment, pass_paths, progress, who
+from piku.cli.common import (
+    app_argument,
+    calling,
+    own_command,
+    own_environment,
+    pass_paths,
+    progress,
+    who,
+)
 from piku.errors import PikuError
 from piku.output import Output
 from piku.paths import AppPaths, Paths
@@ -17,8 +25,8 @@ from piku.paths import AppPaths, Paths
 @pass_paths
 def git_receive_pack(paths: Paths, path: str) -> int:
     """Take a push, and deploy it."""
-    from piku.access import git
     from piku.operate import server
+    from piku.ssh import git
 
     name = git.app_from_path(path)
     if not (paths.root / "releases").is_dir():
@@ -31,7 +39,7 @@ def git_receive_pack(paths: Paths, path: str) -> int:
 @pass_paths
 def git_upload_pack(paths: Paths, path: str) -> int:
     """Serve a clone or a fetch."""
-    from piku.access import git
+    from piku.ssh import git
 
     return git.upload_pack(paths.existing(git.app_from_path(path)))
 
@@ -41,7 +49,7 @@ def git_upload_pack(paths: Paths, path: str) -> int:
 @pass_paths
 def git_hook(paths: Paths, app: AppPaths) -> int:
     """Deploy what git says was pushed (the post-receive hook)."""
-    from piku.access import hook
+    from piku.ssh import hook
 
     return hook.handle(paths, app, sys.stdin, who(), progress(app))
 
@@ -51,7 +59,7 @@ def git_hook(paths: Paths, app: AppPaths) -> int:
 @pass_paths
 def upkeep(paths: Paths, doze: bool) -> None:
     """Do what is due: rotate the logs of nginx, end what hangs, and remove what processes have left."""
-    from piku.operate import upkeep as work
+    from piku.operate import housekeeping as work
 
     if doze:
         work.doze(paths, Output(sys.stdout))
@@ -61,18 +69,20 @@ def upkeep(paths: Paths, doze: bool) -> None:
         work.remove_groups(paths)
 
 
-@click.command(hidden=True, context_settings={"ignore_unknown_options": True, "help_option_names": []})
+@click.command(
+    hidden=True, context_settings={"ignore_unknown_options": True, "help_option_names": []}
+)
 @click.argument("words", nargs=-1, type=click.UNPROCESSED)
 @pass_paths
 def scp(paths: Paths, words: tuple[str, ...]) -> None:
     """Copy files to and from the piku root, for both of scp's protocols."""
-    from piku import programs
-    from piku.access import scp as legacy
-    from piku.access import sftp
+    from piku import subprocesses
+    from piku.ssh import scp as legacy
+    from piku.ssh import sftp
 
     if not sys.stdin.isatty() and words == ("--sftp",):
         sftp.serve(paths.root, sys.stdin.buffer, sys.stdout.buffer)
         return
     if words == ("--sftp",):
         raise PikuError("this command is for scp and sftp clients", code=2)
-    programs.become(legacy.scp_argv(["scp", *words], paths.root))
+    subprocesses.become(legacy.scp_argv(["scp", *words], paths.root))

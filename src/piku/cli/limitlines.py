@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from piku.deploy.limits import Usage
+from piku.extras.limits.limits import Usage
 
 _MB = 2**20
 

@@ -16,14 +16,25 @@ import click
 
 from piku.cli.common import app_argument, release_number
 from piku.errors import PikuError
+from piku.operate import log_timestamps
 from piku.operate import logs as reading
 from piku.operate.loglines import Line
 from piku.paths import AppPaths
-from piku.serve import logmarks
 
 _LINES = 100
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-_COLOURS = ("36", "33", "32", "35", "34", "96", "93", "92", "95", "94")  # never red: that is for failures
+_COLOURS = (
+    "36",
+    "33",
+    "32",
+    "35",
+    "34",
+    "96",
+    "93",
+    "92",
+    "95",
+    "94",
+)  # never red: that is for failures
 
 
 def _since(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> float:
@@ -60,7 +71,10 @@ def _since(_ctx: click.Context, _parameter: click.Parameter, value: str | None) 
     help="Only lines with this text; capitals count when it has some.",
 )  # fmt: skip
 @click.option(
-    "--all", "everything", is_flag=True, help="Also what uWSGI says of itself at each start and stop."
+    "--all",
+    "everything",
+    is_flag=True,
+    help="Also what uWSGI says of itself at each start and stop.",
 )
 @click.option("--release", metavar="N", help="Only what this release wrote, and end.")
 @click.option("--json", "as_json", is_flag=True, help="Each line as a JSON object, for scripts.")
@@ -84,7 +98,8 @@ def logs(
     found = _print(opened.history(wanted), form)
     if number is not None and not found and not grep and not since:
         click.echo(
-            f"nothing is left of what v{number} wrote; its deploy: piku logs {app.name} build", err=True
+            f"nothing is left of what v{number} wrote; its deploy: piku logs {app.name} build",
+            err=True,
         )
     if follows:
         for batch in opened.follow(wanted, _began):
@@ -112,7 +127,7 @@ def _shown_text(line: Line) -> bytes:
 
     Over SSH there may be a terminal at the other end. Only a pipe or file on the server gets every byte.
     """
-    return logmarks.harmless_bytes(line.text) if _may_be_terminal() else line.text
+    return log_timestamps.harmless_bytes(line.text) if _may_be_terminal() else line.text
 
 
 @functools.cache
@@ -123,7 +138,9 @@ def _may_be_terminal() -> bool:
 def _json(line: Line) -> bytes:
     return json.dumps(
         {
-            "time": datetime.fromtimestamp(line.time).astimezone().isoformat(timespec="milliseconds"),
+            "time": datetime.fromtimestamp(line.time)
+            .astimezone()
+            .isoformat(timespec="milliseconds"),
             "process": line.worker,
             "release": line.release,
             "line": line.text.decode(errors="replace"),

@@ -12,14 +12,16 @@ from piku.errors import PikuError
 from piku.paths import AppPaths, Paths
 
 if TYPE_CHECKING:
-    from piku.cli.pslines import Said
+    from piku.cli.ps_view import Said
     from piku.operate.ps import Sight
 
 
 @click.command()
 @click.argument("app", metavar="[APP]", required=False)
 @click.option("--watch", is_flag=True, help="On a terminal: anew every 2 seconds, until Ctrl-C.")
-@click.option("--json", "as_json", is_flag=True, help="As JSON, for scripts: numbers, bytes and seconds.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="As JSON, for scripts: numbers, bytes and seconds."
+)
 @pass_paths
 def ps(paths: Paths, app: str | None, watch: bool, as_json: bool) -> None:
     """Show what runs of all apps, or of APP: state, processor, memory, restarts, requests per minute.
@@ -51,18 +53,18 @@ def _drawn(paths: Paths, app: AppPaths | None, sight: Sight) -> list[str]:
 
 def _said(paths: Paths, app: AppPaths | None, sight: Sight, *, as_json: bool = False) -> Said:
     """The lines and the remarks on an app, or on all."""
-    from piku.cli import pslines, tables
-    from piku.operate import overview
+    from piku.cli import ps_view, tables
+    from piku.operate import summary
 
     if app is not None:
-        one = overview.of(app, sight)
-        lines, remarks = pslines.of_one(one, tables.width())
-        lines, remarks = ([pslines.json_of_one(one)], []) if as_json else (lines, remarks)
+        one = summary.of(app, sight)
+        lines, remarks = ps_view.of_one(one, tables.width())
+        lines, remarks = ([ps_view.json_of_one(one)], []) if as_json else (lines, remarks)
     else:
-        apps = overview.of_all(paths, sight)
-        sums = overview.totals(apps)
-        lines, remarks = pslines.of_all(apps, sums, tables.width())
-        lines = [pslines.json_of_all(apps, sums)] if as_json else lines
+        apps = summary.of_all(paths, sight)
+        sums = summary.totals(apps)
+        lines, remarks = ps_view.of_all(apps, sums, tables.width())
+        lines = [ps_view.json_of_all(apps, sums)] if as_json else lines
     if sight.states is None:
         remarks = [*remarks, " !     piku is not running on this server, so no app is"]
     return lines, remarks
@@ -75,7 +77,7 @@ def _said(paths: Paths, app: AppPaths | None, sight: Sight, *, as_json: bool = F
 @pass_paths
 def ps_scale(paths: Paths, app: AppPaths, counts: tuple[str, ...], force: bool) -> None:
     """Set how many processes of a type run; those that stay are not touched."""
-    from piku.deploy import changes, runbook
+    from piku.deploy import deploy, lifecycle
 
     wanted: dict[str, int] = {}
     for text in counts:
@@ -88,8 +90,8 @@ def ps_scale(paths: Paths, app: AppPaths, counts: tuple[str, ...], force: bool) 
             )
         wanted[kind] = int(number)
     output = progress(app)
-    with runbook.locked(paths, app, f"ps:scale by {who()}", output):
-        changes.scale(paths, app, wanted, output, force=force)
+    with deploy.locked(paths, app, f"ps:scale by {who()}", output):
+        lifecycle.scale(paths, app, wanted, output, force=force)
 
 
 @click.command()
@@ -98,11 +100,11 @@ def ps_scale(paths: Paths, app: AppPaths, counts: tuple[str, ...], force: bool) 
 @pass_paths
 def restart(paths: Paths, app: AppPaths, force: bool) -> None:
     """Start an app's processes afresh, without downtime."""
-    from piku.deploy import changes, runbook
+    from piku.deploy import deploy, lifecycle
 
     output = progress(app)
-    with runbook.locked(paths, app, f"a restart by {who()}", output):
-        changes.restart(paths, app, output, force=force)
+    with deploy.locked(paths, app, f"a restart by {who()}", output):
+        lifecycle.restart(paths, app, output, force=force)
 
 
 @click.command()
@@ -110,11 +112,11 @@ def restart(paths: Paths, app: AppPaths, force: bool) -> None:
 @pass_paths
 def stop(paths: Paths, app: AppPaths) -> None:
     """Stop an app's processes until `piku restart`."""
-    from piku.deploy import changes, runbook
+    from piku.deploy import deploy, lifecycle
 
     output = progress(app)
-    with runbook.locked(paths, app, f"a stop by {who()}", output):
-        changes.stop(paths, app, output)
+    with deploy.locked(paths, app, f"a stop by {who()}", output):
+        lifecycle.stop(paths, app, output)
 
 
 @click.command("ps:stop")
@@ -130,7 +132,9 @@ def ps_stop(app: AppPaths, names: tuple[str, ...]) -> None:
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
-@click.option("--detach", is_flag=True, help="Let it go on by itself, and print the name that it has.")
+@click.option(
+    "--detach", is_flag=True, help="Let it go on by itself, and print the name that it has."
+)
 @app_argument
 @click.argument("command", metavar="COMMAND...", nargs=-1, required=True, type=click.UNPROCESSED)
 @pass_paths
@@ -144,11 +148,14 @@ def run(paths: Paths, app: AppPaths, detach: bool, command: tuple[str, ...]) -> 
 
     words = command[1:] if command[0] == "--" else command
     if words and words[0] == "--detach":
-        raise PikuError("--detach stands before the app", hint=f"piku run --detach {app.name} ...", code=2)
+        raise PikuError(
+            "--detach stands before the app", hint=f"piku run --detach {app.name} ...", code=2
+        )
     if not detach:
         running.run(paths, app, words)
     name = running.detach(paths, app, words)
     click.echo(name)
     click.echo(
-        f"see what it says: piku logs {app.name} {name}; end it: piku ps:stop {app.name} {name}", err=True
+        f"see what it says: piku logs {app.name} {name}; end it: piku ps:stop {app.name} {name}",
+        err=True,
     )

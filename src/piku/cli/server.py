@@ -16,7 +16,7 @@ from piku.output import Output, table
 from piku.paths import Paths
 
 if TYPE_CHECKING:
-    from piku.serve.nginx.site import Platform
+    from piku.nginx.site import Platform
 
 _PORT = click.IntRange(1, 65535)
 
@@ -45,23 +45,29 @@ def setup(paths: Paths) -> None:
 @pass_paths
 def setup_ssh(paths: Paths, file: str, name: str) -> None:
     """Let a public key in; '-' reads it from standard input."""
-    from piku.access import keys
+    from piku.ssh import keys
 
     try:
-        text = sys.stdin.read(65536) if file == "-" else Path(file).read_text(errors="replace")[:65536]
+        text = (
+            sys.stdin.read(65536) if file == "-" else Path(file).read_text(errors="replace")[:65536]
+        )
     except OSError as error:
         raise PikuError(f"{file} cannot be read: {error.strerror}") from None
     key = keys.add(paths, text, name, own_command(), own_environment())
-    Output(sys.stdout).step(f"Key {key.name!r} may push now: {key.fingerprint} {key.comment}".rstrip())
+    Output(sys.stdout).step(
+        f"Key {key.name!r} may push now: {key.fingerprint} {key.comment}".rstrip()
+    )
 
 
 @click.command()
 @pass_paths
 def keys(paths: Paths) -> None:
     """List the keys that may push."""
-    from piku.access import keys as access
+    from piku.ssh import keys as access
 
-    for line in table((key.name, key.fingerprint, key.type, key.comment) for key in access.listed(paths)):
+    for line in table(
+        (key.name, key.fingerprint, key.type, key.comment) for key in access.listed(paths)
+    ):
         click.echo(line)
 
 
@@ -70,7 +76,7 @@ def keys(paths: Paths) -> None:
 @pass_paths
 def keys_remove(paths: Paths, key: str) -> None:
     """Take a key's access away."""
-    from piku.access import keys as access
+    from piku.ssh import keys as access
 
     for removed in access.remove(paths, key):
         Output(sys.stdout).step(f"Key {removed.name!r} is removed: {removed.fingerprint}")
@@ -85,7 +91,9 @@ def up(paths: Paths, http_port: int | None, https_port: int | None, host: str | 
     """Run nginx and the uWSGI emperor in the foreground, as the calling user."""
     from piku.operate import server
 
-    server.up(paths, _platform(http_port, https_port, host, "--host"), Output(sys.stderr), calling())
+    server.up(
+        paths, _platform(http_port, https_port, host, "--host"), Output(sys.stderr), calling()
+    )
 
 
 @click.command("serve:nginx", hidden=True)
@@ -93,7 +101,9 @@ def up(paths: Paths, http_port: int | None, https_port: int | None, host: str | 
 @click.option("--https-port", type=_PORT, envvar="PIKU_HTTPS_PORT", help="As of `piku up`.")
 @click.option("--host", envvar="PIKU_HOST", help="As of `piku up`.")
 @pass_paths
-def serve_nginx(paths: Paths, http_port: int | None, https_port: int | None, host: str | None) -> None:
+def serve_nginx(
+    paths: Paths, http_port: int | None, https_port: int | None, host: str | None
+) -> None:
     """Become the web server, in its system service."""
     from piku.operate import server
 
@@ -111,7 +121,9 @@ def serve_emperor(paths: Paths) -> None:
     server.serve_emperor(paths, Output(sys.stderr), calling())
 
 
-def _platform(http_port: int | None, https_port: int | None, host: str | None, name: str) -> Platform:
+def _platform(
+    http_port: int | None, https_port: int | None, host: str | None, name: str
+) -> Platform:
     from piku.app import checks
     from piku.operate import server
 
@@ -123,7 +135,9 @@ def _platform(http_port: int | None, https_port: int | None, host: str | None, n
 
 
 @click.command()
-@click.option("--to", metavar="REF", help="A branch, tag or commit; for a piku that runs from a checkout.")
+@click.option(
+    "--to", metavar="REF", help="A branch, tag or commit; for a piku that runs from a checkout."
+)
 @click.option("--check", is_flag=True, help="Only tell how this piku was installed.")
 def update(to: str | None, check: bool) -> None:
     """Bring a newer piku the way this one was installed, and go back if it does not work here.
@@ -131,7 +145,7 @@ def update(to: str | None, check: bool) -> None:
     A checkout fetches, and follows only what builds on it. The package fetches the one that
     PIKU_RELEASE_URL in /etc/default/piku names; without that, it tells how apt does it.
     """
-    from piku.operate import update as work
+    from piku.extras.update import update as work
 
     own = work.installed()
     output = Output(sys.stdout)
@@ -140,7 +154,8 @@ def update(to: str | None, check: bool) -> None:
         return
     if own.kind != "copy" and not os.access(own.folder, os.W_OK):
         raise PikuError(
-            f"{own.folder} belongs to somebody else", hint="update it on the server: sudo piku update"
+            f"{own.folder} belongs to somebody else",
+            hint="update it on the server: sudo piku update",
         )
     work.update(own, to, own_command(), output)
 

@@ -13,7 +13,10 @@ from typing import NoReturn
 
 from piku.errors import PikuError
 
-_ENTER, _LEAVE = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"  # another screen, without a cursor; and back
+_ENTER, _LEAVE = (
+    "\x1b[?1049h\x1b[?25l",
+    "\x1b[?25h\x1b[?1049l",
+)  # another screen, without a cursor; and back
 _HOME, _WHOLE_LINE, _BELOW = "\x1b[H", "\x1b[2K", "\x1b[J"
 _EVERY = 2.0
 
@@ -50,7 +53,9 @@ def lines(columns: Sequence[Column], rows: Sequence[Sequence[str]], room: int | 
         shown.remove(min(spare, key=lambda index: columns[index].spare))
     while room is not None and _total(sizes, shown) > room:
         longest = max(
-            (index for index in shown if columns[index].long), key=lambda index: sizes[index], default=None
+            (index for index in shown if columns[index].long),
+            key=lambda index: sizes[index],
+            default=None,
         )
         if longest is None or sizes[longest] <= 8:
             break
@@ -63,7 +68,9 @@ def _total(sizes: Sequence[int], shown: Sequence[int]) -> int:
     return sum(sizes[index] for index in shown) + 2 * (len(shown) - 1)
 
 
-def _line(columns: Sequence[Column], cells: Sequence[str], sizes: Sequence[int], shown: Sequence[int]) -> str:
+def _line(
+    columns: Sequence[Column], cells: Sequence[str], sizes: Sequence[int], shown: Sequence[int]
+) -> str:
     parts = (shortened(cells[index], sizes[index]) for index in shown)
     aligned = (
         part.rjust(sizes[index]) if columns[index].number else part.ljust(sizes[index])
@@ -84,7 +91,9 @@ def watch(draw: Callable[[], list[str]]) -> NoReturn:
     """Show what `draw` gives, anew every 2 seconds and when the terminal changes its size, until Ctrl-C."""
     if not sys.stdout.isatty():
         raise PikuError(
-            "--watch draws on a terminal, and here is none", hint="over SSH there is one with: ssh -t", code=2
+            "--watch draws on a terminal, and here is none",
+            hint="over SSH there is one with: ssh -t",
+            code=2,
         )
     # Waited for, in place of a sleep: the kernel would otherwise throw it away.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGWINCH})

@@ -4,7 +4,7 @@ What every call loads (`entry`, `where`, `address`, `ssh`, `spawn`) imports next
 to feel as if it ran here.
 """
 
-# The commands that are done on the laptop; "piku.cli.laptop" has them.
+# The commands that are done on the laptop; "piku.client.commands" has them.
 COMMANDS = (
     "init", "open", "shell", "tmux", "download", "upload", "config:push", "config:pull", "completion",
 )  # fmt: skip

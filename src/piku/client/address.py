@@ -62,12 +62,19 @@ def parse(text: str, *, said: str = "") -> Address:
         parts = {name: _decoded(value) for name, value in parts.items()}
     user, port = parts["user"], parts.get("port", "")
     host = parts["host"].removeprefix("[").removesuffix("]")
-    if "://" not in text and parts["host"].startswith("["):  # [user@host:port]:app, which git takes as well
+    if "://" not in text and parts["host"].startswith(
+        "["
+    ):  # [user@host:port]:app, which git takes as well
         user, host = host.rpartition("@")[::2] if "@" in host else (user, host)
         host, port = host.split(":") if host.count(":") == 1 else (host, port)
     app = parts["path"].removeprefix("/").removesuffix(".git")
     # ssh would take them for options, and run whatever one of those says.
-    if not host or host.startswith("-") or user.startswith("-") or (app and not _APP.fullmatch(app)):
+    if (
+        not host
+        or host.startswith("-")
+        or user.startswith("-")
+        or (app and not _APP.fullmatch(app))
+    ):
         raise _wrong(text, said)
     return Address(host=host, user=user, port=port, app=app)
 
@@ -113,7 +120,10 @@ def _rewritten(config: Sequence[tuple[str, str]], url: str, rule: str) -> str:
     bases = [
         (value, key[4 : -len(rule) - 1])
         for key, value in config
-        if key.startswith("url.") and key.lower().endswith(f".{rule}") and value and url.startswith(value)
+        if key.startswith("url.")
+        and key.lower().endswith(f".{rule}")
+        and value
+        and url.startswith(value)
     ]
     if not bases:
         return ""

@@ -59,7 +59,9 @@ def main(words: Sequence[str]) -> int:
     line = typed.read(words[1]) if words[:1] == ["--line"] and len(words) == 2 else None
     *before, current = (line.words[1:] if line else words) or [""]
     try:
-        found = [(value, about) for value, about in candidates(before, current) if value.isprintable()]
+        found = [
+            (value, about) for value, about in candidates(before, current) if value.isprintable()
+        ]
     except (PikuError, OSError):
         return 1
     for value, about in found:
@@ -103,7 +105,9 @@ def _fitting(found: Found, current: str) -> Iterator[tuple[str, str]]:
 
 def _commands(commands: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield from ((name, one["help"]) for name, one in commands.items())
-    yield from ((name, "a plugin of this machine") for name in plugins.names() if name not in commands)
+    yield from (
+        (name, "a plugin of this machine") for name in plugins.names() if name not in commands
+    )
     yield from (("--app", "the app"), ("--remote", "the server"))
 
 
@@ -111,7 +115,11 @@ def _words(
     words: Sequence[str], current: str, data: Mapping[str, Any], app: str
 ) -> Iterator[tuple[str, str]]:
     """What can follow a command and the words after it."""
-    command = known.own_command(words[0]) if words[0] in client.COMMANDS else data["commands"].get(words[0])
+    command = (
+        known.own_command(words[0])
+        if words[0] in client.COMMANDS
+        else data["commands"].get(words[0])
+    )
     if command is None:
         return
     options: Mapping[str, bool] = command["options"]

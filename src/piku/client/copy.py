@@ -8,7 +8,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from piku import effects, programs
+from piku import files as files_module
+from piku import subprocesses
 from piku.client import spawn, ssh
 from piku.client.address import Target
 from piku.errors import PikuError
@@ -34,7 +35,7 @@ def upload(target: Target, files: Sequence[str], path: str) -> int:
 def _way() -> list[str]:
     """How scp is told to copy by SFTP, as it does by itself since OpenSSH 9; nothing for one that cannot.
     Called without words, it says which options it knows."""
-    usage = programs.run(["scp"], env=os.environ, check=False, merged=True)
+    usage = subprocesses.run(["scp"], env=os.environ, check=False, merged=True)
     return ["-s"] if re.search(r"\[-\w*s", usage) else []
 
 
@@ -50,7 +51,9 @@ def _there(target: Target, path: str, way: Sequence[str]) -> str:
         return f"{login}:{path.lstrip('/')}"
     if not target.app:
         raise PikuError(
-            "which app is meant?", hint="say it: piku --app APP …, or begin the path with '/'", code=2
+            "which app is meant?",
+            hint="say it: piku --app APP …, or begin the path with '/'",
+            code=2,
         )
     return f"{login}:data/{target.app}/{path}".removesuffix("/.").rstrip("/")
 
@@ -67,10 +70,10 @@ def _scp(target: Target, way: Sequence[str], paths: Sequence[str]) -> int:
         program = Path(folder, "ssh")
         # scp takes one program and no options for it: this one has those that git's configuration says,
         # and keeps what ssh has to say for us.
-        effects.write(program, _script(target.ssh, said), mode=0o700)
+        files_module.write(program, _script(target.ssh, said), mode=0o700)
         code = spawn.attached(["scp", *way, "-r", "-p", "-S", str(program), *port, "--", *paths])
         if code:
-            ssh.judge(target, ssh.FAILED, effects.read(said))
+            ssh.judge(target, ssh.FAILED, files_module.read(said))
         return code
 
 

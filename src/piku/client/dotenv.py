@@ -46,7 +46,9 @@ def entries(text: str, source: str) -> Iterator[Entry]:
         number = text.count("\n", 0, place) + 1
         begun = _BEGINNING.match(text, place)
         if begun is None:
-            raise PikuError(f"{source} line {number}: {line.strip()[:60]!r} is not of the form NAME=value")
+            raise PikuError(
+                f"{source} line {number}: {line.strip()[:60]!r} is not of the form NAME=value"
+            )
         value, end = _value(text, begun.end(), f"{source} line {number}")
         try:
             variables.check_pair(begun["key"], value)
@@ -65,7 +67,9 @@ def _value(text: str, place: int, where: str) -> tuple[str, int]:
         return value, place + len(value)
     found = (_SINGLE if quote == "'" else _DOUBLE).match(text, place)
     if found is None or not _REST.match(text, found.end()):
-        raise PikuError(f"{where}: this value's quote {quote} has no end, or something stands after it")
+        raise PikuError(
+            f"{where}: this value's quote {quote} has no end, or something stands after it"
+        )
     value = found["value"]
     if quote == '"':
         value = _ESCAPE.sub(lambda match: _ESCAPES.get(match[1], match[0]), value)
@@ -96,5 +100,7 @@ def updated(text: str, values: Mapping[str, str], source: str) -> str:
             parts += [text[place : entry.begin], f"{entry.key}={quoted(values[entry.key])}"]
             place = entry.end
     rest = "".join((*parts, text[place:]))
-    new = {key: value for key, value in values.items() if key not in {entry.key for entry in before}}
+    new = {
+        key: value for key, value in values.items() if key not in {entry.key for entry in before}
+    }
     return rest + ("\n" if rest and new and not rest.endswith("\n") else "") + render(new)

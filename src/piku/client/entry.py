@@ -31,7 +31,9 @@ def main(arguments: Sequence[str]) -> int:
         return _told(error)
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # the reader has seen enough; what is still held back for it goes nowhere
+    except (
+        BrokenPipeError
+    ):  # the reader has seen enough; what is still held back for it goes nowhere
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
     except OSError as error:
@@ -90,7 +92,9 @@ def _sent(target: Target, words: Sequence[str]) -> int:
         )
     if code in _INTERRUPTED and words[0] == "cron:run" and not terminal:
         raise PikuError(
-            "a job does not end with its connection", hint="whether it still runs says: piku cron", code=code
+            "a job does not end with its connection",
+            hint="whether it still runs says: piku cron",
+            code=code,
         )
     return code
 

@@ -73,8 +73,12 @@ def _at(folder: str, name: str) -> str:
 
 _DJANGO = re.compile(r"DJANGO_SETTINGS_MODULE['\"]\s*,\s*['\"]([\w.]+)['\"]")
 _WSGI = re.compile(r"^(\w+)\s*(?::[^=\n]+)?=\s*(?:\w+\.)?(Flask|Bottle|Falcon|App)\(", re.MULTILINE)
-_ASGI = re.compile(r"^(\w+)\s*(?::[^=\n]+)?=\s*(?:\w+\.)?(FastAPI|Starlette|Litestar|Quart)\(", re.MULTILINE)
-_FACTORY = re.compile(r"^def (create_app|make_app)\(\s*(?:\w+\s*(?::[^=,)]+)?=[^,)]*,?\s*)*\)", re.MULTILINE)
+_ASGI = re.compile(
+    r"^(\w+)\s*(?::[^=\n]+)?=\s*(?:\w+\.)?(FastAPI|Starlette|Litestar|Quart)\(", re.MULTILINE
+)
+_FACTORY = re.compile(
+    r"^def (create_app|make_app)\(\s*(?:\w+\s*(?::[^=,)]+)?=[^,)]*,?\s*)*\)", re.MULTILINE
+)
 
 
 def _python(tree: Tree) -> Fit | None:
@@ -84,7 +88,9 @@ def _python(tree: Tree) -> Fit | None:
         if found := _ASGI.search(text):
             server = f"uvicorn {module}:{found[1]} --host $BIND_ADDRESS --port $PORT"
             return Fit(
-                title=f"Python, {found[2]}", lines=(f"web: {server}",), notes=tuple(_wanted(tree, "uvicorn"))
+                title=f"Python, {found[2]}",
+                lines=(f"web: {server}",),
+                notes=tuple(_wanted(tree, "uvicorn")),
             )
         if found := _WSGI.search(text):
             return Fit(title=f"Python, {found[2]}", lines=(f"wsgi: {module}:{found[1]}",))
@@ -190,13 +196,17 @@ def _table(document: object, name: str) -> dict[str, object]:
 def _ruby(tree: Tree) -> Fit | None:
     if "config/application.rb" in tree.files and "config.ru" in tree.files:
         return _rails(tree)
-    return Fit(title="Ruby, Rack", lines=("rwsgi: config.ru",)) if "config.ru" in tree.files else None
+    return (
+        Fit(title="Ruby, Rack", lines=("rwsgi: config.ru",)) if "config.ru" in tree.files else None
+    )
 
 
 def _rails(tree: Tree) -> Fit:
     """As docs/howto/rails.md has it."""
     puma = re.search(r"^\s*gem\s*\(?\s*['\"]puma['\"]", tree.read("Gemfile"), re.MULTILINE)
-    serving = "web: bundle exec puma --bind tcp://$BIND_ADDRESS:$PORT" if puma else "rwsgi: config.ru"
+    serving = (
+        "web: bundle exec puma --bind tcp://$BIND_ADDRESS:$PORT" if puma else "rwsgi: config.ru"
+    )
     # The pipeline's results are in no commit: what nginx is to serve has to be made first.
     assets = any(path.startswith("app/assets/") for path in tree.files)
     tasks = [
@@ -226,7 +236,9 @@ def _go(tree: Tree) -> Fit | None:
     else:
         return None
     return Fit(
-        title="Go", lines=(f"web: bin/{name}",), notes=("it has to listen on the port in the variable PORT",)
+        title="Go",
+        lines=(f"web: bin/{name}",),
+        notes=("it has to listen on the port in the variable PORT",),
     )
 
 

@@ -10,8 +10,7 @@ from dataclasses import replace
 
 import click
 
-from piku.cli import naming
-from piku.client import ssh
+from piku.client import app_argument, ssh
 from piku.client.address import Target
 from piku.errors import PikuError
 
@@ -30,14 +29,20 @@ def _key(target: Target, words: Sequence[str]) -> int | None:
         return None
     text = _read(file)
     if "PRIVATE KEY" in text or "Private-Lines:" in text:  # the latter is PuTTY's
-        raise PikuError(f"{file} is a private key: it stays here", hint="give the public one, a .pub file")
+        raise PikuError(
+            f"{file} is a private key: it stays here", hint="give the public one, a .pub file"
+        )
     there = [*words]
     there[1 + places[0]] = "-"
     return ssh.feed(target, there, text)
 
 
 def _certificate(target: Target, words: Sequence[str]) -> int | None:
-    given = naming.with_app(_command(words[0]), words[1:], target.app) if target.app else [*words[1:]]
+    given = (
+        app_argument.with_app(_command(words[0]), words[1:], target.app)
+        if target.app
+        else [*words[1:]]
+    )
     places = _arguments(words[0], given)[1:]  # behind the app
     files = [given[place] for place in places]
     if not any(map(_is_here, files)):
@@ -61,7 +66,7 @@ def _command(name: str) -> click.Command:
 
 def _arguments(name: str, words: Sequence[str]) -> list[int]:
     """Where among a command's words its arguments are, by its own parameters."""
-    return list(naming.arguments(_command(name), words))
+    return list(app_argument.arguments(_command(name), words))
 
 
 def _is_here(file: str) -> bool:
@@ -72,5 +77,7 @@ def _read(file: str) -> str:
     with open(sys.stdin.fileno() if file == "-" else file, "rb", closefd=file != "-") as stream:
         data = stream.read(_MOST + 1)
     if len(data) > _MOST:
-        raise PikuError(f"{file} is larger than {_MOST >> 20} MiB: that is no key and no certificate")
+        raise PikuError(
+            f"{file} is larger than {_MOST >> 20} MiB: that is no key and no certificate"
+        )
     return data.decode(errors="surrogateescape")

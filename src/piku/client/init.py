@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from piku import effects, programs
+from piku import files as files_module
+from piku import subprocesses
 from piku.app import procfile, settings, variables
 from piku.app.tree import MAX_TEXT, Tree
 from piku.client import address, fitting, where
@@ -45,10 +46,17 @@ def plan(folder: Path, server: Address | None, hosts: Sequence[str]) -> Plan:
         files["ENV"] = _env(fit, hosts)
     notes = list(fit.notes)
     if not hosts and "NGINX_SERVER_NAME=" not in tree.read("ENV"):
-        notes.append("nginx serves it once it has a name: piku config:set NGINX_SERVER_NAME=www.example.com")
+        notes.append(
+            "nginx serves it once it has a name: piku config:set NGINX_SERVER_NAME=www.example.com"
+        )
     remote, said = _remote(server)
     return Plan(
-        top=top, title=fit.title, files=files, kept=tuple(sorted(there)), remote=remote, notes=(*notes, *said)
+        top=top,
+        title=fit.title,
+        files=files,
+        kept=tuple(sorted(there)),
+        remote=remote,
+        notes=(*notes, *said),
     )
 
 
@@ -68,15 +76,18 @@ def show(found: Plan, output: Output) -> None:
 
 def apply(found: Plan, output: Output) -> None:
     for name, text in found.files.items():
-        effects.write(found.top / name, text)
+        files_module.write(found.top / name, text)
     if found.remote:
-        programs.run(
-            ["git", "-C", str(found.top), "remote", "add", where.REMOTE, found.remote], env=os.environ
+        subprocesses.run(
+            ["git", "-C", str(found.top), "remote", "add", where.REMOTE, found.remote],
+            env=os.environ,
         )
     names = " ".join(found.files)
     branch = _branch(found.top)
     if names:
-        output.step(f"Done. Look at what was written, then: git add {names} && git commit -m 'For piku'")
+        output.step(
+            f"Done. Look at what was written, then: git add {names} && git commit -m 'For piku'"
+        )
     output.step(f"To deploy: git push {where.REMOTE} {branch}")
 
 
@@ -85,16 +96,20 @@ def apply(found: Plan, output: Output) -> None:
 
 def _top(folder: Path) -> Path:
     try:
-        found = programs.run(["git", "-C", str(folder), "rev-parse", "--show-toplevel"], env=os.environ)
-    except programs.ProgramFailed:
+        found = subprocesses.run(
+            ["git", "-C", str(folder), "rev-parse", "--show-toplevel"], env=os.environ
+        )
+    except subprocesses.ProgramFailed:
         raise PikuError(
-            "this folder is in no git repository", hint="make it one first: git init -b main", code=2
+            "this folder is in no git repository",
+            hint="make it one first: git init -b main",
+            code=2,
         ) from None
     return Path(found.rstrip("\n"))
 
 
 def _branch(top: Path) -> str:
-    found = programs.run(
+    found = subprocesses.run(
         ["git", "-C", str(top), "symbolic-ref", "--short", "HEAD"], env=os.environ, check=False
     )
     return found.strip() or "main"
@@ -103,12 +118,12 @@ def _branch(top: Path) -> str:
 def _tree(top: Path) -> Tree:
     """What a commit of all that is here would have: no ignored files."""
     argv = ["git", "-C", str(top), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = dict.fromkeys(programs.run(argv, env=os.environ).split("\0"))
+    names = dict.fromkeys(subprocesses.run(argv, env=os.environ).split("\0"))
     files = {name: "" for name in names if name and (top / name).is_file()}
 
     def read(path: str) -> str:
         file = top / path
-        return effects.read(file) if path in files and file.stat().st_size <= MAX_TEXT else ""
+        return files_module.read(file) if path in files and file.stat().st_size <= MAX_TEXT else ""
 
     return Tree(files=files, read=read)
 
@@ -120,7 +135,9 @@ def _kept_procfile(tree: Tree) -> fitting.Fit:
 
 
 def _env(fit: fitting.Fit, hosts: Sequence[str]) -> str:
-    name = f"NGINX_SERVER_NAME={','.join(hosts)}" if hosts else "# NGINX_SERVER_NAME=www.example.com"
+    name = (
+        f"NGINX_SERVER_NAME={','.join(hosts)}" if hosts else "# NGINX_SERVER_NAME=www.example.com"
+    )
     text = "".join(f"{line}\n" for line in (name, *fit.settings))
     settings.check_all(variables.parse_file(text, {}))
     return text
@@ -130,7 +147,9 @@ def _remote(server: Address | None) -> tuple[str, tuple[str, ...]]:
     """The address of a remote to add, if there is none yet, and what is to be said of it."""
     there = address.push_address(where.git_config(), where.REMOTE)
     if there:
-        return "", (() if server is None else (f"the remote {where.REMOTE!r} stays as it is: {there}",))
+        return "", (
+            () if server is None else (f"the remote {where.REMOTE!r} stays as it is: {there}",)
+        )
     if server is None:
         return "", (f"say where it goes: git remote add {where.REMOTE} user@server:app",)
     if server.port:

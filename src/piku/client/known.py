@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from piku import effects
+from piku import files
 from piku.client import ssh
 from piku.client.address import Target
 from piku.errors import PikuError
@@ -26,7 +26,9 @@ def of(target: Target, *, age: float = FRESH) -> dict[str, Any]:
     """
     place = _place(target)
     with contextlib.suppress(OSError, PikuError):
-        if time.time() - place.stat().st_mtime < age and isinstance(kept := effects.read_json(place), dict):
+        if time.time() - place.stat().st_mtime < age and isinstance(
+            kept := files.read_json(place), dict
+        ):
             return kept
     try:
         found = json.loads(ssh.capture(target, ["names"], timeout=_TIMEOUT, app=False))
@@ -36,7 +38,7 @@ def of(target: Target, *, age: float = FRESH) -> dict[str, Any]:
         return {}
     with contextlib.suppress(OSError):
         place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        effects.write_json(place, found)
+        files.write_json(place, found)
     return found
 
 
@@ -51,7 +53,7 @@ def on_this_server() -> dict[str, Any]:
     import click
 
     from piku.cli import cli
-    from piku.cli.names import everything
+    from piku.cli.completion_data import everything
     from piku.paths import Paths
 
     paths = Paths.from_environment(os.environ)
@@ -63,7 +65,7 @@ def here() -> dict[str, Any]:
     import click
 
     from piku.cli import cli
-    from piku.cli.names import commands
+    from piku.cli.completion_data import commands
 
     return {"commands": commands(click.Context(cli, info_name="piku")), "apps": {}}
 
@@ -73,7 +75,7 @@ def own_command(name: str) -> dict[str, Any] | None:
     import click
 
     from piku.cli import cli
-    from piku.cli.names import described
+    from piku.cli.completion_data import described
 
     command = cli.get_command(click.Context(cli, info_name="piku"), name)
     return described(command) if command else None

@@ -46,7 +46,11 @@ def show(target: Target) -> int:
 
 
 def _title(target: Target) -> str:
-    return f"{target.app} on {target.address.destination}" if target.app else target.address.destination
+    return (
+        f"{target.app} on {target.address.destination}"
+        if target.app
+        else target.address.destination
+    )
 
 
 def _print(rows: Iterator[tuple[str, Any]]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from piku import effects
+from piku import files
 from piku.app import variables
 from piku.client import dotenv, known, ssh
 from piku.client.address import Target
@@ -26,7 +26,10 @@ class Change:
 
     def lines(self) -> list[str]:
         """Names alone: values are nobody's business."""
-        return [*(f"new      {name}" for name in self.new), *(f"changed  {name}" for name in self.changed)]
+        return [
+            *(f"new      {name}" for name in self.new),
+            *(f"changed  {name}" for name in self.changed),
+        ]
 
 
 def compared(before: Mapping[str, str], after: Mapping[str, str]) -> Change:
@@ -46,7 +49,7 @@ def in_file(file: Path) -> dict[str, str]:
     """What the file gives; raises PikuError when there is none."""
     if not file.is_file():
         raise PikuError(f"there is no file {file}", hint="name another one: piku config:push FILE")
-    return dotenv.parse(effects.read(file), source=str(file))
+    return dotenv.parse(files.read(file), source=str(file))
 
 
 def push(target: Target, change: Change, *, restart: bool) -> int:
@@ -60,5 +63,5 @@ def push(target: Target, change: Change, *, restart: bool) -> int:
 
 def pull(file: Path, change: Change) -> None:
     """Write what differs into the file, which nobody else may read."""
-    text = dotenv.updated(effects.read(file), change.values, str(file))
-    effects.write(file, text, mode=0o600)
+    text = dotenv.updated(files.read(file), change.values, str(file))
+    files.write(file, text, mode=0o600)

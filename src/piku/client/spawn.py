@@ -1,4 +1,4 @@
-"""Runs git and ssh for the client: `piku.programs` does it for everything else, but loading that takes as
+"""Runs git and ssh for the client: `piku.subprocesses` does it for everything else, but loading that takes as
 long as all that is to be done here."""
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ def output(argv: Sequence[str]) -> tuple[int, bytes]:
             (os.POSIX_SPAWN_DUP2, theirs, 1),
             (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
         )
-        pid = os.posix_spawnp(argv[0], list(argv), os.environ, file_actions=actions, setsigdef=_IGNORED)
+        pid = os.posix_spawnp(
+            argv[0], list(argv), os.environ, file_actions=actions, setsigdef=_IGNORED
+        )
     except OSError:
         os.close(ours)
         return 127, b""
@@ -53,7 +55,9 @@ def attached(argv: Sequence[str]) -> int:
 
     def pass_on(number: int, _frame: object) -> None:
         came.append(number)
-        with contextlib.suppress(ProcessLookupError):  # it has just ended, at the same signal perhaps
+        with contextlib.suppress(
+            ProcessLookupError
+        ):  # it has just ended, at the same signal perhaps
             os.kill(pid, number)
 
     for number in _PASSED_ON:

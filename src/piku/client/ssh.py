@@ -42,7 +42,9 @@ def _is_putty(words: Sequence[str]) -> bool:
     return name.replace("\\", "/").rpartition("/")[2].lower().removesuffix(".exe") in _PUTTY
 
 
-def argv(target: Target, words: Sequence[str], *, terminal: bool, options: Sequence[str] = ()) -> list[str]:
+def argv(
+    target: Target, words: Sequence[str], *, terminal: bool, options: Sequence[str] = ()
+) -> list[str]:
     """The whole command. The server splits what it gets as a shell would, and runs no shell."""
     address = target.address
     own = _is_putty(target.ssh)
@@ -50,7 +52,15 @@ def argv(target: Target, words: Sequence[str], *, terminal: bool, options: Seque
     patience = [] if own else ["-o", f"ConnectTimeout={_PATIENCE}"]
     command = ["piku", *(["--app", target.app] if target.app else []), *words]
     line = " ".join(shlex.quote(word) for word in command)
-    return [*target.ssh, "-t" if terminal else "-T", *options, *patience, *port, address.destination, line]
+    return [
+        *target.ssh,
+        "-t" if terminal else "-T",
+        *options,
+        *patience,
+        *port,
+        address.destination,
+        line,
+    ]
 
 
 def run(target: Target, words: Sequence[str], *, terminal: bool = False) -> int:
@@ -97,27 +107,36 @@ def judge(target: Target, code: int, text: str) -> int:
 
 
 def capture(
-    target: Target, words: Sequence[str], *, stdin: str = "", timeout: float | None = None, app: bool = True
+    target: Target,
+    words: Sequence[str],
+    *,
+    stdin: str = "",
+    timeout: float | None = None,
+    app: bool = True,
 ) -> str:
     """What a command there prints on standard output; raises PikuError when ssh or the command fails, or
     nothing has come after `timeout` seconds. With a timeout nobody is asked for a passphrase."""
     from dataclasses import replace
 
-    from piku import programs
+    from piku import subprocesses
 
     said = _own_file()
-    options = [] if _is_putty(target.ssh) else ["-E", said, *(["-o", "BatchMode=yes"] if timeout else [])]
+    options = (
+        [] if _is_putty(target.ssh) else ["-E", said, *(["-o", "BatchMode=yes"] if timeout else [])]
+    )
     asked = target if app else replace(target, app="")
     try:
-        return programs.run(
+        return subprocesses.run(
             argv(asked, words, terminal=False, options=options),
             env=os.environ, stdin=stdin, timeout=timeout,
         )  # fmt: skip
-    except programs.ProgramFailed as error:
+    except subprocesses.ProgramFailed as error:
         with open(said, errors="replace") as file:
             judge(target, error.status, file.read())
         # What the server has to say of it is in piku's own shape already.
-        lines = [line.removeprefix(" !     ") for line in error.output.splitlines()] or [error.message]
+        lines = [line.removeprefix(" !     ") for line in error.output.splitlines()] or [
+            error.message
+        ]
         raise PikuError(lines[0], hint="\n".join(lines[1:]), code=error.status) from None
     finally:
         os.unlink(said)

@@ -56,7 +56,10 @@ def explain(address: Address, said: Sequence[str]) -> tuple[str, str] | None:
             return message, hint
     own = [line for line in said if not _NOTES.match(line)]
     return (
-        (f"ssh: {own[-1].removeprefix('ssh: ')}", f"more of it says: {login.replace('ssh', 'ssh -v', 1)}")
+        (
+            f"ssh: {own[-1].removeprefix('ssh: ')}",
+            f"more of it says: {login.replace('ssh', 'ssh -v', 1)}",
+        )
         if own
         else None
     )

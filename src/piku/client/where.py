@@ -98,7 +98,9 @@ def explicit(asked: Asked, environ: Mapping[str, str]) -> Target:
 
 def _of_remote(asked: Asked, config: Config, remote: str, environ: Mapping[str, str]) -> Target:
     url = address.push_address(config, remote)
-    return _target(asked, config, address.parse(url, said=f"the git remote {remote!r}"), remote, environ)
+    return _target(
+        asked, config, address.parse(url, said=f"the git remote {remote!r}"), remote, environ
+    )
 
 
 def _same_server(config: Config, server: Address) -> str:
@@ -110,7 +112,9 @@ def _same_server(config: Config, server: Address) -> str:
         return ""
 
 
-def _target(asked: Asked, config: Config, found: Address, remote: str, environ: Mapping[str, str]) -> Target:
+def _target(
+    asked: Asked, config: Config, found: Address, remote: str, environ: Mapping[str, str]
+) -> Target:
     by_remote = address.parse(address.push_address(config, remote)).app if remote else ""
     said = asked.app if asked.app is not None else environ.get("PIKU_APP")
     app = (found.app or by_remote) if said is None else said
@@ -119,7 +123,9 @@ def _target(asked: Asked, config: Config, found: Address, remote: str, environ: 
 
 def _nowhere(config: Config, environ: Mapping[str, str]) -> PikuError:
     if not _is_checkout(environ):
-        return PikuError("this is no piku server, and no git repository that names one", hint=_WAYS, code=2)
+        return PikuError(
+            "this is no piku server, and no git repository that names one", hint=_WAYS, code=2
+        )
     others = address.remotes(config)
     have = f" (it has: {', '.join(others)})" if others else ""
     return PikuError(f"this git repository has no remote {REMOTE!r}{have}", hint=_WAYS, code=2)
@@ -132,7 +138,9 @@ def git_config() -> Config:
     """What git's configuration says here of remotes and of ssh; raises PikuError when git cannot say it."""
     code, said = spawn.output(["git", "config", "-z", "--get-regexp", _KEYS])
     if code not in (0, 1, 127):
-        raise PikuError("git cannot read its configuration here", hint="see: git config --list", code=2)
+        raise PikuError(
+            "git cannot read its configuration here", hint="see: git config --list", code=2
+        )
     entries = (entry.partition("\n") for entry in os.fsdecode(said).split("\0") if entry)
     return [(key, value) for key, _, value in entries]
 

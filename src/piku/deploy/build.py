@@ -6,12 +6,12 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from piku import effects, programs
+from piku import files, subprocesses
 from piku.app import settings
 from piku.deploy import checkout
-from piku.deploy.job import Job
-from piku.deploy.records import Release
-from piku.deploy.source import Source
+from piku.deploy.deployment import Job
+from piku.deploy.releases import Release
+from piku.deploy.revision import Source
 from piku.errors import PikuError
 from piku.paths import AppPaths
 from piku.runtimes.base import Run, how_to_install
@@ -46,7 +46,7 @@ def prepare_environment(job: Job) -> None:
         return
     job.output.step(f"{runtime.title}: building {name}")
     folder = job.app.envs / name
-    effects.remove(folder)  # half-built by a deploy that was interrupted
+    files.remove(folder)  # half-built by a deploy that was interrupted
     for needed in (job.app.envs, job.app.cache):
         needed.mkdir(parents=True, exist_ok=True)
     variables = job.variables()
@@ -54,9 +54,9 @@ def prepare_environment(job: Job) -> None:
         for step in runtime.build(job.context):
             _step(job, step, variables)
         folder.mkdir(exist_ok=True)
-        effects.write(folder / _COMPLETE, "")
+        files.write(folder / _COMPLETE, "")
     except BaseException:
-        effects.remove(folder)
+        files.remove(folder)
         raise
 
 
@@ -67,8 +67,8 @@ def run_phase(phase: str, job: Job) -> None:
         return
     job.output.step(f"{phase.capitalize()}: {command}")
     try:
-        _run(job, programs.shell(command), job.variables())
-    except programs.ProgramFailed as error:
+        _run(job, subprocesses.shell(command), job.variables())
+    except subprocesses.ProgramFailed as error:
         raise PikuError(f"the {phase} command {_ending(error.status)}: {command}") from None
 
 
@@ -100,20 +100,27 @@ def _run(
     cwd: Path | None = None,
     sink: Callable[[str], None] | None = None,
 ) -> None:
-    if programs.which(argv[0], variables["PATH"]) is None:
+    if subprocesses.which(argv[0], variables["PATH"]) is None:
         raise PikuError(
-            f"the program {argv[0]!r} is not installed", hint=f"install with: {how_to_install([argv[0]])}"
+            f"the program {argv[0]!r} is not installed",
+            hint=f"install with: {how_to_install([argv[0]])}",
         )
     try:
         timeout = settings.BUILD_TIMEOUT.read(job.values)
-        programs.stream(
-            argv, cwd=cwd or job.checkout, env=variables, sink=sink or job.output.detail, timeout=timeout
+        subprocesses.stream(
+            argv,
+            cwd=cwd or job.checkout,
+            env=variables,
+            sink=sink or job.output.detail,
+            timeout=timeout,
         )
-    except programs.ProgramFailed as error:
+    except subprocesses.ProgramFailed as error:
         if argv[0] == "bash":
             raise
         shown = " ".join(re.sub(r"(?:^|(?<==))/.*/", "", part) for part in argv)
-        raise PikuError(f"`{shown}` {_ending(error.status)}", hint="its own words are above") from None
+        raise PikuError(
+            f"`{shown}` {_ending(error.status)}", hint="its own words are above"
+        ) from None
 
 
 def _ending(status: int) -> str:
@@ -122,9 +129,13 @@ def _ending(status: int) -> str:
 
 def prepare_checkout(app: AppPaths, source: Source) -> bool:
     """Check the commit out unless it stands built already; returns whether it was new."""
-    app.data.mkdir(parents=True, exist_ok=True)  # the commands before the first start know it already
+    app.data.mkdir(
+        parents=True, exist_ok=True
+    )  # the commands before the first start know it already
     if checkout.exists(app, source):
         return False
     checkout.create(app, source)
-    checkout.link_persisted(app, app.releases / source.checkout, settings.PERSIST.read(source.values))
+    checkout.link_persisted(
+        app, app.releases / source.checkout, settings.PERSIST.read(source.values)
+    )
     return True

@@ -10,14 +10,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from piku import effects
+from piku import files
 from piku.app import settings, tree
-from piku.deploy import records, source
+from piku.deploy import releases, revision
 from piku.errors import PikuError
+from piku.nginx.site import Site
 from piku.paths import AppName, AppPaths, Paths
-from piku.serve import acme, tls
-from piku.serve.nginx.site import Site
-from piku.serve.tls import Certificate
+from piku.tls import acme, certificate
+from piku.tls.certificate import Certificate
 
 # Seconds until the next attempt. Let's Encrypt lets five fail for a name within an hour.
 _PAUSES = (60, 300, 900, 3600, 6 * 3600, 24 * 3600)
@@ -61,7 +61,7 @@ def folder(paths: Paths) -> Path:
 def attempts(paths: Paths, app: AppPaths) -> Attempts:
     """How it went so far; a damaged note is no reason to stop trying."""
     with contextlib.suppress(PikuError, TypeError):
-        return Attempts(**(effects.read_json(_note(paths, app)) or {}))
+        return Attempts(**(files.read_json(_note(paths, app)) or {}))
     return Attempts()
 
 
@@ -71,12 +71,12 @@ def note_failure(paths: Paths, app: AppPaths, wish: Wish, error: str) -> Attempt
     now = time.time()
     after = now + _PAUSES[min(count, len(_PAUSES)) - 1]
     note = Attempts(count=count, error=error, last=now, next=after, fingerprint=wish.fingerprint)
-    effects.write_json(_note(paths, app), asdict(note))
+    files.write_json(_note(paths, app), asdict(note))
     return note
 
 
 def forget_failures(paths: Paths, app: AppPaths) -> None:
-    effects.remove(_note(paths, app))
+    files.remove(_note(paths, app))
 
 
 def _note(paths: Paths, app: AppPaths) -> Path:
@@ -91,16 +91,26 @@ def certifiable(names: tuple[str, ...], values: Mapping[str, str]) -> tuple[str,
     machine or network, and a wildcard is proved by DNS alone."""
     elsewhere = _elsewhere(values)
     by_dns = bool(settings.ACME_DNS.read(values))
-    asked = [name for name in names if (elsewhere and not tls.is_address(name)) or acme.is_public(name)]
+    asked = [
+        name
+        for name in names
+        if (elsewhere and not certificate.is_address(name)) or acme.is_public(name)
+    ]
     return tuple(name for name in asked if by_dns or not name.startswith("*."))
 
 
 def wish(paths: Paths, app: AppPaths, site: Site) -> Wish | None:
     """What the site of a live app wants, if anything; raises PikuError for settings that are wrong."""
     own = _own(app, site)
-    if own is not None and not own.missing(site.certified) and own.not_after - time.time() > _LAST_DAYS:
+    if (
+        own is not None
+        and not own.missing(site.certified)
+        and own.not_after - time.time() > _LAST_DAYS
+    ):
         return None
-    if not any(acme.is_public(name) for name in site.certified) and not _authority_is_set(paths, app):
+    if not any(acme.is_public(name) for name in site.certified) and not _authority_is_set(
+        paths, app
+    ):
         return None
     values = live_values(paths, app)
     names = certifiable(site.certified, values)
@@ -108,26 +118,36 @@ def wish(paths: Paths, app: AppPaths, site: Site) -> Wish | None:
 
 
 def _own(app: AppPaths, site: Site) -> Certificate | None:
-    return tls.choose((one for one in tls.stored(app) if one.source == tls.OWN), site.certified, time.time())
+    return certificate.choose(
+        (one for one in certificate.stored(app) if one.source == certificate.OWN),
+        site.certified,
+        time.time(),
+    )
 
 
 def _authority_is_set(paths: Paths, app: AppPaths) -> bool:
     # Asking git for the settings of every app takes a while, and this is so for hardly any.
-    return any(settings.ACME_ROOT_CA.name in effects.read(file) for file in (paths.server_env, app.live_env))
+    return any(
+        settings.ACME_ROOT_CA.name in files.read(file) for file in (paths.server_env, app.live_env)
+    )
 
 
 def live_values(paths: Paths, app: AppPaths) -> dict[str, str]:
     """The settings of the live release, with the server's of today."""
-    live = records.live(app)
+    live = releases.live(app)
     if live is None:
-        return source.layered(paths, "", source.own_settings(app))
-    release = records.load_release(app, live.release)
-    return source.layered(paths, tree.of_commit(app.repo, release.commit).read("ENV"), release.settings)
+        return revision.layered(paths, "", revision.own_settings(app))
+    release = releases.load_release(app, live.release)
+    return revision.layered(
+        paths, tree.of_commit(app.repo, release.commit).read("ENV"), release.settings
+    )
 
 
 def is_due(app: AppPaths, wanted: Wish, now: float) -> bool:
     """Whether no certificate from an authority covers the names, or one that does is nearing its end."""
-    found = tls.choose((one for one in tls.stored(app) if one.source != tls.OWN), wanted.names, now)
+    found = certificate.choose(
+        (one for one in certificate.stored(app) if one.source != certificate.OWN), wanted.names, now
+    )
     return found is None or bool(found.missing(wanted.names)) or found.due(now)
 
 
@@ -138,18 +158,28 @@ def may_try(tried: Attempts, wanted: Wish, now: float) -> bool:
 
 def due(paths: Paths, sites: Mapping[AppName, Site]) -> bool:
     """Whether any of these sites needs a certificate from an authority now."""
-    return any(_needs_one(paths, paths.app(name), site, time.time()) for name, site in sites.items())
+    return any(
+        _needs_one(paths, paths.app(name), site, time.time()) for name, site in sites.items()
+    )
 
 
 def _needs_one(paths: Paths, app: AppPaths, site: Site, now: float) -> bool:
-    found = tls.best(app, site.certified, now)
-    if found and found.source != tls.OWN and not (found.missing(site.certified) or found.due(now)):
+    found = certificate.best(app, site.certified, now)
+    if (
+        found
+        and found.source != certificate.OWN
+        and not (found.missing(site.certified) or found.due(now))
+    ):
         return False
     try:
         wanted = wish(paths, app, site)
     except PikuError:
         return True  # what is wrong is told where the certificate would be fetched
-    return wanted is not None and is_due(app, wanted, now) and may_try(attempts(paths, app), wanted, now)
+    return (
+        wanted is not None
+        and is_due(app, wanted, now)
+        and may_try(attempts(paths, app), wanted, now)
+    )
 
 
 def acme_root(paths: Paths, values: Mapping[str, str]) -> Path:
@@ -163,7 +193,9 @@ def warnings(paths: Paths, values: Mapping[str, str]) -> list[str]:
     stars = [name for name in names if name.startswith("*.")]
     found = []
     if stars and not settings.ACME_DNS.read(values) and _could_be_asked(stars, values):
-        found.append(f"No authority certifies {', '.join(stars)} by HTTP alone: a wildcard needs ACME_DNS")
+        found.append(
+            f"No authority certifies {', '.join(stars)} by HTTP alone: a wildcard needs ACME_DNS"
+        )
     if certifiable(names, values) and not acme.client(acme_root(paths, values)):
         found.append("Browsers will warn of its certificate: to get others, apt-get install lego")
     return found

@@ -6,9 +6,10 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from piku import effects, programs
+from piku import files as files_module
+from piku import subprocesses
 from piku.deploy import submodules
-from piku.deploy.source import Source, built_marker
+from piku.deploy.revision import Source, built_marker
 from piku.errors import PikuError
 from piku.paths import AppPaths
 
@@ -29,11 +30,15 @@ def create(app: AppPaths, source: Source) -> None:
     """Check the commit out, submodules included, into a folder that appears whole or not at all."""
     place = app.releases / source.checkout
     temporary = app.releases / ".checkout.tmp"
-    effects.remove(temporary)
-    effects.remove(place)
+    files_module.remove(temporary)
+    files_module.remove(place)
     # `--shared`: the objects stay in the app's repository, where a reference keeps them alive.
-    programs.run(["git", "clone", "--quiet", "--shared", "--no-checkout", str(app.repo), str(temporary)])
-    programs.run(["git", "-C", str(temporary), "checkout", "--quiet", "--force", "--detach", source.commit])
+    subprocesses.run(
+        ["git", "clone", "--quiet", "--shared", "--no-checkout", str(app.repo), str(temporary)]
+    )
+    subprocesses.run(
+        ["git", "-C", str(temporary), "checkout", "--quiet", "--force", "--detach", source.commit]
+    )
     submodules.check_out(temporary, app.cache / "submodules")
     os.rename(temporary, place)
 
@@ -43,13 +48,17 @@ def create(app: AppPaths, source: Source) -> None:
 
 def mark_built(app: AppPaths, checkout: str, environment: str) -> None:
     """Record that the checkout is built, and which files are in it beside the commit's."""
-    files = {path: _state(app.releases / checkout / path) for path in _beside(app.releases / checkout)}
-    effects.write_json(built_marker(app, checkout), {"environment": environment, "files": files})
+    files = {
+        path: _state(app.releases / checkout / path) for path in _beside(app.releases / checkout)
+    }
+    files_module.write_json(
+        built_marker(app, checkout), {"environment": environment, "files": files}
+    )
 
 
 def left_beside(app: AppPaths, checkout: str, persisted: Iterable[str]) -> list[str]:
     """The files that the app wrote into its checkout since the build: another release hides them."""
-    marker = effects.read_json(built_marker(app, checkout))
+    marker = files_module.read_json(built_marker(app, checkout))
     folder = app.releases / checkout
     if marker is None or not folder.is_dir():
         return []
@@ -66,13 +75,15 @@ def left_beside(app: AppPaths, checkout: str, persisted: Iterable[str]) -> list[
 
 def _beside(folder: Path) -> list[str]:
     """Files that git does not track, ignored ones too, and tracked ones that were changed."""
-    listing = programs.run(
+    listing = subprocesses.run(
         ["git", "-C", str(folder), "status", "--porcelain", "-z", "--no-renames",
          "--untracked-files=all", "--ignored=traditional"]
     )  # fmt: skip
     paths = (entry[3:] for entry in listing.split("\0") if entry)
     return [
-        path for path in paths if not _CACHES.intersection(path.split("/")) and not path.endswith(_TRANSIENT)
+        path
+        for path in paths
+        if not _CACHES.intersection(path.split("/")) and not path.endswith(_TRANSIENT)
     ]
 
 
@@ -137,7 +148,7 @@ def link_persisted(app: AppPaths, folder: Path, paths: Iterable[str]) -> None:
         if os.path.lexists(place) and not os.path.lexists(kept):
             _move_and_link(place, kept)
             continue
-        effects.remove(place)
+        files_module.remove(place)
         place.parent.mkdir(parents=True, exist_ok=True)
         if os.path.lexists(kept) or Path(path).suffix:
             kept.parent.mkdir(parents=True, exist_ok=True)

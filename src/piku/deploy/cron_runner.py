@@ -111,7 +111,9 @@ def _claim(spec: dict[str, Any], job: str, due: int | None) -> bool:
         }  # fmt: skip
         if not _save(folder, job, state):
             _hold(folder, job, due)
-            Log(spec, job).mark("there is no room on the disk to note this run; it begins all the same")
+            Log(spec, job).mark(
+                "there is no room on the disk to note this run; it begins all the same"
+            )
     return True
 
 
@@ -266,7 +268,9 @@ def load(folder: str, job: str) -> dict[str, Any]:
 def _save(folder: str, job: str, state: dict[str, Any]) -> bool:
     """Replace what is known of a job. On a full disk it goes where the old is, if it has room there;
     returns whether it is kept."""
-    place, temporary = (os.path.join(folder, name) for name in (f"{job}.json", f".{job}.{os.getpid()}.tmp"))
+    place, temporary = (
+        os.path.join(folder, name) for name in (f"{job}.json", f".{job}.{os.getpid()}.tmp")
+    )
     text = json.dumps(state)
     try:
         with open(temporary, "w") as file:
@@ -305,7 +309,9 @@ def _hold_file(folder: str, job: str) -> str:
 
 def _hold(folder: str, job: str, due: int | None) -> None:
     """Hold the job until this runner ends."""
-    with contextlib.suppress(OSError):  # not even for that is there room: the job's work matters more
+    with contextlib.suppress(
+        OSError
+    ):  # not even for that is there room: the job's work matters more
         handle = os.open(_hold_file(folder, job), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(handle, fcntl.LOCK_EX)
         if due is not None:
@@ -347,7 +353,10 @@ def identity(pid: int) -> list[Any]:
 
 def is_alive(run: dict[str, Any]) -> bool:
     """Whether the run is at work: its program, or who looks after it."""
-    return any(who is not None and who == identity(who[0]) and who[1] for who in (run["job"], run["runner"]))
+    return any(
+        who is not None and who == identity(who[0]) and who[1]
+        for who in (run["job"], run["runner"])
+    )
 
 
 def _since(pid: int) -> str:

@@ -11,14 +11,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from piku import effects
-from piku.deploy import limits, notes
-from piku.deploy import vassals as files
-from piku.deploy.records import Activation, Process
+from piku import files as files_module
+from piku import ports as ports_module
+from piku import procfs
+from piku.deploy import process_config as files
+from piku.deploy import process_events
+from piku.deploy.releases import Activation, Process
 from piku.errors import PikuError
+from piku.extras.limits import limits
+from piku.operate import log_timestamps
 from piku.paths import AppPaths, Paths
-from piku.serve import emperor, logmarks, processes, sockets, uwsgi, uwsgitalk
-from piku.serve.emperor import State
+from piku.uwsgi import emperor, ini, noise
+from piku.uwsgi.emperor import State
 
 # A worker that still runs after this many seconds is taken to be well.
 SETTLED = 0.5
@@ -59,16 +63,16 @@ def wait_workers(
         return
     deadline = time.monotonic() + timeout
     for process in workers:
-        for _ in effects.poll(deadline):
+        for _ in files_module.poll(deadline):
             emperor.statistics(paths)  # asking has the emperor look at its folder
-            if notes.read(app, process).starts:
+            if process_events.read(app, process).starts:
                 break
         else:
             _fail(app, activation, process, f"did not start within {timeout:.0f} s")
     settled = time.monotonic() + SETTLED
-    for _ in effects.poll(settled, first=0.05):
+    for _ in files_module.poll(settled, first=0.05):
         for process in workers:
-            if notes.read(app, process).has_ended:
+            if process_events.read(app, process).has_ended:
                 _fail(app, activation, process, "ended right after it was started")
 
 
@@ -79,9 +83,9 @@ def _wait_one(
     name = process.vassal(app.name)
     pid = 0
     status = 0
-    for _ in effects.poll(deadline, first=0.003, most=0.03):
+    for _ in files_module.poll(deadline, first=0.003, most=0.03):
         state = (emperor.statistics(paths) or {}).get(name)
-        ended = notes.read(app, process).has_ended or _worker_died(app, process)
+        ended = process_events.read(app, process).has_ended or _worker_died(app, process)
         if ended or (pid and (state is None or state.pid != pid)):
             _fail(app, activation, process, "ended while it was starting")
         pid = (state.pid if state is not None else 0) or pid
@@ -102,7 +106,7 @@ def _wait_one(
 def wait_back(paths: Paths, app: AppPaths, chosen: Sequence[Process], timeout: float) -> None:
     """Give processes that were stopped for a release that failed the time to answer again."""
     waiting = [process for process in chosen if process.address]
-    for _ in effects.poll(time.monotonic() + timeout):
+    for _ in files_module.poll(time.monotonic() + timeout):
         running = emperor.statistics(paths) or {}
         states = [(process, running.get(process.vassal(app.name))) for process in waiting]
         waiting = [process for process, state in states if not _is_back(process, state)]
@@ -122,7 +126,7 @@ def _knock(process: Process) -> None:
 
 
 def _listens(process: Process, state: State) -> bool:
-    if process.kind in uwsgi.MODIFIERS:
+    if process.kind in ini.MODIFIERS:
         return state.accepting
     return accepts(process.address)
 
@@ -138,9 +142,9 @@ def accepts(address: str) -> bool:
 
 
 def _reason(process: Process, vassal: int) -> str:
-    if process.kind in uwsgi.MODIFIERS:
+    if process.kind in ini.MODIFIERS:
         return "the app is still loading"
-    elsewhere = sockets.listening(processes.descendants(vassal)) if vassal else []
+    elsewhere = ports_module.listening(procfs.descendants(vassal)) if vassal else []
     if elsewhere and process.port not in elsewhere:
         ports = ", ".join(map(str, elsewhere))
         return f"it listens on port {ports}, not on {process.port} (its $PORT)"
@@ -154,7 +158,7 @@ def _ask(process: Process, check: Check) -> int:
             with socket.socket(socket.AF_UNIX) as client:
                 client.settimeout(_PROBE_TIMEOUT)
                 client.connect(process.address)
-                client.sendall(_uwsgi_request(check, uwsgi.MODIFIERS[process.kind]))
+                client.sendall(_uwsgi_request(check, ini.MODIFIERS[process.kind]))
                 return _status(client)
         host, _, port = process.address.rpartition(":")
         with socket.create_connection((host, int(port)), timeout=_PROBE_TIMEOUT) as client:
@@ -184,7 +188,9 @@ def _uwsgi_request(check: Check, modifier: int) -> bytes:
         "SERVER_PORT": "80", "REMOTE_ADDR": "127.0.0.1", "HTTP_USER_AGENT": "piku",
     }  # fmt: skip
     body = b"".join(
-        struct.pack("<H", len(part)) + part for pair in pairs.items() for part in map(str.encode, pair)
+        struct.pack("<H", len(part)) + part
+        for pair in pairs.items()
+        for part in map(str.encode, pair)
     )
     return struct.pack("<BHB", modifier, len(body), 0) + body
 
@@ -195,7 +201,7 @@ def _uwsgi_request(check: Check, modifier: int) -> bytes:
 def _worker_died(app: AppPaths, process: Process) -> bool:
     """Whether a process in which uWSGI runs the app has ended: a Java class that is missing, for one,
     ends it, and uWSGI then starts the next without end."""
-    return process.kind in uwsgi.MODIFIERS and "\nDAMN ! worker " in effects.read(
+    return process.kind in ini.MODIFIERS and "\nDAMN ! worker " in files_module.read(
         files.log_file(app, process)
     )
 
@@ -215,10 +221,12 @@ def _fail(app: AppPaths, activation: Activation, process: Process, what: str) ->
 
 def last_lines(log: Path, count: int = 15) -> tuple[str, ...]:
     """The end of a log without uWSGI's own remarks, as a terminal may get it."""
-    worker = logmarks.worker_of(log.name)
-    written = (logmarks.told(worker, line).text for line in _end_of(log))
-    lines = (line for line in written if line.strip() and not uwsgitalk.is_routine(line))
-    return tuple(logmarks.harmless(line.decode(errors="surrogateescape")) for line in lines)[-count:]
+    worker = log_timestamps.worker_of(log.name)
+    written = (log_timestamps.told(worker, line).text for line in _end_of(log))
+    lines = (line for line in written if line.strip() and not noise.is_routine(line))
+    return tuple(log_timestamps.harmless(line.decode(errors="surrogateescape")) for line in lines)[
+        -count:
+    ]
 
 
 def _end_of(log: Path) -> list[bytes]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from piku.deploy import records
-from piku.deploy.records import Release
+from piku.deploy import releases
+from piku.deploy.releases import Release
 from piku.paths import AppPaths
 
 # What a person reads when a deploy ends in this step.
@@ -36,13 +36,13 @@ class Progress:
     def at(self, step: str) -> None:
         """Note that this step begins now."""
         self._times.append((step, time.monotonic()))
-        if self.record.outcome in (records.BUILDING, records.PREPARED):
+        if self.record.outcome in (releases.BUILDING, releases.PREPARED):
             self.update(step=step)
 
     def update(self, **changes: str) -> Release:
         """Write changed fields to the release's record."""
         self.record = replace(self.record, **changes)  # type: ignore[arg-type]  # all are strings
-        records.save_release(self._app, self.record)
+        releases.save_release(self._app, self.record)
         return self.record
 
     def summary(self) -> str:

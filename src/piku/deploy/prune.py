@@ -6,10 +6,11 @@ import contextlib
 import time
 from collections.abc import Iterable
 
-from piku import effects, programs
-from piku.deploy import build, checkout, cron, records, runs
-from piku.deploy.records import Release
-from piku.deploy.source import BUILT
+from piku import files, subprocesses
+from piku.deploy import build, checkout, releases, scheduler
+from piku.deploy.releases import Release
+from piku.deploy.revision import BUILT
+from piku.extras.detached import runs
 from piku.paths import SEPARATOR, AppPaths
 
 _LONGEST_PUSH = 86400.0  # seconds
@@ -20,55 +21,57 @@ def prune(app: AppPaths, keep: int) -> None:
 
     A checkout in which the app left files of its own stays.
     """
-    live = records.live(app)
-    every = records.releases(app)
+    live = releases.live(app)
+    every = releases.releases(app)
     usable = [release for release in every if release.usable]
     kept = [
         *usable[:keep],
         *(release for release in usable[keep:] if live and release.number == live.release),
     ]
-    at_work = [*cron.running(app).values(), *runs.running(app).values()]
+    at_work = [*scheduler.running(app).values(), *runs.running(app).values()]
     checkouts = {release.checkout for release in kept} | {app.before_link.resolve().name}
     checkouts |= {run["checkout"] for run in at_work}
-    environments = {release.environment for release in kept} | {run["environment"] for run in at_work}
-    ours = {"activations", cron.states_folder(app).name}
+    environments = {release.environment for release in kept} | {
+        run["environment"] for run in at_work
+    }
+    ours = {"activations", scheduler.states_folder(app).name}
     for folder in app.releases.iterdir():
         if not folder.is_dir() or folder.name in ours | checkouts:
             continue
         if not folder.name.startswith(".") and checkout.left_beside(app, folder.name, ()):
             continue
-        effects.remove(folder)
+        files.remove(folder)
     _forget_markers(app)
     for folder in build.environments(app):
         if folder.name not in environments:
-            effects.remove(folder)
+            files.remove(folder)
     site = live.site if live is not None else None
     used = (site.include, site.passwords) if site is not None else ()
     for copy in app.releases.glob(f"kept{SEPARATOR}*"):
         if str(copy) not in used:
-            effects.remove(copy)
+            files.remove(copy)
     _forget_failed_logs(app, every, min((release.number for release in kept), default=0))
     _forget_commits(app, {release.commit for release in kept})
     _forget_received(app)
     # Rarely does anything: only when thousands of loose objects have come together.
     rarely = ("-c", "gc.auto=4000", "-c", "gc.autoDetach=false")
-    programs.run(["git", "-C", str(app.repo), *rarely, "gc", "--auto", "--quiet"])
+    subprocesses.run(["git", "-C", str(app.repo), *rarely, "gc", "--auto", "--quiet"])
 
 
 def _forget_markers(app: AppPaths) -> None:
     """Remove what was noted of checkouts that are gone, also by somebody who was killed in between."""
     for marker in app.releases.glob(f"*{BUILT}"):
         if not marker.with_suffix("").is_dir():
-            effects.remove(marker)
+            files.remove(marker)
 
 
 def _forget_failed_logs(app: AppPaths, every: Iterable[Release], oldest: int) -> None:
     """Remove the logs of releases that failed before the oldest kept one."""
     for release in every:
-        if release.number < oldest and release.outcome == records.FAILED:
-            for number in records.activations_of(app, release.number):
+        if release.number < oldest and release.outcome == releases.FAILED:
+            for number in releases.activations_of(app, release.number):
                 for log in app.logs.glob(f"*{SEPARATOR}{number}.log"):
-                    effects.remove(log)
+                    files.remove(log)
 
 
 def _forget_received(app: AppPaths) -> None:
@@ -77,12 +80,14 @@ def _forget_received(app: AppPaths) -> None:
     for path in (*objects.glob("tmp_objdir-*"), *objects.glob("pack/tmp_*")):
         with contextlib.suppress(FileNotFoundError):  # one that comes to its end now
             if time.time() - path.stat().st_mtime > _LONGEST_PUSH:
-                effects.remove(path)
+                files.remove(path)
 
 
 def _forget_commits(app: AppPaths, kept: set[str]) -> None:
-    listing = programs.run(["git", "-C", str(app.repo), "for-each-ref", "--format=%(refname)", "refs/piku/"])
+    listing = subprocesses.run(
+        ["git", "-C", str(app.repo), "for-each-ref", "--format=%(refname)", "refs/piku/"]
+    )
     for reference in listing.split():
         commit = reference.rpartition("/")[2]
         if commit not in kept and not (app.releases / commit).exists():
-            programs.run(["git", "-C", str(app.repo), "update-ref", "-d", reference])
+            subprocesses.run(["git", "-C", str(app.repo), "update-ref", "-d", reference])

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from piku import effects, programs
+from piku import files, subprocesses
 from piku.errors import PikuError
 
 
@@ -21,13 +21,17 @@ def check_out(folder: Path, mirrors: Path) -> None:
         _update_mirror(mirror, url, commit)
         _git(folder, "config", f"submodule.{name}.url", str(mirror))
         # The mirror is ours: that it is a folder is no reason for git to refuse it.
-        _git(folder, "-c", "protocol.file.allow=always", "submodule", "--quiet", "update", "--", path)
+        _git(
+            folder, "-c", "protocol.file.allow=always", "submodule", "--quiet", "update", "--", path
+        )
         check_out(folder / path, mirrors)
 
 
 def _listed(folder: Path) -> Iterator[tuple[str, str, str]]:
     """Name, path and address of each submodule."""
-    listing = _git(folder, "config", "-z", "-f", ".gitmodules", "--get-regexp", r"^submodule\..*\.path$")
+    listing = _git(
+        folder, "config", "-z", "-f", ".gitmodules", "--get-regexp", r"^submodule\..*\.path$"
+    )
     for entry in filter(None, listing.split("\0")):
         key, _, path = entry.partition("\n")
         name = key.removeprefix("submodule.").removesuffix(".path")
@@ -35,22 +39,24 @@ def _listed(folder: Path) -> Iterator[tuple[str, str, str]]:
 
 
 def _update_mirror(mirror: Path, url: str, commit: str) -> None:
-    if mirror.is_dir() and programs.succeeds(
+    if mirror.is_dir() and subprocesses.succeeds(
         ["git", "-C", str(mirror), "cat-file", "-e", f"{commit}^{{commit}}"]
     ):
         return
     # As for `git submodule update`: an address that a repository names may not be a folder of this server.
-    env = {**programs.environment(), "GIT_TERMINAL_PROMPT": "0", "GIT_PROTOCOL_FROM_USER": "0"}
+    env = {**subprocesses.environment(), "GIT_TERMINAL_PROMPT": "0", "GIT_PROTOCOL_FROM_USER": "0"}
     try:
         if mirror.is_dir():
-            programs.run(["git", "-C", str(mirror), "fetch", "--quiet", "--prune"], env=env)
+            subprocesses.run(["git", "-C", str(mirror), "fetch", "--quiet", "--prune"], env=env)
             return
         temporary = mirror.with_suffix(".tmp")
-        effects.remove(temporary)
+        files.remove(temporary)
         mirror.parent.mkdir(parents=True, exist_ok=True)
-        programs.run(["git", "clone", "--quiet", "--mirror", "--", url, str(temporary)], env=env)
+        subprocesses.run(
+            ["git", "clone", "--quiet", "--mirror", "--", url, str(temporary)], env=env
+        )
         temporary.rename(mirror)
-    except programs.ProgramFailed as error:
+    except subprocesses.ProgramFailed as error:
         raise PikuError(
             f"a submodule could not be fetched by this server: {url}",
             detail=error.detail,
@@ -59,4 +65,4 @@ def _update_mirror(mirror: Path, url: str, commit: str) -> None:
 
 
 def _git(folder: Path, *args: str) -> str:
-    return programs.run(["git", "-C", str(folder), *args])
+    return subprocesses.run(["git", "-C", str(folder), *args])

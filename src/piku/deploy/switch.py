@@ -5,16 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from piku import effects
+from piku import files, ports
 from piku.app import settings, variables
 from piku.app.procfile import UWSGI_SERVED
-from piku.deploy import activation as activations
-from piku.deploy import converge, health, limits, records, sleeping
-from piku.deploy.job import Job
-from piku.deploy.records import Activation, Process
+from piku.deploy import health, reconcile, releases
+from piku.deploy import instances as activations
+from piku.deploy.deployment import Job
+from piku.deploy.releases import Activation, Process
 from piku.errors import PikuError
+from piku.extras.idle import sleeping
+from piku.extras.limits import limits
+from piku.nginx import cloudflare, service, site_state
 from piku.paths import AppPaths, Paths
-from piku.serve import around, cloudflare, emperor, sockets, webserver
+from piku.uwsgi import emperor
 
 
 def activate(job: Job, *, carried: Sequence[Process] = ()) -> Activation:
@@ -25,7 +28,7 @@ def activate(job: Job, *, carried: Sequence[Process] = ()) -> Activation:
     """
     paths, app = job.paths, job.app
     limits.refuse(paths, app, job.values)
-    live = records.live(app)
+    live = releases.live(app)
     before = live.processes if live else ()
     going = [process for process in before if process not in carried]
     try:
@@ -37,23 +40,23 @@ def activate(job: Job, *, carried: Sequence[Process] = ()) -> Activation:
         _write_live_env(job, new)
         _check_nginx(job, new)
         _start(job, new, going)
-        effects.settle()
-        with effects.lock(paths.uwsgi / "nginx.lock", "going live"):
+        files.settle()
+        with files.lock(paths.uwsgi / "nginx.lock", "going live"):
             if new.site is not None:
-                converge.refuse_taken_names(paths, app.name, new.site)
+                reconcile.refuse_taken_names(paths, app.name, new.site)
             job.progress.at("switch")
-            records.commit(app, new)
-            effects.remove(app.refused)
+            releases.commit(app, new)
+            files.remove(app.refused)
     except BaseException:
         go_back(paths, app)
         raise
-    converge.converge(paths, app, say=job.output.detail)
+    reconcile.converge(paths, app, say=job.output.detail)
     return new
 
 
 def go_back(paths: Paths, app: AppPaths) -> None:
     """Go back to what the live record says: new processes end, stopped ones come back."""
-    live = records.live(app)
+    live = releases.live(app)
     wanted = sleeping.wanted(app, live)
     # What is older than the live activation was live before it, and may be asked until nginx has followed.
     started = [
@@ -67,13 +70,15 @@ def go_back(paths: Paths, app: AppPaths) -> None:
         emperor.wait_gone(paths, started, 15)
     missing = set(wanted) - set(emperor.enabled(paths, app.name))
     stopped = [p for p in (live.processes if live else ()) if p.vassal(app.name) in missing]
-    converge.converge(paths, app)
+    reconcile.converge(paths, app)
     health.wait_back(paths, app, stopped, 30)
 
 
 def _write_live_env(job: Job, new: Activation) -> None:
     seen = job.variables(next((process for process in new.processes if process.port), None))
-    effects.write(job.app.activation(new.number) / "LIVE_ENV", variables.render_literal(seen), mode=0o600)
+    files.write(
+        job.app.activation(new.number) / "LIVE_ENV", variables.render_literal(seen), mode=0o600
+    )
 
 
 def _warn_of_idle(job: Job) -> None:
@@ -96,27 +101,29 @@ def _warn_of_idle(job: Job) -> None:
 def _check_nginx(job: Job, new: Activation) -> None:
     if new.site is None:
         return
-    converge.refuse_taken_names(job.paths, job.app.name, new.site)
-    webserver.check_addresses(job.paths, new.site)
-    live = records.live(job.app)
+    reconcile.refuse_taken_names(job.paths, job.app.name, new.site)
+    service.check_addresses(job.paths, new.site)
+    live = releases.live(job.app)
     if new.site.cloudflare and (
         warning := cloudflare.refresh(job.paths, settings.CLOUDFLARE_API.read(job.values))
     ):
         job.output.warn(warning)
     if live is not None and live.site == new.site:
         return  # nginx has taken exactly this already
-    own = {job.app.name: (new.site, around.of(job.paths, job.app.name, new.site))}
-    known_as = {new.site.include: settings.INCLUDE_FILE.read(job.values)} if new.site.include else {}
-    everything, _ = around.all_of(job.paths, converge.live_sites(job.paths))
+    own = {job.app.name: (new.site, site_state.of(job.paths, job.app.name, new.site))}
+    known_as = (
+        {new.site.include: settings.INCLUDE_FILE.read(job.values)} if new.site.include else {}
+    )
+    everything, _ = site_state.all_of(job.paths, reconcile.live_sites(job.paths))
     others = {name: pair for name, pair in everything.items() if name != job.app.name}
     try:
-        webserver.check(job.paths, {**others, **own}, known_as=known_as)
+        service.check(job.paths, {**others, **own}, known_as=known_as)
     except PikuError:
-        webserver.check(job.paths, own, known_as=known_as)
+        service.check(job.paths, own, known_as=known_as)
         # What another app includes has become wrong since it was deployed: that is its fault alone.
-        refused = converge.set_aside(job.paths, others, job.output.warn)
+        refused = reconcile.set_aside(job.paths, others, job.output.warn)
         rest = {name: pair for name, pair in others.items() if name not in refused}
-        webserver.check(job.paths, {**rest, **own}, known_as=known_as)
+        service.check(job.paths, {**rest, **own}, known_as=known_as)
 
 
 def _try_loading(job: Job) -> None:
@@ -129,7 +136,7 @@ def _try_loading(job: Job) -> None:
     names = canary.vassals(job.app.name)
     emperor.enable(job.paths, names)
     _wait(job, canary, canary.processes)
-    converge.stop(job.paths, names, canary.stop_timeout)
+    reconcile.stop(job.paths, names, canary.stop_timeout)
 
 
 def _start(job: Job, new: Activation, going: Sequence[Process]) -> None:
@@ -166,9 +173,9 @@ def _stop_old(job: Job, old: Sequence[Process]) -> None:
     # nginx keeps idle connections to a `web` process open, so it is never seen to be done; it is told
     # to stop by SIGTERM and can end what it has begun. uWSGI would cut it off.
     by_uwsgi = [name for name in names if name.kind in UWSGI_SERVED]
-    converge.drain(job.app, by_uwsgi, job.output.detail)
-    live = records.live(job.app)
-    converge.stop(job.paths, names, live.stop_timeout if live else 10)
+    reconcile.drain(job.app, by_uwsgi, job.output.detail)
+    live = releases.live(job.app)
+    reconcile.stop(job.paths, names, live.stop_timeout if live else 10)
 
 
 def _wait(job: Job, new: Activation, chosen: Sequence[Process]) -> None:
@@ -185,8 +192,8 @@ def _wait_for_ports(job: Job, serving: Sequence[Process]) -> None:
     """A port of ours is free once the process before has ended; another program's never will be."""
     bind = settings.BIND_ADDRESS.read(job.values)
     for port in (process.port for process in serving if process.port is not None):
-        for _ in effects.poll(time.monotonic() + 3):
-            if sockets.is_free(bind, port):
+        for _ in files.poll(time.monotonic() + 3):
+            if ports.is_free(bind, port):
                 break
         else:
             raise activations.port_in_use(bind, port)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from piku import effects
-from piku.deploy import certificates, converge, cron, leftovers, limits, records, runs
+from piku import files
+from piku.deploy import certificates, orphans, reconcile, releases, scheduler
+from piku.extras.detached import runs
+from piku.extras.limits import limits
 from piku.output import Output
 from piku.paths import SEPARATOR, AppPaths, Paths
-from piku.serve import emperor, tls
-from piku.serve.tls import Certificate
+from piku.tls import certificate as certificate_module
+from piku.tls.certificate import Certificate
+from piku.uwsgi import emperor
 
 
 def destroy(paths: Paths, app: AppPaths, output: Output) -> None:
@@ -18,33 +21,37 @@ def destroy(paths: Paths, app: AppPaths, output: Output) -> None:
     The caller holds the app's lock. The repository goes last: until then the app still exists, and
     an interrupted destroy can simply be run again.
     """
-    live = records.live(app)
+    live = releases.live(app)
     timeout = live.stop_timeout if live else 10
-    effects.remove(app.live_record)
-    converge.update_nginx(paths)
+    files.remove(app.live_record)
+    reconcile.update_nginx(paths)
     names = emperor.enabled(paths, app.name)
-    converge.stop(paths, names, timeout)
-    cron.end(app, timeout)
+    reconcile.stop(paths, names, timeout)
+    scheduler.end(app, timeout)
     runs.end(app, timeout)
     limits.clean(app, None)
     certificates.forget_failures(paths, app)
     for path in _files(paths, app):
-        effects.remove(path)
-    effects.remove(app.repo)
-    leftovers.sweep_files(paths, app)
+        files.remove(path)
+    files.remove(app.repo)
+    orphans.sweep_files(paths, app)
     output.step(f"{app.name} is gone")
     for kept in (app.data, app.cache):
         if kept.is_dir() and any(kept.iterdir()):
             output.detail(f"Kept: {kept}")
         elif kept.is_dir():
-            effects.remove(kept)
+            files.remove(kept)
     for certificate in _kept_certificates(app):
         output.detail(f"Kept: {certificate.path}")
 
 
 def _kept_certificates(app: AppPaths) -> list[Certificate]:
     """Those that somebody gave, or an authority, which gives only so many."""
-    return [certificate for certificate in tls.stored(app) if certificate.source != tls.SELF_SIGNED]
+    return [
+        certificate
+        for certificate in certificate_module.stored(app)
+        if certificate.source != certificate_module.SELF_SIGNED
+    ]
 
 
 def _files(paths: Paths, app: AppPaths) -> list[Path]:

@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from piku.deploy import records
+from piku.deploy import releases
 from piku.errors import PikuError
+from piku.operate import log_timestamps
 from piku.paths import SEPARATOR, AppPaths
-from piku.serve import logmarks
 
 # Not a process of the app: what nginx notes of the requests that it hands on.
-NGINX = logmarks.NGINX
+NGINX = log_timestamps.NGINX
 _FILE = re.compile(
-    rf"(?P<worker>{logmarks.PROCESS}|{NGINX}|{logmarks.DRAIN})(?:{SEPARATOR}(?P<activation>\d+))?\.log(?P<old>\.old)?"
+    rf"(?P<worker>{log_timestamps.PROCESS}|{NGINX}|{log_timestamps.DRAIN})(?:{SEPARATOR}(?P<activation>\d+))?\.log(?P<old>\.old)?"
 )
 
 
@@ -69,8 +69,8 @@ def chosen(app: AppPaths, wanted: str = "", release: int | None = None) -> list[
         hint = f"there are: {', '.join([*names, 'build'])}"
         raise PikuError(f"{app.name} has no log of {wanted!r}", hint=hint)
     if release is not None:
-        records.load_release(app, release)  # refuses a release that never was
-        numbers = records.activations_of(app, release)
+        releases.load_release(app, release)  # refuses a release that never was
+        numbers = releases.activations_of(app, release)
         return [log for log in named if log.activation in numbers or not log.current]
     failed, live = _failed(app), _live(app)
     if not live and not wanted:
@@ -81,13 +81,15 @@ def chosen(app: AppPaths, wanted: str = "", release: int | None = None) -> list[
 
 def _failed(app: AppPaths) -> set[int]:
     """The activations of releases that failed."""
-    failed = (release.number for release in records.releases(app) if release.outcome == records.FAILED)
-    return {activation for number in failed for activation in records.activations_of(app, number)}
+    failed = (
+        release.number for release in releases.releases(app) if release.outcome == releases.FAILED
+    )
+    return {activation for number in failed for activation in releases.activations_of(app, number)}
 
 
 def _live(app: AppPaths) -> set[str]:
     """The processes that are live."""
-    live = records.live(app)
+    live = releases.live(app)
     return {process.worker for process in live.processes} if live is not None else set()
 
 
@@ -95,6 +97,6 @@ def release_of(app: AppPaths) -> dict[int, int]:
     """Which release an activation started: by these its logs are told apart."""
     return {
         activation: number
-        for number in records.release_numbers(app)
-        for activation in records.activations_of(app, number)
+        for number in releases.release_numbers(app)
+        for activation in releases.activations_of(app, number)
     }

@@ -17,7 +17,10 @@ _OVERHEAD = 400  # what a line costs beside its text
 
 
 def history(
-    streams: Sequence[Stream], holds: Callable[[Line], bool], since: float = 0, count: int | None = None
+    streams: Sequence[Stream],
+    holds: Callable[[Line], bool],
+    since: float = 0,
+    count: int | None = None,
 ) -> Iterator[Line]:
     """The last `count` lines (None: all of them) that are not older than `since`, of those that `holds` is true of.
 

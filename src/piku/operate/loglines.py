@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import chain, pairwise
 from typing import NamedTuple
 
-from piku.serve import logmarks, pastlogs, tail
+from piku.operate import log_archive, log_timestamps, tail
 
 _BLOCK = 1 << 16
 LONGEST = tail.LONGEST  # a line that is longer is shown in pieces
@@ -65,7 +65,7 @@ def open_past(path: os.PathLike[str]) -> list[Part]:
     whole = open_part(path, None)
     return [
         Part(whole.handle, section.end, section.written, release, section.start, section.activation)
-        for section, release in pastlogs.sections(whole.handle, whole.end)
+        for section, release in log_archive.sections(whole.handle, whole.end)
     ] or [whole]
 
 
@@ -91,7 +91,7 @@ def lines(
     it), and else that of the next one: an app's lines are written before the access line of the request.
     Times never rise on the way: what a line says of that is believed if most of those around it agree.
     """
-    stamped = logmarks.is_stamped(worker)
+    stamped = log_timestamps.is_stamped(worker)
     newer: list[_Said] = []
     for older in chain(_groups(worker, _whole(_raw(parts, before))), [[]]):
         if newer:
@@ -119,7 +119,7 @@ def _groups(worker: str, raw: Iterable[_Raw]) -> Iterator[list[_Said]]:
     group: list[_Said] = []
     size = times = 0
     for place, part, text in raw:
-        said = _Said(place, part, *logmarks.told(worker, text))
+        said = _Said(place, part, *log_timestamps.told(worker, text))
         group.append(said)
         size += len(text) + _OVERHEAD
         times += said.when is not None
@@ -141,7 +141,7 @@ def _whole(raw: Iterable[_Raw]) -> Iterator[_Raw]:
     """Lines without uWSGI's remark on a rotation, which may have cut one of them in two."""
     held: _Raw | None = None
     for place, part, text in raw:
-        beginning = logmarks.before_rotation(text)
+        beginning = log_timestamps.before_rotation(text)
         if beginning is None:
             if held is not None:
                 yield held
@@ -181,7 +181,9 @@ def _backwards(handle: int, begin: int, end: int) -> Iterator[tuple[int, bytes]]
 def _plain_times(older: Sequence[_Said], newer: Sequence[_Said], after: float) -> list[float]:
     """The times of lines that all have one, in order, as those of most daemons; none where there is a doubt."""
     times = [said.when for said in newer if said.when is not None]
-    before = next((said.when for said in reversed(older) if said.when is not None), times[0] if times else 0)
+    before = next(
+        (said.when for said in reversed(older) if said.when is not None), times[0] if times else 0
+    )
     first, last = newer[0], newer[-1]
     if len(times) < len(newer) or first.part is not last.part or times != sorted(times):
         return []

@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
-from piku.operate import logfiles, loghistory, loglines
+from piku.operate import log_archive, log_timestamps, logfiles, loghistory, loglines, tail
 from piku.operate.logfiles import LogFile
 from piku.operate.loghistory import Stream
 from piku.operate.loglines import Line, Part
 from piku.paths import AppPaths
-from piku.serve import logmarks, pastlogs, tail, uwsgitalk
+from piku.uwsgi import noise
 
 _EVERY = 0.25  # seconds between looks while somebody follows
 _AT_ONCE = 1 << 20  # bytes of a log that are read before the next one has its turn
@@ -38,7 +38,7 @@ class Wanted:
 
     def holds(self, line: Line) -> bool:
         """Whether the line is one of them, whenever it was written."""
-        if not self.everything and uwsgitalk.is_routine(line.text):
+        if not self.everything and noise.is_routine(line.text):
             return False
         if not self.text:
             return True
@@ -85,7 +85,7 @@ class Logs:
         parts = loglines.open_past(log.path)
         if parts[0].activation:
             return parts
-        activation = pastlogs.moved_by(log.path, log.worker, parts[0].written)
+        activation = log_archive.moved_by(log.path, log.worker, parts[0].written)
         return [replace(parts[0], activation=activation, release=self._releases.get(activation))]
 
     def history(self, wanted: Wanted) -> Iterator[Line]:
@@ -115,7 +115,10 @@ class Logs:
         releases = {one.log.worker: one.release for one in followed.values()}
         while not _reader_gone(0 if any(one.behind for one in followed.values()) else _EVERY):
             for one in self._new(followed):
-                if one.release is not None and releases.get(one.log.worker, one.release) != one.release:
+                if (
+                    one.release is not None
+                    and releases.get(one.log.worker, one.release) != one.release
+                ):
                     began(one.log.worker, one.release)
                 releases[one.log.worker] = one.release
                 followed[one.log.path] = one
@@ -163,7 +166,8 @@ class _Followed:
         """The lines that have come since the last look."""
         worker = self.log.worker
         return [
-            Line(when or time.time(), worker, self.release, text) for when, text in self._tail.news(_AT_ONCE)
+            Line(when or time.time(), worker, self.release, text)
+            for when, text in self._tail.news(_AT_ONCE)
         ]
 
 
@@ -173,7 +177,9 @@ def transcript(app: AppPaths, wanted: Wanted) -> Iterator[Line]:
     for path in (app.build_log, Path(f"{app.build_log}.old")):
         with contextlib.suppress(FileNotFoundError):
             parts.append(loglines.open_part(path, None))
-    return loghistory.history([(logmarks.BUILD, parts)], wanted.holds, wanted.since, wanted.count)
+    return loghistory.history(
+        [(log_timestamps.BUILD, parts)], wanted.holds, wanted.since, wanted.count
+    )
 
 
 def _reader_gone(timeout: float) -> bool:

@@ -6,16 +6,22 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from piku.deploy import health, limits, notes, records, runs, sleeping
-from piku.deploy import vassals as files
-from piku.deploy.notes import Notes
-from piku.deploy.records import Activation, Process
-from piku.operate import requests, servedlog
-from piku.operate.servedlog import Said
+from piku import procfs
+from piku.deploy import health, process_events, releases
+from piku.deploy import process_config as files
+from piku.deploy.process_events import Notes
+from piku.deploy.releases import Activation, Process
+from piku.extras.detached import runs
+from piku.extras.idle import sleeping
+from piku.extras.limits import limits
+from piku.extras.status import requests
+from piku.operate import cpu as cpu_module
+from piku.operate import uwsgi_log_events
+from piku.operate.cpu import Look
+from piku.operate.uwsgi_log_events import Said
 from piku.paths import AppPaths, Paths
-from piku.serve import emperor, measures, processes, uwsgi
-from piku.serve.emperor import State, VassalName
-from piku.serve.measures import Look
+from piku.uwsgi import emperor, ini
+from piku.uwsgi.emperor import State, VassalName
 
 # A program that ended more than once within so many seconds, and runs for fewer than the second
 # number of seconds now, is going to end again.
@@ -60,7 +66,7 @@ class Sight:
         return {name: state for name, state in (self.states or {}).items() if name.app == app.name}
 
     def cpu(self, pid: int) -> float | None:
-        return measures.percent(self.before, self.now, pid) if pid in self.now.spent else None
+        return cpu_module.percent(self.before, self.now, pid) if pid in self.now.spent else None
 
 
 class Observer:
@@ -68,12 +74,12 @@ class Observer:
 
     def __init__(self, paths: Paths) -> None:
         self._paths = paths
-        self._before = measures.look()
+        self._before = cpu_module.look()
 
     def look(self) -> Sight:
         states = emperor.statistics(self._paths)
         time.sleep(max(0.0, self._before.when + _BETWEEN - time.monotonic()))
-        before, self._before = self._before, measures.look()
+        before, self._before = self._before, cpu_module.look()
         return Sight(states=states, before=before, now=self._before, when=time.time())
 
 
@@ -87,7 +93,9 @@ def rows(app: AppPaths, live: Activation | None, sight: Sight) -> list[Row]:
         for name, process in wanted.items()
         if live is not None
     ]
-    found += [_leftover(app, name, state, sight) for name, state in states.items() if name not in wanted]
+    found += [
+        _leftover(app, name, state, sight) for name, state in states.items() if name not in wanted
+    ]
     return [*found, *(_run(name, run, sight) for name, run in runs.running(app).items())]
 
 
@@ -98,11 +106,18 @@ def _in_order(live: Activation) -> list[Process]:
 
 
 def _row(
-    app: AppPaths, live: Activation, process: Process, state: State | None, sight: Sight, answered: int | None
+    app: AppPaths,
+    live: Activation,
+    process: Process,
+    state: State | None,
+    sight: Sight,
+    answered: int | None,
 ) -> Row:
-    served = process.kind in uwsgi.MODIFIERS
-    said = servedlog.read(files.log_file(app, process)) if served else Said()
-    noted = _since(notes.read(app, process), state, sight) if state is not None else Notes()
+    served = process.kind in ini.MODIFIERS
+    said = uwsgi_log_events.read(files.log_file(app, process)) if served else Said()
+    noted = (
+        _since(process_events.read(app, process), state, sight) if state is not None else Notes()
+    )
     shown = _state(app, live, process, state, noted, said, sight)
     row = Row(
         worker=process.title,
@@ -115,20 +130,24 @@ def _row(
         restarts=_restarts(app, live, process, noted, said) + (state.respawns if state else 0),
         requests_per_minute=answered,
         exit_code=noted.ends[-1][0] if noted.ends and shown != "asleep" else None,
-        last_lines=health.last_lines(files.log_file(app, process), 5) if shown == "crashing" else (),
+        last_lines=health.last_lines(files.log_file(app, process), 5)
+        if shown == "crashing"
+        else (),
     )
     return row if state is None else _measured(row, process, state, noted, sight)
 
 
 def _measured(row: Row, process: Process, state: State, noted: Notes, sight: Sight) -> Row:
     """The row of one that the emperor runs, with what it takes."""
-    pid = state.pid if process.kind in uwsgi.MODIFIERS else noted.pid
+    pid = state.pid if process.kind in ini.MODIFIERS else noted.pid
     return replace(
         row,
         pid=pid,
-        uptime=max(0, int(sight.when - (noted.starts[-1][1] if noted.starts else state.since))) if pid else 0,
+        uptime=max(0, int(sight.when - (noted.starts[-1][1] if noted.starts else state.since)))
+        if pid
+        else 0,
         # Jobs are not always below the scheduler: its own memory is what can be told.
-        memory=processes.memory(state.pid) if process.schedules else sight.now.memory(state.pid),
+        memory=procfs.memory(state.pid) if process.schedules else sight.now.memory(state.pid),
         cpu=sight.cpu(state.pid),
     )
 
@@ -146,7 +165,7 @@ def _since(noted: Notes, state: State, sight: Sight) -> Notes:
 
 
 def _restarts(app: AppPaths, live: Activation, process: Process, noted: Notes, said: Said) -> int:
-    if process.kind in uwsgi.MODIFIERS:
+    if process.kind in ini.MODIFIERS:
         # Of those that the kernel killed, uWSGI's log may have been told as well.
         return said.failures + max(said.deaths, limits.killed(app, live, process))
     return max(0, len(noted.starts) - 1)
@@ -157,7 +176,7 @@ def _state(
 ) -> str:  # fmt: skip
     if sleeping.is_sleeper(app, live, process):
         return "asleep"  # it may still be about to end
-    if process.kind in uwsgi.MODIFIERS:
+    if process.kind in ini.MODIFIERS:
         return _served(state, said, sight)
     if state is None:
         return "down"
@@ -177,7 +196,7 @@ def _served(state: State | None, said: Said, sight: Sight) -> str:
 
 def _is_young(master: int, sight: Sight) -> bool:
     """Whether no worker process has run for long, or none does."""
-    return all(processes.age(pid) < _LOOP for pid in sight.now.children.get(master, ()))
+    return all(procfs.age(pid) < _LOOP for pid in sight.now.children.get(master, ()))
 
 
 def _daemon(noted: Notes, now: float) -> str:
@@ -189,9 +208,9 @@ def _daemon(noted: Notes, now: float) -> str:
 
 
 def _leftover(app: AppPaths, name: VassalName, state: State, sight: Sight) -> Row:
-    activation = records.load_activation(app, name.activation)
+    activation = releases.load_activation(app, name.activation)
     return Row(
-        worker=records.title(name.kind, name.instance),
+        worker=releases.title(name.kind, name.instance),
         release=activation.release if activation else 0,
         pid=state.pid,
         state="stopping",

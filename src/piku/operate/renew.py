@@ -11,18 +11,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
-from piku import effects
+from piku import files
 from piku.app import settings
-from piku.deploy import certificates, converge
+from piku.deploy import certificates, reconcile
 from piku.deploy.certificates import Wish
 from piku.errors import PikuError
-from piku.operate import certs
+from piku.extras.certs import certs
+from piku.nginx.site import Site
 from piku.output import Output
 from piku.paths import AppName, AppPaths, Paths
-from piku.serve import acme, pem, tls, upkeep
-from piku.serve.nginx.site import Site
-from piku.serve.pem import Bundle
-from piku.serve.tls import Certificate
+from piku.tls import acme, certificate, pem
+from piku.tls.certificate import Certificate
+from piku.tls.pem import Bundle
+from piku.uwsgi import housekeeping
 
 Waiting = Callable[[str], None]
 # Looks within one round; what is then still asked for waits for the next one.
@@ -41,7 +42,9 @@ class Round:
     force: bool = False
 
 
-def renew(this: Round, only: AppPaths | None = None, *, waiting: Waiting | None = None) -> list[str]:
+def renew(
+    this: Round, only: AppPaths | None = None, *, waiting: Waiting | None = None
+) -> list[str]:
     """Fetch and renew what is due; returns the apps for which that failed.
 
     One such round at a time; when nobody is told of the `waiting`, raises effects.Busy instead.
@@ -49,18 +52,18 @@ def renew(this: Round, only: AppPaths | None = None, *, waiting: Waiting | None 
     paths, failed = this.paths, dict[AppName, bool]()
     with (
         _ends_at_once(),
-        effects.lock(
+        files.lock(
             paths.uwsgi / "certificates.lock", "renewing certificates",
             waiting=waiting, patient=waiting is not None,
         ),
     ):  # fmt: skip
         for _ in range(_MOST):
-            request = upkeep.requested(paths)
-            for name, site in converge.live_sites(paths).items():
+            request = housekeeping.requested(paths)
+            for name, site in reconcile.live_sites(paths).items():
                 if only in (None, paths.app(name)):
                     failed[name] = not _renew(this, paths.app(name), site, only is not None)
             # An app that went live or changed meanwhile has its turn now: whoever it asked found us busy.
-            if upkeep.requested(paths) == request:
+            if housekeeping.requested(paths) == request:
                 break
             this = replace(this, asked=False, force=False)
     return [name for name in failed if failed[name]]
@@ -96,8 +99,10 @@ def _renew(this: Round, app: AppPaths, site: Site, named: bool) -> bool:
         if this.force or certificates.is_due(app, wish, now):
             _fetch(this, app, site, wish)
         elif named:
-            found = tls.certificate(app, wish.names)
-            this.output.detail(f"{app.name}: the certificate is valid until {certs.day(found.not_after)}")
+            found = certificate.certificate(app, wish.names)
+            this.output.detail(
+                f"{app.name}: the certificate is valid until {certs.day(found.not_after)}"
+            )
         certificates.forget_failures(this.paths, app)
     except PikuError as error:
         # Settings that are wrong are found before anything is tried.
@@ -116,7 +121,7 @@ def _tell(this: Round, app: AppPaths, wish: Wish, error: PikuError) -> None:
 
 
 def _why_none(app: AppPaths, site: Site) -> str:
-    if tls.certificate(app, site.certified).source == tls.OWN:
+    if certificate.certificate(app, site.certified).source == certificate.OWN:
         return f"{app.name} has a certificate of its own: piku certs:remove {app.name} goes back to others"
     names = ", ".join(site.certified)
     return f"{app.name} is served with a self-signed certificate: no public authority certifies {names}"
@@ -147,8 +152,10 @@ def _offer(bundle: Bundle) -> Certificate:
 
 def _is_better(app: AppPaths, wish: Wish, bundle: Bundle) -> bool:
     """Whether it is for all the names, and for longer than what there is."""
-    found = tls.best(app, wish.names)
-    short = found is None or bool(found.missing(wish.names)) or found.not_after < bundle.facts.not_after
+    found = certificate.best(app, wish.names)
+    short = (
+        found is None or bool(found.missing(wish.names)) or found.not_after < bundle.facts.not_after
+    )
     return short and not _offer(bundle).missing(wish.names)
 
 
@@ -176,8 +183,8 @@ def installed(this: Round, app: AppPaths) -> None:
     chain, key = app.nginx.with_name(f"{app.name}.crt"), app.nginx.with_name(f"{app.name}.key")
     if not (chain.exists() and key.exists()):
         raise PikuError(f"acme.sh has installed no certificate for {app.name}: {chain}")
-    bundle = pem.bundle(effects.read(chain), effects.read(key))
-    site = converge.live_sites(this.paths).get(app.name)
+    bundle = pem.bundle(files.read(chain), files.read(key))
+    site = reconcile.live_sites(this.paths).get(app.name)
     wish = certificates.wish(this.paths, app, site) if site else None
     names = wish.names if wish and not _offer(bundle).missing(wish.names) else bundle.facts.names
     _take(this, app, names, bundle, acme.ACME_SH)
@@ -186,9 +193,11 @@ def installed(this: Round, app: AppPaths) -> None:
 def _take(this: Round, app: AppPaths, names: Sequence[str], bundle: Bundle, source: str) -> None:
     """Put a certificate in place and have nginx take it up."""
     if not names or _offer(bundle).missing(names):
-        raise PikuError(f"{source} brought a certificate for {', '.join(bundle.facts.names) or 'no name'}")
-    place = tls.acme_path(app, names)
-    if effects.read(place).endswith(f"\n{bundle.text}"):
+        raise PikuError(
+            f"{source} brought a certificate for {', '.join(bundle.facts.names) or 'no name'}"
+        )
+    place = certificate.acme_path(app, names)
+    if files.read(place).endswith(f"\n{bundle.text}"):
         return
     certs.put(this.paths, place, bundle, source)
     facts = bundle.facts
@@ -199,9 +208,9 @@ def _take(this: Round, app: AppPaths, names: Sequence[str], bundle: Bundle, sour
 
 def _clean(app: AppPaths, site: Site) -> None:
     """Remove certificates that can be of no use any more."""
-    now, serving = time.time(), tls.certificate(app, site.certified).path
-    for one in tls.stored(app):
+    now, serving = time.time(), certificate.certificate(app, site.certified).path
+    for one in certificate.stored(app):
         # A deploy that has just made one may be about to need it.
-        idle = one.source == tls.SELF_SIGNED and now - one.not_before > 86400
-        if one.path != serving and one.source != tls.OWN and (one.expired(now) or idle):
-            effects.remove(Path(one.path))
+        idle = one.source == certificate.SELF_SIGNED and now - one.not_before > 86400
+        if one.path != serving and one.source != certificate.OWN and (one.expired(now) or idle):
+            files.remove(Path(one.path))

@@ -7,12 +7,13 @@ import shlex
 from collections.abc import Sequence
 from typing import NoReturn
 
-from piku import programs
-from piku.deploy import environment, records, runs, source
-from piku.deploy.records import Activation, Release
-from piku.deploy.source import Source
+from piku import subprocesses
+from piku.deploy import app_env, releases, revision
+from piku.deploy.releases import Activation, Release
+from piku.deploy.revision import Source
 from piku.errors import PikuError
-from piku.operate import attended
+from piku.extras.detached import runs
+from piku.operate import connection_watch
 from piku.paths import AppPaths, Paths
 
 
@@ -22,11 +23,11 @@ def run(paths: Paths, app: AppPaths, words: Sequence[str]) -> NoReturn:
     One word is a shell's command line; several are a program and its arguments, taken as they are.
     """
     live, release, found = _live(paths, app)
-    variables = environment.variables(paths, app, release, found, next(iter(live.processes), None))
-    programs.become(
-        [*_attendant(live), *programs.shell(_command(words))],
+    variables = app_env.variables(paths, app, release, found, next(iter(live.processes), None))
+    subprocesses.become(
+        [*_attendant(live), *subprocesses.shell(_command(words))],
         cwd=app.releases / release.checkout,
-        env={**_prompt(app, release), **variables, **programs.terminal()},
+        env={**_prompt(app, release), **variables, **subprocesses.terminal()},
     )
 
 
@@ -35,8 +36,8 @@ def _attendant(live: Activation) -> list[str]:
     calls the leader of a session, and sees to such things itself."""
     if os.getsid(0) != os.getpid():
         return []
-    attended.hold_signals()
-    return [programs.system_python(), "-IS", attended.__file__, str(live.stop_timeout)]
+    connection_watch.hold_signals()
+    return [subprocesses.system_python(), "-IS", connection_watch.__file__, str(live.stop_timeout)]
 
 
 def _command(words: Sequence[str]) -> str:
@@ -53,13 +54,14 @@ def _prompt(app: AppPaths, release: Release) -> dict[str, str]:
 
 
 def _live(paths: Paths, app: AppPaths) -> tuple[Activation, Release, Source]:
-    live = records.live(app)
+    live = releases.live(app)
     if live is None:
         raise PikuError(
-            f"{app.name} has no live release to run a command in", hint="push a working commit first"
+            f"{app.name} has no live release to run a command in",
+            hint="push a working commit first",
         )
-    release = records.load_release(app, live.release)
-    return live, release, source.read(paths, app, release.commit, release.settings)
+    release = releases.load_release(app, live.release)
+    return live, release, revision.read(paths, app, release.commit, release.settings)
 
 
 # --- detached ------------------------------------------------------------------------------------
@@ -76,10 +78,12 @@ def stop(app: AppPaths, name: str) -> None:
     running = runs.running(app)
     if name not in running:
         hint = (
-            f"there are: {', '.join(running)}" if running else "`piku ps:scale` and `piku stop` end processes"
+            f"there are: {', '.join(running)}"
+            if running
+            else "`piku ps:scale` and `piku stop` end processes"
         )
         raise PikuError(f"{app.name} has no detached command {name[:60]!r} at work", hint=hint)
-    live = records.live(app)
+    live = releases.live(app)
     runs.end(app, live.stop_timeout if live else 10, name)
     if name in runs.running(app):
         raise PikuError(f"{name} of {app.name} did not end")

@@ -19,14 +19,16 @@ from pathlib import Path
 from typing import NoReturn
 
 import piku
-from piku import effects, programs
-from piku.deploy import converge, limits, repair
+from piku import files, ports, procfs, subprocesses
+from piku.deploy import reconcile, recovery
 from piku.errors import PikuError
+from piku.extras.limits import cgroups, limits
+from piku.nginx import server as nginx_server
+from piku.nginx import service, site_state
+from piku.nginx.site import Platform
 from piku.output import Output
 from piku.paths import Paths
-from piku.serve import around, cgroups, emperor, processes, sockets, upkeep, uwsgi, webserver
-from piku.serve.nginx import server as nginx_server
-from piku.serve.nginx.site import Platform
+from piku.uwsgi import emperor, housekeeping, ini
 
 _PROGRAMS = {"nginx": "nginx", "uwsgi": "uwsgi-core", "git": "git", "openssl": "openssl"}
 
@@ -43,20 +45,27 @@ def setup(paths: Paths, calling: Sequence[str] = ()) -> list[str]:
     for name in made:
         # nginx and uWSGI run as the same user: nobody else has any business in here.
         (paths.root / name).mkdir(parents=True, mode=0o750)
-    emperor = uwsgi.emperor(
-        str(paths.enabled), str(paths.emperor_stats), str(paths.uwsgi / "emperor.pid"), str(paths.emperor_log)
+    emperor = ini.emperor(
+        str(paths.enabled),
+        str(paths.emperor_stats),
+        str(paths.uwsgi / "emperor.pid"),
+        str(paths.emperor_log),
     )
-    main = nginx_server.main_config(str(paths.root), [f"{paths.nginx}/*.conf"], webserver.platform(paths))
+    main = nginx_server.main_config(
+        str(paths.root), [f"{paths.nginx}/*.conf"], service.platform(paths)
+    )
     texts = {paths.emperor_ini: emperor, paths.nginx_main: main}
     if calling:
-        texts |= upkeep.configs(paths, calling, Path(piku.__file__).resolve().parents[1])
+        texts |= housekeeping.configs(paths, calling, Path(piku.__file__).resolve().parents[1])
     for path, text in texts.items():
-        if effects.read(path) != text:
-            effects.write(path, text)
+        if files.read(path) != text:
+            files.write(path, text)
             made.append(path.name)
     if not paths.server_env.exists():
-        effects.write(
-            paths.server_env, "# Settings for every app of this server, one NAME=value a line.\n", mode=0o600
+        files.write(
+            paths.server_env,
+            "# Settings for every app of this server, one NAME=value a line.\n",
+            mode=0o600,
         )
         made.append(paths.server_env.name)
     return made
@@ -64,7 +73,9 @@ def setup(paths: Paths, calling: Sequence[str] = ()) -> list[str]:
 
 def missing_programs() -> list[str]:
     """The Debian packages of the programs that are not here."""
-    return [package for program, package in _PROGRAMS.items() if programs.which(program) is None]
+    return [
+        package for program, package in _PROGRAMS.items() if subprocesses.which(program) is None
+    ]
 
 
 def up(paths: Paths, platform: Platform, output: Output, calling: Sequence[str]) -> NoReturn:
@@ -72,10 +83,10 @@ def up(paths: Paths, platform: Platform, output: Output, calling: Sequence[str])
     _prepare(paths, calling)
     _hold(paths.nginx, _NGINX_LOCK)
     _hold(paths.uwsgi, _EMPEROR_LOCK)
-    _end_leftovers({webserver.master_pid(paths): signal.SIGTERM, emperor.pid(paths): signal.SIGINT})
+    _end_leftovers({service.master_pid(paths): signal.SIGTERM, emperor.pid(paths): signal.SIGINT})
     _listen(paths, platform)
     _take_cgroups(paths)
-    repair.recover_all(paths, output)
+    recovery.recover_all(paths, output)
     install_sites(paths, output)
     script = resources.files("piku") / "templates" / "up.sh"
     where = platform.host if platform.host and platform.host != "0.0.0.0" else "localhost"  # noqa: S104 (compared)
@@ -84,24 +95,28 @@ def up(paths: Paths, platform: Platform, output: Output, calling: Sequence[str])
     )
     output.detail("Stop it with Ctrl-C")
     os.umask(0o027)
-    programs.become(
-        ["bash", str(script), str(programs.which("nginx")), str(paths.nginx_main),
-         str(programs.which("uwsgi")), str(paths.emperor_ini), webserver.GLIBC_TUNABLES],
+    subprocesses.become(
+        ["bash", str(script), str(subprocesses.which("nginx")), str(paths.nginx_main),
+         str(subprocesses.which("uwsgi")), str(paths.emperor_ini), service.GLIBC_TUNABLES],
         cwd=paths.root, env=_clean(),
     )  # fmt: skip
 
 
-def serve_nginx(paths: Paths, platform: Platform, output: Output, calling: Sequence[str]) -> NoReturn:
+def serve_nginx(
+    paths: Paths, platform: Platform, output: Output, calling: Sequence[str]
+) -> NoReturn:
     """Become nginx, for its service: it goes to the background once it listens. Raises PikuError."""
     _prepare(paths, calling)
     _hold(paths.nginx, _NGINX_LOCK)
-    _end_leftovers({webserver.master_pid(paths): signal.SIGTERM})
+    _end_leftovers({service.master_pid(paths): signal.SIGTERM})
     _listen(paths, platform)
     install_sites(paths, output)
     os.umask(0o027)
-    nginx = str(programs.which("nginx"))
-    variables = {**_clean(), "GLIBC_TUNABLES": webserver.GLIBC_TUNABLES}
-    programs.become([nginx, "-e", "stderr", "-c", str(paths.nginx_main)], cwd=paths.root, env=variables)
+    nginx = str(subprocesses.which("nginx"))
+    variables = {**_clean(), "GLIBC_TUNABLES": service.GLIBC_TUNABLES}
+    subprocesses.become(
+        [nginx, "-e", "stderr", "-c", str(paths.nginx_main)], cwd=paths.root, env=variables
+    )
 
 
 def serve_emperor(paths: Paths, output: Output, calling: Sequence[str]) -> NoReturn:
@@ -110,11 +125,11 @@ def serve_emperor(paths: Paths, output: Output, calling: Sequence[str]) -> NoRet
     _hold(paths.uwsgi, _EMPEROR_LOCK)
     _end_leftovers({emperor.pid(paths): signal.SIGINT})
     _take_cgroups(paths)
-    repair.recover_all(paths, output)
+    recovery.recover_all(paths, output)
     os.umask(0o027)
-    program = str(programs.which("uwsgi"))
+    program = str(subprocesses.which("uwsgi"))
     _tell_systemd(os.environ.get("NOTIFY_SOCKET", ""))
-    programs.become([program, "--ini", str(paths.emperor_ini)], cwd=paths.root, env=_clean())
+    subprocesses.become([program, "--ini", str(paths.emperor_ini)], cwd=paths.root, env=_clean())
 
 
 def _tell_systemd(address: str) -> None:
@@ -137,23 +152,29 @@ def _prepare(paths: Paths, calling: Sequence[str]) -> None:
 
 def _listen(paths: Paths, platform: Platform) -> None:
     _refuse_taken_ports(platform)
-    effects.write_json(paths.platform, asdict(platform), mode=0o644)
+    files.write_json(paths.platform, asdict(platform), mode=0o644)
 
 
 def platform_of(http_port: int | None, https_port: int | None, host: str | None) -> Platform:
     """Where to listen: as asked for now, on every address and the standard ports by default."""
-    ipv6 = sockets.has_ipv6()
-    return Platform(http_port=http_port or 80, https_port=https_port or 443, host=host or "", ipv6=ipv6)
+    ipv6 = ports.has_ipv6()
+    return Platform(
+        http_port=http_port or 80, https_port=https_port or 443, host=host or "", ipv6=ipv6
+    )
 
 
 def _clean() -> dict[str, str]:
     # Every app inherits the emperor's variables: they get none that happened to be around.
-    return {"PATH": programs.SYSTEM_PATH, "LANG": "C.UTF-8", "HOME": os.environ.get("HOME", "/")}
+    return {
+        "PATH": subprocesses.SYSTEM_PATH,
+        "LANG": "C.UTF-8",
+        "HOME": os.environ.get("HOME", "/"),
+    }
 
 
 def _take_cgroups(paths: Paths) -> None:
     """Divide the cgroup that we were started in, if it was given to us; all that we start is in a leaf."""
-    own, mounts = (effects.read(Path("/proc/self", name)) for name in ("cgroup", "mountinfo"))
+    own, mounts = (files.read(Path("/proc/self", name)) for name in ("cgroup", "mountinfo"))
     given = cgroups.take(cgroups.located(own, mounts))
     cgroups.publish(limits.place(paths.root), given)
     for group in cgroups.groups(limits.place(paths.root)):
@@ -184,15 +205,15 @@ def _end_leftovers(left: Mapping[int | None, signal.Signals]) -> None:
     for pid, number in pids.items():
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
-    for _ in effects.poll(time.monotonic() + 20):
-        if not any(processes.is_running(pid) for pid in pids):
+    for _ in files.poll(time.monotonic() + 20):
+        if not any(procfs.is_running(pid) for pid in pids):
             return
 
 
 def _refuse_taken_ports(platform: Platform) -> None:
     address = platform.host or "0.0.0.0"  # noqa: S104 (a web server)
     for port in (platform.http_port, platform.https_port):
-        problem = sockets.cannot_listen(address, port)
+        problem = ports.cannot_listen(address, port)
         if problem:
             raise PikuError(
                 f"piku cannot listen on {address}:{port}: {problem}",
@@ -202,28 +223,32 @@ def _refuse_taken_ports(platform: Platform) -> None:
 
 def install_sites(paths: Paths, output: Output) -> None:
     """Install every app's nginx file; one that nginx refuses is set aside, so that the rest is served."""
-    with effects.lock(paths.uwsgi / "nginx.lock", "starting nginx"):
+    with files.lock(paths.uwsgi / "nginx.lock", "starting nginx"):
         for name in paths.app_names():
-            effects.remove(paths.app(name).refused)
-        complete, unclear = around.all_of(paths, converge.live_sites(paths))
+            files.remove(paths.app(name).refused)
+        complete, unclear = site_state.all_of(paths, reconcile.live_sites(paths))
         for name in unclear:
             output.warn(f"{name} keeps its file for nginx: what belongs to it is damaged")
-        refused = converge.set_aside(paths, complete, output.warn)
-        webserver.install(
-            paths, {name: pair for name, pair in complete.items() if name not in refused}, keep=unclear
+        refused = reconcile.set_aside(paths, complete, output.warn)
+        service.install(
+            paths,
+            {name: pair for name, pair in complete.items() if name not in refused},
+            keep=unclear,
         )
         _set_foreign_aside(paths, output)
-        converge.follow(paths, converge.live_sites(paths))
+        reconcile.follow(paths, reconcile.live_sites(paths))
 
 
 def _set_foreign_aside(paths: Paths, output: Output) -> None:
     """Have nginx judge all that it is about to read; a file of somebody else's must not keep it down."""
-    while webserver.foreign(paths):
+    while service.foreign(paths):
         try:
-            webserver.check_installed(paths)
+            service.check_installed(paths)
             return
         except PikuError as error:
-            culprit = next((file for file in webserver.foreign(paths) if str(file) in error.message), None)
+            culprit = next(
+                (file for file in service.foreign(paths) if str(file) in error.message), None
+            )
             if culprit is None:
                 raise
             output.warn(f"{culprit.name} is NOT used: {error.message}")

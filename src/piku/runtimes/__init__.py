@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from piku import programs
+from piku import subprocesses
 from piku.app.procfile import Procfile
 from piku.app.tree import Tree
 from piku.errors import PikuError
@@ -24,19 +24,39 @@ GENERIC = Runtime(
     title="Generic app",
     detect=lambda _tree, procfile: "web" in procfile and "release" in procfile,
 )
-STATIC = Runtime(name="static", title="Static site", detect=lambda _tree, procfile: "static" in procfile)
+STATIC = Runtime(
+    name="static", title="Static site", detect=lambda _tree, procfile: "static" in procfile
+)
 
 # A Procfile that says what to run is enough: no build, no environment.
 PLAIN = Runtime(name="plain", title="App without a build", detect=lambda _tree, _procfile: True)
 
-RUNTIMES = (PIP, POETRY, UV, RUBY, NODE, MAVEN, GRADLE, GO, CLOJURE, LEIN, PHP, RUST, GENERIC, STATIC, PLAIN)
+RUNTIMES = (
+    PIP,
+    POETRY,
+    UV,
+    RUBY,
+    NODE,
+    MAVEN,
+    GRADLE,
+    GO,
+    CLOJURE,
+    LEIN,
+    PHP,
+    RUST,
+    GENERIC,
+    STATIC,
+    PLAIN,
+)
 
 
 def select(tree: Tree, procfile: Procfile, path: str | None = None) -> Runtime:
     """The first runtime that matches; raises PikuError when its programs are not in `path`."""
     runtime = next(row for row in RUNTIMES if row.detect(tree, procfile))
     missing = [
-        group for group in runtime.requires if not any(programs.which(program, path) for program in group)
+        group
+        for group in runtime.requires
+        if not any(subprocesses.which(program, path) for program in group)
     ]
     if missing:
         names = ", ".join(" or ".join(group) for group in missing)

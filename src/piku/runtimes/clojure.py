@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from piku import effects, programs
+from piku import files, subprocesses
 from piku.errors import PikuError
 from piku.runtimes.base import Context, Run, Runtime
 
 
 def _key(context: Context, counted: Iterable[str]) -> str:
     told = [context.settings.get(name, "") for name in ("CLJ_CONFIG", "LEIN_HOME", "JAVA_HOME")]
-    java = str(Path(programs.which("java", programs.app_path(Path.home())) or "java").resolve())
-    return "\n".join((java, *told, *sorted(f"{path} {context.tree.digest(path)}" for path in counted)))
+    java = str(
+        Path(subprocesses.which("java", subprocesses.app_path(Path.home())) or "java").resolve()
+    )
+    return "\n".join(
+        (java, *told, *sorted(f"{path} {context.tree.digest(path)}" for path in counted))
+    )
 
 
 # --- the Clojure CLI -----------------------------------------------------------------------------
@@ -21,8 +25,8 @@ def _key(context: Context, counted: Iterable[str]) -> str:
 
 def _cli() -> str:
     """The Clojure CLI; raises PikuError when there is only what Debian calls so."""
-    found = programs.which("clojure", programs.app_path(Path.home()))
-    text = effects.read(Path(found)) if found else ""
+    found = subprocesses.which("clojure", subprocesses.app_path(Path.home()))
+    text = files.read(Path(found)) if found else ""
     if not found or ("clojure.main" in text and "-Sdeps" not in text):
         raise PikuError(
             "this is a Clojure app with deps.edn, and this server lacks the Clojure CLI",
@@ -32,7 +36,9 @@ def _cli() -> str:
 
 
 def _cli_key(context: Context) -> str:
-    counted = (path for path in context.tree.files if path == "deps.edn" or path.endswith("/deps.edn"))
+    counted = (
+        path for path in context.tree.files if path == "deps.edn" or path.endswith("/deps.edn")
+    )
     return f"{_cli()}\n{_key(context, counted)}"
 
 

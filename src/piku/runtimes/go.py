@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from piku import effects, programs
+from piku import files as files_module
+from piku import subprocesses
 from piku.app.tree import Tree
 from piku.errors import PikuError
 from piku.runtimes.base import Context, Run, Runtime
@@ -25,13 +26,13 @@ def detect(tree: Tree) -> bool:
 
 def _root() -> Path | None:
     """Where the Go that builds is installed; None when that cannot be told from its program."""
-    go = programs.which("go", programs.app_path(Path.home()))
+    go = subprocesses.which("go", subprocesses.app_path(Path.home()))
     root = Path(go).resolve().parent.parent if go else Path()
     return root if (root / "VERSION").is_file() else None
 
 
 def _version(root: Path | None) -> str:
-    return effects.read(root / "VERSION").split("\n")[0].removeprefix("go") if root else ""
+    return files_module.read(root / "VERSION").split("\n")[0].removeprefix("go") if root else ""
 
 
 def newer_than(version: str, module: str) -> str:
@@ -51,13 +52,17 @@ def _key(context: Context) -> str:
             hint="install a newer Go (from Debian's backports, or https://go.dev/dl with a link"
             " /usr/local/bin/go to its bin/go); or make the line `go 1.19`, without `toolchain`",
         )
-    if _by_path(tree) and not any(path.startswith(("Godeps/_workspace/", "vendor/")) for path in tree.files):
+    if _by_path(tree) and not any(
+        path.startswith(("Godeps/_workspace/", "vendor/")) for path in tree.files
+    ):
         raise PikuError(
             "Godeps lists dependencies that are not in the repository, and godep no longer exists",
             hint="make it a module: `go mod init` reads Godeps (with Go up to 1.21), then `go mod tidy`,"
             " and commit go.mod and go.sum",
         )
-    chosen = sorted(f"{key}={text}" for key, text in context.settings.items() if _SETTINGS.fullmatch(key))
+    chosen = sorted(
+        f"{key}={text}" for key, text in context.settings.items() if _SETTINGS.fullmatch(key)
+    )
     return "\n".join((version, *chosen, *(f"{path} {tree.digest(path)}" for path in _COUNTED)))
 
 
@@ -68,7 +73,10 @@ def _by_path(tree: Tree) -> bool:
 
 def _build(context: Context) -> Iterator[Run]:
     yield Run(argv=("mkdir", "-p", str(context.environment)))
-    if {"go.mod", "go.sum"} <= context.tree.files.keys() and "vendor/modules.txt" not in context.tree.files:
+    if {
+        "go.mod",
+        "go.sum",
+    } <= context.tree.files.keys() and "vendor/modules.txt" not in context.tree.files:
         yield from _tidy(context)
 
 
@@ -83,7 +91,7 @@ def _tidy(context: Context) -> Iterator[Run]:
     tidy = ("go", "mod", "tidy", "-modfile", str(copies[0]))
     yield Run(argv=tidy, say="go mod tidy", optional=len(committed) == 2)
     for file in committed:
-        if effects.read(file) != effects.read(context.checkout / file.name):
+        if files_module.read(file) != files_module.read(context.checkout / file.name):
             say = f"{file.name} is not tidy, and is used as it is: commit what `go mod tidy` makes of it"
             yield Run(argv=("diff", "-U0", file.name, str(file)), say=say, optional=True)
     if copies[1] not in committed and copies[1].exists():
@@ -138,7 +146,9 @@ def _env(context: Context) -> Mapping[str, str]:
     ready = context.cache.parent.parent / "gopath"
     more = [context.checkout / "Godeps" / "_workspace"] if by_path else []
     return {
-        "GOPATH": ":".join(map(str, (context.environment, *more, *([ready] if ready.is_dir() else ())))),
+        "GOPATH": ":".join(
+            map(str, (context.environment, *more, *([ready] if ready.is_dir() else ())))
+        ),
         "GOMODCACHE": str(context.cache / "go" / "mod"),
         "GOCACHE": str(context.cache / "go" / "build"),
         "GOFLAGS": "-modcacherw",

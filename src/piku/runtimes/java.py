@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from piku import programs
+from piku import subprocesses
 from piku.errors import PikuError
 from piku.runtimes.base import Context, Run, Runtime, how_to_install
 
@@ -30,18 +30,20 @@ def _tool(context: Context, wrapper: str, installed: str) -> tuple[str, ...]:
 
 
 def _search() -> str:
-    return programs.app_path(Path.home())
+    return subprocesses.app_path(Path.home())
 
 
 def _key(context: Context, wrapper: str, installed: str, counted: Iterable[str]) -> str:
-    if wrapper not in context.tree.files and not programs.which(installed, _search()):
+    if wrapper not in context.tree.files and not subprocesses.which(installed, _search()):
         raise PikuError(
             f"this server has no {installed}, and the repository no {wrapper}",
             hint=f"install with: {how_to_install([installed])} — or commit the wrapper script",
         )
-    compiler = str(Path(programs.which("javac", _search()) or "javac").resolve())
+    compiler = str(Path(subprocesses.which("javac", _search()) or "javac").resolve())
     home = context.settings.get("JAVA_HOME", "")
-    return "\n".join((compiler, home, *sorted(f"{path} {context.tree.digest(path)}" for path in counted)))
+    return "\n".join(
+        (compiler, home, *sorted(f"{path} {context.tree.digest(path)}" for path in counted))
+    )
 
 
 # --- Maven ---------------------------------------------------------------------------------------
@@ -80,7 +82,9 @@ MAVEN = Runtime(
 
 
 def _gradle(context: Context, *words: str) -> Run:
-    return Run(argv=(*_tool(context, "gradlew", "gradle"), "--no-daemon", "--console=plain", *words))
+    return Run(
+        argv=(*_tool(context, "gradlew", "gradle"), "--no-daemon", "--console=plain", *words)
+    )
 
 
 def _gradle_files(context: Context) -> Iterator[str]:

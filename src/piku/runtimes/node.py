@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from piku import programs
+from piku import subprocesses
 from piku.app import settings
 from piku.app.tree import Tree
 from piku.errors import PikuError
@@ -21,8 +21,16 @@ from piku.runtimes.base import Context, Run, Runtime, linked
 _SCRIPTS = ("preinstall", "install", "postinstall", "prepublish", "prepare")
 _LOCAL = re.compile(r"(file|link|portal|workspace):|\.{0,2}/|~/")
 _READ = (".npmrc", ".yarnrc", ".yarnrc.yml", ".pnpmfile.cjs", "pnpm-workspace.yaml", "bunfig.toml")
-_SETTINGS = re.compile(r"(?i)(NPM|PNPM)_CONFIG_.*|YARN_.*|BUN_.*|NODE_(ENV|VERSION|PACKAGE_MANAGER)")
-_MACHINES = {"x86_64": "x64", "aarch64": "arm64", "armv7l": "armv7l", "ppc64le": "ppc64le", "s390x": "s390x"}
+_SETTINGS = re.compile(
+    r"(?i)(NPM|PNPM)_CONFIG_.*|YARN_.*|BUN_.*|NODE_(ENV|VERSION|PACKAGE_MANAGER)"
+)
+_MACHINES = {
+    "x86_64": "x64",
+    "aarch64": "arm64",
+    "armv7l": "armv7l",
+    "ppc64le": "ppc64le",
+    "s390x": "s390x",
+}
 # Writes package.json without the scripts above: those belong to the checkout, where compile runs them.
 _WITHOUT_SCRIPTS = (
     "const fs=require('fs'),[from,to]=process.argv.slice(1),p=JSON.parse(fs.readFileSync(from));"
@@ -90,7 +98,9 @@ def described(tree: Tree) -> dict[str, Any]:
 
 def chosen(context: Context) -> Chosen:
     """NODE_PACKAGE_MANAGER, or what package.json names, or the one whose lock file there is, or npm."""
-    package, *options = settings.NODE_PACKAGE_MANAGER.read(context.settings) or (_usual(context.tree),)
+    package, *options = settings.NODE_PACKAGE_MANAGER.read(context.settings) or (
+        _usual(context.tree),
+    )
     name = re.sub(r"(?<!^)@.*", "", package)
     # What npm calls the latest yarn is an old beginning of another program.
     return Chosen(
@@ -143,9 +153,9 @@ def _key(context: Context) -> str:
 
 def _major() -> str:
     """The server's own Node.js: compiled packages fit one major version."""
-    return programs.run([programs.which("node", programs.SYSTEM_PATH) or "node", "--version"]).partition(".")[
-        0
-    ]
+    return subprocesses.run(
+        [subprocesses.which("node", subprocesses.SYSTEM_PATH) or "node", "--version"]
+    ).partition(".")[0]
 
 
 def _build(context: Context) -> Iterator[Run]:
@@ -154,7 +164,9 @@ def _build(context: Context) -> Iterator[Run]:
     yield from _own_version(context, settings.NODE_VERSION.read(context.settings), cache)
     tool = chosen(context)
     if tool.package != "npm":
-        yield Run(argv=(*_globally(home), tool.package), env=cache, say=f"Installing {tool.package}")
+        yield Run(
+            argv=(*_globally(home), tool.package), env=cache, say=f"Installing {tool.package}"
+        )
     yield from _copied(context)
     yield Run(argv=_install(context, tool), env={**cache, **_caches(context)}, cwd=home)
 
@@ -173,7 +185,15 @@ def _caches(context: Context) -> Mapping[str, str]:
 
 
 def _globally(home: Path) -> tuple[str, ...]:
-    return ("npm", "install", "--global", "--prefix", str(home / ".node"), "--no-audit", "--no-fund")
+    return (
+        "npm",
+        "install",
+        "--global",
+        "--prefix",
+        str(home / ".node"),
+        "--no-audit",
+        "--no-fund",
+    )
 
 
 def _own_version(context: Context, version: str, cache: Mapping[str, str]) -> Iterator[Run]:
@@ -181,7 +201,7 @@ def _own_version(context: Context, version: str, cache: Mapping[str, str]) -> It
     if not version:
         return
     place = context.environment / ".node"
-    if version.count(".") == 2 and programs.which("nodeenv", programs.SYSTEM_PATH):
+    if version.count(".") == 2 and subprocesses.which("nodeenv", subprocesses.SYSTEM_PATH):
         yield Run(
             argv=("nodeenv", "--prebuilt", f"--node={version}", str(place)),
             say=f"Node.js {version}: nodeenv fetches it from nodejs.org", optional=True,
@@ -209,7 +229,9 @@ def binary_package() -> str:
 def npm_for(version: str) -> str:
     """The npm that runs on this Node.js (npm's own "engines")."""
     major = int(version.partition(".")[0])
-    return next(npm for least, npm in ((24, "11"), (18, "10"), (14, "9"), (0, "6")) if major >= least)
+    return next(
+        npm for least, npm in ((24, "11"), (18, "10"), (14, "9"), (0, "6")) if major >= least
+    )
 
 
 def _copied(context: Context) -> Iterator[Run]:
@@ -219,7 +241,13 @@ def _copied(context: Context) -> Iterator[Run]:
     yield Run(argv=("cp", "-a", *(str(source / name) for name in names), str(home)))
     if _own_scripts(context.tree):
         yield Run(
-            argv=("node", "-e", _WITHOUT_SCRIPTS, str(source / "package.json"), str(home / "package.json"))
+            argv=(
+                "node",
+                "-e",
+                _WITHOUT_SCRIPTS,
+                str(source / "package.json"),
+                str(home / "package.json"),
+            )
         )
 
 

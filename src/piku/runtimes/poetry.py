@@ -45,7 +45,9 @@ def _bound_to_tree(tree: Tree) -> bool:
 
 
 def _key(context: Context) -> str:
-    return python.environment_key(context, _READ, bound=_bound_to_tree(context.tree), prefix="POETRY_")
+    return python.environment_key(
+        context, _READ, bound=_bound_to_tree(context.tree), prefix="POETRY_"
+    )
 
 
 def _build(context: Context) -> Iterator[Run]:

@@ -36,7 +36,11 @@ def is_poetry(document: dict[str, Any]) -> bool:
 def has_path(value: Any) -> bool:
     """Whether a dependency, or one anywhere in this table, is a folder or file of the repository."""
     if isinstance(value, dict):
-        return "path" in value or "workspace" in value or any(has_path(item) for item in value.values())
+        return (
+            "path" in value
+            or "workspace" in value
+            or any(has_path(item) for item in value.values())
+        )
     if isinstance(value, list):
         return any(has_path(item) for item in value)
     return isinstance(value, str) and "@ file:" in value

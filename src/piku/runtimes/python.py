@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from piku import programs
+from piku import subprocesses
 from piku.app import settings
 from piku.app.tree import Tree
 from piku.errors import PikuError
@@ -30,19 +30,21 @@ def interpreter(version: str, *, said: str = "") -> str:
 
     `said` is where the version comes from, unless it is the setting.
     """
-    found = programs.which(f"python{version}", programs.SYSTEM_PATH)
+    found = subprocesses.which(f"python{version}", subprocesses.SYSTEM_PATH)
     if found:
         return str(Path(found).resolve())
     names = installed()
     raise PikuError(
         f"{said or f'PYTHON_VERSION={version}'}: there is no python{version} on this server",
-        hint=f"installed are: {', '.join(names)}" if names else "install it with: apt-get install python3",
+        hint=f"installed are: {', '.join(names)}"
+        if names
+        else "install it with: apt-get install python3",
     )
 
 
 def installed() -> list[str]:
     """The versions of Python of which the distribution's interpreter is here."""
-    folders = [Path(folder) for folder in programs.SYSTEM_PATH.split(":")]
+    folders = [Path(folder) for folder in subprocesses.SYSTEM_PATH.split(":")]
     found = {file.name[6:] for folder in folders for file in folder.glob("python[23].[0-9]*")}
     return sorted(
         (v for v in found if re.fullmatch(r"[23]\.\d+", v)), key=lambda v: [*map(int, v.split("."))]
@@ -57,7 +59,9 @@ def wsgi_plugin(values: Mapping[str, str], environment: Path) -> str:
     plugin = f"python{version.replace('.', '')}"
     if (PLUGINS / f"{plugin}_plugin.so").exists():
         return plugin
-    have = sorted(file.name.removesuffix("_plugin.so") for file in PLUGINS.glob("python3?*_plugin.so"))
+    have = sorted(
+        file.name.removesuffix("_plugin.so") for file in PLUGINS.glob("python3?*_plugin.so")
+    )
     raise PikuError(
         f"uWSGI on this server cannot run Python {version}",
         hint=f"its plugins are: {', '.join(have)}"
@@ -79,7 +83,9 @@ def requirement_files(tree: Tree) -> tuple[set[str], bool]:
         for line in tree.read(path).splitlines():
             text = line.strip()
             if include := _INCLUDE.match(text):
-                waiting.append(posixpath.normpath(posixpath.join(posixpath.dirname(path), include[1])))
+                waiting.append(
+                    posixpath.normpath(posixpath.join(posixpath.dirname(path), include[1]))
+                )
             elif _LOCAL.match(text):
                 local = True
     return seen, local
@@ -94,9 +100,13 @@ def environment_key(context: Context, files: Iterable[str], *, bound: bool, pref
     tree = context.tree
     counted = tree.files if bound else [path for path in files if path in tree.files]
     python = interpreter(settings.PYTHON_VERSION.read(context.settings))
-    own = sorted(f"{name}={value}" for name, value in context.settings.items() if name.startswith(prefix))
+    own = sorted(
+        f"{name}={value}" for name, value in context.settings.items() if name.startswith(prefix)
+    )
     place = str(context.checkout) if bound else ""
-    return "\n".join((python, place, *own, *sorted(f"{path} {tree.digest(path)}" for path in counted)))
+    return "\n".join(
+        (python, place, *own, *sorted(f"{path} {tree.digest(path)}" for path in counted))
+    )
 
 
 def _key(context: Context) -> str:
@@ -126,7 +136,15 @@ def _build(context: Context) -> Iterator[Run]:
     yield virtualenv(context, python)
     if _by_uv(context):
         yield Run(
-            argv=("uv", "pip", "install", "--python", str(context.environment), "-r", "requirements.txt"),
+            argv=(
+                "uv",
+                "pip",
+                "install",
+                "--python",
+                str(context.environment),
+                "-r",
+                "requirements.txt",
+            ),
             env={"UV_CACHE_DIR": str(context.cache / "uv"), "UV_NO_PROGRESS": "1"},
         )
         return

@@ -6,13 +6,15 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from piku import programs
+from piku import subprocesses
 from piku.runtimes.base import Context, Run, Runtime
 
 LOCK = "Gemfile.lock"
 _FILES = ("Gemfile", LOCK, ".ruby-version", ".bundle/config")
 # What makes Bundler read more of the tree than these: gems of the app's own, other Gemfiles.
-_LOCAL = re.compile(r"^\s*(gemspec|path|eval_gemfile)\b|\bpath:|:path\b|\bFile\.read\b", re.MULTILINE)
+_LOCAL = re.compile(
+    r"^\s*(gemspec|path|eval_gemfile)\b|\bpath:|:path\b|\bFile\.read\b", re.MULTILINE
+)
 
 
 def _key(context: Context) -> str:
@@ -21,8 +23,12 @@ def _key(context: Context) -> str:
     place = ""
     if _LOCAL.search(context.tree.read("Gemfile")):
         counted, place = [*files], str(context.checkout)
-    bundler = sorted(f"{name}={value}" for name, value in context.settings.items() if _is_bundlers(name))
-    ruby = str(Path(programs.which("ruby", programs.app_path(Path.home())) or "ruby").resolve())
+    bundler = sorted(
+        f"{name}={value}" for name, value in context.settings.items() if _is_bundlers(name)
+    )
+    ruby = str(
+        Path(subprocesses.which("ruby", subprocesses.app_path(Path.home())) or "ruby").resolve()
+    )
     return "\n".join((ruby, place, *bundler, *sorted(f"{path} {files[path]}" for path in counted)))
 
 

@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
-from piku import programs
+from piku import subprocesses
 from piku.app.tree import Tree
 from piku.errors import PikuError
 from piku.runtimes import stable
@@ -30,7 +30,11 @@ def _compile(context: Context) -> Iterator[Run]:
         argv=("cargo", "build"),
         cwd=sources,
         # Build scripts that ask git for a version find the release's repository.
-        env={"CARGO_TARGET_DIR": str(made), "PWD": str(sources), "GIT_DIR": str(context.checkout / ".git")},
+        env={
+            "CARGO_TARGET_DIR": str(made),
+            "PWD": str(sources),
+            "GIT_DIR": str(context.checkout / ".git"),
+        },
     )
     # Programs and libraries; with `build.target` they are in a folder of that name.
     yield stable.take(made, context.checkout / "target", "debug/[!.]*", "*/debug/[!.]*")
@@ -38,18 +42,21 @@ def _compile(context: Context) -> Iterator[Run]:
 
 def _notes(tree: Tree) -> Iterator[Run]:
     """What the distribution's cargo does not say itself: rustup's is not asked."""
-    program = programs.which("cargo", programs.app_path(Path.home())) or "cargo"
+    program = subprocesses.which("cargo", subprocesses.app_path(Path.home())) or "cargo"
     if "/.cargo/" in program:
         return
-    said = programs.run([program, "--version"])
+    said = subprocesses.run([program, "--version"])
     version = lock_problem(tree, said)
     if version:
         raise PikuError(
-            f"Cargo.lock is of version {version}, which this server's {said.strip()} cannot read", hint=_NEWER
+            f"Cargo.lock is of version {version}, which this server's {said.strip()} cannot read",
+            hint=_NEWER,
         )
     channel = wanted(tree.read("rust-toolchain.toml"))
     if channel not in ("", "stable") and channel not in said:
-        say = f"rust-toolchain.toml asks for {channel}; without rustup, {said.strip()} is what builds"
+        say = (
+            f"rust-toolchain.toml asks for {channel}; without rustup, {said.strip()} is what builds"
+        )
         yield Run(argv=("true",), say=say)
 
 

@@ -30,4 +30,6 @@ def take(source: Path, target: Path, *patterns: str) -> Run:
 
 
 def _mirror(what: str, source: Path, target: Path, *patterns: str) -> Run:
-    return Run(argv=(sys.executable, "-IS", str(_MIRROR), what, str(source), str(target), *patterns))
+    return Run(
+        argv=(sys.executable, "-IS", str(_MIRROR), what, str(source), str(target), *patterns)
+    )

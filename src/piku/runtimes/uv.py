@@ -26,7 +26,11 @@ def _bound_to_tree(tree: Tree) -> bool:
     project = pyproject.table(document, "project")
     wanted = (own.get("sources"), project.get("dependencies"), project.get("optional-dependencies"))
     groups = document.get("dependency-groups")
-    return installs_itself(tree) or "workspace" in own or any(map(pyproject.has_path, (*wanted, groups)))
+    return (
+        installs_itself(tree)
+        or "workspace" in own
+        or any(map(pyproject.has_path, (*wanted, groups)))
+    )
 
 
 def _key(context: Context) -> str:

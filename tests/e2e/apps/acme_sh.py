@@ -16,7 +16,10 @@ HOME = Path(os.environ.get("LE_WORKING_DIR", Path(__file__).parent))
 ONCE = {"--server", "-m", "--key-file", "--fullchain-file", "--reloadcmd", "--dns"}
 COMMANDS = {
     "--issue": {"needs": {"-d", "-w", "--server"}, "may": {"-m", "--force"}},
-    "--install-cert": {"needs": {"-d", "--key-file", "--fullchain-file", "--reloadcmd"}, "may": set()},
+    "--install-cert": {
+        "needs": {"-d", "--key-file", "--fullchain-file", "--reloadcmd"},
+        "may": set(),
+    },
     "--cron": {"needs": set(), "may": set()},
 }
 
@@ -71,7 +74,9 @@ def issue(domain, names, options):
     got = HOME / "lego" / "certificates"
     (folder / "fullchain.cer").write_text((got / f"{domain}.crt").read_text())
     (folder / f"{domain}.key").write_text((got / f"{domain}.key").read_text())
-    note.write_text(json.dumps({**known, "names": sorted(names), "order": names, "options": options}))
+    note.write_text(
+        json.dumps({**known, "names": sorted(names), "order": names, "options": options})
+    )
 
 
 def install(domain, options):
@@ -102,7 +107,9 @@ def main():
             issue(known["order"][0], known["order"], {**known["options"], "--force": True})
             install(known["order"][0], known["install"])
         return
-    assert os.environ["LE_WORKING_DIR"] == os.environ["LE_CONFIG_HOME"] == str(Path(__file__).parent)
+    assert (
+        os.environ["LE_WORKING_DIR"] == os.environ["LE_CONFIG_HOME"] == str(Path(__file__).parent)
+    )
     if command == "--issue":
         issue(options["-d"][0], options["-d"], options)
     else:

@@ -15,7 +15,9 @@ def app(environ: dict[str, Any], start_response: Callable[..., object]) -> Itera
     text = VERSION
     if environ["PATH_INFO"] == "/about":
         asked = {name: value for name, value in environ.items() if isinstance(value, str)}
-        text = json.dumps({"version": VERSION, "pid": os.getpid(), "env": dict(os.environ), "environ": asked})
+        text = json.dumps(
+            {"version": VERSION, "pid": os.getpid(), "env": dict(os.environ), "environ": asked}
+        )
     body = text.encode()
     start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
     return [body]

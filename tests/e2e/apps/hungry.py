@@ -47,7 +47,12 @@ def about(_: int) -> str:
     return json.dumps({"pid": os.getpid(), "cgroup": Path("/proc/self/cgroup").read_text()})
 
 
-DOES: dict[str, Callable[[int], str]] = {"eat": eat, "burn": burn, "threads": threads, "about": about}
+DOES: dict[str, Callable[[int], str]] = {
+    "eat": eat,
+    "burn": burn,
+    "threads": threads,
+    "about": about,
+}
 
 
 def app(environ: dict[str, str], start_response: Callable[..., object]) -> Iterable[bytes]:

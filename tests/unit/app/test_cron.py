@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from piku.app import cron
+from piku.app import schedule as schedule_module
 from piku.errors import PikuError
 
 
-def schedule(text: str) -> cron.Schedule:
-    made, command = cron.parse(f"{text} run it")
+def schedule(text: str) -> schedule_module.Schedule:
+    made, command = schedule_module.parse(f"{text} run it")
     assert (made.text, command) == (text, "run it")
     return made
 
@@ -34,7 +34,14 @@ def schedule(text: str) -> cron.Schedule:
             range(7),
         ),
         ("0,0,5-7,6 0 * * *", [0, 5, 6, 7], [0], range(1, 32), range(1, 13), range(7)),
-        ("0 0 * JAN,Mar-may,dec mon-FRI", [0], [0], range(1, 32), [1, 3, 4, 5, 12], [1, 2, 3, 4, 5]),
+        (
+            "0 0 * JAN,Mar-may,dec mon-FRI",
+            [0],
+            [0],
+            range(1, 32),
+            [1, 3, 4, 5, 12],
+            [1, 2, 3, 4, 5],
+        ),
         ("0 0 * * 0", [0], [0], range(1, 32), range(1, 13), [0]),
         ("0 0 * * 7", [0], [0], range(1, 32), range(1, 13), [0]),
         ("0 0 * * 5-7", [0], [0], range(1, 32), range(1, 13), [0, 5, 6]),
@@ -52,7 +59,12 @@ def schedule(text: str) -> cron.Schedule:
     ],
 )
 def test_fields(
-    text: str, minutes: list[int], hours: list[int], days: list[int], months: list[int], weekdays: list[int]
+    text: str,
+    minutes: list[int],
+    hours: list[int],
+    days: list[int],
+    months: list[int],
+    weekdays: list[int],
 ) -> None:
     made = schedule(text)
     assert (made.minutes, made.hours, made.days) == (tuple(minutes), tuple(hours), tuple(days))
@@ -65,9 +77,9 @@ def test_shortcuts_that_mean_the_same() -> None:
 
 
 def test_the_command_is_as_it_was_written() -> None:
-    assert cron.parse("*\t*  * *   * sh -c 'a  b' % $X")[1] == "sh -c 'a  b' % $X"
-    assert cron.parse("@daily   a  b")[1] == "a  b"
-    assert cron.parse("0 0 * * * */bin/thing")[1] == "*/bin/thing"
+    assert schedule_module.parse("*\t*  * *   * sh -c 'a  b' % $X")[1] == "sh -c 'a  b' % $X"
+    assert schedule_module.parse("@daily   a  b")[1] == "a  b"
+    assert schedule_module.parse("0 0 * * * */bin/thing")[1] == "*/bin/thing"
 
 
 @pytest.mark.parametrize(
@@ -113,7 +125,7 @@ def test_the_command_is_as_it_was_written() -> None:
 )
 def test_refused(line: str, said: str) -> None:
     with pytest.raises(PikuError) as error:
-        cron.parse(line)
+        schedule_module.parse(line)
     assert said in error.value.message
     assert "\n" not in error.value.message
 
@@ -125,7 +137,11 @@ def test_dates_that_do_come() -> None:
 
 # --- moments -------------------------------------------------------------------------------------
 
-LISBON, BERLIN, NEW_YORK = ZoneInfo("Europe/Lisbon"), ZoneInfo("Europe/Berlin"), ZoneInfo("America/New_York")
+LISBON, BERLIN, NEW_YORK = (
+    ZoneInfo("Europe/Lisbon"),
+    ZoneInfo("Europe/Berlin"),
+    ZoneInfo("America/New_York"),
+)
 ZONES: tuple[tzinfo, ...] = (
     UTC, LISBON, BERLIN, NEW_YORK, ZoneInfo("Asia/Kathmandu"), ZoneInfo("Australia/Lord_Howe"),
     ZoneInfo("America/St_Johns"), ZoneInfo("Asia/Beirut"), ZoneInfo("Pacific/Apia"), ZoneInfo("Africa/Casablanca"),
@@ -136,7 +152,7 @@ def runs(text: str, start: str, zone: tzinfo, count: int) -> list[str]:
     made, moment = schedule(text), datetime.fromisoformat(start).replace(tzinfo=zone)
     found = []
     for _ in range(count):
-        following = cron.next_run(made, moment, zone)
+        following = schedule_module.next_run(made, moment, zone)
         assert following is not None
         moment = following
         found.append(f"{moment:%Y-%m-%d %H:%M %Z}")
@@ -148,11 +164,17 @@ def test_either_day_will_do() -> None:
         f"2026-11-{day:02} 00:00 UTC" for day in (6, 13, 20, 27)
     ] + ["2026-12-04 00:00 UTC"]  # fmt: skip
     # A field that begins with `*` restricts nothing by itself, as in cron.
-    assert runs("0 0 */2 * fri", "2026-11-01", UTC, 2) == ["2026-11-13 00:00 UTC", "2026-11-27 00:00 UTC"]
+    assert runs("0 0 */2 * fri", "2026-11-01", UTC, 2) == [
+        "2026-11-13 00:00 UTC",
+        "2026-11-27 00:00 UTC",
+    ]
 
 
 def test_rare_dates() -> None:
-    assert runs("0 0 29 2 *", "2026-11-01", UTC, 2) == ["2028-02-29 00:00 UTC", "2032-02-29 00:00 UTC"]
+    assert runs("0 0 29 2 *", "2026-11-01", UTC, 2) == [
+        "2028-02-29 00:00 UTC",
+        "2032-02-29 00:00 UTC",
+    ]
     assert runs("0 0 29 2 *", "2096-03-01", UTC, 1) == ["2104-02-29 00:00 UTC"]
     assert runs("0 0 29 2 */4", "2028-03-01", UTC, 1) == ["2032-02-29 00:00 UTC"]
 
@@ -186,7 +208,7 @@ def minutes(start: datetime, count: int) -> Iterator[datetime]:
     return (first + timedelta(minutes=number) for number in range(1, count + 1))
 
 
-def due(made: cron.Schedule, moment: datetime, zone: tzinfo) -> bool:
+def due(made: schedule_module.Schedule, moment: datetime, zone: tzinfo) -> bool:
     """crontab(5), looked at minute by minute."""
     local = moment.astimezone(zone)
     if made.by_clock and local.fold:
@@ -201,7 +223,9 @@ def due(made: cron.Schedule, moment: datetime, zone: tzinfo) -> bool:
 def element(low: int, high: int) -> st.SearchStrategy[str]:
     number = st.integers(low, high)
     span = st.tuples(number, number).map(lambda pair: f"{min(pair)}-{max(pair)}")
-    step = st.tuples(span | st.just("*"), st.integers(1, 40)).map(lambda pair: f"{pair[0]}/{pair[1]}")
+    step = st.tuples(span | st.just("*"), st.integers(1, 40)).map(
+        lambda pair: f"{pair[0]}/{pair[1]}"
+    )
     return st.just("*") | number.map(str) | span | step
 
 
@@ -209,7 +233,9 @@ def any_of(low: int, high: int) -> st.SearchStrategy[str]:
     return st.lists(element(low, high), min_size=1, max_size=3).map(",".join) | st.just("*")
 
 
-TEXTS = st.tuples(any_of(0, 59), any_of(0, 23), any_of(1, 31), any_of(1, 12), any_of(0, 7)).map(" ".join)
+TEXTS = st.tuples(any_of(0, 59), any_of(0, 23), any_of(1, 31), any_of(1, 12), any_of(0, 7)).map(
+    " ".join
+)
 # Around the changes of the clock, where it matters.
 MOMENTS = st.datetimes(datetime(2026, 1, 1), datetime(2029, 1, 1)) | st.sampled_from(
     [
@@ -225,14 +251,16 @@ MOMENTS = st.datetimes(datetime(2026, 1, 1), datetime(2029, 1, 1)) | st.sampled_
 
 
 @given(text=TEXTS, start=MOMENTS, zone=st.sampled_from(ZONES))
-def test_the_next_run_is_the_first_minute_that_fits(text: str, start: datetime, zone: tzinfo) -> None:
+def test_the_next_run_is_the_first_minute_that_fits(
+    text: str, start: datetime, zone: tzinfo
+) -> None:
     try:
         made = schedule(text)
     except PikuError as error:
         assert "never comes" in error.message
         return
     begin = start.replace(tzinfo=UTC)
-    found = cron.next_run(made, begin, zone)
+    found = schedule_module.next_run(made, begin, zone)
     walked = next((moment for moment in minutes(begin, 3 * 1440) if due(made, moment, zone)), None)
     if walked is None:
         assert found is None or found > begin + timedelta(minutes=3 * 1440)
@@ -247,7 +275,7 @@ def test_what_is_accepted_does_come(text: str) -> None:
         made = schedule(text)
     except PikuError:
         return
-    assert cron.next_run(made, datetime(2026, 1, 1, tzinfo=UTC), UTC) is not None
+    assert schedule_module.next_run(made, datetime(2026, 1, 1, tzinfo=UTC), UTC) is not None
 
 
 # --- time zones ----------------------------------------------------------------------------------
@@ -255,7 +283,7 @@ def test_what_is_accepted_does_come(text: str) -> None:
 
 def test_zones() -> None:
     for name in ("", "UTC", "Europe/Lisbon", "America/Argentina/Buenos_Aires", "EST5EDT"):
-        assert cron.check_zone(name) == name
+        assert schedule_module.check_zone(name) == name
     for name in (
         "Europe/Lisboa",
         "lisbon",
@@ -266,13 +294,13 @@ def test_zones() -> None:
         "UTC+3",
     ):
         with pytest.raises(ValueError, match="not a time zone"):
-            cron.check_zone(name)
+            schedule_module.check_zone(name)
     with pytest.raises(ValueError, match=r"did you mean Europe/Lisbon\?"):
-        cron.check_zone("Europe/Lisboa")
+        schedule_module.check_zone("Europe/Lisboa")
 
 
 def test_the_zone_of_an_app() -> None:
-    assert cron.zone({"TZ": "Europe/Lisbon"}) == LISBON
-    assert cron.zone({"TZ": ""}) is cron.zone({"TZ": "UTC"}) is UTC
+    assert schedule_module.zone({"TZ": "Europe/Lisbon"}) == LISBON
+    assert schedule_module.zone({"TZ": ""}) is schedule_module.zone({"TZ": "UTC"}) is UTC
     now = datetime.now(UTC)
-    assert now.astimezone(cron.zone({})).utcoffset() == now.astimezone().utcoffset()
+    assert now.astimezone(schedule_module.zone({})).utcoffset() == now.astimezone().utcoffset()

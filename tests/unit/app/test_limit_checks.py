@@ -2,7 +2,7 @@
 
 import pytest
 
-from piku.app import limit_checks
+from piku.extras.limits import checks
 
 MB = 2**20
 
@@ -13,23 +13,46 @@ MB = 2**20
      ("64MiB", 64 * MB), ("0.5G", 512 * MB), ("16M", 16 * MB), ("1024G", 2**40)],
 )  # fmt: skip
 def test_memory(text: str, size: int | None) -> None:
-    assert limit_checks.memory(text) == size
+    assert checks.memory(text) == size
 
 
 @pytest.mark.parametrize(
-    "text", ["256", "-1M", "0M", "15M", "1025G", "64K", "M", "1,5G", "1e3M", "lots", "64M 64M", "٣٢M", "1.G"]
+    "text",
+    [
+        "256",
+        "-1M",
+        "0M",
+        "15M",
+        "1025G",
+        "64K",
+        "M",
+        "1,5G",
+        "1e3M",
+        "lots",
+        "64M 64M",
+        "٣٢M",
+        "1.G",
+    ],
 )
 def test_what_is_no_memory(text: str) -> None:
     with pytest.raises(ValueError, match=r"^not a size"):
-        limit_checks.memory(text)
+        checks.memory(text)
 
 
 @pytest.mark.parametrize(
     ("text", "share"),
-    [("", None), ("0.5", 0.5), ("1", 1.0), ("2", 2.0), ("50%", 0.5), ("150 %", 1.5), ("0.01", 0.01)],
+    [
+        ("", None),
+        ("0.5", 0.5),
+        ("1", 1.0),
+        ("2", 2.0),
+        ("50%", 0.5),
+        ("150 %", 1.5),
+        ("0.01", 0.01),
+    ],
 )
 def test_processors(text: str, share: float | None) -> None:
-    assert limit_checks.processor(text) == share
+    assert checks.processor(text) == share
 
 
 @pytest.mark.parametrize(
@@ -37,15 +60,15 @@ def test_processors(text: str, share: float | None) -> None:
 )
 def test_what_is_no_number_of_processors(text: str) -> None:
     with pytest.raises(ValueError, match=r"^not (a number of|from)"):
-        limit_checks.processor(text)
+        checks.processor(text)
 
 
 @pytest.mark.parametrize(("text", "count"), [("", None), ("10", 10), ("100000", 100000)])
 def test_processes(text: str, count: int | None) -> None:
-    assert limit_checks.tasks(text) == count
+    assert checks.tasks(text) == count
 
 
 @pytest.mark.parametrize("text", ["9", "0", "-1", "100001", "many", "1.5"])
 def test_what_is_no_number_of_processes(text: str) -> None:
     with pytest.raises(ValueError, match="not a whole number from 10 to 100000"):
-        limit_checks.tasks(text)
+        checks.tasks(text)

@@ -38,7 +38,9 @@ def test_types_and_commands_are_read_in_order() -> None:
         ("web: a\nweb2: b\nworker: c\nqueue: d\n", None),
     ],
 )
-def test_a_type_that_is_nearly_one_with_a_meaning_is_pointed_out(text: str, warning: str | None) -> None:
+def test_a_type_that_is_nearly_one_with_a_meaning_is_pointed_out(
+    text: str, warning: str | None
+) -> None:
     assert procfile.parse(text).warnings == ((warning,) if warning else ())
 
 
@@ -87,7 +89,9 @@ def test_lines_are_counted_as_editors_count_them() -> None:
     assert refusal("# \x85 \x0b \x1c\nbad\n").startswith("Procfile line 2:")
 
 
-@pytest.mark.parametrize("module", ["app", "app:app", "pkg.mod:obj.attr", "pkg.mod:create_app()", "_a:_b"])
+@pytest.mark.parametrize(
+    "module", ["app", "app:app", "pkg.mod:obj.attr", "pkg.mod:create_app()", "_a:_b"]
+)
 def test_a_wsgi_module_in_every_form(module: str) -> None:
     found = procfile.parse(f"wsgi: {module}\n")
     assert (found.serving, found.command("wsgi")) == ("wsgi", module)
@@ -110,7 +114,10 @@ def test_phases_and_static_are_no_processes() -> None:
 def test_scheduled_jobs_are_no_processes() -> None:
     found = procfile.parse("web: a\ncron-b: @daily say  'b'\ncron: worker\ncron-c: */5 * * * * c\n")
     assert (found.workers, found.scalable) == (("cron",), ("web", "cron"))
-    assert [(job.kind, job.command) for job in found.jobs] == [("cron-b", "say  'b'"), ("cron-c", "c")]
+    assert [(job.kind, job.command) for job in found.jobs] == [
+        ("cron-b", "say  'b'"),
+        ("cron-c", "c"),
+    ]
     assert refusal("cron-: @daily x\n") == "Procfile line 1: a scheduled job needs a name"
 
 

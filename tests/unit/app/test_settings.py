@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from piku import effects
+from piku import files
 from piku.app import settings, variables
 from piku.errors import PikuError
 
@@ -38,11 +38,13 @@ def test_what_is_read_back_is_what_was_given(values: dict[str, str]) -> None:
 
 
 @given(st.dictionaries(KEYS, VALUES, max_size=4))
-def test_it_is_so_over_a_file(tmp_path_factory: pytest.TempPathFactory, values: dict[str, str]) -> None:
+def test_it_is_so_over_a_file(
+    tmp_path_factory: pytest.TempPathFactory, values: dict[str, str]
+) -> None:
     path = tmp_path_factory.mktemp("env") / "ENV"
     values = accepted(values)
-    effects.write(path, variables.render_literal(values))
-    assert variables.parse_literal(effects.read(path)) == values
+    files.write(path, variables.render_literal(values))
+    assert variables.parse_literal(files.read(path)) == values
 
 
 @pytest.mark.parametrize(
@@ -52,7 +54,10 @@ def test_it_is_so_over_a_file(tmp_path_factory: pytest.TempPathFactory, values: 
 )  # fmt: skip
 def test_values_are_literal(value: str) -> None:
     variables.check_pair("X", value)
-    assert variables.parse_literal(variables.render_literal({"X": value, "Y": "y"})) == {"X": value, "Y": "y"}
+    assert variables.parse_literal(variables.render_literal({"X": value, "Y": "y"})) == {
+        "X": value,
+        "Y": "y",
+    }
 
 
 @pytest.mark.parametrize("key", ["", "1A", "A-B", "A B", "é", "A\n", "X" * 129, "A.B", "#A", "A="])
@@ -174,7 +179,9 @@ def test_a_bad_value_is_told_with_its_setting_and_what_it_means() -> None:
     ],
 )
 def test_an_unknown_setting_of_ours_is_refused(name: str, hint: str) -> None:
-    with pytest.raises(PikuError, match=f"{name} is not a setting of this version of piku") as error:
+    with pytest.raises(
+        PikuError, match=f"{name} is not a setting of this version of piku"
+    ) as error:
         settings.check_all({name: "1"})
     assert error.value.hint == hint
 
@@ -186,7 +193,9 @@ def test_everybody_elses_names_are_free() -> None:
 
 
 def test_what_is_read_before_any_commit_cannot_stand_in_one() -> None:
-    with pytest.raises(PikuError, match="PIKU_DEPLOY_BRANCH cannot be set in the repository") as error:
+    with pytest.raises(
+        PikuError, match="PIKU_DEPLOY_BRANCH cannot be set in the repository"
+    ) as error:
         settings.refuse_unrepeatable({"PIKU_DEPLOY_BRANCH": "main"})
     assert "config:set" in error.value.hint
     settings.refuse_unrepeatable({"PIKU_KEEP_RELEASES": "3", "A": "1"})

@@ -31,7 +31,9 @@ def test_a_digest_follows_the_content(shop: AppPaths, commit: Commit) -> None:
 
 
 def test_a_submodule_is_known_by_its_commit(shop: AppPaths, commit: Commit) -> None:
-    found = tree.of_commit(shop.repo, commit(shop, {"Procfile": "web: x\n", "lib": f"submodule:{'ab' * 20}"}))
+    found = tree.of_commit(
+        shop.repo, commit(shop, {"Procfile": "web: x\n", "lib": f"submodule:{'ab' * 20}"})
+    )
     assert found.digest("lib") == "ab" * 20
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from piku.app import web_checks as checks
+from piku.app import nginx_checks as checks
 
 Check = Callable[[str], Any]
 HASH = "$6$abcdefgh$0123456789012345"

@@ -10,7 +10,10 @@ from piku.paths import AppPaths, Paths
 
 @pytest.fixture
 def told(
-    paths: Paths, shop: AppPaths, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    paths: Paths,
+    shop: AppPaths,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> AppPaths:
     """A server with one app that was never deployed, as commands find it."""
     monkeypatch.setenv("PIKU_ROOT", str(paths.root))

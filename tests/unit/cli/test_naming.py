@@ -6,7 +6,7 @@ import click
 import pytest
 
 from piku.cli import cli
-from piku.cli.naming import with_app
+from piku.client.app_argument import with_app
 
 CASES = [
     ("logs", "", "shop"),

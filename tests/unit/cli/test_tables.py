@@ -12,8 +12,7 @@ import termios
 import time
 from pathlib import Path
 
-from piku import effects
-from piku.serve import processes
+from piku import files, procfs
 
 # More than a terminal takes without somebody who reads it.
 DRAWS = """\
@@ -35,7 +34,7 @@ def test_a_signal_in_the_middle_of_a_drawing() -> None:
         os.execv(sys.executable, [sys.executable, "-B", "-c", DRAWS])
     shown = os.read(terminal, 4096)
     before = -1
-    for _ in effects.poll(time.monotonic() + 10, first=0.05):
+    for _ in files.poll(time.monotonic() + 10, first=0.05):
         waiting = unread(terminal)
         if waiting == before > 0:
             break  # there is no room for more
@@ -47,4 +46,4 @@ def test_a_signal_in_the_middle_of_a_drawing() -> None:
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
     os.close(terminal)
-    assert not processes.is_running(pid)
+    assert not procfs.is_running(pid)

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from piku import effects
-from piku.deploy import certificates, records
+from piku import files
+from piku.deploy import certificates, releases
 from piku.deploy.certificates import Attempts, Wish
-from piku.deploy.records import Activation
+from piku.deploy.releases import Activation
+from piku.nginx.site import Site
 from piku.paths import AppPaths, Paths
-from piku.serve import pem, tls
-from piku.serve.nginx.site import Site
+from piku.tls import certificate, pem
 
 ELSEWHERE = {"ACME_ROOT_CA": "https://ca.internal/dir"}
 Commit = Callable[..., str]
@@ -48,28 +48,34 @@ def test_a_push_says_what_a_wildcard_needs(paths: Paths) -> None:
 def live(paths: Paths, app: AppPaths, commit: Commit, env: str, *names: str) -> Site:
     """A site of a live release with these settings."""
     made = commit(app, {"Procfile": "web: x\n", "ENV": env})
-    release = records.new_release(app, kind="push", description="", commit=made, by="me")
+    release = releases.new_release(app, kind="push", description="", commit=made, by="me")
     site = Site(app=app.name, names=names)
     activation = Activation(number=1, release=release.number, checkout=made, site=site)
-    records.save_activation(app, activation)
-    records.commit(app, activation)
-    effects.write(app.live_env, env)
+    releases.save_activation(app, activation)
+    releases.commit(app, activation)
+    files.write(app.live_env, env)
     return site
 
 
-def give(app: AppPaths, source: str, *names: str) -> tls.Certificate:
+def give(app: AppPaths, source: str, *names: str) -> certificate.Certificate:
     """A certificate that is on disk."""
-    text = Path(tls.certificate(app, names).path).read_text()
+    text = Path(certificate.certificate(app, names).path).read_text()
     bundle = pem.bundle(text, "")
-    place = tls.own_path(app) if source == tls.OWN else tls.acme_path(app, names)
-    found = tls.store(place, bundle, source)
+    place = (
+        certificate.own_path(app)
+        if source == certificate.OWN
+        else certificate.acme_path(app, names)
+    )
+    found = certificate.store(place, bundle, source)
     # Self-signed as all of these are, it stands for one that an authority signed.
     place.write_text(place.read_text().replace('"trusted": false', '"trusted": true'))
     return found
 
 
 def test_a_site_wants_one_until_it_has_one(paths: Paths, shop: AppPaths, commit: Commit) -> None:
-    site = live(paths, shop, commit, "NGINX_SERVER_NAME=shop.de\nACME_EMAIL=me@shop.de\n", "shop.de")
+    site = live(
+        paths, shop, commit, "NGINX_SERVER_NAME=shop.de\nACME_EMAIL=me@shop.de\n", "shop.de"
+    )
     wanted = certificates.wish(paths, shop, site)
     assert wanted is not None
     assert wanted.names == ("shop.de",)
@@ -80,10 +86,12 @@ def test_a_site_wants_one_until_it_has_one(paths: Paths, shop: AppPaths, commit:
     assert certificates.is_due(shop, wanted, found.not_after - 10)
 
     # Its owner's own is none of ours, until it ends.
-    own = give(shop, tls.OWN, "shop.de")
+    own = give(shop, certificate.OWN, "shop.de")
     assert certificates.wish(paths, shop, site) is None
-    text = tls.own_path(shop).read_text()
-    tls.own_path(shop).write_text(text.replace(str(own.not_after), str(int(time.time()) + 86400)))
+    text = certificate.own_path(shop).read_text()
+    certificate.own_path(shop).write_text(
+        text.replace(str(own.not_after), str(int(time.time()) + 86400))
+    )
     assert certificates.wish(paths, shop, site) is not None
     # The one that is there for then is enough, although the own one is still served.
     assert not certificates.is_due(shop, wanted, time.time())
@@ -135,7 +143,7 @@ def test_when_an_authority_is_asked(paths: Paths, shop: AppPaths, commit: Commit
     assert not due(site)
     give(shop, "lego", "shop.de")
     assert not due(site)
-    give(shop, tls.OWN, "shop.de")
+    give(shop, certificate.OWN, "shop.de")
     assert not due(local)
     # Settings that are wrong are told where they are read.
     shop.nginx.with_name("shop@own.pem").unlink()

@@ -9,12 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from piku.deploy import build, checkout, source
+from piku.deploy import build, checkout, revision
 from piku.errors import PikuError
 from piku.paths import AppPaths, Paths
 
 Commit = Callable[..., str]
-FILES = {"Procfile": "web: x\n", "app.py": "1\n", "data/seed.txt": "seed\n", ".gitignore": "*.db\nvar/\n"}
+FILES = {
+    "Procfile": "web: x\n",
+    "app.py": "1\n",
+    "data/seed.txt": "seed\n",
+    ".gitignore": "*.db\nvar/\n",
+}
 
 
 @pytest.fixture
@@ -22,7 +27,7 @@ def release(paths: Paths, shop: AppPaths, commit: Commit) -> Callable[..., Path]
     """A function that checks out and builds a commit of these files, and returns its folder."""
 
     def make(files: dict[str, str | bytes], *, built: bool = True, **own: str) -> Path:
-        found = source.read(paths, shop, commit(shop, {**FILES, **files}), own)
+        found = revision.read(paths, shop, commit(shop, {**FILES, **files}), own)
         build.prepare_checkout(shop, found)
         if built:
             checkout.mark_built(shop, found.checkout, found.environment)
@@ -31,7 +36,9 @@ def release(paths: Paths, shop: AppPaths, commit: Commit) -> Callable[..., Path]
     return make
 
 
-def test_a_checkout_is_the_commit_and_appears_whole(shop: AppPaths, release: Callable[..., Path]) -> None:
+def test_a_checkout_is_the_commit_and_appears_whole(
+    shop: AppPaths, release: Callable[..., Path]
+) -> None:
     one = release({"a b/ü.txt": "x"})
     two = release({"app.py": "2\n"})
     assert (one / "app.py").read_text() == "1\n"
@@ -49,7 +56,7 @@ def test_a_built_checkout_is_not_made_again_and_a_half_built_one_is(
     release({})
     assert not (folder / "half").exists()
     (folder / "whole").write_text("x")
-    found = source.read(paths, shop, folder.name, {})
+    found = revision.read(paths, shop, folder.name, {})
     assert checkout.exists(shop, found)
     assert not build.prepare_checkout(shop, found)
     assert (folder / "whole").exists()
@@ -64,15 +71,19 @@ def test_submodules_are_checked_out(
     other = AppPaths(root=tmp_path / "elsewhere", name=shop.name)
     inner = commit(other, {"lib.txt": "inner\n"})
     modules = f'[submodule "lib"]\npath = lib\nurl = {other.repo}\n'
-    name = commit(shop, {"Procfile": "web: x\n", ".gitmodules": modules, "lib": f"submodule:{inner}"})
-    found = source.read(paths, shop, name, {})
+    name = commit(
+        shop, {"Procfile": "web: x\n", ".gitmodules": modules, "lib": f"submodule:{inner}"}
+    )
+    found = revision.read(paths, shop, name, {})
     build.prepare_checkout(shop, found)
     assert (shop.releases / name / "lib" / "lib.txt").read_text() == "inner\n"
     checkout.mark_built(shop, name, "")
     assert checkout.left_beside(shop, name, ()) == []
     shutil.rmtree(other.repo)
     checkout.create(shop, found)
-    assert (shop.releases / name / "lib" / "lib.txt").read_text() == "inner\n", "what was fetched is kept"
+    assert (shop.releases / name / "lib" / "lib.txt").read_text() == "inner\n", (
+        "what was fetched is kept"
+    )
     shutil.rmtree(shop.cache)
     with pytest.raises(PikuError, match="a submodule could not be fetched") as error:
         checkout.create(shop, found)
@@ -87,7 +98,9 @@ def test_submodules_are_checked_out(
     ["upload.txt", "a b.txt", "new/deep/file", "store.db", "var/cache.bin", "ü.txt", 'q".txt',
      "line\nbreak", "caf\udce9"],
 )  # fmt: skip
-def test_what_the_app_wrote_is_seen(shop: AppPaths, release: Callable[..., Path], path: str) -> None:
+def test_what_the_app_wrote_is_seen(
+    shop: AppPaths, release: Callable[..., Path], path: str
+) -> None:
     folder = release({})
     assert checkout.left_beside(shop, folder.name, ()) == []
     (folder / path).parent.mkdir(parents=True, exist_ok=True)
@@ -120,7 +133,9 @@ def test_caches_are_nobodys_loss(shop: AppPaths, release: Callable[..., Path], p
     assert checkout.left_beside(shop, folder.name, ()) == []
 
 
-def test_a_tracked_file_that_the_app_removed_is_no_loss(shop: AppPaths, release: Callable[..., Path]) -> None:
+def test_a_tracked_file_that_the_app_removed_is_no_loss(
+    shop: AppPaths, release: Callable[..., Path]
+) -> None:
     folder = release({})
     (folder / "app.py").unlink()
     assert checkout.left_beside(shop, folder.name, ()) == []
@@ -168,7 +183,9 @@ def test_nothing_is_said_of_a_checkout_that_was_never_built(shop: AppPaths) -> N
 # --- PIKU_PERSIST --------------------------------------------------------------------------------
 
 
-def test_persisted_paths_live_in_the_data_folder(shop: AppPaths, release: Callable[..., Path]) -> None:
+def test_persisted_paths_live_in_the_data_folder(
+    shop: AppPaths, release: Callable[..., Path]
+) -> None:
     folder = release({}, PIKU_PERSIST="data,store.db,uploads")
     assert (folder / "data").resolve() == shop.data / "data"
     assert (folder / "data" / "seed.txt").read_text() == "seed\n"
@@ -178,10 +195,14 @@ def test_persisted_paths_live_in_the_data_folder(shop: AppPaths, release: Callab
     (folder / "uploads" / "x").write_text("x")
     assert checkout.left_beside(shop, folder.name, ("data", "store.db", "uploads")) == []
 
-    second = release({"app.py": "2\n", "data/seed.txt": "newer seed\n"}, PIKU_PERSIST="data,store.db,uploads")
+    second = release(
+        {"app.py": "2\n", "data/seed.txt": "newer seed\n"}, PIKU_PERSIST="data,store.db,uploads"
+    )
     assert (second / "store.db").read_text() == "rows"
     assert (second / "uploads" / "x").read_text() == "x"
-    assert (second / "data" / "seed.txt").read_text() == "seed\n", "the app's own data is never replaced"
+    assert (second / "data" / "seed.txt").read_text() == "seed\n", (
+        "the app's own data is never replaced"
+    )
 
 
 def test_what_a_live_app_wrote_is_moved_once_and_stays_in_place(

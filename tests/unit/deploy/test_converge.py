@@ -9,14 +9,15 @@ from dataclasses import replace
 
 import pytest
 
-from piku.deploy import activation, converge, past, records, repair
-from piku.deploy.job import Job
-from piku.deploy.records import Activation
+from piku.deploy import cleanup, instances, reconcile, recovery, releases
+from piku.deploy.deployment import Job
+from piku.deploy.releases import Activation
 from piku.errors import PikuError
-from piku.operate import server
+from piku.nginx import service, site_state
+from piku.operate import log_timestamps, server
 from piku.output import Output
 from piku.paths import AppName, AppPaths, Paths
-from piku.serve import around, emperor, logmarks, webserver
+from piku.uwsgi import emperor
 
 MakeJob = Callable[..., Job]
 WSGI = {"Procfile": "wsgi: app:app\nworker: work\n"}
@@ -26,9 +27,9 @@ NAME = {"NGINX_SERVER_NAME": "shop.example"}
 
 def go_live(made: Job) -> Activation:
     """As a deploy does, without starting anything."""
-    new = activation.create(made)
-    records.commit(made.app, new)
-    records.save_release(made.app, replace(made.release, outcome=records.SUCCEEDED))
+    new = instances.create(made)
+    releases.commit(made.app, new)
+    releases.save_release(made.app, replace(made.release, outcome=releases.SUCCEEDED))
     return new
 
 
@@ -38,9 +39,11 @@ def listing(paths: Paths) -> set[str]:
     return {f"{place.name}/{name}" for place in places for name in os.listdir(place)}
 
 
-def test_links_workers_and_nginx_follow_the_record(paths: Paths, shop: AppPaths, job: MakeJob) -> None:
+def test_links_workers_and_nginx_follow_the_record(
+    paths: Paths, shop: AppPaths, job: MakeJob
+) -> None:
     one = go_live(job(shop, WSGI, **NAME))
-    converge.converge(paths, shop)
+    reconcile.converge(paths, shop)
     assert emperor.enabled(paths, shop.name) == sorted(one.vassals(shop.name))
     assert shop.live_link.resolve() == shop.releases / one.checkout
     assert os.readlink(shop.socket(1)) == one.processes[0].address
@@ -48,41 +51,41 @@ def test_links_workers_and_nginx_follow_the_record(paths: Paths, shop: AppPaths,
     assert os.readlink(shop.logs / "wsgi.1.log") == f"wsgi.1@{one.number}.log"
 
     two = go_live(job(shop, WSGI | {"x": "2"}, **NAME))
-    converge.converge(paths, shop)
+    reconcile.converge(paths, shop)
     assert emperor.enabled(paths, shop.name) == sorted(two.vassals(shop.name))
     assert shop.live_link.resolve() == shop.releases / two.checkout
     assert os.readlink(shop.socket(1)) == two.processes[0].address
-    assert records.activation_numbers(shop) == [two.number]
+    assert releases.activation_numbers(shop) == [two.number]
     assert not (paths.available / f"{one.vassals(shop.name)[0]}.ini").exists()
 
 
 def test_doing_it_again_changes_nothing(paths: Paths, shop: AppPaths, job: MakeJob) -> None:
     go_live(job(shop, WSGI, **NAME))
-    converge.converge(paths, shop)
+    reconcile.converge(paths, shop)
     before = {name: (paths.root / name).lstat().st_mtime_ns for name in listing(paths)}
-    converge.converge(paths, shop)
+    reconcile.converge(paths, shop)
     assert {name: (paths.root / name).lstat().st_mtime_ns for name in listing(paths)} == before
-    records.save_release(shop, replace(records.load_release(shop, 1), outcome=records.SUCCEEDED))
-    repair.recover(paths, shop, broken_off=False)
+    releases.save_release(shop, replace(releases.load_release(shop, 1), outcome=releases.SUCCEEDED))
+    recovery.recover(paths, shop, broken_off=False)
     assert {name: (paths.root / name).lstat().st_mtime_ns for name in listing(paths)} == before
 
 
 def test_what_a_killed_deploy_left_is_undone(paths: Paths, shop: AppPaths, job: MakeJob) -> None:
     live = go_live(job(shop, WSGI, **NAME))
-    converge.converge(paths, shop)
+    reconcile.converge(paths, shop)
     before = listing(paths)
     second = job(shop, WSGI | {"x": "2"}, **NAME)
-    left = activation.create(second)  # … and then somebody pulled the plug
+    left = instances.create(second)  # … and then somebody pulled the plug
     emperor.enable(paths, left.vassals(shop.name))
     (shop.envs / "python-half").mkdir(parents=True)
-    repair.recover(paths, shop, broken_off=True)
+    recovery.recover(paths, shop, broken_off=True)
     assert listing(paths) == before
-    assert records.live(shop) == live
-    assert records.activation_numbers(shop) == [live.number]
+    assert releases.live(shop) == live
+    assert releases.activation_numbers(shop) == [live.number]
     assert not (shop.envs / "python-half").exists()
-    release = records.load_release(shop, second.release.number)
-    assert (release.outcome, release.reason) == (records.FAILED, "interrupted at its start")
-    repair.recover(paths, shop, broken_off=False)
+    release = releases.load_release(shop, second.release.number)
+    assert (release.outcome, release.reason) == (releases.FAILED, "interrupted at its start")
+    recovery.recover(paths, shop, broken_off=False)
     assert listing(paths) == before
 
 
@@ -90,32 +93,34 @@ def test_what_a_deploy_killed_after_its_commit_left_is_finished(
     paths: Paths, shop: AppPaths, job: MakeJob
 ) -> None:
     go_live(job(shop, WSGI, **NAME))
-    converge.converge(paths, shop)
+    reconcile.converge(paths, shop)
     second = job(shop, WSGI | {"x": "2"}, **NAME)
-    new = activation.create(second)
+    new = instances.create(second)
     emperor.enable(paths, new.vassals(shop.name))
-    records.commit(shop, new)
-    repair.recover(paths, shop, broken_off=True)
+    releases.commit(shop, new)
+    recovery.recover(paths, shop, broken_off=True)
     assert emperor.enabled(paths, shop.name) == sorted(new.vassals(shop.name))
     assert shop.live_link.resolve() == shop.releases / new.checkout
-    assert records.load_release(shop, second.release.number).outcome == records.SUCCEEDED
+    assert releases.load_release(shop, second.release.number).outcome == releases.SUCCEEDED
 
 
 def test_apps_whose_names_begin_alike_stay_apart(paths: Paths, job: MakeJob) -> None:
     apps = [paths.app(AppName(name)) for name in ("foo", "foobar", "foo.bar", "foo-bar")]
     for number, app in enumerate(apps):
         go_live(job(app, WSGI, NGINX_SERVER_NAME=f"h{number}.example"))
-        converge.converge(paths, app)
+        reconcile.converge(paths, app)
     others = {
-        name for name in listing(paths) if not name.split("/")[1].startswith(("foo@", "foo.sock", "foo.conf"))
+        name
+        for name in listing(paths)
+        if not name.split("/")[1].startswith(("foo@", "foo.sock", "foo.conf"))
     }
     go_live(job(apps[0], WEB, NGINX_SERVER_NAME="h0.example"))
-    converge.converge(paths, apps[0])
-    converge.converge(paths, apps[0])
+    reconcile.converge(paths, apps[0])
+    reconcile.converge(paths, apps[0])
     assert others <= listing(paths) | {"apps/foo"}
     assert not apps[0].socket(1).is_symlink(), "a web app has no socket"
     apps[0].live_record.unlink()
-    converge.converge(paths, apps[0])
+    reconcile.converge(paths, apps[0])
     assert emperor.enabled(paths, AppName("foo")) == []
     assert len(emperor.enabled(paths)) == 6
     assert not apps[0].nginx.exists() and apps[1].nginx.exists()
@@ -124,13 +129,13 @@ def test_apps_whose_names_begin_alike_stay_apart(paths: Paths, job: MakeJob) -> 
 def test_a_name_belongs_to_one_app(paths: Paths, shop: AppPaths, job: MakeJob) -> None:
     go_live(job(shop, WEB, NGINX_SERVER_NAME="a.example,b.example"))
     blog = paths.app(AppName("blog"))
-    mine = activation.create(job(blog, WEB, NGINX_SERVER_NAME="c.example,b.example")).site
+    mine = instances.create(job(blog, WEB, NGINX_SERVER_NAME="c.example,b.example")).site
     assert mine is not None
     with pytest.raises(PikuError, match=r"b\.example belongs to the app 'shop'") as error:
-        converge.refuse_taken_names(paths, blog.name, mine)
+        reconcile.refuse_taken_names(paths, blog.name, mine)
     assert "config:set shop NGINX_SERVER_NAME=" in error.value.hint
-    converge.refuse_taken_names(paths, shop.name, mine)
-    converge.refuse_taken_names(paths, blog.name, replace(mine, names=("*.example", "bb.example")))
+    reconcile.refuse_taken_names(paths, shop.name, mine)
+    reconcile.refuse_taken_names(paths, blog.name, replace(mine, names=("*.example", "bb.example")))
 
 
 def test_a_site_that_nginx_no_longer_takes_keeps_nobody_else_down(
@@ -140,7 +145,7 @@ def test_a_site_that_nginx_no_longer_takes_keeps_nobody_else_down(
     live = go_live(job(shop, WEB | {"x.conf": "gzip on;\n"}, NGINX_INCLUDE_FILE="x.conf", **NAME))
     go_live(job(blog, WEB, NGINX_SERVER_NAME="blog.example"))
     for app in (shop, blog):
-        converge.converge(paths, app)
+        reconcile.converge(paths, app)
     assert live.site is not None
     (shop.root / live.site.include).write_text("gone_with_an_upgrade on;\n")
     said = io.StringIO()
@@ -149,27 +154,29 @@ def test_a_site_that_nginx_no_longer_takes_keeps_nobody_else_down(
     assert "shop.example" in shop.refused.read_text()
     assert blog.nginx.exists() and not shop.nginx.exists()
     # Deploys of the others are checked without it, and do not bring it back.
-    assert set(converge.live_sites(paths)) == {"blog"}
-    webserver.check(paths, around.all_of(paths, converge.live_sites(paths))[0])
-    converge.converge(paths, blog)
+    assert set(reconcile.live_sites(paths)) == {"blog"}
+    service.check(paths, site_state.all_of(paths, reconcile.live_sites(paths))[0])
+    reconcile.converge(paths, blog)
     assert not shop.nginx.exists()
     (shop.root / live.site.include).write_text("gzip on;\n")
     server.install_sites(paths, Output(said))
     assert shop.nginx.exists() and not shop.refused.exists()
 
 
-def test_past_logs_are_folded_and_those_of_failures_stay(paths: Paths, shop: AppPaths, job: MakeJob) -> None:
+def test_past_logs_are_folded_and_those_of_failures_stay(
+    paths: Paths, shop: AppPaths, job: MakeJob
+) -> None:
     for text in ("one\n", "two\n", "three\n"):
         new = go_live(job(shop, WEB, **NAME))
         (shop.logs / f"web.1@{new.number}.log").write_text(text)
-        converge.converge(paths, shop)
+        reconcile.converge(paths, shop)
     failed = job(shop, WEB, **NAME)
-    activation.create(failed)
+    instances.create(failed)
     (shop.logs / "web.1@4.log").write_text("why it failed\n")
-    repair.recover(paths, shop, broken_off=True)
-    past = (shop.logs / "web.1.log.old").read_bytes()
-    assert logmarks.plain(past) == b"one\ntwo\n"
-    assert [release for _, release in logmarks.sections(past)] == [1, 2]
+    recovery.recover(paths, shop, broken_off=True)
+    cleanup = (shop.logs / "web.1.log.old").read_bytes()
+    assert log_timestamps.plain(cleanup) == b"one\ntwo\n"
+    assert [release for _, release in log_timestamps.sections(cleanup)] == [1, 2]
     assert (shop.logs / "web.1.log").read_text() == "three\n"
     assert (shop.logs / "web.1@4.log").read_text() == "why it failed\n"
 
@@ -179,5 +186,5 @@ def test_a_socket_without_its_vassal_is_let_go(paths: Paths, shop: AppPaths) -> 
     kept = ["shop@2.wsgi.1.ini", "shop@2.wsgi.1.ini.demand", "shopping@1.wsgi.1.ini.demand"]
     for name in ("shop@1.wsgi.1.ini.demand", *kept):
         (paths.enabled / name).symlink_to(paths.available / name)
-    past.clean(paths, shop, None)
+    cleanup.clean(paths, shop, None)
     assert sorted(place.name for place in paths.enabled.iterdir()) == kept

@@ -19,13 +19,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from piku import effects, programs
-from piku.app import cron as schedules
-from piku.deploy import activation, cron, cron_runner, prune
-from piku.deploy.job import Job
+from piku import files, procfs, subprocesses
+from piku.app import schedule as schedules
+from piku.deploy import cron_runner, instances, prune, scheduler
+from piku.deploy.deployment import Job
 from piku.errors import PikuError
+from piku.operate import log_timestamps
 from piku.paths import AppPaths, Paths
-from piku.serve import emperor, logmarks, processes
+from piku.uwsgi import emperor
 
 WAITS = 'echo up; until [ -e "$DATA_ROOT/go" ]; do sleep 0.02; done; exit 3'
 Jobs = Callable[..., Job]
@@ -39,7 +40,7 @@ class App:
     folder: Path
 
     def start(self, minute: int) -> subprocess.Popen[bytes]:
-        argv = [programs.system_python(), "-IS", "cron.py", "cron-x", str(minute % 60)]
+        argv = [subprocesses.system_python(), "-IS", "cron.py", "cron-x", str(minute % 60)]
         return subprocess.Popen(argv, cwd=self.folder, env={"TZ": "UTC"}, stdin=subprocess.DEVNULL)
 
     def call(self, minute: int) -> None:
@@ -48,12 +49,12 @@ class App:
 
     @property
     def state(self) -> dict[str, Any]:
-        return cron.states(self.app).get("cron-x", {})
+        return scheduler.states(self.app).get("cron-x", {})
 
     @property
     def log(self) -> list[str]:
         """The job's log, times and numbers that vary taken out."""
-        text = logmarks.plain_text(effects.read(self.app.logs / "cron-x.1.log"))
+        text = log_timestamps.plain_text(files.read(self.app.logs / "cron-x.1.log"))
         return re.sub(r"[\d-]{10} [\d:]{8} UTC |\d+\.\d s|(?<=at )[\d:]{8}", "", text).splitlines()
 
     def go(self) -> None:
@@ -67,7 +68,7 @@ class App:
 
 
 def wait(condition: Callable[[], object]) -> None:
-    for _ in effects.poll(time.monotonic() + 20):
+    for _ in files.poll(time.monotonic() + 20):
         if condition():
             return
     pytest.fail("it did not come")
@@ -81,12 +82,12 @@ def now() -> int:
 def started(paths: Paths, shop: AppPaths, job: Jobs) -> Iterator[Callable[[str], App]]:
     def make(command: str) -> App:
         made = job(shop, {"Procfile": f"cron-x: * * * * * {command}\n"})
-        new = activation.create(made)
+        new = instances.create(made)
         emperor.enable(paths, new.vassals(shop.name))
         return App(app=shop, folder=shop.activation(new.number))
 
     yield make
-    cron.end(shop, 0.1)
+    scheduler.end(shop, 0.1)
 
 
 def test_one_run_a_minute(started: Callable[[str], App]) -> None:
@@ -103,7 +104,7 @@ def test_one_run_at_a_time(started: Callable[[str], App]) -> None:
     app, minute = started(WAITS), now()
     with app.start(minute - 1) as runner:
         since = app.running()["started"]
-        assert list(cron.running(app.app)) == ["cron-x"]
+        assert list(scheduler.running(app.app)) == ["cron-x"]
         app.call(minute - 1)  # of another activation, say
         assert len(app.log) == 2
         app.call(minute)
@@ -113,10 +114,12 @@ def test_one_run_at_a_time(started: Callable[[str], App]) -> None:
         assert runner.wait(20) == 0
     assert app.log[-1] == "-----> v1 ended with exit code 3 after "
     assert (app.state["last"]["code"], app.state["last"]["started"]) == (3, since)
-    assert cron.running(app.app) == {}
+    assert scheduler.running(app.app) == {}
 
 
-def test_none_begins_once_the_vassal_is_disabled(started: Callable[[str], App], paths: Paths) -> None:
+def test_none_begins_once_the_vassal_is_disabled(
+    started: Callable[[str], App], paths: Paths
+) -> None:
     app = started("echo hello")
     emperor.disable(paths, emperor.enabled(paths))
     app.call(now())
@@ -126,14 +129,16 @@ def test_none_begins_once_the_vassal_is_disabled(started: Callable[[str], App], 
 def test_none_begins_at_another_time(shop: AppPaths, job: Jobs, paths: Paths) -> None:
     today = datetime.now(UTC).timetuple()
     other = (today.tm_wday + 3) % 7
-    new = activation.create(job(shop, {"Procfile": f"cron-x: * * * * {other} echo hello\n"}))
+    new = instances.create(job(shop, {"Procfile": f"cron-x: * * * * {other} echo hello\n"}))
     emperor.enable(paths, new.vassals(shop.name))
     app = App(app=shop, folder=shop.activation(new.number))
     app.call(now())
     assert app.log == []
 
 
-def test_a_runner_that_was_killed_leaves_its_job_the_only_one(started: Callable[[str], App]) -> None:
+def test_a_runner_that_was_killed_leaves_its_job_the_only_one(
+    started: Callable[[str], App],
+) -> None:
     app, minute = started(WAITS), now()
     with app.start(minute - 1) as runner:
         run = app.running()
@@ -141,7 +146,7 @@ def test_a_runner_that_was_killed_leaves_its_job_the_only_one(started: Callable[
     app.call(minute)
     assert app.log[-1] == "-----> skipped: the run that began at  is still at work"
     os.kill(run["job"][0], signal.SIGKILL)
-    wait(lambda: not cron.running(app.app))
+    wait(lambda: not scheduler.running(app.app))
     # Nobody saw it end; the next one begins.
     app.go()
     app.call(minute + 59)
@@ -149,15 +154,17 @@ def test_a_runner_that_was_killed_leaves_its_job_the_only_one(started: Callable[
 
 
 def test_a_job_without_its_variables_is_ended(started: Callable[[str], App]) -> None:
-    app = started("(exec env -i setsid sleep 600) & exec env -i sh -c 'echo up; sleep 600 & sleep 600'")
+    app = started(
+        "(exec env -i setsid sleep 600) & exec env -i sh -c 'echo up; sleep 600 & sleep 600'"
+    )
     with app.start(now()) as runner:
         job = app.running()["job"][0]
-        below = [job, *processes.descendants(job)]
+        below = [job, *procfs.descendants(job)]
         assert len(below) == 4
-        cron.end(app.app, 1)
-        assert not [pid for pid in below if processes.is_running(pid)]
+        scheduler.end(app.app, 1)
+        assert not [pid for pid in below if procfs.is_running(pid)]
         assert runner.wait(20) == 0
-    assert cron.running(app.app) == {}
+    assert scheduler.running(app.app) == {}
 
 
 def test_what_does_not_end_is_named(started: Callable[[str], App]) -> None:
@@ -165,25 +172,32 @@ def test_what_does_not_end_is_named(started: Callable[[str], App]) -> None:
     with app.start(now()) as runner:
         app.running()
         runner.send_signal(signal.SIGSTOP)  # it will not see its job end
-        with pytest.raises(PikuError, match=rf"cron-x of shop did not end: process {runner.pid} \("):
-            cron.end(app.app, 0.1)
+        with pytest.raises(
+            PikuError, match=rf"cron-x of shop did not end: process {runner.pid} \("
+        ):
+            scheduler.end(app.app, 0.1)
         runner.send_signal(signal.SIGCONT)
         assert runner.wait(20) == 0
-    cron.end(app.app, 0.1)
+    scheduler.end(app.app, 0.1)
 
 
 def test_a_process_of_another_boot_or_start_is_another(started: Callable[[str], App]) -> None:
     mine = cron_runner.identity(os.getpid())
     assert cron_runner.is_alive({"job": None, "runner": mine})
     assert cron_runner.is_alive({"job": mine, "runner": [1 << 22, "5", mine[2]]})
-    for other in ([mine[0], "1", mine[2]], [mine[0], mine[1], "boot"], [1 << 22, "", mine[2]], None):
+    for other in (
+        [mine[0], "1", mine[2]],
+        [mine[0], mine[1], "boot"],
+        [1 << 22, "", mine[2]],
+        None,
+    ):
         assert not cron_runner.is_alive({"job": other, "runner": [1 << 22, "5", mine[2]]})
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "{}"])
 def test_a_state_that_was_damaged_is_begun_anew(started: Callable[[str], App], text: str) -> None:
     app = started("echo hello")
-    effects.write(cron.states_folder(app.app) / "cron-x.json", text)
+    files.write(scheduler.states_folder(app.app) / "cron-x.json", text)
     app.call(now())
     assert app.log[1:2] == ["hello"]
 
@@ -193,7 +207,7 @@ def test_what_a_job_leaves_behind_may_still_write(started: Callable[[str], App])
     with app.start(minute - 1) as runner:
         wait(lambda: "last" in app.state)
         assert app.state["last"]["code"] == 0
-        assert cron.running(app.app) == {}
+        assert scheduler.running(app.app) == {}
         app.go()
         assert runner.wait(20) == 0
     assert "early" in "\n".join(app.log) and app.log[-1] == "late"
@@ -203,10 +217,13 @@ def test_what_a_job_leaves_behind_may_still_write(started: Callable[[str], App])
 def test_a_job_that_cannot_start(started: Callable[[str], App]) -> None:
     app = started("echo hello")
     told = json.loads((app.folder / "cron.json").read_text())
-    effects.write_json(app.folder / "cron.json", {**told, "cwd": "/nowhere"})
+    files.write_json(app.folder / "cron.json", {**told, "cwd": "/nowhere"})
     app.call(now())
-    assert app.log[1:] == ["/nowhere: No such file or directory", "-----> v1 ended with exit code 126 after "]
-    effects.remove(app.app.logs)
+    assert app.log[1:] == [
+        "/nowhere: No such file or directory",
+        "-----> v1 ended with exit code 126 after ",
+    ]
+    files.remove(app.app.logs)
     app.call(now() - 1)  # a log that cannot be written is no reason not to run
     assert app.state["last"]["code"] == 126
 
@@ -218,7 +235,10 @@ def test_a_jobs_signals_are_as_a_program_expects_them(started: Callable[[str], A
     masks = dict(line.split(":\t") for line in app.log[2:4])
     # 32 and 33 are the C library's own: no program can set them, whoever started these tests may have.
     kept = ~(1 << 31 | 1 << 32)
-    assert {name: int(mask, 16) & kept for name, mask in masks.items()} == {"SigBlk": 0, "SigIgn": 0}
+    assert {name: int(mask, 16) & kept for name, mask in masks.items()} == {
+        "SigBlk": 0,
+        "SigIgn": 0,
+    }
 
 
 def test_files_stay_while_a_job_needs_them(started: Callable[[str], App], job: Jobs) -> None:
@@ -229,12 +249,12 @@ def test_files_stay_while_a_job_needs_them(started: Callable[[str], App], job: J
         job(app.app, {"Procfile": "worker: x\n"})
         prune.prune(app.app, 1)
         assert (app.app.releases / first).is_dir()
-        assert cron.states_folder(app.app).is_dir()
+        assert scheduler.states_folder(app.app).is_dir()
         app.go()
         assert runner.wait(20) == 0
     prune.prune(app.app, 0)
     assert not (app.app.releases / first).exists()
-    assert cron.states_folder(app.app).is_dir()
+    assert scheduler.states_folder(app.app).is_dir()
 
 
 # A disk of the test's own at $1; the job, beside its runner, waits while there is a file `wait`.
@@ -265,13 +285,15 @@ ls -A "$1/state"
 def test_on_a_full_disk_jobs_run_all_the_same(
     started: Callable[[str], App], tmp_path: Path, before: str
 ) -> None:
-    app = started("echo ran >>ran; [ ! -e wait ] || touch waits; while [ -e wait ]; do sleep 0.02; done")
+    app = started(
+        "echo ran >>ran; [ ! -e wait ] || touch waits; while [ -e wait ]; do sleep 0.02; done"
+    )
     disk = tmp_path / "disk"
     disk.mkdir()
     told = json.loads((app.folder / "cron.json").read_text())
     more = {"state": str(disk / "state"), "logs": str(disk / "logs"), "cwd": str(app.folder)}
-    effects.write_json(app.folder / "cron.json", {**told, **more})
-    words = [str(disk), programs.system_python(), before, str(now())]
+    files.write_json(app.folder / "cron.json", {**told, **more})
+    words = [str(disk), subprocesses.system_python(), before, str(now())]
     done = subprocess.run(
         ["unshare", "-rm", "/bin/sh", "-c", FULL_DISK, "sh", *words],
         cwd=app.folder, capture_output=True, text=True, timeout=60,
@@ -328,8 +350,12 @@ def test_the_runner_and_the_table_agree(text: str, start: datetime, zone: str) -
     begin = start.replace(tzinfo=UTC)
     first = schedules.next_run(schedule, begin, schedules.zone({"TZ": zone}))
     with clock(zone):
-        minutes = range(int(begin.timestamp()) // 60 * 60 + 60, int(begin.timestamp()) + 2 * 86400, 60)
-        due = next((minute for minute in minutes if cron_runner.is_due(vars(schedule), minute)), None)
+        minutes = range(
+            int(begin.timestamp()) // 60 * 60 + 60, int(begin.timestamp()) + 2 * 86400, 60
+        )
+        due = next(
+            (minute for minute in minutes if cron_runner.is_due(vars(schedule), minute)), None
+        )
     if due is not None:
         assert first is not None and first.timestamp() == due
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from piku.app import procfile
-from piku.deploy.plan import Plan, parse_scaling, plan, render_scaling, scaled
+from piku.deploy.process_plan import Plan, parse_scaling, plan, render_scaling, scaled
 from piku.errors import PikuError
 
 NAMED = {"NGINX_SERVER_NAME": "shop.example"}
@@ -86,12 +86,16 @@ def test_two_wsgi_instances_have_a_socket_each() -> None:
 
 
 def test_warnings() -> None:
-    assert planned("web: x\nwsgi: a:b", NAMED).warnings == ("'web' is disabled: 'wsgi' answers the requests",)
+    assert planned("web: x\nwsgi: a:b", NAMED).warnings == (
+        "'web' is disabled: 'wsgi' answers the requests",
+    )
     [warning] = planned("static: public", {}).warnings
     assert "NGINX_SERVER_NAME is not set" in warning
     assert planned("static: public", NAMED).warnings == ()
     [warning] = planned("queue: x", NAMED).warnings
-    assert warning == "It has a host name, and nothing that answers there: no web, wsgi or static line"
+    assert (
+        warning == "It has a host name, and nothing that answers there: no web, wsgi or static line"
+    )
     [warning] = planned("web: x", NAMED, web=0).warnings
     assert warning == "web is scaled to 0, so nothing answers: piku ps:scale APP web=1"
 

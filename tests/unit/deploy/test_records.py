@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from piku.deploy import records
-from piku.deploy.records import Activation, Process, Release
+from piku.deploy import releases
+from piku.deploy.releases import Activation, Process, Release
 from piku.errors import PikuError
+from piku.nginx.site import Cache, Site, Static
 from piku.paths import AppName, AppPaths, Paths
-from piku.serve.nginx.site import Cache, Site, Static
 
 TEXT = st.binary(max_size=20).map(os.fsdecode) | st.text(
     st.characters(exclude_categories=["Cs"]), max_size=20
@@ -53,62 +53,64 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> AppPaths:
 
 @given(RELEASES)
 def test_a_release(kept: AppPaths, release: Release) -> None:
-    records.save_release(kept, release)
-    assert records.load_release(kept, release.number) == release
+    releases.save_release(kept, release)
+    assert releases.load_release(kept, release.number) == release
 
 
 @given(ACTIVATIONS)
 def test_an_activation(kept: AppPaths, activation: Activation) -> None:
-    records.save_activation(kept, activation)
-    found = records.load_activation(kept, activation.number)
+    releases.save_activation(kept, activation)
+    found = releases.load_activation(kept, activation.number)
     assert found == activation
     assert hash(found) == hash(activation)  # tuples all the way down, as before
-    assert activation.number in records.activations_of(kept, activation.release)
+    assert activation.number in releases.activations_of(kept, activation.release)
 
 
 def test_releases_are_numbered_and_listed_with_the_newest_first(shop: AppPaths) -> None:
     values = {"kind": "push", "description": "", "commit": "c", "by": "me"}
-    assert records.releases(shop) == []
-    assert [records.new_release(shop, **values).number for _ in range(11)] == list(range(1, 12))
+    assert releases.releases(shop) == []
+    assert [releases.new_release(shop, **values).number for _ in range(11)] == list(range(1, 12))
     (shop.releases / "vx.json").write_text("not ours")
     (shop.releases / "v².json").write_text("not ours")
     (shop.releases / "v3.activations").write_text("7\n")
-    assert [release.number for release in records.releases(shop)] == list(range(11, 0, -1))
-    assert records.load_release(shop, 3).outcome == records.BUILDING
-    assert not records.load_release(shop, 3).usable
+    assert [release.number for release in releases.releases(shop)] == list(range(11, 0, -1))
+    assert releases.load_release(shop, 3).outcome == releases.BUILDING
+    assert not releases.load_release(shop, 3).usable
 
 
 def test_a_release_that_never_was(shop: AppPaths) -> None:
     with pytest.raises(PikuError, match="shop has no release v7") as error:
-        records.load_release(shop, 7)
+        releases.load_release(shop, 7)
     assert "piku releases shop" in error.value.hint
 
 
 def test_records_are_private(shop: AppPaths) -> None:
     # They hold the settings, and with them secrets.
-    records.new_release(shop, kind="push", description="", commit="c", by="me", settings={"K": "secret"})
+    releases.new_release(
+        shop, kind="push", description="", commit="c", by="me", settings={"K": "secret"}
+    )
     assert shop.release_record(1).stat().st_mode & 0o777 == 0o600
-    records.write_settings(shop, {"K": "secret"})
+    releases.write_settings(shop, {"K": "secret"})
     assert shop.settings.stat().st_mode & 0o777 == 0o600
 
 
 def test_activations_never_reuse_a_number(shop: AppPaths) -> None:
-    assert [records.next_activation(shop) for _ in range(3)] == [1, 2, 3]
+    assert [releases.next_activation(shop) for _ in range(3)] == [1, 2, 3]
     for number in (2, 3):
-        records.save_activation(shop, Activation(number=number, release=1, checkout="c"))
-    assert records.activation_numbers(shop) == [2, 3]
-    assert records.activations_of(shop, 1) == {2, 3}
-    assert records.next_activation(shop) == 4
+        releases.save_activation(shop, Activation(number=number, release=1, checkout="c"))
+    assert releases.activation_numbers(shop) == [2, 3]
+    assert releases.activations_of(shop, 1) == {2, 3}
+    assert releases.next_activation(shop) == 4
 
 
 def test_the_live_activation_is_the_committed_one(shop: AppPaths) -> None:
-    assert records.live(shop) is None
+    assert releases.live(shop) is None
     first = Activation(number=1, release=1, checkout="a")
     second = Activation(number=2, release=2, checkout="b")
     for activation in (first, second):
-        records.save_activation(shop, activation)
-    records.commit(shop, first)
-    assert records.live(shop) == first
-    records.commit(shop, second)
-    assert records.live(shop) == second
+        releases.save_activation(shop, activation)
+    releases.commit(shop, first)
+    assert releases.live(shop) == first
+    releases.commit(shop, second)
+    assert releases.live(shop) == second
     assert not [name for name in os.listdir(shop.releases) if name.endswith(".tmp")]

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import pytest
 
-from piku import effects
-from piku.deploy import room
-from piku.deploy.records import Activation
+from piku import files
+from piku.deploy import memory_check
+from piku.deploy.releases import Activation
 from piku.errors import PikuError
 from piku.paths import AppPaths, Paths
 
 MB = 2**20
-FREE = 1000 * MB + room.RESERVE
+FREE = 1000 * MB + memory_check.RESERVE
 
 
-def refusal(more: dict[str, int], takes: dict[str, int], wanted: dict[str, int] | None = None) -> str:
+def refusal(
+    more: dict[str, int], takes: dict[str, int], wanted: dict[str, int] | None = None
+) -> str:
     """What the refusal says; nothing when there is none."""
     try:
-        room.decide("shop", more, takes, FREE, wanted or more)
+        memory_check.decide("shop", more, takes, FREE, wanted or more)
     except PikuError as error:
         return f"{error.message}\n{error.hint}"
     return ""
@@ -29,7 +31,7 @@ def refusal(more: dict[str, int], takes: dict[str, int], wanted: dict[str, int] 
         ({"web": 10}, {"web": 100 * MB}),  # exactly what there is
         ({"web": 5, "worker": 5}, {"web": 100 * MB, "worker": 100 * MB}),
         ({"worker": 10}, {"web": 100 * MB}),  # none runs: what the others take is the measure
-        ({"worker": 1000 * MB // room.ASSUMED}, {}),  # nothing was ever measured
+        ({"worker": 1000 * MB // memory_check.ASSUMED}, {}),  # nothing was ever measured
         ({}, {"web": 5000 * MB}),
     ],
 )
@@ -55,16 +57,16 @@ def test_a_guess_is_called_one() -> None:
 
 def test_what_was_measured_is_kept(paths: Paths, shop: AppPaths) -> None:
     stopped = Activation(number=3, release=1, checkout="c", stopped=True)
-    assert room.measure(paths, shop, stopped) == {}
+    assert memory_check.measure(paths, shop, stopped) == {}
     for text, found in (('{"web": 7, "x": "y"}', {"web": 7}), ("{", {}), ("[]", {})):
-        effects.write(shop.releases / "memory", text)
-        assert room.measure(paths, shop, stopped) == found
-    effects.write(shop.releases / "memory", f'{{"web": {2**50}}}')
+        files.write(shop.releases / "memory", text)
+        assert memory_check.measure(paths, shop, stopped) == found
+    files.write(shop.releases / "memory", f'{{"web": {2**50}}}')
     with pytest.raises(PikuError, match="2 more web"):
-        room.refuse_too_many(paths, shop, stopped, {"web": 2})
+        memory_check.refuse_too_many(paths, shop, stopped, {"web": 2})
 
 
 def test_nothing_is_left_to_give_away() -> None:
     with pytest.raises(PikuError, match="and 0 MB can be given away") as caught:
-        room.decide("shop", {"web": 1}, {"web": MB}, room.RESERVE // 2, {"web": 3})
+        memory_check.decide("shop", {"web": 1}, {"web": MB}, memory_check.RESERVE // 2, {"web": 3})
     assert "room for web=2" in caught.value.hint

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from piku.deploy import records, site
-from piku.deploy.job import Job
-from piku.deploy.records import Activation
+from piku.deploy import releases, site_config
+from piku.deploy.deployment import Job
+from piku.deploy.releases import Activation
 from piku.errors import PikuError
+from piku.nginx.site import Site
 from piku.paths import AppName, AppPaths, Paths
-from piku.serve.nginx.site import Site
 
 MakeJob = Callable[..., Job]
 FILES = {"Procfile": "worker: x\n", "public/page.html": "x", "x.conf": "# x\n"}
@@ -27,7 +27,7 @@ def of(shop: AppPaths, job: MakeJob) -> Callable[..., Site]:
         for name, target in (links or {}).items():
             if not (found.checkout / name).is_symlink():
                 (found.checkout / name).symlink_to(target)
-        made = site.of(found, ())
+        made = site_config.of(found, ())
         assert made is not None
         return made
 
@@ -49,7 +49,10 @@ def refused(
 def test_what_may_be_shown(paths: Paths, shop: AppPaths, of: Callable[..., Site]) -> None:
     (shop.data / "kept").mkdir(parents=True)
     persisted = {"kept": shop.data / "kept", "again": "public"}
-    found = of(persisted, NGINX_STATIC_PATHS=f"/a:kept,/b:again,/c:public/page.html,/d:{shop.data}/new/deep")
+    found = of(
+        persisted,
+        NGINX_STATIC_PATHS=f"/a:kept,/b:again,/c:public/page.html,/d:{shop.data}/new/deep",
+    )
     assert [(one.path, one.before, one.file) for one in found.static] == [
         (f"{shop.live_link}/kept", f"{shop.before_link}/kept", False),
         (f"{shop.live_link}/again", f"{shop.before_link}/again", False),
@@ -72,11 +75,15 @@ def test_the_own_folder_of_the_live_release_means_the_new_one(
 
 
 @pytest.mark.parametrize("folder", Paths.FOLDERS)
-def test_no_folder_of_pikus_own_is_shown(paths: Paths, of: Callable[..., Site], folder: str) -> None:
+def test_no_folder_of_pikus_own_is_shown(
+    paths: Paths, of: Callable[..., Site], folder: str
+) -> None:
     refused(of, "outside what may be shown", NGINX_STATIC_PATHS=f"/x:{paths.root}/{folder}")
     if folder not in ("apps", "data", "cache"):
         (paths.root / folder / "shop").mkdir(parents=True, exist_ok=True)
-        refused(of, "outside what may be shown", NGINX_STATIC_PATHS=f"/x:{paths.root}/{folder}/shop")
+        refused(
+            of, "outside what may be shown", NGINX_STATIC_PATHS=f"/x:{paths.root}/{folder}/shop"
+        )
 
 
 @pytest.mark.parametrize(
@@ -87,7 +94,9 @@ def test_nothing_outside_is_shown(paths: Paths, of: Callable[..., Site], path: s
     refused(of, "outside", NGINX_STATIC_PATHS=f"/x:{path}")
 
 
-def test_links_that_lead_out_are_refused(paths: Paths, shop: AppPaths, of: Callable[..., Site]) -> None:
+def test_links_that_lead_out_are_refused(
+    paths: Paths, shop: AppPaths, of: Callable[..., Site]
+) -> None:
     shop.data.mkdir(parents=True, exist_ok=True)
     (shop.data / "out").symlink_to(paths.root / "envs")
     links: dict[str, Path | str] = {
@@ -150,9 +159,12 @@ def test_they_are_kept_nowhere_else(paths: Paths, shop: AppPaths, of: Callable[.
 
 
 @pytest.mark.parametrize(
-    "file", ["notes.txt", "a", "docs/x", "a/photo.jpg", "a/bc", "0/0g/x", "ab/c/x", "A/bc/x", ".hidden"]
+    "file",
+    ["notes.txt", "a", "docs/x", "a/photo.jpg", "a/bc", "0/0g/x", "ab/c/x", "A/bc/x", ".hidden"],
 )
-def test_nothing_that_nginx_would_remove_is_there(shop: AppPaths, of: Callable[..., Site], file: str) -> None:
+def test_nothing_that_nginx_would_remove_is_there(
+    shop: AppPaths, of: Callable[..., Site], file: str
+) -> None:
     """A minute after its start nginx reads a cache, and removes every file that is none of its own."""
     (shop.data / "kept" / file).parent.mkdir(parents=True)
     (shop.data / "kept" / file).touch()
@@ -192,8 +204,8 @@ def test_who_deploys_is_let_in_beside_cloudflare(
     clients: tuple[str, ...],
 ) -> None:
     before = Site(app="shop", names=("shop.example",), clients=("198.51.100.1",))
-    records.save_activation(shop, Activation(number=1, release=1, checkout="c", site=before))
-    records.commit(shop, records.load_activation(shop, 1))
+    releases.save_activation(shop, Activation(number=1, release=1, checkout="c", site=before))
+    releases.commit(shop, releases.load_activation(shop, 1))
     monkeypatch.setenv("SSH_CLIENT", said)
     assert of(NGINX_CLOUDFLARE_ACL="true").clients == clients
     assert of().clients == ()
@@ -215,6 +227,10 @@ def test_a_size_is_said_only_when_it_was_asked_for(of: Callable[..., Site]) -> N
 def test_redirects_need_somewhere_to_go(shop: AppPaths, job: MakeJob) -> None:
     for names in ("", "*.shop.example"):
         with pytest.raises(PikuError, match="NGINX_REDIRECT_FROM needs a host name"):
-            site.of(job(shop, FILES, NGINX_SERVER_NAME=names, NGINX_REDIRECT_FROM="old.example"), ())
+            site_config.of(
+                job(shop, FILES, NGINX_SERVER_NAME=names, NGINX_REDIRECT_FROM="old.example"), ()
+            )
     with pytest.raises(PikuError, match="is in NGINX_SERVER_NAME and in NGINX_REDIRECT_FROM"):
-        site.of(job(shop, FILES, NGINX_SERVER_NAME="a.example", NGINX_REDIRECT_FROM="A.Example"), ())
+        site_config.of(
+            job(shop, FILES, NGINX_SERVER_NAME="a.example", NGINX_REDIRECT_FROM="A.Example"), ()
+        )

@@ -11,14 +11,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from piku import waker
-from piku.deploy import activation, converge, records, sleeping, switch
-from piku.deploy.job import Job
-from piku.deploy.records import Activation
+from piku.deploy import instances, reconcile, releases, switch
+from piku.deploy.deployment import Job
+from piku.deploy.releases import Activation
 from piku.errors import PikuError
+from piku.extras.idle import sleeping, waker
 from piku.output import Output
 from piku.paths import AppPaths, Paths
-from piku.serve import emperor
+from piku.uwsgi import emperor
 
 MakeJob = Callable[..., Job]
 WEB = {"Procfile": "web: serve\n"}
@@ -30,9 +30,9 @@ LATER = 1e12
 @pytest.fixture
 def live(paths: Paths, shop: AppPaths, job: MakeJob) -> Activation:
     made = job(shop, WEB, **SETTINGS)
-    new = activation.create(made)
-    records.commit(shop, new)
-    converge.converge(paths, shop)
+    new = instances.create(made)
+    releases.commit(shop, new)
+    reconcile.converge(paths, shop)
     return new
 
 
@@ -57,7 +57,9 @@ def test_waking_starts_only_what_sleeps(
     paths: Paths, shop: AppPaths, live: Activation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sleeping, "_PATIENCE", 0.2)
-    emperor.disable(paths, live.vassals(shop.name))  # as a deploy does that stops the old release first
+    emperor.disable(
+        paths, live.vassals(shop.name)
+    )  # as a deploy does that stops the old release first
     with pytest.raises(PikuError, match="does not listen"):
         sleeping.wake(paths, shop)
     assert emperor.enabled(paths, shop.name) == []

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from piku import effects
-from piku.deploy import source
+from piku import files as files_module
+from piku.deploy import revision
 from piku.errors import PikuError
 from piku.paths import AppPaths, Paths
 
@@ -16,8 +16,10 @@ Commit = Callable[..., str]
 
 def test_layers_from_the_server_to_config_set(paths: Paths, shop: AppPaths, commit: Commit) -> None:
     paths.server_env.write_text("A=server\nB=server\nC=server\nLITERAL='$A'\n")
-    name = commit(shop, {"Procfile": "web: x\n", "ENV": "B=repository of $A\nC=repository\nD=$LITERAL\n"})
-    found = source.read(paths, shop, name, {"C": "own $A", "E": "${B}"})
+    name = commit(
+        shop, {"Procfile": "web: x\n", "ENV": "B=repository of $A\nC=repository\nD=$LITERAL\n"}
+    )
+    found = revision.read(paths, shop, name, {"C": "own $A", "E": "${B}"})
     assert found.values == {
         "A": "server", "B": "repository of server", "C": "own $A", "LITERAL": "$A", "D": "$A", "E": "${B}",
     }  # fmt: skip
@@ -40,10 +42,15 @@ def test_layers_from_the_server_to_config_set(paths: Paths, shop: AppPaths, comm
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said(
-    paths: Paths, shop: AppPaths, commit: Commit, files: dict[str, str], own: dict[str, str], message: str
+    paths: Paths,
+    shop: AppPaths,
+    commit: Commit,
+    files: dict[str, str],
+    own: dict[str, str],
+    message: str,
 ) -> None:
     with pytest.raises(PikuError, match=message):
-        source.read(paths, shop, commit(shop, files), own)
+        revision.read(paths, shop, commit(shop, files), own)
 
 
 def test_a_bad_line_of_the_servers_file_is_told_with_its_place(
@@ -51,11 +58,11 @@ def test_a_bad_line_of_the_servers_file_is_told_with_its_place(
 ) -> None:
     paths.server_env.write_text("nonsense\n")
     with pytest.raises(PikuError, match=f"{paths.server_env} line 1"):
-        source.read(paths, shop, commit(shop, {"Procfile": "web: x"}), {})
+        revision.read(paths, shop, commit(shop, {"Procfile": "web: x"}), {})
 
 
 def environment(paths: Paths, shop: AppPaths, name: str, **own: str) -> str:
-    return source.read(paths, shop, name, own).environment
+    return revision.read(paths, shop, name, own).environment
 
 
 def test_an_environment_is_named_by_all_that_a_build_reads(
@@ -71,31 +78,43 @@ def test_an_environment_is_named_by_all_that_a_build_reads(
     assert first.startswith("python-") and len(first) == len("python-") + 16
     assert environment(paths, shop, commit(shop, files | {"a.py": "2", "ENV": "X=1\n"})) == first
     assert environment(paths, shop, commit(shop, files | {"base.txt": "x==2\n"})) != first
-    assert environment(paths, shop, commit(shop, files | {"requirements.txt": "-r base.txt\ny\n"})) != first
+    assert (
+        environment(paths, shop, commit(shop, files | {"requirements.txt": "-r base.txt\ny\n"}))
+        != first
+    )
     head = commit(shop, files)
     assert environment(paths, shop, head, X="1") == first
     assert environment(paths, shop, head, PIP_INDEX_URL="https://example.com") != first
 
 
-def test_an_editable_project_is_built_for_every_change(paths: Paths, shop: AppPaths, commit: Commit) -> None:
+def test_an_editable_project_is_built_for_every_change(
+    paths: Paths, shop: AppPaths, commit: Commit
+) -> None:
     files = {"Procfile": "wsgi: a:b\n", "requirements.txt": "-e .\n", "a.py": "1"}
     first = environment(paths, shop, commit(shop, files))
     assert environment(paths, shop, commit(shop, files | {"a.py": "2"})) != first
     assert environment(paths, shop, commit(shop, files)) == first
 
 
-def test_a_checkout_that_served_is_not_built_again(paths: Paths, shop: AppPaths, commit: Commit) -> None:
+def test_a_checkout_that_served_is_not_built_again(
+    paths: Paths, shop: AppPaths, commit: Commit
+) -> None:
     name = commit(shop, {"Procfile": "wsgi: a:b\n", "requirements.txt": ""})
-    first = source.read(paths, shop, name, {})
+    first = revision.read(paths, shop, name, {})
     assert first.checkout == name
-    effects.write_json(source.built_marker(shop, name), {"environment": first.environment, "files": {}})
-    assert source.read(paths, shop, name, {}).checkout == name
-    other = source.read(paths, shop, name, {"PIP_INDEX_URL": "https://example.com"})
+    files_module.write_json(
+        revision.built_marker(shop, name), {"environment": first.environment, "files": {}}
+    )
+    assert revision.read(paths, shop, name, {}).checkout == name
+    other = revision.read(paths, shop, name, {"PIP_INDEX_URL": "https://example.com"})
     assert other.checkout == f"{name}-{other.environment}"
     # Also when the first one has been pruned: an editable project is imported from where it was built.
-    effects.write_json(
-        source.built_marker(shop, other.checkout), {"environment": other.environment, "files": {}}
+    files_module.write_json(
+        revision.built_marker(shop, other.checkout), {"environment": other.environment, "files": {}}
     )
-    effects.remove(source.built_marker(shop, name))
-    assert source.read(paths, shop, name, {"PIP_INDEX_URL": "https://example.com"}).checkout == other.checkout
-    assert source.read(paths, shop, name, {}).checkout == name
+    files_module.remove(revision.built_marker(shop, name))
+    assert (
+        revision.read(paths, shop, name, {"PIP_INDEX_URL": "https://example.com"}).checkout
+        == other.checkout
+    )
+    assert revision.read(paths, shop, name, {}).checkout == name

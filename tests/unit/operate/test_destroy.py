@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 
-from piku.deploy import activation, converge, records
-from piku.deploy.job import Job
+from piku.deploy import instances, reconcile, releases
+from piku.deploy.deployment import Job
 from piku.operate import destroy
 from piku.output import Output
 from piku.paths import AppName, AppPaths, Paths
-from piku.serve import emperor
+from piku.uwsgi import emperor
 
 
 def test_data_and_cache_stay_and_like_named_apps_are_not_touched(
@@ -19,13 +19,17 @@ def test_data_and_cache_stay_and_like_named_apps_are_not_touched(
     other = paths.app(AppName("shop.uk"))
     third = paths.app(AppName("shopping"))
     for number, app in enumerate((shop, other, third)):
-        new = activation.create(job(app, {"Procfile": "wsgi: a:b\n"}, NGINX_SERVER_NAME=f"h{number}.example"))
-        records.commit(app, new)
-        converge.converge(paths, app)
+        new = instances.create(
+            job(app, {"Procfile": "wsgi: a:b\n"}, NGINX_SERVER_NAME=f"h{number}.example")
+        )
+        releases.commit(app, new)
+        reconcile.converge(paths, app)
         app.data.mkdir(exist_ok=True)
         (app.data / "precious").write_text("x")
     before = {
-        path for path in paths.root.rglob("*") if f"{path}/".count("/shop.uk") or "/shopping" in f"{path}/"
+        path
+        for path in paths.root.rglob("*")
+        if f"{path}/".count("/shop.uk") or "/shopping" in f"{path}/"
     }
     stream = io.StringIO()
     destroy.destroy(paths, shop, Output(stream))
@@ -37,7 +41,12 @@ def test_data_and_cache_stay_and_like_named_apps_are_not_touched(
         for p in paths.root.rglob("*")
         if p not in before and "/shop" in f"{p}/"
     }
-    assert left <= {"data/shop", "data/shop/precious", "releases/shop@lock", "releases/shop@activation"}
+    assert left <= {
+        "data/shop",
+        "data/shop/precious",
+        "releases/shop@lock",
+        "releases/shop@activation",
+    }
     assert (shop.data / "precious").read_text() == "x"
     assert f"Kept: {shop.data}" in stream.getvalue()
     assert not shop.cache.exists()

@@ -7,9 +7,9 @@ import struct
 
 import pytest
 
-from piku.operate.doctor import access, machine, names, services
-from piku.operate.doctor.findings import OK, PROBLEM, WARNING, Finding
-from piku.operate.doctor.names import Known
+from piku.extras.doctor import access, machine, names, services
+from piku.extras.doctor.findings import OK, PROBLEM, WARNING, Finding
+from piku.extras.doctor.names import Known
 
 OWN = frozenset({"127.0.0.1", "192.0.2.1", "8.8.4.4"})
 BEHIND_A_ROUTER = frozenset({"127.0.0.1", "192.168.1.7"})
@@ -21,7 +21,11 @@ AT_HOME = BEHIND_A_ROUTER | {"2a01:4f8::7"}  # with an IPv6 address that everybo
     [
         ({"ActiveState": "active", "UnitFileState": "enabled"}, [OK], "is active"),
         ({"ActiveState": "failed", "Result": "exit-code"}, [PROBLEM], "has failed (exit-code)"),
-        ({"ActiveState": "inactive", "UnitFileState": "disabled"}, [PROBLEM, WARNING], "is inactive"),
+        (
+            {"ActiveState": "inactive", "UnitFileState": "disabled"},
+            [PROBLEM, WARNING],
+            "is inactive",
+        ),
         ({"ActiveState": "active", "UnitFileState": "disabled"}, [OK, WARNING], "is active"),
         ({"ActiveState": "active", "NRestarts": "7"}, [OK, WARNING], "is active"),
         ({}, [PROBLEM], "not known to systemd"),
@@ -34,7 +38,9 @@ def test_units(said: dict[str, str], severities: list[str], text: str) -> None:
     assert all("piku-nginx" in one.fix for one in found if one.severity != OK)
 
 
-def led(*addresses: str, own: frozenset[str] = OWN, error: str = "", absent: bool = False) -> Finding:
+def led(
+    *addresses: str, own: frozenset[str] = OWN, error: str = "", absent: bool = False
+) -> Finding:
     known = Known(addresses=addresses, error=error, absent=absent)
     (found,) = names.judged("shop.com", "shop", known, own, ["104.16.0.0/13"])
     return found
@@ -56,14 +62,22 @@ def test_names_against_the_addresses_of_this_host() -> None:
 
 def test_names_are_judged_by_their_family_of_addresses() -> None:
     both = led("9.9.9.9", "2a01:4f8::7", own=AT_HOME)
-    assert (both.severity, both.what.partition(";")[0]) == (OK, "shop.com leads here and to 9.9.9.9")
+    assert (both.severity, both.what.partition(";")[0]) == (
+        OK,
+        "shop.com leads here and to 9.9.9.9",
+    )
     assert led("9.9.9.9", own=AT_HOME).severity == OK
     stale = led("9.9.9.9", "2620:fe::fe", own=AT_HOME)
-    assert (stale.severity, stale.fix) == (WARNING, "take 2620:fe::fe out of the DNS records of shop.com")
+    assert (stale.severity, stale.fix) == (
+        WARNING,
+        "take 2620:fe::fe out of the DNS records of shop.com",
+    )
     away = led("2620:fe::fe", own=AT_HOME)
     assert away.fix == "have the DNS record of shop.com say 2a01:4f8::7"
     none = led(error="Name or service not known", absent=True, own=AT_HOME)
-    assert "says the public IPv4 address of the router before this server or 2a01:4f8::7" in none.fix
+    assert (
+        "says the public IPv4 address of the router before this server or 2a01:4f8::7" in none.fix
+    )
     assert led("104.16.9.9", "2a01:4f8::7", own=AT_HOME).severity == OK
 
 
@@ -88,7 +102,9 @@ def test_a_name_in_the_list_of_hosts(address: str) -> None:
         (OWN, [], False),
     ],
 )
-def test_what_is_behind_a_proxy(own: frozenset[str], addresses: list[str], *, expected: bool) -> None:
+def test_what_is_behind_a_proxy(
+    own: frozenset[str], addresses: list[str], *, expected: bool
+) -> None:
     known = Known(addresses=tuple(addresses))
     assert names.is_behind(names.sorted_out(known, own, ["104.16.0.0/13"])) == expected
 
@@ -133,7 +149,12 @@ def test_entries_of_keys() -> None:
     assert entry.program == "/opt/my piku/bin/piku"
     assert dict(entry.variables)["PIKU_ROOT"] == "/srv/my apps"
     # What is not piku's is left alone.
-    for other in (key(), f"{key('ssh-rsa', 256)} a b", f'command="/bin/true" {key()}', f"no-pty {key()}"):
+    for other in (
+        key(),
+        f"{key('ssh-rsa', 256)} a b",
+        f'command="/bin/true" {key()}',
+        f"no-pty {key()}",
+    ):
         assert access.read(1, other) is None
 
 
@@ -151,7 +172,10 @@ def test_entries_of_keys() -> None:
 def test_entries_that_are_damaged(line: str) -> None:
     found = access.read(7, line)
     assert isinstance(found, Finding)
-    assert (found.severity, found.what.startswith("line 7 of authorized_keys is damaged")) == (PROBLEM, True)
+    assert (found.severity, found.what.startswith("line 7 of authorized_keys is damaged")) == (
+        PROBLEM,
+        True,
+    )
 
 
 def test_entries_that_lack_restrictions() -> None:

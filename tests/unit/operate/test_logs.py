@@ -9,13 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from piku.deploy import health, records
-from piku.deploy.records import Activation, Process
+from piku.deploy import health, releases
+from piku.deploy.releases import Activation, Process
 from piku.errors import PikuError
-from piku.operate import logfiles, loghistory, loglines, logs
+from piku.operate import log_archive, log_timestamps, logfiles, loghistory, loglines, logs
 from piku.operate.logs import Logs, Wanted
 from piku.paths import AppPaths
-from piku.serve import logmarks, pastlogs
 
 ACCESS = '127.0.0.1 - - [21/Nov/2026:02:10:{:02} +0000] "GET / HTTP/1.1" 200 5 "-" "-" {}ms\n'
 NOON = 1_795_000_000.0
@@ -26,24 +25,26 @@ def stamped(text: str, seconds: float) -> str:
 
 
 def head(release: int, activation: int, seconds: float, text: str) -> str:
-    section = logmarks.Section(activation, NOON + seconds, 0, len(stamped(text, seconds).encode()))
-    return logmarks.section_head(section, release).decode()
+    section = log_timestamps.Section(
+        activation, NOON + seconds, 0, len(stamped(text, seconds).encode())
+    )
+    return log_timestamps.section_head(section, release).decode()
 
 
 @pytest.fixture
 def written(shop: AppPaths) -> AppPaths:
     """An app whose second release is live and whose third failed."""
     for number in (1, 2, 3):
-        outcome = records.FAILED if number == 3 else records.SUCCEEDED
-        release = records.new_release(shop, kind="push", description="", commit="c", by="me")
-        records.save_release(shop, replace(release, outcome=outcome))
+        outcome = releases.FAILED if number == 3 else releases.SUCCEEDED
+        release = releases.new_release(shop, kind="push", description="", commit="c", by="me")
+        releases.save_release(shop, replace(release, outcome=outcome))
         made = Activation(
             number=number * 5, release=number, checkout="c",
             processes=tuple(Process(kind="web", instance=i, origin=number * 5) for i in (1, 2)),
         )  # fmt: skip
-        records.save_activation(shop, made)
+        releases.save_activation(shop, made)
         if number == 2:
-            records.commit(shop, made)
+            releases.commit(shop, made)
     shop.logs.mkdir()
     for name, text in {
         "web.1.log.old": head(1, 5, 1, "old 1\nold 2\n") + stamped("old 1\nold 2\n", 1),
@@ -70,7 +71,9 @@ def test_all_that_is_live_in_the_order_of_time(written: AppPaths) -> None:
 @pytest.mark.parametrize(
     ("name", "workers"), [("web", {"web.1", "web.2"}), ("web.2", {"web.2"}), ("api", {"api.1"})]
 )
-def test_a_type_or_one_process_or_one_that_is_gone(written: AppPaths, name: str, workers: set[str]) -> None:
+def test_a_type_or_one_process_or_one_that_is_gone(
+    written: AppPaths, name: str, workers: set[str]
+) -> None:
     assert {line.partition(":")[0] for line in lines(written, name)} == workers
 
 
@@ -99,7 +102,9 @@ def test_without_anything_live_all_is_shown(written: AppPaths) -> None:
         ({"text": "2", "count": 1}, ["live 2"]),
     ],
 )
-def test_as_many_as_asked_for(written: AppPaths, wanted: dict[str, object], expected: list[str]) -> None:
+def test_as_many_as_asked_for(
+    written: AppPaths, wanted: dict[str, object], expected: list[str]
+) -> None:
     assert lines(written, "web.1", **wanted) == [f"web.1: {line}" for line in expected]
 
 
@@ -125,7 +130,10 @@ def test_scheduled_jobs_have_plain_files(written: AppPaths) -> None:
     for name, text, seconds in (("1.log.old", "before", 1), ("1.log", "printed", 2)):
         lines_of_it = stamped("-----> 2026-11-21 01:10:05 UTC begins\n", seconds) + f"{text}\n"
         (written.logs / f"cron-hourly.{name}").write_text(lines_of_it)
-    assert lines(written, "cron-hourly")[1::2] == ["cron-hourly.1: before", "cron-hourly.1: printed"]
+    assert lines(written, "cron-hourly")[1::2] == [
+        "cron-hourly.1: before",
+        "cron-hourly.1: printed",
+    ]
     assert set(lines(written, "cron-hourly")) < set(lines(written))
 
 
@@ -157,7 +165,9 @@ def read(folder: Path, *contents: bytes, worker: str = "web.1") -> list[tuple[fl
 
 
 def test_a_stamp_holds_for_what_was_read_with_it(tmp_path: Path) -> None:
-    text = stamped("one\ntwo\n", -9) + stamped("par", -8) + stamped("tial\n", -7) + stamped("\n", -6)
+    text = (
+        stamped("one\ntwo\n", -9) + stamped("par", -8) + stamped("tial\n", -7) + stamped("\n", -6)
+    )
     assert read(tmp_path, text.encode()) == [
         (NOON - 9, b"one"), (NOON - 9, b"two"), (NOON - 8, b"partial"), (NOON - 6, b""),
     ]  # fmt: skip
@@ -169,7 +179,13 @@ def test_without_stamps_the_access_lines_tell_the_time(tmp_path: Path) -> None:
     path = tmp_path / "0.log"
     found = read(tmp_path, text.encode())
     assert [time for time, _ in found] == sorted(time for time, _ in found)
-    assert [text.split()[0] for _, text in found] == [b"start", b"127.0.0.1", b"in", b"127.0.0.1", b"later"]
+    assert [text.split()[0] for _, text in found] == [
+        b"start",
+        b"127.0.0.1",
+        b"in",
+        b"127.0.0.1",
+        b"later",
+    ]
     os.utime(path, (began + 3600, began + 3600))
     part = loglines.open_part(path, 1)
     times = [line.time - began for line in loglines.lines("wsgi.1", [part])][::-1]
@@ -178,7 +194,9 @@ def test_without_stamps_the_access_lines_tell_the_time(tmp_path: Path) -> None:
 
 
 def test_a_line_that_a_rotation_cut_is_whole(tmp_path: Path) -> None:
-    remark = b"Sat Nov 21 02:31:39 2026 - logsize: 76814, triggering rotation to /x/web.1.log.old...\n"
+    remark = (
+        b"Sat Nov 21 02:31:39 2026 - logsize: 76814, triggering rotation to /x/web.1.log.old...\n"
+    )
     assert [text for _, text in read(tmp_path, b"one\ntw" + remark, b"o\nthree\n")] == [
         b"one",
         b"two",
@@ -245,12 +263,16 @@ def test_a_forged_stamp_takes_no_other_line_with_it(
 
 def test_the_log_of_what_uwsgi_serves_holds_no_stamps(tmp_path: Path) -> None:
     text = f"one {ago('two')}\n{ago('three')}\n{stamped('four', -5)}\n".encode()
-    assert read(tmp_path, text, worker="wsgi.1") == [(NOON, line) for line in text.split(b"\n")[:-1]]
+    assert read(tmp_path, text, worker="wsgi.1") == [
+        (NOON, line) for line in text.split(b"\n")[:-1]
+    ]
 
 
 def test_dates_that_an_app_writes_are_not_those_of_its_lines(tmp_path: Path) -> None:
     asked = [ACCESS.format(second, 0) for second in range(5, 9)]
-    text = "".join(f"2019-01-01 00:00:00 row\n2026-11-21 09:10:05 INFO elsewhere\n{line}" for line in asked)
+    text = "".join(
+        f"2019-01-01 00:00:00 row\n2026-11-21 09:10:05 INFO elsewhere\n{line}" for line in asked
+    )
     path = tmp_path / "0.log"
     path.write_text(text)
     began = 1_795_227_000.0
@@ -272,8 +294,10 @@ def test_an_app_that_prints_the_access_lines_of_others_hides_nothing(tmp_path: P
 
 def test_a_forged_mark_of_a_release_is_none(written: AppPaths) -> None:
     forged = stamped("an\n", 1.5) + "\x1b]7331;v2\x07other\n" + head(2, 10, 1, "x" * 9) + "third\n"
-    section = logmarks.Section(5, NOON + 1.5, 0, len(forged))
-    (written.logs / "web.1.log.old").write_text(logmarks.section_head(section, 1).decode() + forged)
+    section = log_timestamps.Section(5, NOON + 1.5, 0, len(forged))
+    (written.logs / "web.1.log.old").write_text(
+        log_timestamps.section_head(section, 1).decode() + forged
+    )
     assert lines(written, "web.1", 1) == ["web.1: an", "web.1: other", "web.1: third"]
     assert lines(written, "web.1", 2) == ["web.1: live 1", "web.1: live 2"]
 
@@ -293,7 +317,9 @@ def moved(folder: Path, name: str, text: str, seconds: float) -> Path:
 def test_what_was_moved_away_while_an_older_release_was_stopping(written: AppPaths) -> None:
     """The first release is not folded yet, and the second has already filled its log once."""
     old = moved(written.logs, "web.1.log.old", START + stamped("two, first\n", 20), 21)
-    first = moved(written.logs, "web.1@5.log", START + stamped("one\n", 1) + stamped("one, late\n", 22), 22)
+    first = moved(
+        written.logs, "web.1@5.log", START + stamped("one\n", 1) + stamped("one, late\n", 22), 22
+    )
     moved(written.logs, "web.1@10.log", stamped("two, then\n", 23), 23)
     two = ["web.1: two, first", "web.1: two, then"]
     for _ in range(2):
@@ -304,9 +330,9 @@ def test_what_was_moved_away_while_an_older_release_was_stopping(written: AppPat
             "one", "two, first", "one, late", "two, then",
         ]  # fmt: skip
         if first.exists():
-            assert pastlogs.fold(old, first, 5, {5: 1, 10: 2}.__getitem__, 1 << 20)
+            assert log_archive.fold(old, first, 5, {5: 1, 10: 2}.__getitem__, 1 << 20)
             first.unlink()
-    assert [(section.activation, release) for section, release in logmarks.sections(old.read_bytes())] == [
+    assert [(section.activation, release) for section, release in log_timestamps.sections(old.read_bytes())] == [
         (5, 1), (10, 2),
     ]  # fmt: skip
 
@@ -315,28 +341,32 @@ def test_what_a_process_itself_moved_away_stays_in_front(tmp_path: Path) -> None
     old = moved(tmp_path, "web.1.log.old", START + stamped("first\n", 1), 2)
     log = moved(tmp_path, "web.1@5.log", stamped("rest", 2.5), 3)
     moved(tmp_path, "web.1@6.log", START + stamped("live\n", 2.9), 3)
-    assert pastlogs.moved_by(old, "web.1", old.stat().st_mtime) == 5
-    assert pastlogs.fold(old, log, 5, lambda number: number * 10, 1 << 20)
-    [(section, release)] = logmarks.sections(old.read_bytes())
+    assert log_archive.moved_by(old, "web.1", old.stat().st_mtime) == 5
+    assert log_archive.fold(old, log, 5, lambda number: number * 10, 1 << 20)
+    [(section, release)] = log_timestamps.sections(old.read_bytes())
     assert (section.activation, release, section.written) == (5, 50, NOON + 3)
-    assert logmarks.plain(old.read_bytes()) == f"{START}first\nrest\n".encode()
+    assert log_timestamps.plain(old.read_bytes()) == f"{START}first\nrest\n".encode()
     assert old.stat().st_mode & 0o777 == 0o640
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["web.1.log.old", "web.1@5.log", "web.1@6.log"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "web.1.log.old",
+        "web.1@5.log",
+        "web.1@6.log",
+    ]
 
 
 def test_a_past_log_is_cut_between_lines_and_keeps_whose_it_is(tmp_path: Path) -> None:
     old = tmp_path / "web.1.log.old"
     for number, text in ((7, "".join(f"line {number}\n" for number in range(100))), (8, "new\n")):
         log = moved(tmp_path, f"web.1@{number}.log", text, number)
-        assert pastlogs.fold(old, log, number, lambda one: one, 100)
+        assert log_archive.fold(old, log, number, lambda one: one, 100)
         log.unlink()
     content = old.read_bytes()
-    assert [release for _, release in logmarks.sections(content)] == [7, 8]
-    kept = logmarks.plain(content)
+    assert [release for _, release in log_timestamps.sections(content)] == [7, 8]
+    kept = log_timestamps.plain(content)
     assert kept.startswith(b"line ") and kept.endswith(b"line 99\nnew\n") and 90 < len(kept) <= 100
     log = moved(tmp_path, "web.1@9.log", "x" * 500, 9)
-    assert pastlogs.fold(old, log, 9, lambda one: one, 100)
-    assert logmarks.plain(old.read_bytes()) == b"x" * 100 + b"\n"
+    assert log_archive.fold(old, log, 9, lambda one: one, 100)
+    assert log_timestamps.plain(old.read_bytes()) == b"x" * 100 + b"\n"
 
 
 # --- the last lines, as evidence -----------------------------------------------------------------
@@ -348,7 +378,9 @@ def test_the_last_lines_of_a_large_log(tmp_path: Path) -> None:
     with log.open("w") as file:
         for _ in range(300):
             file.write(stamped("x" * 1000 + "\n", 1))
-        file.write(stamped("why\x1b]0;owned\x07 it ", 2) + stamped("\x1b[31mbroke\x1b[0m\n\n", 3) + START)
+        file.write(
+            stamped("why\x1b]0;owned\x07 it ", 2) + stamped("\x1b[31mbroke\x1b[0m\n\n", 3) + START
+        )
     last = health.last_lines(log, 3)
     assert last == ("x" * 1000, "x" * 1000, r"why\x1b]0;owned\x07 it " + "\x1b[31mbroke\x1b[0m")
     log.write_text("y" * 200_000)
@@ -358,13 +390,17 @@ def test_the_last_lines_of_a_large_log(tmp_path: Path) -> None:
 # --- more than fits into memory ------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("wanted", [{}, {"text": "7"}, {"count": 150}, {"since": NOON + 100}, {"count": 0}])
+@pytest.mark.parametrize(
+    "wanted", [{}, {"text": "7"}, {"count": 150}, {"since": NOON + 100}, {"count": 0}]
+)
 def test_lines_that_are_read_again_are_the_same(
     written: AppPaths, wanted: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chance = random.Random(1)
     for name in ("web.1@10.log", "web.2@10.log"):
-        text = "".join(stamped(f"{name} {number}\n", number + chance.random()) for number in range(300))
+        text = "".join(
+            stamped(f"{name} {number}\n", number + chance.random()) for number in range(300)
+        )
         (written.logs / name).write_text(text)
     expected = lines(written, **wanted)
     monkeypatch.setattr(loghistory, "_AT_ONCE", 3000)

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from piku.cli import pslines, tables
+from piku.cli import ps_view, tables
 from piku.cli.tables import Column
-from piku.operate import requests
-from piku.operate.overview import Summary, Totals
+from piku.extras.status import requests
 from piku.operate.ps import Row
+from piku.operate.summary import Summary, Totals
 
 NOW = 1_795_000_000.0
 
@@ -34,7 +34,9 @@ def counted(log: Path, *, at_end: bool = False) -> int:
 
 
 def test_only_the_last_minute_counts(tmp_path: Path) -> None:
-    log = written(tmp_path / "log", line(90) + line(61) + "the app says\n" + line(59) + line(3) + "more\n")
+    log = written(
+        tmp_path / "log", line(90) + line(61) + "the app says\n" + line(59) + line(3) + "more\n"
+    )
     assert counted(log) == 2
     assert counted(tmp_path / "none") == 0
     # By its end, which for uWSGI is some time after its beginning.
@@ -110,8 +112,10 @@ def test_the_overview_at_80_columns() -> None:
         *(Summary(app=f"old-application-{number}", state="stopped", release=1) for number in range(6)),
         Summary(app="torn", state="unknown", error="live.json is damaged"),
     ]  # fmt: skip
-    totals = Totals(apps=10, processes=4, memory=48 * 2**20, available=900 * 2**20, requests_per_minute=316)
-    lines, remarks = pslines.of_all(apps, totals, 80)
+    totals = Totals(
+        apps=10, processes=4, memory=48 * 2**20, available=900 * 2**20, requests_per_minute=316
+    )
+    lines, remarks = ps_view.of_all(apps, totals, 80)
     assert lines == [
         "APP    PROCESS   RELEASE  STATE      CPU   MEMORY  RESTARTS  UPTIME  REQ/MIN",
         "shop   web.1     v3       up        1.2%  12.0 MB         0      1m      312",

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from piku.operate import servedlog
-from piku.operate.servedlog import Said
+from piku.operate import uwsgi_log_events
+from piku.operate.uwsgi_log_events import Said
 
 START = "*** Starting uWSGI 2.0.21 (64bit) on [Sat Nov 21 10:00:10 2026] ***\n"
 UP = f"{START}WSGI app 0 ready\nspawned uWSGI master process (pid: 7)\nspawned uWSGI worker 1 (pid: 8)\n"
 BROKEN = f"{START}RuntimeError: no database\n*** no app loaded. GAME OVER ***\n"
 ASKED = "SIGINT/SIGTERM received...killing workers...\ngoodbye to uWSGI.\n"
-DIED = "DAMN ! worker 1 (pid: 8) died :( trying respawn ...\nRespawned uWSGI worker 1 (new pid: 9)\n"
+DIED = (
+    "DAMN ! worker 1 (pid: 8) died :( trying respawn ...\nRespawned uWSGI worker 1 (new pid: 9)\n"
+)
 ANSWER = '127.0.0.1 - - [21/Nov/2026:10:00:17 +0000] "GET / HTTP/1.1" 200 21 "-" "-" 0ms\n'
 
 
 def said(text: str) -> Said:
-    return servedlog.parse(text.encode())
+    return uwsgi_log_events.parse(text.encode())
 
 
 def test_an_app_that_is_well() -> None:
@@ -45,6 +47,6 @@ def test_worker_processes_that_die() -> None:
 
 def test_of_a_long_log_the_end_counts(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    assert servedlog.read(log) == Said()
+    assert uwsgi_log_events.read(log) == Said()
     log.write_text(UP + DIED + ANSWER * 20_000 + DIED * 2)
-    assert servedlog.read(log) == Said(deaths=2, deaths_in_a_row=2)
+    assert uwsgi_log_events.read(log) == Said(deaths=2, deaths_in_a_row=2)

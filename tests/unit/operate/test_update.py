@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from piku.operate import packaged, update
+from piku.extras.update import update, update_deb
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ from piku.operate import packaged, update
     ],
 )
 def test_the_address_of_releases(text: str, expected: str) -> None:
-    assert packaged.setting(text) == expected
+    assert update_deb.setting(text) == expected
 
 
 def test_the_program_of_a_service() -> None:

@@ -16,10 +16,18 @@ from piku.runtimes.clojure import CLOJURE, LEIN
 WEB = procfile.parse("web: x")
 
 
-def context(files: Sequence[str], *, changed: str = "", settings: Mapping[str, str] | None = None) -> Context:
-    tree = Tree(files={name: "two" if name == changed else "one" for name in files}, read=lambda _path: "")
+def context(
+    files: Sequence[str], *, changed: str = "", settings: Mapping[str, str] | None = None
+) -> Context:
+    tree = Tree(
+        files={name: "two" if name == changed else "one" for name in files}, read=lambda _path: ""
+    )
     return Context(
-        tree=tree, settings=settings or {}, checkout=Path("/r"), environment=Path("/e"), cache=Path("/c")
+        tree=tree,
+        settings=settings or {},
+        checkout=Path("/r"),
+        environment=Path("/e"),
+        cache=Path("/c"),
     )
 
 
@@ -52,11 +60,19 @@ def test_key_of_the_cli(home: Path) -> None:
     install(home, "the CLI: -Sdeps, then clojure.main")
     files = ("deps.edn", "lib/deps.edn", "src/core.clj", "build.clj")
     assert (
-        len({key(CLOJURE, context(files, changed=path)) for path in ("", "src/core.clj", "build.clj")}) == 1
+        len(
+            {
+                key(CLOJURE, context(files, changed=path))
+                for path in ("", "src/core.clj", "build.clj")
+            }
+        )
+        == 1
     )
     assert key(CLOJURE, context(files)) != key(CLOJURE, context(files, changed="deps.edn"))
     assert key(CLOJURE, context(files)) != key(CLOJURE, context(files, changed="lib/deps.edn"))
-    assert key(CLOJURE, context(files)) != key(CLOJURE, context(files, settings={"CLJ_CONFIG": "/else"}))
+    assert key(CLOJURE, context(files)) != key(
+        CLOJURE, context(files, settings={"CLJ_CONFIG": "/else"})
+    )
 
 
 def test_what_debian_calls_clojure_is_refused(home: Path) -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from piku import runtimes
-from piku.deploy import build, records, runbook, source
-from piku.deploy.job import Job
+from piku.deploy import build, deploy, releases, revision
+from piku.deploy.deployment import Job
 from piku.deploy.progress import Progress
 from piku.errors import PikuError
 from piku.output import Output
@@ -55,7 +55,9 @@ def perl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> base.Runtime:
     spec.loader.exec_module(module)
     row: base.Runtime = module.PERL
     place = [found.name for found in runtimes.RUNTIMES].index("generic")
-    monkeypatch.setattr(runtimes, "RUNTIMES", (*runtimes.RUNTIMES[:place], row, *runtimes.RUNTIMES[place:]))
+    monkeypatch.setattr(
+        runtimes, "RUNTIMES", (*runtimes.RUNTIMES[:place], row, *runtimes.RUNTIMES[place:])
+    )
     monkeypatch.setitem(base.PACKAGES, name, package)
     return row
 
@@ -72,9 +74,11 @@ def cpanm(paths: Paths) -> Path:
 def release(paths: Paths, app: AppPaths, commit: str) -> tuple[Job, str]:
     """Build a release as a deploy does; the job, and what was said."""
     said = io.StringIO()
-    found = source.read(paths, app, commit, {})
-    record = records.new_release(app, kind="push", description="", commit=commit, by="test", settings={})
-    job = runbook.job_for(paths, app, found, {}, Output(said), Progress(app, record))
+    found = revision.read(paths, app, commit, {})
+    record = releases.new_release(
+        app, kind="push", description="", commit=commit, by="test", settings={}
+    )
+    job = deploy.job_for(paths, app, found, {}, Output(said), Progress(app, record))
     build.prepare_checkout(app, found)
     build.prepare_environment(job)
     build.compile_checkout(job)
@@ -102,13 +106,17 @@ def test_the_printed_row_builds_apps(
     assert f"Reusing {first.source.environment}" in said
     assert answer(second) == "1.0"
 
-    third, said = release(paths, shop, commit(shop, {**FILES, "cpanfile": "requires 'Greeting', '2.0';\n"}))
+    third, said = release(
+        paths, shop, commit(shop, {**FILES, "cpanfile": "requires 'Greeting', '2.0';\n"})
+    )
     assert f"-----> Perl: building {third.source.environment}\n" in said
     assert (answer(third), answer(first)) == ("2.0", "1.0")
 
     with pytest.raises(PikuError, match=r"`cpanm .*` failed with exit code 3"):
         release(paths, shop, commit(shop, {**FILES, "cpanfile": "requires 'broken', '1';\n"}))
-    assert sorted(os.listdir(shop.envs)) == sorted({first.source.environment, third.source.environment})
+    assert sorted(os.listdir(shop.envs)) == sorted(
+        {first.source.environment, third.source.environment}
+    )
 
 
 def test_what_it_lacks_is_said(
@@ -116,6 +124,6 @@ def test_what_it_lacks_is_said(
 ) -> None:
     name = commit(shop, FILES)
     with pytest.raises(PikuError) as caught:
-        source.read(paths, shop, name, {})  # `generic` comes later, and would match as well
+        revision.read(paths, shop, name, {})  # `generic` comes later, and would match as well
     assert caught.value.message == "this is a Perl app, and this server lacks: cpanm"
     assert caught.value.hint == "install with: apt-get install cpanminus"

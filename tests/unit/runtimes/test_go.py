@@ -18,7 +18,8 @@ WEB = procfile.parse("web: x")
 
 def tree(files: Mapping[str, str]) -> Tree:
     return Tree(
-        files={name: f"{name}={text}" for name, text in files.items()}, read=lambda path: files.get(path, "")
+        files={name: f"{name}={text}" for name, text in files.items()},
+        read=lambda path: files.get(path, ""),
     )
 
 
@@ -58,7 +59,11 @@ def test_detect(files: list[str], is_go: bool) -> None:
         ("1.19.8", "go 1.21rc2\n", "go 1.21rc2"),
         ("1.19.8", "go 1.19\n\ntoolchain go1.22.1 // comment\n", "toolchain go1.22.1"),
         ("1.19.8", "module toolchain\n\n// go 1.21.0\nrequire go.example/a v1.21.0\n", ""),
-        ("1.21.0", "go 1.99.0\ntoolchain go1.99.1\n", ""),  # it fetches that toolchain, or says why not
+        (
+            "1.21.0",
+            "go 1.99.0\ntoolchain go1.99.1\n",
+            "",
+        ),  # it fetches that toolchain, or says why not
         ("", "go 1.21.0\n", ""),
     ],
 )
@@ -74,7 +79,9 @@ def test_the_key() -> None:
         assert go.GO.key(context({**files, name: "other"})) != key, name
     for name, value in {"GOFLAGS": "-tags=x", "CGO_ENABLED": "0", "GOPROXY": "off"}.items():
         assert go.GO.key(context(files, {name: value})) != key, name
-    assert go.GO.key(context({**files, "main.go": "other"}, {"GOOGLE_KEY": "1", "GOGC": "50"})) == key
+    assert (
+        go.GO.key(context({**files, "main.go": "other"}, {"GOOGLE_KEY": "1", "GOGC": "50"})) == key
+    )
 
 
 def test_godeps_without_its_dependencies() -> None:
@@ -100,12 +107,18 @@ def test_the_variables(tmp_path: Path) -> None:
     assert go.GO.env(old)["GOPATH"] == f"{old.environment}:{old.checkout}/Godeps/_workspace"
     (tmp_path / "gopath").mkdir()
     assert go.GO.env(app)["GOPATH"] == f"{app.environment}:{tmp_path}/gopath"
-    assert go.GO.env(app)["GOPROXY"].startswith(f"file://{tmp_path}/gopath/pkg/mod/cache/download,https://")
+    assert go.GO.env(app)["GOPROXY"].startswith(
+        f"file://{tmp_path}/gopath/pkg/mod/cache/download,https://"
+    )
 
 
 @pytest.mark.parametrize("path", ["../../../x", "/etc", "a/../b", "", "a//b", "-x", 'a"b'])
 def test_an_import_path_stays_below_gopath(path: str) -> None:
-    files = {"Godeps/Godeps.json": f'{{"ImportPath": "{path}"}}', "vendor/a/a.go": "", "main.go": ""}
+    files = {
+        "Godeps/Godeps.json": f'{{"ImportPath": "{path}"}}',
+        "vendor/a/a.go": "",
+        "main.go": "",
+    }
     if '"' in path:
         files["Godeps/Godeps.json"] = '{"ImportPath": "a\\"b"}'
     with pytest.raises(PikuError, match="is not an import path"):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from piku import programs
+from piku import subprocesses
 from piku.app import procfile
 from piku.app.tree import Tree
 from piku.errors import PikuError
@@ -18,7 +18,9 @@ WEB = procfile.parse("web: x")
 
 
 def context(files: Sequence[str], *, changed: str = "", root: Path = Path("/r")) -> Context:
-    tree = Tree(files={name: "two" if name == changed else "one" for name in files}, read=lambda _path: "")
+    tree = Tree(
+        files={name: "two" if name == changed else "one" for name in files}, read=lambda _path: ""
+    )
     return Context(
         tree=tree, settings={}, checkout=root, environment=Path("/e"), cache=Path("/c"),
     )  # fmt: skip
@@ -37,7 +39,13 @@ def test_detect() -> None:
     assert not GRADLE.detect(context(["settings.gradle", "sub/build.gradle"]).tree, WEB)
 
 
-MAVEN_FILES = ("pom.xml", "sub/pom.xml", "mvnw", ".mvn/wrapper/maven-wrapper.properties", ".mvn/maven.config")
+MAVEN_FILES = (
+    "pom.xml",
+    "sub/pom.xml",
+    "mvnw",
+    ".mvn/wrapper/maven-wrapper.properties",
+    ".mvn/maven.config",
+)
 GRADLE_FILES = (
     "build.gradle", "sub/build.gradle.kts", "settings.gradle", "gradle.properties", "gradlew", "gradle.lockfile",
     "gradle/libs.versions.toml", "gradle/wrapper/gradle-wrapper.properties",
@@ -52,7 +60,9 @@ GRADLE_FILES = (
 def test_key(runtime: Runtime, files: Sequence[str], changed: str) -> None:
     files = (*files, "src/main/java/App.java")
     assert key(runtime, context(files)) != key(runtime, context(files, changed=changed))
-    assert key(runtime, context(files)) == key(runtime, context(files, changed="src/main/java/App.java"))
+    assert key(runtime, context(files)) == key(
+        runtime, context(files, changed="src/main/java/App.java")
+    )
 
 
 @pytest.mark.parametrize(
@@ -78,7 +88,7 @@ def test_the_wrapper_builds_when_there_is_one(
 def test_neither_program_nor_wrapper(
     runtime: Runtime, wrapper: str, package: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(programs, "SYSTEM_PATH", "/nowhere")
+    monkeypatch.setattr(subprocesses, "SYSTEM_PATH", "/nowhere")
     monkeypatch.setenv("HOME", "/nowhere")
     with pytest.raises(PikuError) as error:
         key(runtime, context(["x"]))

@@ -55,7 +55,9 @@ def fresh(folder: Path) -> set[str]:
 
 def content(folder: Path) -> dict[str, str]:
     return {
-        str(path.relative_to(folder)): f"-> {path.readlink()}" if path.is_symlink() else path.read_text()
+        str(path.relative_to(folder)): f"-> {path.readlink()}"
+        if path.is_symlink()
+        else path.read_text()
         for path in folder.rglob("*")
         if path.is_symlink() or path.is_file()
     }

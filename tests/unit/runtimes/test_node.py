@@ -16,17 +16,22 @@ from piku.runtimes.base import Context
 PACKAGE = json.dumps({"dependencies": {"ms": "2"}})
 
 
-def context(files: Mapping[str, str] | None = None, place: Path = Path("/r/one"), **settings: str) -> Context:
+def context(
+    files: Mapping[str, str] | None = None, place: Path = Path("/r/one"), **settings: str
+) -> Context:
     own = {"package.json": PACKAGE, **(files or {})}
     tree = Tree(
-        files={path: f"id of {text}" for path, text in own.items()}, read=lambda path: own.get(path, "")
+        files={path: f"id of {text}" for path, text in own.items()},
+        read=lambda path: own.get(path, ""),
     )
     return Context(
         tree=tree, settings=settings, checkout=place, environment=Path("/e"), cache=Path("/c")
     )  # fmt: skip
 
 
-def key(files: Mapping[str, str] | None = None, place: Path = Path("/r/one"), **settings: str) -> str:
+def key(
+    files: Mapping[str, str] | None = None, place: Path = Path("/r/one"), **settings: str
+) -> str:
     assert node.NODE.key is not None
     return node.NODE.key(context(files, place, **settings))
 
@@ -68,7 +73,9 @@ def test_other_managers_are_installed_beside_the_packages() -> None:
     assert installed(NODE_PACKAGE_MANAGER="npm@9") == ["npm@9"]
     assert installed(NODE_PACKAGE_MANAGER="yarn") == ["yarn@1"]
     assert installed(NODE_PACKAGE_MANAGER="pnpm@9 --prod") == ["pnpm@9"]
-    assert installed({"package.json": '{"packageManager": "pnpm@9.1.0+sha512.abc"}'}) == ["pnpm@9.1.0"]
+    assert installed({"package.json": '{"packageManager": "pnpm@9.1.0+sha512.abc"}'}) == [
+        "pnpm@9.1.0"
+    ]
 
 
 def test_what_an_environment_depends_on() -> None:
@@ -120,7 +127,9 @@ def test_scripts_of_its_own_run_in_the_checkout_alone() -> None:
     assert key(scripts("start")) == key(scripts("start"), Path("/r/two"))
 
 
-@pytest.mark.parametrize(("text", "version"), [("v20", "20"), ("20.11", "20.11"), ("v20.11.1", "20.11.1")])
+@pytest.mark.parametrize(
+    ("text", "version"), [("v20", "20"), ("20.11", "20.11"), ("v20.11.1", "20.11.1")]
+)
 def test_versions(text: str, version: str) -> None:
     assert key(NODE_VERSION=text).splitlines()[0] == version
 

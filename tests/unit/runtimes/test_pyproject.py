@@ -21,14 +21,19 @@ POETRY = '[tool.poetry]\nname = "my-shop"\n'
 
 def tree(files: Mapping[str, str]) -> Tree:
     return Tree(
-        files={path: f"id of {text}" for path, text in files.items()}, read=lambda path: files.get(path, "")
+        files={path: f"id of {text}" for path, text in files.items()},
+        read=lambda path: files.get(path, ""),
     )
 
 
 def key(row: Runtime, files: Mapping[str, str], place: str = "/r/one", **settings: str) -> str:
     assert row.key is not None
     context = Context(
-        tree=tree(files), settings=settings, checkout=Path(place), environment=Path("/e"), cache=Path("/c")
+        tree=tree(files),
+        settings=settings,
+        checkout=Path(place),
+        environment=Path("/e"),
+        cache=Path("/c"),
     )
     return row.key(context)
 
@@ -57,7 +62,9 @@ def test_which_of_the_two(text: str, name: str) -> None:
 
 def test_a_damaged_file_is_named() -> None:
     with pytest.raises(PikuError, match=r"pyproject\.toml is not valid TOML: .*line 2"):
-        runtimes.select(tree({"pyproject.toml": "[project]\nname = shop\n"}), procfile.parse("wsgi: a:b"))
+        runtimes.select(
+            tree({"pyproject.toml": "[project]\nname = shop\n"}), procfile.parse("wsgi: a:b")
+        )
 
 
 @pytest.mark.parametrize(
@@ -74,7 +81,9 @@ def test_a_damaged_file_is_named() -> None:
         (BACKEND.format("poetry.core"), ["app.py"], False),
     ],
 )
-def test_when_poetry_installs_the_project_itself(text: str, others: list[str], itself: bool) -> None:
+def test_when_poetry_installs_the_project_itself(
+    text: str, others: list[str], itself: bool
+) -> None:
     files = {"pyproject.toml": text, **dict.fromkeys(others, "")}
     assert poetry.installs_itself(tree(files)) is itself
     bound = key(poetry.POETRY, files) != key(poetry.POETRY, {**files, "other.py": ""})
@@ -105,7 +114,10 @@ def test_when_an_environment_of_uv_belongs_to_one_tree(text: str, bound: bool) -
 
 def test_dependencies_of_poetry_that_are_folders() -> None:
     for kind in ("dependencies", "dev-dependencies", "group.dev.dependencies"):
-        files = {"pyproject.toml": POETRY + f'[tool.poetry.{kind}]\nx = {{path = "x"}}\n', "x/x.py": "1"}
+        files = {
+            "pyproject.toml": POETRY + f'[tool.poetry.{kind}]\nx = {{path = "x"}}\n',
+            "x/x.py": "1",
+        }
         assert key(poetry.POETRY, files) != key(poetry.POETRY, {**files, "x/x.py": "2"}), kind
 
 

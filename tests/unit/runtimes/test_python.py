@@ -17,12 +17,16 @@ from piku.runtimes.base import Context
 
 def tree(files: Mapping[str, str]) -> Tree:
     return Tree(
-        files={path: f"id of {text}" for path, text in files.items()}, read=lambda path: files.get(path, "")
+        files={path: f"id of {text}" for path, text in files.items()},
+        read=lambda path: files.get(path, ""),
     )
 
 
 def found(requirements: str, **others: str) -> tuple[set[str], bool]:
-    files = {"requirements.txt": requirements, **{k.replace("__", "/"): v for k, v in others.items()}}
+    files = {
+        "requirements.txt": requirements,
+        **{k.replace("__", "/"): v for k, v in others.items()},
+    }
     return python.requirement_files(tree(files))
 
 
@@ -90,7 +94,11 @@ def test_what_is_not(line: str) -> None:
 
 def key(files: Mapping[str, str], place: str = "/c/1", **settings: str) -> str:
     context = Context(
-        tree=tree(files), settings=settings, checkout=Path(place), environment=Path("/e"), cache=Path("/k")
+        tree=tree(files),
+        settings=settings,
+        checkout=Path(place),
+        environment=Path("/e"),
+        cache=Path("/k"),
     )
     assert python.PIP.key is not None
     return python.PIP.key(context)
@@ -124,7 +132,10 @@ def test_an_interpreter_by_version() -> None:
 
 def test_uwsgi_has_a_plugin_for_the_default_python() -> None:
     plugin = python.wsgi_plugin({}, Path("/none"))
-    assert plugin == f"python{Path(python.interpreter('3')).name.removeprefix('python').replace('.', '')}"
+    assert (
+        plugin
+        == f"python{Path(python.interpreter('3')).name.removeprefix('python').replace('.', '')}"
+    )
 
 
 @pytest.mark.parametrize(

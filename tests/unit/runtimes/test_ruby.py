@@ -17,10 +17,15 @@ GEMFILE = 'source "https://rubygems.org"\ngem "rack"\n'
 
 def context(files: Mapping[str, str], *, commit: str = "c", **settings: str) -> Context:
     tree = Tree(
-        files={name: f"{name}={text}" for name, text in files.items()}, read=lambda path: files.get(path, "")
+        files={name: f"{name}={text}" for name, text in files.items()},
+        read=lambda path: files.get(path, ""),
     )
     return Context(
-        tree=tree, settings=settings, checkout=Path("/r", commit), environment=Path("/e"), cache=Path("/c")
+        tree=tree,
+        settings=settings,
+        checkout=Path("/r", commit),
+        environment=Path("/e"),
+        cache=Path("/c"),
     )
 
 
@@ -36,7 +41,8 @@ def test_detect() -> None:
 
 
 @pytest.mark.parametrize(
-    "changed", ["Gemfile", "Gemfile.lock", ".ruby-version", ".bundle/config", "vendor/cache/rack-2.2.gem"]
+    "changed",
+    ["Gemfile", "Gemfile.lock", ".ruby-version", ".bundle/config", "vendor/cache/rack-2.2.gem"],
 )
 def test_key_changes_with_what_bundler_reads(changed: str) -> None:
     files = {"Gemfile": GEMFILE, "Gemfile.lock": "", ".ruby-version": "3.1", ".bundle/config": ""}
@@ -53,7 +59,14 @@ def test_key_stays_when_only_code_changes() -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["gemspec", 'gem "own", path: "own"', 'path "own" do', 'eval_gemfile "b"', 'ruby File.read("v")']
+    "line",
+    [
+        "gemspec",
+        'gem "own", path: "own"',
+        'path "own" do',
+        'eval_gemfile "b"',
+        'ruby File.read("v")',
+    ],
 )
 def test_gems_of_the_tree_count_as_a_whole(line: str) -> None:
     files = {"Gemfile": f"{GEMFILE}{line}\n", "own/lib/own.rb": "one"}
@@ -76,5 +89,8 @@ def test_a_committed_lock_file_is_kept_to() -> None:
 
 def test_the_projects_own_configuration_is_kept() -> None:
     runs = [run.argv for run in RUBY.build(context({"Gemfile": GEMFILE, ".bundle/config": ""}))]
-    assert runs[:2] == [("mkdir", "-p", "/e/.bundle"), ("cp", ".bundle/config", "/e/.bundle/config")]
+    assert runs[:2] == [
+        ("mkdir", "-p", "/e/.bundle"),
+        ("cp", ".bundle/config", "/e/.bundle/config"),
+    ]
     assert RUBY.env(context({})) == {"BUNDLE_APP_CONFIG": "/e/.bundle"}

@@ -79,7 +79,11 @@ def test_rustups_cargo_comes_first_and_reads_the_files_itself(
         "rust-toolchain.toml": '[toolchain]\nchannel = "1.99"\n',
     }
     context = Context(
-        tree=tree(files), settings={}, checkout=tmp_path / "c", environment=tmp_path, cache=tmp_path / "cache"
+        tree=tree(files),
+        settings={},
+        checkout=tmp_path / "c",
+        environment=tmp_path,
+        cache=tmp_path / "cache",
     )
     cargo = tmp_path / ".cargo/bin/cargo"
     cargo.parent.mkdir(parents=True)

@@ -64,7 +64,13 @@ def test_one_program_of_each_group_is_enough(tmp_path: Path) -> None:
 def test_a_procfile_alone() -> None:
     found = {
         text: runtimes.select(tree({}), procfile.parse(text)).name
-        for text in ("web: x\nrelease: x", "static: public", "web: x", "worker: x", "release: x\nworker: x")
+        for text in (
+            "web: x\nrelease: x",
+            "static: public",
+            "web: x",
+            "worker: x",
+            "release: x\nworker: x",
+        )
     }
     assert found == {
         "web: x\nrelease: x": "generic", "static: public": "static", "web: x": "plain", "worker: x": "plain",

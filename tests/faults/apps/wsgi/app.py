@@ -11,5 +11,7 @@ VERSION = Path(__file__).with_name("version").read_bytes()
 def app(environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
     if environ["PATH_INFO"] == "/slow":
         time.sleep(1)
-    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(VERSION)))])
+    start_response(
+        "200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(VERSION)))]
+    )
     return [VERSION]

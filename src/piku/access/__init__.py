@@ -1,1 +1,0 @@
-"""Who may come in: SSH keys, git and file copies."""

@@ -1,0 +1,125 @@
+"""What a release is to run, and whether it may start beside the one before it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from piku.app import settings
+from piku.app.procfile import PHASES, UWSGI_SERVED, Procfile
+from piku.errors import PikuError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The decisions of one activation.
+
+    `alone` is empty when old and new may overlap, else why they may not. `port` says where a
+    serving process listens: "socket", "each" (a port of its own), "fixed" (`PORT`) or "kept" (one
+    assigned to the app for good).
+    """
+
+    serving: str
+    workers: tuple[tuple[str, int], ...]
+    instances: int
+    port: str
+    alone: str = ""
+    warnings: tuple[str, ...] = ()
+    jobs: tuple[str, ...] = ()  # what runs by a schedule
+    counts: Mapping[str, int] | None = (
+        None  # what SCALING is to hold from now on, when that changes
+    )
+
+
+def plan(
+    procfile: Procfile,
+    values: Mapping[str, str],
+    counts: Mapping[str, int],
+    *,
+    memory_short: bool = False,
+) -> Plan:
+    """Decide; raises PikuError when the settings contradict each other."""
+    serving = procfile.serving
+    named = bool(settings.SERVER_NAME.read(values))
+    instances = counts.get(serving, 1) if serving else 0
+    port = _port(serving, named, bool(settings.PORT.read(values)))
+    if instances > 1 and port in ("fixed", "kept"):
+        raise PikuError(
+            f"{serving}={instances} needs a port for each process, and this app has one",
+            hint="give the app a host name and no PORT: piku config:set APP NGINX_SERVER_NAME=www.example.com"
+            if port == "kept"
+            else "remove PORT from the settings, or scale back to 1",
+        )
+    warnings = list(procfile.warnings)
+    if "static" in procfile and not named:
+        warnings.append("nginx does not serve the static files: NGINX_SERVER_NAME is not set")
+    if (
+        named
+        and not serving
+        and "static" not in procfile
+        and not settings.STATIC_PATHS.read(values)
+    ):
+        warnings.append(
+            "It has a host name, and nothing that answers there: no web, wsgi or static line"
+        )
+    if serving and not instances:
+        warnings.append(
+            f"{serving} is scaled to 0, so nothing answers: piku ps:scale APP {serving}=1"
+        )
+    return Plan(
+        serving=serving,
+        instances=instances,
+        workers=tuple((kind, counts.get(kind, 1)) for kind in procfile.workers),
+        port=port,
+        alone=_alone(port, values, memory_short) if serving else "",
+        warnings=tuple(warnings),
+        jobs=tuple(entry.kind for entry in procfile.jobs),
+    )
+
+
+def _port(serving: str, named: bool, fixed: bool) -> str:
+    if serving in UWSGI_SERVED and named:
+        return "socket"
+    if fixed:
+        return "fixed"
+    return "each" if named else "kept"
+
+
+def _alone(port: str, values: Mapping[str, str], memory_short: bool) -> str:
+    if settings.DEPLOY_STRATEGY.read(values) == "recreate":
+        return "PIKU_DEPLOY_STRATEGY=recreate"
+    if port == "fixed":
+        return f"both releases need port {settings.PORT.read(values)}"
+    if port == "kept":
+        return "the app has no server name, and both releases need its one port"
+    return "not enough free memory for two releases at once" if memory_short else ""
+
+
+# --- SCALING -------------------------------------------------------------------------------------
+
+
+def parse_scaling(text: str) -> dict[str, int]:
+    """The counts kept in SCALING; "web=2" and "web:2" are both understood."""
+    pairs = (line.replace(":", "=", 1).partition("=") for line in text.splitlines())
+    return {kind.strip(): int(count) for kind, _, count in pairs if count.strip().isdecimal()}
+
+
+def render_scaling(counts: Mapping[str, int]) -> str:
+    return "".join(f"{kind}={count}\n" for kind, count in counts.items())
+
+
+def scaled(
+    procfile: Procfile, counts: Mapping[str, int], changes: Mapping[str, int]
+) -> dict[str, int]:
+    """`counts` with `changes`; raises PikuError for a process type that is not the app's to scale."""
+    for kind in changes:
+        if kind in PHASES or kind == "static":
+            raise PikuError(f"{kind!r} is not a process that runs, so it cannot be scaled")
+        if kind.startswith("cron-"):
+            raise PikuError(f"{kind!r} runs by its schedule, one at a time, so it cannot be scaled")
+        if kind not in procfile.scalable:
+            have = ", ".join(procfile.scalable) or "none"
+            raise PikuError(
+                f"the Procfile has no process type {kind!r} to scale", hint=f"there are: {have}"
+            )
+    return dict.fromkeys(procfile.scalable, 1) | dict(counts) | dict(changes)

@@ -1,0 +1,64 @@
+"""What an extra may add to the core, and the lookup of what is installed.
+
+An extra is a folder of `piku/extras` whose `__init__` holds an `EXTRA`, or a plugin of the server's
+owner that has one. Everything in it is named as "module:attribute" and loaded when it is used, so an
+extra that a command does not need costs nothing. `PIKU_EXTRAS` in the environment restricts which
+ones there are: names separated by commas, or "none".
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any
+
+SELECTION = "PIKU_EXTRAS"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extra:
+    """The hooks of one extra; an empty one is not called."""
+
+    name: str
+    commands: Mapping[str, str] = field(default_factory=dict)  # "backup" -> "module:function"
+    settings: str = ""  # -> a tuple of Setting
+    check: str = ""  # deployment -> warnings; raises PikuError to refuse it
+    variables: str = ""  # deployment, process -> variables that its processes see besides
+    uwsgi: str = ""  # deployment, process -> further options of its ini
+    nginx: str = ""  # paths, app, site -> changes to the site as nginx is to have it
+    wanted: str = ""  # paths, app, live record -> names of processes that need not run now
+    reconciled: str = ""  # paths, app, live record: after the server follows it
+    destroyed: str = ""  # paths, app: after the app is gone
+    periodic: str = ""  # paths: every few minutes, in one process for all
+    findings: str = ""  # context -> what the doctor should report
+
+
+@functools.cache
+def installed() -> tuple[Extra, ...]:
+    """The extras of this installation, in the order of the table."""
+    from piku.extras import EXTRAS
+
+    chosen = os.environ.get(SELECTION, "").split(",")
+    names = [name for name in EXTRAS if chosen == [""] or name in chosen]
+    return tuple(import_module(f"piku.extras.{name}").EXTRA for name in names)
+
+
+def hooks(kind: str) -> Iterator[Any]:
+    """What the extras have for one hook, loaded."""
+    for extra in installed():
+        if target := getattr(extra, kind):
+            yield load(target)
+
+
+def commands() -> dict[str, str]:
+    """The commands of all extras: name to "module:function"."""
+    return {name: target for extra in installed() for name, target in extra.commands.items()}
+
+
+def load(target: str) -> Any:
+    """The attribute that "module:attribute" names."""
+    module, _, attribute = target.partition(":")
+    return getattr(import_module(module), attribute)

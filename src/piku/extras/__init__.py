@@ -1,0 +1,7 @@
+"""Extras: what goes beyond the specification, one folder each (design, "The house").
+
+A folder's `__init__` has its `EXTRA`. Remove a folder, its name here and its tests, and everything
+else works.
+"""
+
+EXTRAS: tuple[str, ...] = ()

@@ -1,0 +1,160 @@
+"""Commands for the certificates of apps."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from piku.cli.common import app_argument, calling, pass_paths
+from piku.errors import PikuError
+from piku.output import Output, table
+from piku.paths import AppPaths, Paths
+from piku.tls.certificate import OWN
+
+if TYPE_CHECKING:
+    from piku.extras.certs.certs import Status
+
+_MAX = 1 << 20
+_SOON = 14 * 86400
+
+
+def _optional_app(function: Callable[..., None]) -> Callable[..., None]:
+    def existing(
+        ctx: click.Context, _parameter: click.Parameter, value: str | None
+    ) -> AppPaths | None:
+        paths: Paths = ctx.obj
+        return paths.existing(value) if value else None
+
+    return click.argument("app", metavar="[APP]", required=False, callback=existing)(function)
+
+
+@click.command()
+@_optional_app
+@click.option("--json", "as_json", is_flag=True, help="As JSON, for scripts.")
+@pass_paths
+def certs(paths: Paths, app: AppPaths | None, as_json: bool) -> None:
+    """Show the certificates of apps: names, issuer, when they expire, and what went wrong last."""
+    from piku.extras.certs import certs as operating
+
+    found = list(operating.status(paths, app))
+    if as_json:
+        click.echo(json.dumps([_record(status) for status in found], indent=1))
+        return
+    if app and not found:
+        raise PikuError(
+            f"nginx does not serve {app.name}: it needs NGINX_SERVER_NAME, and to be deployed"
+        )
+    for line in table(_row(status) for status in found):
+        click.echo(line)
+    for status in found:
+        for line in _trouble(status):
+            click.echo(f" !     {status.app}: {line}")
+
+
+def _row(status: Status) -> tuple[str, ...]:
+    serving = status.serving
+    days = (serving.not_after - time.time()) / 86400
+    expires = (
+        f"until {time.strftime('%Y-%m-%d', time.localtime(serving.not_after))} ({days:.0f} days)"
+    )
+    issuer = "" if serving.issuer == serving.source else serving.issuer
+    return (status.app, ", ".join(status.names), serving.source, issuer, expires)
+
+
+def _trouble(status: Status) -> list[str]:
+    found = [f"it is not for {', '.join(status.missing)}"] if status.missing else []
+    if status.serving.source == OWN and status.serving.not_after - time.time() < _SOON:
+        found.append("it ends soon: give the app a new one with certs:add")
+    if status.tried.count:
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(status.tried.next))
+        found += [
+            *status.tried.error.splitlines(),
+            f"attempt {status.tried.count} failed, next try {when}",
+        ]
+    return found
+
+
+def _record(status: Status) -> dict[str, object]:
+    tried = asdict(status.tried) if status.tried.count else None
+    return {"app": status.app, "names": status.names, "serving": asdict(status.serving),
+            "missing": status.missing, "failed": tried}  # fmt: skip
+
+
+@click.command("certs:renew")
+@_optional_app
+@click.option("--force", is_flag=True, help="Also what is not due.")
+@click.option(
+    "--quiet", is_flag=True, help="As it runs by itself: say only what was done, and be patient."
+)
+@click.option(
+    "--installed", is_flag=True, hidden=True, help="Take what acme.sh has installed: it calls this."
+)
+@pass_paths
+def certs_renew(
+    paths: Paths, app: AppPaths | None, force: bool, quiet: bool, installed: bool
+) -> None:
+    """Fetch and renew certificates now; by itself, piku looks every five minutes what is due."""
+    from piku import files
+    from piku.operate import renew
+
+    output = Output(sys.stdout)
+    this = renew.Round(paths=paths, command=calling(), output=output, asked=not quiet, force=force)
+    if installed:
+        if app is None:
+            raise PikuError("--installed needs an app", code=2)
+        renew.installed(this, app)
+        return
+    waiting = None if quiet else lambda by: output.step(f"Waiting for {by}")
+    try:
+        failed = renew.renew(this, app, waiting=waiting)
+    except files.Busy:
+        return
+    if failed and not quiet:
+        error = PikuError(f"no certificate for {', '.join(failed)}")
+        error.shown = True
+        raise error
+
+
+@click.command("certs:add")
+@app_argument
+@click.argument("certificate", metavar="CERT|-")
+@click.argument("key", metavar="[KEY|-]", required=False)
+@pass_paths
+def certs_add(paths: Paths, app: AppPaths, certificate: str, key: str | None) -> None:
+    """Serve an app with a certificate of your own: PEM files, over plain ssh both on standard input,
+    as in `cat chain.pem key.pem | ssh piku@server certs:add APP -`."""
+    from piku.extras.certs import certs as operating
+
+    found, notes = operating.add(paths, app, _text(certificate), _text(key) if key else "")
+    output = Output(sys.stdout)
+    output.step(f"{app.name} has a certificate of its own: {', '.join(found.names)}")
+    output.detail(f"from {found.issuer}, valid until {operating.day(found.not_after)}")
+    for note in notes:
+        output.warn(note)
+
+
+@click.command("certs:remove")
+@app_argument
+@pass_paths
+def certs_remove(paths: Paths, app: AppPaths) -> None:
+    """Remove the certificate that certs:add gave an app; piku gets one by itself again."""
+    from piku.extras.certs import certs as operating
+
+    found = operating.remove(paths, app)
+    Output(sys.stdout).step(f"{app.name} is served with {found.source}: see piku certs {app.name}")
+
+
+def _text(place: str) -> str:
+    try:
+        return (
+            sys.stdin.read(_MAX) if place == "-" else Path(place).read_text(errors="replace")[:_MAX]
+        )
+    except OSError as error:
+        raise PikuError(f"{place} cannot be read: {error.strerror}") from None

@@ -1,0 +1,49 @@
+"""What a deploy would change, found without changing anything (`piku deploy --dry-run`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from piku import files
+from piku.deploy import build, checkout, process_plan, releases, revision
+from piku.output import masked
+from piku.paths import AppPaths, Paths
+
+
+def lines(paths: Paths, app: AppPaths, commit: str) -> Iterator[str]:
+    """One line for each thing that a deploy of this commit would do."""
+    live = releases.live(app)
+    before = releases.load_release(app, live.release) if live else None
+    found = revision.read(paths, app, commit, revision.own_settings(app))
+    counts = process_plan.parse_scaling(files.read(app.scaling))
+    planned = process_plan.plan(found.procfile, found.values, counts)
+    old = f"v{before.number} ({before.commit[:8]})" if before else "nothing"
+    yield f"code:        {old} -> {commit[:8]}"
+    yield f"runtime:     {found.runtime.title}"
+    if found.environment:
+        reuse = "reused" if build.is_built(app, found.environment) else "would be built"
+        yield f"environment: {found.environment}, {reuse}"
+    yield f"checkout:    {'there already' if checkout.exists(app, found) else 'would be made'}"
+    for phase in ("preflight", "release"):
+        if phase in found.procfile:
+            yield f"{phase + ':':<12} {found.procfile.command(phase)}"
+    processes = [(planned.serving, planned.instances), *planned.workers]
+    yield f"processes:   {', '.join(f'{kind}={count}' for kind, count in processes if kind) or 'none'}"
+    if planned.jobs:
+        yield f"scheduled:   {', '.join(planned.jobs)}"
+    switch = (
+        f"the old release stops first: {planned.alone}" if planned.alone else "without downtime"
+    )
+    yield f"switch:      {switch}"
+    yield from _settings(found, before)
+    for warning in planned.warnings:
+        yield f"warning:     {warning}"
+
+
+def _settings(found: revision.Source, before: releases.Release | None) -> Iterator[str]:
+    old = before.settings if before else {}
+    for key in sorted({*old, *found.own}):
+        if old.get(key) == found.own.get(key):
+            continue
+        shown = masked(key, found.own[key]) if key in found.own else "(unset)"
+        yield f"setting:     {key}={shown}"

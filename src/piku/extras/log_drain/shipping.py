@@ -1,0 +1,73 @@
+"""Who gets a copy of an app's log: read with each activation, and told to the program that sends it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+from typing import Any
+
+from piku import files
+from piku.app import settings
+from piku.deploy import releases
+from piku.deploy.deployment import Job
+from piku.deploy.releases import Activation
+from piku.errors import PikuError
+from piku.extras.log_drain import receivers
+from piku.paths import AppPaths, Paths
+from piku.uwsgi import housekeeping
+
+
+def authorities(job: Job) -> str:
+    """The certificates that receivers may be certified by, beside the system's; raises PikuError."""
+    wanted = settings.LOG_DRAIN_CA.read(job.values)
+    if not wanted or not settings.LOG_DRAIN.read(job.values):
+        return ""
+    place = (job.checkout.resolve() / wanted).resolve()
+    setting = f"{settings.LOG_DRAIN_CA.name}={wanted}"
+    if not Path(wanted).is_absolute() and not place.is_relative_to(job.checkout.resolve()):
+        raise PikuError(f"{setting} leads outside the app's folder")
+    if not place.is_file():
+        raise PikuError(f"{setting}: there is no such file")
+    text = files.read(place)
+    try:
+        receivers.trusting(text)
+    except (OSError, ValueError):
+        raise PikuError(f"{setting} holds no certificate in PEM form") from None
+    return text
+
+
+def follow(paths: Paths) -> bool:
+    """Tell what every live app's receivers are; returns whether there is any."""
+    place = housekeeping.listing(paths)
+    before = _listed(place)
+    found: dict[str, Any] = {}
+    for name in paths.app_names():
+        app = paths.app(name)
+        with contextlib.suppress(PikuError):  # one app's damaged record must not stop the others
+            live = releases.live(app)
+            if live is not None and live.drains and not live.stopped:
+                since = before.get(name, {}).get("since") or app.live_record.stat().st_mtime
+                found[name] = {"since": since, **_entry(app, live)}
+    text = json.dumps(found, indent=1, sort_keys=True) + "\n"
+    if files.read(place) != text and (found or place.exists()):
+        files.write(place, text, mode=0o600)
+    return bool(found)
+
+
+def _listed(place: Path) -> dict[str, Any]:
+    try:
+        return files.read_json(place) or {}
+    except PikuError:  # nothing is lost with it
+        return {}
+
+
+def _entry(app: AppPaths, live: Activation) -> dict[str, Any]:
+    return {
+        "logs": str(app.logs),
+        "live": live.number,
+        "activations": str(app.activation(live.number).parent),
+        "oldest": min((process.origin for process in live.processes), default=live.number),
+        "drains": list(live.drains),
+        "ca": live.drain_ca,
+    }

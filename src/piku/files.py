@@ -1,0 +1,240 @@
+"""The one place that writes files, and waits for others."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from piku.errors import PikuError
+
+_TEMPORARY = re.compile(r"\.(\d+)(\.\w{8})?\.tmp$")
+
+
+def read(path: Path) -> str:
+    """The file's text, or nothing when there is no such file."""
+    try:
+        return path.read_text(encoding="utf-8", errors="surrogateescape")
+    except (FileNotFoundError, NotADirectoryError, ProcessLookupError):
+        return ""
+
+
+def write(path: Path, text: str, *, mode: int = 0o644, durable: bool = False) -> None:
+    """Replace the file in one step: readers see the old text or the new, never a part.
+
+    `durable` also waits until the disk has it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=_prefix(path.name), suffix=".tmp", dir=path.parent)
+    try:
+        with open(handle, "w", encoding="utf-8", errors="surrogateescape") as file:
+            file.write(text)
+            file.flush()
+            os.fchmod(handle, mode)
+            if durable:
+                os.fsync(handle)
+        os.replace(name, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(name)
+        raise
+    if durable:
+        _sync_folder(path.parent)
+
+
+def write_json(path: Path, value: object, *, mode: int = 0o600, durable: bool = False) -> None:
+    write(path, json.dumps(value, indent=1) + "\n", mode=mode, durable=durable)
+
+
+def read_json(path: Path) -> Any:
+    """The file's value, or None when there is no such file."""
+    text = read(path)
+    try:
+        return json.loads(text) if text else None
+    except ValueError:
+        raise PikuError(
+            f"{path} is damaged", hint="restore it from a backup, or remove it"
+        ) from None
+
+
+def link(target: Path | str, place: Path) -> None:
+    """Make `place` a symbolic link to `target`, replacing in one step what was there."""
+    if place.is_symlink() and os.readlink(place) == str(target):
+        return
+    with temporary_folder(place.parent, "link") as folder:
+        temporary = Path(folder) / "link"
+        temporary.symlink_to(target)
+        os.replace(temporary, place)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a link or a whole folder; a missing one is fine."""
+    if path.is_dir() and not path.is_symlink():
+        # Renamed first: what is killed half way leaves no folder that looks whole.
+        doomed = path if path.name.endswith(".tmp") else path.with_name(f"{_prefix(path.name)}tmp")
+        if doomed != path:
+            path.rename(doomed)
+        shutil.rmtree(doomed, onerror=_make_writable_and_retry)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _make_writable_and_retry(function: Callable[[str], Any], path: str, info: Any) -> None:
+    if isinstance(info[1], FileNotFoundError):
+        return  # another command removes it as well
+    # Go's module cache and some packages make their folders read-only.
+    try:
+        os.chmod(os.path.dirname(path), 0o700)
+        os.chmod(path, 0o700)
+        function(path)
+    except FileNotFoundError:
+        pass
+
+
+# --- what is not yet, or no longer, what it is to be ---------------------------------------------
+
+
+def _prefix(name: str) -> str:
+    """How a temporary name begins: with a dot, and whose it is. It ends with ".tmp", which neither the
+    emperor nor nginx includes."""
+    return f".{name[:40]}.{os.getpid()}."
+
+
+def temporary_file(parent: Path, name: str) -> Path:
+    """A new, empty file that the caller removes."""
+    handle, place = tempfile.mkstemp(prefix=_prefix(name), suffix=".tmp", dir=parent)
+    os.close(handle)
+    return Path(place)
+
+
+def temporary_folder(parent: Path, name: str) -> tempfile.TemporaryDirectory[str]:
+    """A new folder, which is gone when the block ends."""
+    return tempfile.TemporaryDirectory(prefix=_prefix(name), suffix=".tmp", dir=parent)
+
+
+def sweep(folder: Path) -> None:
+    """Remove the temporary files and folders of processes that were killed."""
+    for path in folder.glob(".*.tmp"):
+        found = _TEMPORARY.search(path.name)
+        with contextlib.suppress(FileNotFoundError):  # another command sweeps as well
+            if found and _has_ended(found[1]) and path.lstat().st_uid == os.getuid():
+                remove(path)
+
+
+def _has_ended(pid: str) -> bool:
+    """Whether there is no such process, or nobody has asked yet about the end of one."""
+    state = read(Path("/proc", pid, "stat")).rpartition(")")[2].split()
+    return not state or state[0] in "ZX"
+
+
+def settle() -> None:
+    """Have everything written so far reach the disk: called once before a release is committed."""
+    os.sync()
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+# --- waiting -------------------------------------------------------------------------------------
+
+
+class Busy(PikuError):
+    """Somebody else holds a lock for which we do not wait."""
+
+
+@contextlib.contextmanager
+def lock(
+    path: Path, what: str, *, waiting: Callable[[str], None] | None = None, patient: bool = True
+) -> Iterator[bool]:
+    """Hold the lock file while the block runs; the kernel drops it when this process dies.
+
+    When another process holds it, `waiting` is told by whom and since when, and we wait; or Busy is
+    raised when not `patient`. Gives whether the holder before did not come to its end.
+    """
+    with _lock_file(path) as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if not patient:
+                raise Busy(f"{_holder(handle)} is at work on it") from None
+            if waiting is not None:
+                waiting(_holder(handle))
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        broken_off = os.fstat(handle).st_size > 0
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, f"{os.getpid()} {time.time():.0f} {what}".encode(errors="replace"), 0)
+        yield broken_off
+        os.ftruncate(handle, 0)
+
+
+@contextlib.contextmanager
+def alone(path: Path) -> Iterator[bool]:
+    """Keep others from holding the lock file while the block runs; gives whether nobody holds it."""
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:  # nobody ever has
+        yield True
+        return
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def together(path: Path) -> Iterator[int]:
+    """Hold the lock file beside others who do so; gives a handle, and whoever inherits that holds it as well."""
+    with _lock_file(path) as handle:
+        fcntl.flock(handle, fcntl.LOCK_SH)
+        yield handle
+
+
+@contextlib.contextmanager
+def _lock_file(path: Path) -> Iterator[int]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def _holder(handle: int) -> str:
+    pid, since, what = (
+        *os.pread(handle, 500, 0).decode(errors="replace").split(" ", 2),
+        "",
+        "",
+        "",
+    )[:3]
+    age = max(0, round(time.time() - float(since))) if since.replace(".", "").isdigit() else 0
+    return f"{what or 'another command'} (process {pid or '?'}, since {age} s)"
+
+
+def poll(deadline: float, *, first: float = 0.002, most: float = 0.05) -> Iterator[None]:
+    """Yield at growing intervals until `deadline` (time.monotonic), for what no event announces."""
+    pause = first
+    while True:
+        yield
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return
+        time.sleep(min(pause, left))
+        pause = min(pause * 1.3, most)

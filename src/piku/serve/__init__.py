@@ -1,1 +1,0 @@
-"""What serves: nginx, the uWSGI emperor, certificates, ports."""

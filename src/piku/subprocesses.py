@@ -1,0 +1,247 @@
+"""The one place that runs programs."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import shutil
+import signal
+import subprocess
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, NoReturn
+
+from piku.errors import PikuError
+
+# Where the distribution keeps nginx and sshd; an ordinary user's PATH often lacks them.
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def app_path(home: Path) -> str:
+    """Where apps and their builds find programs: what `pipx` and `rustup` put into piku's home, then the system's."""
+    return f"{home}/.local/bin:{home}/.cargo/bin:{SYSTEM_PATH}"
+
+
+# A build has to leave the processor and the disk to the apps that serve.
+_GENTLY = ("nice", "-n", "10", "ionice", "-c", "2", "-n", "7")
+
+
+class ProgramFailed(PikuError):
+    """A program ended with something other than 0."""
+
+    def __init__(self, argv: Sequence[str], status: int, output: str) -> None:
+        how = f"was ended by signal {-status}" if status < 0 else f"ended with exit code {status}"
+        super().__init__(f"{argv[0]} {how}", detail=tuple(output.splitlines()[-20:]))
+        self.status = status
+        self.output = output
+
+
+def which(program: str, path: str | None = None) -> str | None:
+    """The program's file, looked for in `path` (default: ours and the system's folders)."""
+    return shutil.which(program, path=path or f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}")
+
+
+def system_python() -> str:
+    """The system's own Python, for programs that need its standard library alone: it outlives the
+    environment that piku is installed in."""
+    return which("python3", SYSTEM_PATH) or "/usr/bin/python3"
+
+
+def environment() -> dict[str, str]:
+    """Our own variables without those that belong to the git or ssh command we run in.
+
+    A hook's GIT_DIR would send every git command of ours to the wrong repository, and what a person says
+    to the client of another server would send ours there.
+    """
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("GIT_")
+        and name not in ("SSH_ORIGINAL_COMMAND", "PIKU_SERVER", "PIKU_APP")
+    }
+
+
+def terminal() -> dict[str, str]:
+    """What a program must know of the terminal that we were called from."""
+    # A size that is told stays as it is; the terminal itself knows when it is resized.
+    size = () if os.isatty(0) else ("COLUMNS", "LINES")
+    return {name: os.environ[name] for name in ("TERM", "NO_COLOR", *size) if name in os.environ}
+
+
+def shell(command: str) -> list[str]:
+    """The argv that has a shell run `command`: only for what the app's own people wrote."""
+    # bash becomes the last command of the line, where dash would stay between us and the program.
+    return ["bash", "--norc", "-c", command]
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    stdin: str | None = None,
+    check: bool = True,
+    merged: bool = False,
+    timeout: float | None = None,
+) -> str:
+    """Run a program to its end and return its standard output, when `merged` with its errors after it;
+    raises ProgramFailed unless `check` is off, and PikuError when it has not ended after `timeout` seconds."""
+    try:
+        done = subprocess.run(
+            _located(argv), cwd=cwd, env=environment() if env is None else env, timeout=timeout,
+            input=stdin or "", text=True, errors="surrogateescape", check=False, capture_output=True,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise PikuError(f"{argv[0]} did not end within {timeout:g} s and was killed") from None
+    if check and done.returncode:
+        raise ProgramFailed(argv, done.returncode, done.stdout + done.stderr)
+    return done.stdout + done.stderr if merged else done.stdout
+
+
+def succeeds(argv: Sequence[str], *, cwd: Path | None = None) -> bool:
+    """Whether the program ends with 0."""
+    done = subprocess.run(
+        _located(argv),
+        cwd=cwd,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+    )
+    return done.returncode == 0
+
+
+def stream(
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    sink: Callable[[str], None],
+    timeout: float,
+) -> None:
+    """Run a program of the app's, handing each line to `sink` as it comes.
+
+    It runs in a process group of its own with a lower priority than live apps. After `timeout`
+    seconds, and when we are interrupted, the whole group is killed. Raises ProgramFailed.
+    """
+    try:
+        process = subprocess.Popen(
+            [*_GENTLY, *_located(argv, env.get("PATH"))], cwd=cwd, env=env, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+    except OSError as error:
+        raise PikuError(f"{argv[0]} cannot be run: {error.strerror}") from error
+    last: deque[str] = deque(maxlen=20)
+    try:
+        assert process.stdout is not None
+        with process.stdout as pipe:
+            for line in _lines(pipe, process.pid, time.monotonic() + timeout):
+                last.append(line)
+                sink(line)
+        status = process.wait(0)
+    except subprocess.TimeoutExpired:
+        raise PikuError(
+            f"{Path(argv[0]).name} did not end within {timeout:.0f} s and was killed"
+        ) from None
+    finally:
+        # Whatever it left behind in its group ends with it; a build's daemon would hold memory.
+        _kill_group(process.pid)
+        process.wait()
+    if status:
+        raise ProgramFailed(argv, status, "\n".join(last))
+
+
+def _lines(pipe: IO[bytes], pid: int, deadline: float) -> Iterator[str]:
+    """The lines of a program until it ends or the deadline comes; a child of its may hold the pipe on."""
+    ended = os.pidfd_open(pid)
+    rest = b""
+    try:
+        with selectors.DefaultSelector() as selector:
+            selector.register(pipe, selectors.EVENT_READ)
+            selector.register(ended, selectors.EVENT_READ)
+            while True:
+                if (left := deadline - time.monotonic()) <= 0:
+                    raise subprocess.TimeoutExpired("", 0)
+                ready = selector.select(left)
+                if any(key.fileobj is pipe for key, _ in ready):
+                    *lines, rest = (rest + (chunk := os.read(pipe.fileno(), 65536))).split(b"\n")
+                    yield from (line.decode(errors="replace").rstrip("\r") for line in lines)
+                    if not chunk:
+                        selector.unregister(pipe)
+                elif ready:
+                    break
+    finally:
+        os.close(ended)
+    if rest:
+        yield rest.decode(errors="replace")
+
+
+def detached(
+    argv: Sequence[str], *, stdin: str, env: Mapping[str, str]
+) -> Callable[[], int | None]:
+    """Start a program that goes on when we have ended, in a session of its own and saying nothing; returns
+    what tells its exit code, None while it runs."""
+    # A file without a name: what the program is told may be secret, and is gone whatever happens.
+    with open(os.memfd_create("input"), "w+b") as told:
+        told.write(stdin.encode(errors="surrogateescape"))
+        told.seek(0)
+        process = subprocess.Popen(
+            _located(argv, env.get("PATH")), cwd="/", env=env, stdin=told, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+    return process.poll
+
+
+def handed_on(content: bytes) -> str:
+    """The path under which the program that takes our place reads this."""
+    handle = os.memfd_create("handed-on", 0)
+    with open(handle, "wb", closefd=False) as file:
+        file.write(content)
+    return f"/proc/self/fd/{handle}"
+
+
+def apart(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> int:
+    """Run a program with our standard streams, but in a session without a terminal; returns its exit code as
+    a shell would. What asks us to end is passed on."""
+    process = subprocess.Popen(
+        _located(argv, env.get("PATH")), cwd=cwd, env=env, start_new_session=True, close_fds=False
+    )
+
+    def pass_on(number: int, _frame: object) -> None:
+        process.send_signal(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, pass_on)
+    status = process.wait()
+    return 128 - status if status < 0 else status
+
+
+def become(
+    argv: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
+) -> NoReturn:
+    """Replace this process: terminal, standard input and exit code are then the program's own."""
+    if cwd is not None:
+        os.chdir(
+            cwd
+        )  # this process is about to be another program: nothing of ours sees the change
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(
+            number, signal.SIG_DFL
+        )  # Python ignores these, and what is ignored is inherited
+    variables = environment() if env is None else dict(env)
+    os.execvpe(_located(argv, variables.get("PATH"))[0], list(argv), variables)
+
+
+def _located(argv: Sequence[str], path: str | None = None) -> list[str]:
+    found = which(argv[0], path)
+    if found is None:
+        raise PikuError(f"the program {argv[0]!r} is not installed")
+    return [found, *argv[1:]]
+
+
+def _kill_group(leader: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(leader, signal.SIGKILL)

@@ -1,0 +1,161 @@
+"""The uWSGI emperor: asking what runs, and having it look at its folder at once.
+
+Its monitor looks every second by itself. SIGWINCH has it look now; a connection to its statistics wakes
+it as well, and answers with what it knows of each vassal. It starts a vassal that keeps failing ever more
+rarely, by its name, so names are never used again; SIGURG would have it forget, and can crash it (ADR 0024).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from piku import files
+from piku.paths import AppName, Paths
+from piku.uwsgi import ini
+
+_VASSAL = re.compile(
+    r"(?P<app>[A-Za-z0-9][A-Za-z0-9._-]*)@(?P<activation>[0-9]+)\.(?P<kind>[\w-]+)\.(?P<instance>[0-9]+)"
+)
+
+
+@dataclass(frozen=True, order=True)
+class VassalName:
+    """A vassal's name, "APP@ACTIVATION.KIND.INSTANCE": parsed, never matched by a prefix."""
+
+    app: AppName
+    activation: int
+    kind: str
+    instance: int
+
+    @classmethod
+    def parse(cls, text: str) -> VassalName | None:
+        found = _VASSAL.fullmatch(text.removesuffix(".ini"))
+        if not found:
+            return None
+        return cls(
+            AppName(found["app"]), int(found["activation"]), found["kind"], int(found["instance"])
+        )
+
+    def __str__(self) -> str:
+        return f"{self.app}@{self.activation}.{self.kind}.{self.instance}"
+
+    @property
+    def worker(self) -> str:
+        return f"{self.kind}.{self.instance}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """What the emperor says of one vassal. `since` is when it started, in seconds of the epoch; the
+    `pid` of one that sleeps is 0, and its `socket` wakes it."""
+
+    pid: int
+    accepting: bool
+    respawns: int
+    since: int
+    socket: str = ""
+
+    @property
+    def asleep(self) -> bool:
+        return bool(self.socket) and not self.pid
+
+
+def statistics(paths: Paths) -> dict[VassalName, State] | None:
+    """The vassals that run, or None when no emperor answers. Asking also wakes it."""
+    try:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(5)
+            client.connect(str(paths.emperor_stats))
+            text = b"".join(iter(lambda: client.recv(65536), b""))
+    except OSError:
+        return None
+    try:
+        vassals = json.loads(text)["vassals"]
+    except (ValueError, KeyError):
+        return None
+    named = ((VassalName.parse(v["id"]), v) for v in vassals)
+    return {
+        name: State(
+            pid=max(0, v["pid"]),
+            accepting=bool(v["accepting"]),
+            respawns=v["respawns"],
+            since=v["last_run"],
+            socket=v.get("on_demand") or "",
+        )
+        for name, v in named
+        if name is not None
+    }
+
+
+def is_running(paths: Paths) -> bool:
+    return statistics(paths) is not None
+
+
+def wake(paths: Paths) -> None:
+    """Have the emperor look at its folder now."""
+    number = pid(paths)
+    if number is not None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(number, signal.SIGWINCH)
+
+
+def pid(paths: Paths) -> int | None:
+    text = files.read(paths.emperor_ini.with_name("emperor.pid")).strip()
+    if not text.isdigit():
+        return None
+    # After a crash the number may belong to another program by now.
+    command = files.read(Path("/proc", text, "cmdline"))
+    return int(text) if str(paths.emperor_ini) in command else None
+
+
+def enabled(paths: Paths, app: AppName | None = None) -> list[VassalName]:
+    """The vassals that the emperor is to run, of one app or of all."""
+    try:
+        entries = os.listdir(paths.enabled)
+    except FileNotFoundError:
+        return []
+    names = (VassalName.parse(entry) for entry in entries if entry.endswith(".ini"))
+    return sorted(name for name in names if name is not None and app in (None, name.app))
+
+
+def enable(paths: Paths, names: Iterable[VassalName]) -> None:
+    """Have the emperor run these vassals, whose ini files exist."""
+    for name in names:
+        demand = f"{name}.ini{ini.DEMAND}"
+        if (
+            paths.available / demand
+        ).exists():  # first: the emperor looks for it when it sees the vassal
+            files.link(paths.available / demand, paths.enabled / demand)
+        files.link(paths.available / f"{name}.ini", paths.enabled / f"{name}.ini")
+    wake(paths)
+
+
+def disable(paths: Paths, names: Iterable[VassalName]) -> None:
+    """Have the emperor stop these vassals."""
+    for name in names:
+        files.remove(paths.enabled / f"{name}.ini")
+        files.remove(paths.enabled / f"{name}.ini{ini.DEMAND}")
+    wake(paths)
+
+
+def wait_gone(paths: Paths, names: Iterable[VassalName], timeout: float) -> set[VassalName]:
+    """Wait until these vassals have ended; returns those that have not after `timeout` seconds."""
+    wanted = set(names)
+    left = set(wanted)
+    if not wanted:
+        return left
+    for _ in files.poll(time.monotonic() + timeout, most=0.1):
+        running = statistics(paths)
+        left = wanted & set(running or ())
+        if not left:
+            break
+    return left

@@ -1,0 +1,166 @@
+"""Cloudflare's networks: what a real server answers, and what is used when that is no good."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from piku.nginx import cloudflare
+from piku.paths import Paths
+
+GOOD = {"ipv4_cidrs": ["192.0.2.0/24", "198.51.100.0/22"], "ipv6_cidrs": ["2001:db8::/32"]}
+SHIPPED = "2025-01-01"
+
+
+class Api:
+    """A server of our own that answers as it is told."""
+
+    def __init__(self) -> None:
+        self.body = b""
+        self.status = 200
+        self.seconds = 0.0
+        self.asked = 0
+        api = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                api.asked += 1
+                api.ended.wait(api.seconds)
+                self.send_response(api.status)
+                if api.status == 302:
+                    self.send_header("Location", "file:///etc/passwd")
+                self.end_headers()
+                self.wfile.write(api.body)
+
+            def log_message(self, format: str, *args: object) -> None:
+                pass
+
+        self.ended = threading.Event()
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.server.server_port}/client/v4/ips"
+
+    def says(self, value: Any) -> None:
+        self.body = value if isinstance(value, bytes) else json.dumps(value).encode()
+
+    def end(self) -> None:
+        self.ended.set()
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture
+def api() -> Iterator[Api]:
+    found = Api()
+    found.says({"success": True, "result": GOOD})
+    yield found
+    found.end()
+
+
+def keep(paths: Paths, fetched: float, networks: object) -> None:
+    paths.cloudflare.write_text(json.dumps({"fetched": fetched, "networks": networks}))
+
+
+def test_what_it_says_is_kept_for_a_day(paths: Paths, api: Api) -> None:
+    assert "104.16.0.0/13" in cloudflare.networks(paths), "those that come with piku"
+    assert cloudflare.refresh(paths, api.url) == ""
+    assert cloudflare.networks(paths) == ("192.0.2.0/24", "198.51.100.0/22", "2001:db8::/32")
+    assert cloudflare.refresh(paths, api.url) == ""
+    assert api.asked == 1
+    stored = json.loads(paths.cloudflare.read_text())
+    for seconds, asked in ((-90_000, 2), (+90_000, 3)):  # a day ago; before the clock was set right
+        keep(paths, time.time() + seconds, stored["networks"])
+        assert cloudflare.refresh(paths, api.url) == ""
+        assert api.asked == asked
+
+
+def with_ipv4(*networks: str) -> dict[str, object]:
+    return {"success": True, "result": {**GOOD, "ipv4_cidrs": networks}}
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        (b"", "not a list of networks"),
+        (b"<html>", "not a list of networks"),
+        (b"\xff\xfe", "not a list of networks"),
+        (b"[" * 900_000, "not a list of networks"),
+        (b"[]", "not a list of networks"),
+        (b"null", "not a list of networks"),
+        ({"success": False, "result": GOOD}, "not a list of networks"),
+        ({"success": True, "result": None}, "not a list of networks"),
+        ({"success": True, "result": {"ipv4_cidrs": GOOD["ipv4_cidrs"]}}, "not a list of networks"),
+        ({"success": True, "result": {**GOOD, "ipv6_cidrs": None}}, "not a list of networks"),
+        ({"success": True, "result": {**GOOD, "ipv6_cidrs": [1]}}, "not a list of networks"),
+        ({"success": True, "result": {**GOOD, "ipv6_cidrs": []}}, "both IPv4 and IPv6"),
+        ({"success": True, "result": {**GOOD, "ipv4_cidrs": []}}, "both IPv4 and IPv6"),
+        ({"success": True, "result": {**GOOD, "ipv6_cidrs": ["::/0"]}}, "::/0 is too wide"),
+        (with_ipv4("0.0.0.0/0"), "0.0.0.0/0 is too wide"),
+        (with_ipv4("0.0.0.0/1", "128.0.0.0/1"), "0.0.0.0/1 is too wide"),
+        (with_ipv4("192.0.2.1/24"), "host bits"),
+        (with_ipv4("192.0.2.0/24; }"), "does not appear"),
+    ],
+)
+def test_what_is_no_good_is_not_used(paths: Paths, api: Api, said: object, reason: str) -> None:
+    api.says(said)
+    refused(paths, api.url, reason)
+
+
+def refused(paths: Paths, url: str, reason: str) -> None:
+    """The list that comes with piku is used, then the one last fetched; the warning says which."""
+    shipped = cloudflare.networks(paths)
+    warning = cloudflare.refresh(paths, url)
+    assert reason in warning and warning.endswith(f"using those of {SHIPPED}")
+    assert "\n" not in warning
+    assert cloudflare.networks(paths) == shipped and not paths.cloudflare.exists()
+    keep(paths, 1_750_000_000, ["192.0.2.0/24", "2001:db8::/32"])
+    assert cloudflare.refresh(paths, url).endswith("using those of 2025-06-15")
+    assert cloudflare.networks(paths) == ("192.0.2.0/24", "2001:db8::/32")
+
+
+@pytest.mark.parametrize(
+    ("tell", "reason"),
+    [
+        (lambda api: setattr(api, "status", 500), "error: 500"),
+        (lambda api: setattr(api, "status", 302), "file"),
+        (lambda api: api.end(), "onnect"),
+    ],
+    ids=["error", "redirect", "gone"],
+)
+def test_no_answer(paths: Paths, api: Api, tell: Callable[[Api], None], reason: str) -> None:
+    tell(api)
+    refused(paths, api.url, reason)
+
+
+def test_an_answer_that_does_not_come_is_not_waited_for(paths: Paths, api: Api) -> None:
+    api.seconds = 30
+    begun = time.monotonic()
+    assert "timed out" in cloudflare.refresh(paths, api.url)
+    assert time.monotonic() - begun < 8
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "{", "[]", "null", "{}", '{"fetched": 1}', '{"fetched": "x", "networks": ["192.0.2.0/24", "2001:db8::/32"]}',
+        '{"fetched": 1e999, "networks": ["192.0.2.0/24", "2001:db8::/32"]}',
+        '{"fetched": NaN, "networks": ["192.0.2.0/24", "2001:db8::/32"]}',
+        '{"fetched": 1750000000, "networks": []}', '{"fetched": 1750000000, "networks": ["0.0.0.0/0", "::/0"]}',
+        '{"fetched": 1750000000, "networks": "192.0.2.0/24"}', "[" * 100_000,
+    ],
+)  # fmt: skip
+def test_a_damaged_list_is_none(paths: Paths, api: Api, text: str) -> None:
+    paths.cloudflare.write_text(text)
+    assert "104.16.0.0/13" in cloudflare.networks(paths)
+    api.status = 500
+    assert cloudflare.refresh(paths, api.url).endswith(f"using those of {SHIPPED}")
+    api.status = 200
+    assert cloudflare.refresh(paths, api.url) == ""
+    assert "192.0.2.0/24" in cloudflare.networks(paths)

@@ -1,0 +1,126 @@
+"""Repositories, branches and what a hook is told, with real git."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+
+import pytest
+
+from piku import files, subprocesses
+from piku.errors import PikuError
+from piku.paths import AppPaths, Paths
+from piku.ssh import git, hook
+
+Commit = Callable[..., str]
+ZERO = "0" * 40
+
+
+def test_an_app_by_its_url() -> None:
+    assert git.app_from_path("shop") == git.app_from_path("/shop.git") == "shop"
+
+
+@pytest.mark.parametrize(
+    "path", ["", "/", "//shop", "../shop", "~/shop", "/~/shop", "shop/", "a/b", "--x", "sh op", "'"]
+)
+def test_what_is_no_app(path: str) -> None:
+    with pytest.raises(PikuError, match="is not an app name"):
+        git.app_from_path(path)
+
+
+def test_a_repository_is_made_once_and_its_hook_every_time(shop: AppPaths) -> None:
+    command, variables = ["/opt/a b/piku"], {"PIKU_ROOT": "/srv/it's $HOME"}
+    assert git.create_repository(shop, command, variables)
+    assert (
+        subprocesses.run(["git", "-C", str(shop.repo), "rev-parse", "--is-bare-repository"])
+        == "true\n"
+    )
+    post_receive = shop.repo / "hooks" / "post-receive"
+    assert post_receive.stat().st_mode & 0o777 == 0o755
+    post_receive.write_text("old")
+    assert not git.create_repository(shop, command, variables)
+    text = post_receive.read_text().replace("exec ", "env; printf '%s|' ")
+    seen = subprocess.run(["sh", "-c", text], check=True, capture_output=True, text=True).stdout
+    assert "PIKU_ROOT=/srv/it's $HOME\n" in seen
+    assert seen.endswith("/opt/a b/piku|git-hook|shop|")
+    assert [path.name for path in shop.repo.parent.iterdir()] == ["shop"]
+
+
+def test_nobody_sees_the_references_to_kept_commits(shop: AppPaths, commit: Commit) -> None:
+    git.create_repository(shop, ["piku"], {})
+    name = commit(shop, {"a": "1"})
+    subprocesses.run(["git", "-C", str(shop.repo), "update-ref", f"refs/piku/{name}", name])
+    shown = subprocesses.run(["git", "ls-remote", str(shop.repo)])
+    assert "refs/heads/main" in shown and "refs/piku" not in shown
+
+
+# --- which branch deploys ------------------------------------------------------------------------
+
+
+def test_the_first_branch_pushed_deploys(paths: Paths, shop: AppPaths, commit: Commit) -> None:
+    git.create_repository(shop, ["piku"], {})
+    commit(shop, {"a": "1"}, "trunk")
+    assert git.deploy_branch(paths, shop, ["trunk"]) == "trunk"
+    commit(shop, {"a": "2"}, "side")
+    assert git.deploy_branch(paths, shop, ["side"]) == "trunk"
+    assert git.deploy_branch(paths, shop, []) == "trunk"
+
+
+@pytest.mark.parametrize(
+    ("pushed", "expected"),
+    [(["side", "main"], "main"), (["side", "master"], "master"), (["b", "a"], "b")],
+)
+def test_of_several_at_once_the_usual_one(
+    paths: Paths, shop: AppPaths, commit: Commit, pushed: list[str], expected: str
+) -> None:
+    git.create_repository(shop, ["piku"], {})
+    for branch in pushed:
+        commit(shop, {"a": "1"}, branch)
+    assert git.deploy_branch(paths, shop, pushed) == expected
+
+
+def test_a_setting_decides(paths: Paths, shop: AppPaths, commit: Commit) -> None:
+    commit(shop, {"a": "1"})
+    paths.server_env.write_text("PIKU_DEPLOY_BRANCH=production\n")
+    assert git.deploy_branch(paths, shop, ["main"]) == "production"
+    files.write(shop.settings, "PIKU_DEPLOY_BRANCH=live/x\n")
+    assert git.deploy_branch(paths, shop, ["main"]) == "live/x"
+
+
+def test_a_branch_that_was_never_pushed_has_no_tip(shop: AppPaths, commit: Commit) -> None:
+    name = commit(shop, {"a": "1"})
+    assert git.tip(shop, "main") == name
+    assert git.has_branch(shop, "main") and not git.has_branch(shop, "mai")
+    with pytest.raises(PikuError, match="the branch 'other' was not pushed yet"):
+        git.tip(shop, "other")
+
+
+def test_putting_a_branch_back(shop: AppPaths, commit: Commit) -> None:
+    one = commit(shop, {"a": "1"})
+    two = commit(shop, {"a": "2"})
+    assert not git.put_back(shop, "refs/heads/main", ZERO, one), "somebody has moved it on since"
+    assert git.tip(shop, "main") == two
+    assert git.put_back(shop, "refs/heads/main", one, two)
+    assert git.tip(shop, "main") == one
+    assert git.put_back(shop, "refs/heads/main", ZERO, one)
+    assert not git.has_branch(shop, "main")
+
+
+# --- the hook's input ----------------------------------------------------------------------------
+
+
+def test_what_a_hook_is_told() -> None:
+    a, b = "a" * 40, "b" * 40
+    updates = hook.parse(
+        [
+            f"{a} {b} refs/heads/main\n",
+            f"{ZERO} {b} refs/tags/v 1\n",
+            f"{a} {ZERO} refs/heads/x/y\n",
+            "\n",
+            "junk\n",
+        ]
+    )
+    assert [(update.branch, update.ref, update.deletes) for update in updates] == [
+        ("main", "refs/heads/main", False), ("", "refs/tags/v 1", False), ("x/y", "refs/heads/x/y", True),
+    ]  # fmt: skip
+    assert (updates[0].old, updates[0].new) == (a, b)

@@ -1,0 +1,170 @@
+"""uWSGI configuration: what any text becomes, judged by the real uWSGI."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from piku.errors import PikuError
+from piku.uwsgi import ini as ini_module
+from piku.uwsgi import plugins
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "a\nb",
+        "a\rb",
+        "a\0b",
+        "x\x1b",
+        "a$(HOME)",
+        "a@(/etc/passwd)",
+        "100%",
+        "%",
+        " a",
+        "a ",
+        "\ta",
+        "a\t",
+    ],
+)
+def test_what_uwsgi_would_read_as_something_else_is_refused(value: str) -> None:
+    with pytest.raises(PikuError, match="cannot be given to uWSGI: it contains"):
+        ini_module.render([("x", value)])
+
+
+@given(st.text("%$(){}@;#='\" \\abé", max_size=15) | st.text(max_size=15))
+def test_nothing_leaves_its_line_and_nothing_is_magic(value: str) -> None:
+    try:
+        text = ini_module.render([("x", value)])
+    except PikuError:
+        return
+    assert text.startswith("[uwsgi]\nx = ")
+    assert text.endswith("\n") and text.count("\n") == 2
+    line = text.split("\n")[1].removeprefix("x = ")
+    assert re.fullmatch(r"(?:[^%]|%%)*", line), "a single % remains"
+    assert "$(" not in line and "@(" not in line
+    assert line.replace("%%", "%") == value
+
+
+def test_the_real_uwsgi_reads_what_we_write(tmp_path: Path) -> None:
+    values = [
+        "plain", "a b", "50%d", "%(x)", "%%x", "a;b", "#x", "; x", "it's", '"q"', "back\\", "\\n", "a=b",
+        "${HOME}",
+        "$HOME", "@x", "(x)", "é 漢", "[uwsgi]", "",
+    ]  # fmt: skip
+    ini = tmp_path / "x.ini"
+    ini.write_text(
+        ini_module.render(
+            [("strict", "true"), *(("env", f"V{n}={v}") for n, v in enumerate(values))]
+        )
+    )
+    done = subprocess.run(
+        ["uwsgi", "--ini", str(ini), "--show-config", "--no-server"],
+        check=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        timeout=20,
+    )  # fmt: skip
+    for number, value in enumerate(values):
+        assert f"env = V{number}={value}\n" in done.stdout
+
+
+VASSAL = ini_module.Vassal(
+    checkout="/r/c",
+    envdir="/r/e",
+    log="/r/l",
+    log_backup="/r/l.old",
+    log_maxsize=1000,
+    stop_timeout=7,
+    exact={"EMPTY": "", "BLANK": "50% "},
+)
+
+
+def served(address: str, *, threads: int = 3, modifier: int = 0, **language: str) -> list[str]:
+    """The lines of an ini."""
+    app = ini_module.Served(
+        language=tuple(language.items()), address=address, modifier=modifier, processes=2, threads=threads,
+        listen=9,
+        max_requests=5, enable_threads=False,
+    )  # fmt: skip
+    return ini_module.served(VASSAL, app).splitlines()
+
+
+def test_an_app_behind_nginx_and_by_itself() -> None:
+    behind = served("/r/x.sock", modifier=7, rack="config.ru")
+    assert {"socket = /r/x.sock", "chmod-socket = 664", "threads = 3", "rack = config.ru"} <= set(
+        behind
+    )
+    assert not any(line.startswith("http-socket") for line in behind)
+    alone = served("127.0.0.1:9", threads=0, modifier=7)
+    assert {"http-socket = 127.0.0.1:9", "http-socket-modifier1 = 7"} <= set(alone)
+    assert not any(line.startswith(("socket", "threads")) for line in alone)
+    assert "http-socket-modifier1 = 0" not in served("127.0.0.1:9")
+
+
+def test_a_python_app_with_and_without_an_environment() -> None:
+    assert dict(plugins.python("python3", "a:b", "/r/v"))["virtualenv"] == "/r/v"
+    assert "virtualenv" not in dict(plugins.python("python3", "a:b", ""))
+
+
+def test_variables_that_envdir_would_change_are_given_here() -> None:
+    assert [ini_module.envdir_changes(value) for value in ("", "a ", "a\t", "a", " a", "0")] == [
+        True
+    ] * 3 + [False] * 3
+    assert "placeholder" not in ini_module.daemon(replace(VASSAL, exact={}), "/r/x")
+    lines = ini_module.daemon(VASSAL, "/r/x").splitlines()
+    given = [line.removeprefix("env = ") for line in lines if line.startswith("env = ")]
+    assert given == ["EMPTY=%(end)", "BLANK=50%% %(end)"]
+    assert lines.index("set-placeholder = end=") < lines.index("env = EMPTY=%(end)")
+    for value in ("$(x) ", "@(x)\t"):
+        text = ini_module.daemon(replace(VASSAL, exact={"SECRET": value}), "/r/x")
+        assert f"env = SECRET={value[0]}%(end)(x){value[-1]}%(end)\n" in text
+    with pytest.raises(PikuError, match="the value of SECRET holds") as error:
+        ini_module.daemon(replace(VASSAL, exact={"SECRET": "%(x) "}), "/r/x")
+    assert "x)" not in error.value.message
+
+
+@pytest.mark.parametrize("folder", ["/r/a b", "/r/it's", '/r/"x"', "/r/$HOME", "/r/`x`"])
+def test_the_runner_notes_each_start_and_end(folder: str, tmp_path: Path) -> None:
+    notes = tmp_path / folder.removeprefix("/r/")
+    words = ["printf", "%s|", "a b", "$HOME", "it's", '"', ""]
+    script = tmp_path / "run.sh"
+    script.write_text(ini_module.runner(words, str(notes)))
+    first = subprocess.run(["/bin/sh", str(script)], check=True, capture_output=True, text=True)
+    script.write_text(ini_module.runner(["sh", "-c", "exit 7"], str(notes)))
+    assert (
+        subprocess.run(["/bin/sh", str(script)], check=False, capture_output=True).returncode == 7
+    )
+    assert first.stdout == "a b|$HOME|it's|\"||"
+    said = [line.split() for line in notes.read_text().splitlines()]
+    assert [words[0] for words in said] == ["start", "end"] * 2
+    assert [words[1] for words in said if words[0] == "end"] == ["0", "7"]
+    assert all(word.isdigit() for words in said for word in words[1:])
+
+
+def test_a_daemon_is_called_by_a_quoted_path() -> None:
+    text = ini_module.daemon(VASSAL, "/r/a b;c,d/run.sh")
+    [line] = [line for line in text.splitlines() if line.startswith("attach-daemon2")]
+    signal, command = line.partition(" = ")[2].split(",", 1)
+    assert signal == "stopsignal=18"
+    assert command.startswith("exec=") and re.findall(r"(?<!\\),", command) == []
+    assert shlex.split(command.removeprefix("exec=").replace("\\,", ",")) == [
+        "exec",
+        "setpriv",
+        "--pdeathsig",
+        "KILL",
+        "--",
+        "/bin/sh",
+        "/r/a b;c,d/run.sh",
+    ]
+    assert "\nprocesses = 0\n" in text
+
+
+def test_unknown_options_are_errors_everywhere() -> None:
+    assert "\nstrict = true\n" in ini_module.daemon(VASSAL, "/r/x")
+    assert "\nstrict = true\n" in ini_module.emperor("/e", "/s", "/p", "/l")
