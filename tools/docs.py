@@ -18,6 +18,7 @@ from typing import Any
 import click
 
 from piku.app import settings
+from piku.app.setting import Setting
 from piku.cli import cli
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -81,22 +82,22 @@ def _settings() -> Iterator[str]:
     yield "of its repository, or for all apps of a server in `ENV` in its piku folder. The first of these that has"
     yield "it wins, in this order: `config:set`, the repository, the server. Every other setting is the app's own,"
     yield "and reaches its processes as it is; one that begins like these and is none of them is refused."
-    for topic, found in groupby(sorted(settings.ALL, key=_place), key=_topic):
+    for topic, found in groupby(sorted(settings.table().values(), key=_place), key=_topic):
         yield ""
         yield f"## {topic}"
         for setting in found:
             yield from _setting(setting)
 
 
-def _topic(setting: settings.Setting[Any]) -> str:
+def _topic(setting: Setting[Any]) -> str:
     return _TOPICS.get(setting.name.partition("_")[0], _OTHERS)
 
 
-def _place(setting: settings.Setting[Any]) -> int:
+def _place(setting: Setting[Any]) -> int:
     return _ORDER.index(_topic(setting))
 
 
-def _setting(setting: settings.Setting[Any]) -> Iterator[str]:
+def _setting(setting: Setting[Any]) -> Iterator[str]:
     yield ""
     yield f"### {setting.name}"
     yield ""
@@ -143,7 +144,7 @@ _TAKES = {
 }
 
 
-def _takes(setting: settings.Setting[Any]) -> str:
+def _takes(setting: Setting[Any]) -> str:
     check = setting.check
     return _TAKES[check.__name__] if inspect.isfunction(check) else str(check)
 

@@ -14,6 +14,7 @@ from piku import files
 from piku.app import settings, tree
 from piku.deploy import releases, revision
 from piku.errors import PikuError
+from piku.extras.certs.settings import ACME_DNS
 from piku.nginx.site import Site
 from piku.paths import AppName, AppPaths, Paths
 from piku.tls import acme, certificate
@@ -23,7 +24,7 @@ from piku.tls.certificate import Certificate
 _PAUSES = (60, 300, 900, 3600, 6 * 3600, 24 * 3600)
 # An own certificate is its owner's to renew; before it ends, another one is fetched.
 _LAST_DAYS = 3 * 86400
-_SETTINGS = (settings.ACME_ROOT_CA, settings.ACME_EMAIL, settings.ACME_DNS, settings.ACME_OPTIONS)
+_SETTINGS = (settings.ACME_ROOT_CA, settings.ACME_EMAIL, ACME_DNS, settings.ACME_OPTIONS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +91,7 @@ def certifiable(names: tuple[str, ...], values: Mapping[str, str]) -> tuple[str,
     """Those of the names that the authority can be asked for: a public one does not know names of one
     machine or network, and a wildcard is proved by DNS alone."""
     elsewhere = _elsewhere(values)
-    by_dns = bool(settings.ACME_DNS.read(values))
+    by_dns = bool(ACME_DNS.read(values))
     asked = [
         name
         for name in names
@@ -192,7 +193,7 @@ def warnings(paths: Paths, values: Mapping[str, str]) -> list[str]:
     names = (*settings.SERVER_NAME.read(values), *settings.REDIRECT_FROM.read(values))
     stars = [name for name in names if name.startswith("*.")]
     found = []
-    if stars and not settings.ACME_DNS.read(values) and _could_be_asked(stars, values):
+    if stars and not ACME_DNS.read(values) and _could_be_asked(stars, values):
         found.append(
             f"No authority certifies {', '.join(stars)} by HTTP alone: a wildcard needs ACME_DNS"
         )

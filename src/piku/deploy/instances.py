@@ -14,6 +14,7 @@ from piku.deploy.process_plan import Plan
 from piku.deploy.releases import SCHEDULER, Activation, Process
 from piku.errors import PikuError
 from piku.extras.limits import limits
+from piku.extras.log_drain import settings as log_drain_settings
 from piku.extras.log_drain import shipping
 from piku.paths import AppName, AppPaths, Paths
 
@@ -51,7 +52,7 @@ def create(job: Job, *, carried: Sequence[Process] = (), canary: bool = False) -
             drain_timeout=settings.DRAIN_TIMEOUT.read(job.values),
             stop_timeout=settings.STOP_TIMEOUT.read(job.values),
             counts=job.plan.counts,
-            drains=settings.LOG_DRAIN.read(job.values),
+            drains=log_drain_settings.LOG_DRAIN.read(job.values),
             drain_ca=shipping.authorities(job),
         )
         releases.save_activation(job.app, activation)

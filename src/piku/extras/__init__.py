@@ -4,4 +4,4 @@ A folder's `__init__` has its `EXTRA`. Remove a folder, its name here and its te
 else works.
 """
 
-EXTRAS: tuple[str, ...] = ()
+EXTRAS: tuple[str, ...] = ("certs", "limits", "log_drain")

@@ -17,6 +17,7 @@ from piku.deploy import certificates, reconcile
 from piku.deploy.certificates import Wish
 from piku.errors import PikuError
 from piku.extras.certs import certs
+from piku.extras.certs.settings import ACME_DNS
 from piku.nginx.site import Site
 from piku.output import Output
 from piku.paths import AppName, AppPaths, Paths
@@ -169,7 +170,7 @@ def _order(this: Round, app: AppPaths, wish: Wish) -> acme.Order:
         authority=settings.ACME_ROOT_CA.read(values),
         home=this.paths.home,
         email=settings.ACME_EMAIL.read(values),
-        dns=settings.ACME_DNS.read(values),
+        dns=ACME_DNS.read(values),
         options=settings.ACME_OPTIONS.read(values),
         settings=values,
         key=app.nginx.with_name(f"{app.name}.key"),

@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from piku import files
-from piku.app import settings
-from piku.app.settings import Setting
+from piku.app.setting import Setting
 from piku.deploy import releases
 from piku.deploy.deployment import Job
 from piku.deploy.releases import Activation, Process
 from piku.errors import PikuError
-from piku.extras.limits import cgroups
+from piku.extras.limits import cgroups, settings
 from piku.paths import AppPaths, Paths
 
 _PERIOD = 100_000  # microseconds; a processor's share is given in each of them

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from piku import files
-from piku.app import settings
 from piku.deploy import releases
 from piku.deploy.deployment import Job
 from piku.deploy.releases import Activation
 from piku.errors import PikuError
-from piku.extras.log_drain import receivers
+from piku.extras.log_drain import receivers, settings
 from piku.paths import AppPaths, Paths
 from piku.uwsgi import housekeeping
 

@@ -1,0 +1,16 @@
+"""The settings of certificates by DNS."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from piku.app import checks
+from piku.app.setting import Setting
+
+# fmt: off
+ACME_DNS = Setting(name="ACME_DNS", check=checks.program_name,
+    doc="Prove names by DNS, as a wildcard needs: the name of acme.sh's hook (dns_cf) or of lego's"
+        " provider (cloudflare). Its credentials are settings as well.")
+# fmt: on
+
+SETTINGS: tuple[Setting[Any], ...] = (ACME_DNS,)
