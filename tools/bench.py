@@ -351,7 +351,7 @@ def report_start_up(server: Sandbox, times: int) -> None:
         for name, command in commands.items():
             run = lambda argv=command: subprocess.run(
                 argv, check=True, env=environment, capture_output=True
-            )  # noqa: E731
+            )
             took[name].append(timed(run))
     medians = {name: median(values) for name, values in took.items()}
     print(f"\n## Start-up, interleaved: medians of {times}")

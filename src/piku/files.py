@@ -1,13 +1,13 @@
-"""The one place that writes files, and waits for others."""
+"""The one place that writes files."""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import re
 import shutil
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -136,8 +136,13 @@ def _has_ended(pid: str) -> bool:
 
 
 def settle() -> None:
-    """Have everything written so far reach the disk: called once before a release is committed."""
+    """Have everything written so far reach the disk."""
     os.sync()
+
+
+def sync(folder: Path) -> None:
+    """Have the disk hold what was written to this folder's file system (sync(1))."""
+    subprocess.run(["sync", "--file-system", str(folder)], check=True)
 
 
 def _sync_folder(folder: Path) -> None:
@@ -149,83 +154,6 @@ def _sync_folder(folder: Path) -> None:
 
 
 # --- waiting -------------------------------------------------------------------------------------
-
-
-class Busy(PikuError):
-    """Somebody else holds a lock for which we do not wait."""
-
-
-@contextlib.contextmanager
-def lock(
-    path: Path, what: str, *, waiting: Callable[[str], None] | None = None, patient: bool = True
-) -> Iterator[bool]:
-    """Hold the lock file while the block runs; the kernel drops it when this process dies.
-
-    When another process holds it, `waiting` is told by whom and since when, and we wait; or Busy is
-    raised when not `patient`. Gives whether the holder before did not come to its end.
-    """
-    with _lock_file(path) as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if not patient:
-                raise Busy(f"{_holder(handle)} is at work on it") from None
-            if waiting is not None:
-                waiting(_holder(handle))
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        broken_off = os.fstat(handle).st_size > 0
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, f"{os.getpid()} {time.time():.0f} {what}".encode(errors="replace"), 0)
-        yield broken_off
-        os.ftruncate(handle, 0)
-
-
-@contextlib.contextmanager
-def alone(path: Path) -> Iterator[bool]:
-    """Keep others from holding the lock file while the block runs; gives whether nobody holds it."""
-    try:
-        handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:  # nobody ever has
-        yield True
-        return
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
-    finally:
-        os.close(handle)
-
-
-@contextlib.contextmanager
-def together(path: Path) -> Iterator[int]:
-    """Hold the lock file beside others who do so; gives a handle, and whoever inherits that holds it as well."""
-    with _lock_file(path) as handle:
-        fcntl.flock(handle, fcntl.LOCK_SH)
-        yield handle
-
-
-@contextlib.contextmanager
-def _lock_file(path: Path) -> Iterator[int]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        yield handle
-    finally:
-        os.close(handle)
-
-
-def _holder(handle: int) -> str:
-    pid, since, what = (
-        *os.pread(handle, 500, 0).decode(errors="replace").split(" ", 2),
-        "",
-        "",
-        "",
-    )[:3]
-    age = max(0, round(time.time() - float(since))) if since.replace(".", "").isdigit() else 0
-    return f"{what or 'another command'} (process {pid or '?'}, since {age} s)"
 
 
 def poll(deadline: float, *, first: float = 0.002, most: float = 0.05) -> Iterator[None]:

@@ -179,9 +179,7 @@ def _lines(pipe: IO[bytes], pid: int, deadline: float) -> Iterator[str]:
         yield rest.decode(errors="replace")
 
 
-def detached(
-    argv: Sequence[str], *, stdin: str, env: Mapping[str, str]
-) -> Callable[[], int | None]:
+def spawn(argv: Sequence[str], *, stdin: str, env: Mapping[str, str]) -> Callable[[], int | None]:
     """Start a program that goes on when we have ended, in a session of its own and saying nothing; returns
     what tells its exit code, None while it runs."""
     # A file without a name: what the program is told may be secret, and is gone whatever happens.
@@ -195,15 +193,15 @@ def detached(
     return process.poll
 
 
-def handed_on(content: bytes) -> str:
+def memfd_path(content: bytes) -> str:
     """The path under which the program that takes our place reads this."""
-    handle = os.memfd_create("handed-on", 0)
+    handle = os.memfd_create("input", 0)
     with open(handle, "wb", closefd=False) as file:
         file.write(content)
     return f"/proc/self/fd/{handle}"
 
 
-def apart(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> int:
+def run_in_new_session(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> int:
     """Run a program with our standard streams, but in a session without a terminal; returns its exit code as
     a shell would. What asks us to end is passed on."""
     process = subprocess.Popen(
@@ -219,7 +217,7 @@ def apart(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> int:
     return 128 - status if status < 0 else status
 
 
-def become(
+def exec_program(
     argv: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
 ) -> NoReturn:
     """Replace this process: terminal, standard input and exit code are then the program's own."""

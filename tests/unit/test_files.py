@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from piku import files, subprocesses
+from piku import files, locks, subprocesses
 from piku.errors import PikuError
 
 SRC = Path(files.__file__).parents[1]
@@ -285,7 +285,7 @@ def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
         sys.path.insert(0, {str(SRC)!r})
         from pathlib import Path
         from piku import files
-        with files.lock(Path({str(tmp_path / "lock")!r}), "a push by Ann"):
+        with locks.lock(Path({str(tmp_path / "lock")!r}), "a push by Ann"):
             print("held", flush=True)
             sys.stdin.readline()
     """
@@ -308,7 +308,7 @@ def test_who_waits_is_told_for_whom(tmp_path: Path, holder: subprocess.Popen[str
         holder.stdin.write("\n")
         holder.stdin.flush()
 
-    with files.lock(tmp_path / "lock", "mine", waiting=waiting):
+    with locks.lock(tmp_path / "lock", "mine", waiting=waiting):
         assert files.read(tmp_path / "lock").startswith(f"{os.getpid()} ")
     assert len(told) == 1
     assert told[0].startswith(f"a push by Ann (process {holder.pid}, since ")
@@ -317,17 +317,17 @@ def test_who_waits_is_told_for_whom(tmp_path: Path, holder: subprocess.Popen[str
 def test_a_lock_dies_with_its_holder(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
     holder.kill()
     holder.wait()
-    with files.lock(tmp_path / "lock", "mine", waiting=pytest.fail):
+    with locks.lock(tmp_path / "lock", "mine", waiting=pytest.fail):
         pass
 
 
 def test_a_lock_can_be_taken_again(tmp_path: Path) -> None:
     for _ in range(2):
-        with files.lock(tmp_path / "folder" / "lock", "mine", waiting=pytest.fail):
+        with locks.lock(tmp_path / "folder" / "lock", "mine", waiting=pytest.fail):
             pass
-    with pytest.raises(KeyError), files.lock(tmp_path / "lock", "mine"):
+    with pytest.raises(KeyError), locks.lock(tmp_path / "lock", "mine"):
         raise KeyError
-    with files.lock(tmp_path / "lock", "mine", waiting=pytest.fail):
+    with locks.lock(tmp_path / "lock", "mine", waiting=pytest.fail):
         pass
 
 

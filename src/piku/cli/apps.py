@@ -143,14 +143,13 @@ def _confirm(app: str) -> None:
 @pass_paths
 def destroy(paths: Paths, app: str, force: bool) -> None:
     """Remove an app; its data and cache are kept."""
-    from piku import files
     from piku.operate import destroy as destroying
 
     found = paths.existing(AppName.parse(app))
     if not force:
         _confirm(app)
     output = Output(sys.stdout)
-    with files.lock(
+    with locks.lock(
         found.lock, "destroying the app", waiting=lambda by: output.step(f"Waiting for {by}")
     ):
         destroying.destroy(paths, found, output)

@@ -85,4 +85,4 @@ def scp(paths: Paths, words: tuple[str, ...]) -> None:
         return
     if words == ("--sftp",):
         raise PikuError("this command is for scp and sftp clients", code=2)
-    subprocesses.become(legacy.scp_argv(["scp", *words], paths.root))
+    subprocesses.exec_program(legacy.scp_argv(["scp", *words], paths.root))

@@ -75,11 +75,13 @@ def _become(account: pwd.struct_passwd, words: Sequence[str]) -> None:
     variables |= {"SHELL": account.pw_shell}
     home = Path(account.pw_dir)
     if all(os.isatty(number) for number in (0, 1, 2)):
-        subprocesses.become(
+        subprocesses.exec_program(
             ["runuser", f"--user={NAME}", "--pty", "--", *command], cwd=home, env=variables
         )
     user = [f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--init-groups"]
-    sys.exit(subprocesses.apart(["setpriv", *user, "--", *command], cwd=home, env=variables))
+    sys.exit(
+        subprocesses.run_in_new_session(["setpriv", *user, "--", *command], cwd=home, env=variables)
+    )
 
 
 def _handed_on(words: Sequence[str]) -> list[str]:
@@ -90,5 +92,5 @@ def _handed_on(words: Sequence[str]) -> list[str]:
         command = getattr(import_module(f"piku.{module}"), name.replace(":", "_"))
         for place in list(app_argument.arguments(command, rest))[before:]:
             if os.path.isfile(rest[place]):
-                rest[place] = subprocesses.handed_on(Path(rest[place]).read_bytes())
+                rest[place] = subprocesses.memfd_path(Path(rest[place]).read_bytes())
     return [name, *rest]

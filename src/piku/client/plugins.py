@@ -25,7 +25,7 @@ def run(target: Target, words: Sequence[str]) -> None:
     variables = {
         "PIKU_SERVER": target.address.server, "PIKU_APP": target.app, "PIKU_REMOTE": target.remote,
     }  # fmt: skip
-    subprocesses.become([entry.plugin(command), *words[1:]], env={**os.environ, **variables})
+    subprocesses.exec_program([entry.plugin(command), *words[1:]], env={**os.environ, **variables})
 
 
 def names() -> list[str]:

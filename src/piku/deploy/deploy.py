@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-from piku import files, procfs, subprocesses
+from piku import files, locks, procfs, subprocesses
 from piku.app import settings
 from piku.deploy import (
     build,
@@ -60,7 +60,7 @@ def locked(paths: Paths, app: AppPaths, what: str, output: Output) -> Iterator[N
     """
     before = [signal.signal(signal.SIGHUP, signal.SIG_IGN), signal.signal(signal.SIGTERM, _end)]
     try:
-        with files.lock(
+        with locks.lock(
             app.lock, what, waiting=lambda who: output.step(f"Waiting for {who}")
         ) as broken_off:
             if not app.repo.is_dir():

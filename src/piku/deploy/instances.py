@@ -6,7 +6,7 @@ import contextlib
 import os
 from collections.abc import Sequence
 
-from piku import files, ports
+from piku import files, locks, ports
 from piku.app import settings
 from piku.deploy import process_config, releases, site_config
 from piku.deploy.deployment import Job
@@ -33,7 +33,7 @@ def create(job: Job, *, carried: Sequence[Process] = (), canary: bool = False) -
     going_on = {(process.kind, process.instance) for process in carried}
     wanted = [key for key in _wanted(job.plan, canary) if key not in going_on]
     served = [key for key in wanted if key[0] == job.plan.serving]
-    with files.lock(job.paths.uwsgi / "ports.lock", "assigning ports"):
+    with locks.lock(job.paths.uwsgi / "ports.lock", "assigning ports"):
         started = [
             *_serving(job, number, served, by_socket=canary or job.plan.port == "socket"),
             *(

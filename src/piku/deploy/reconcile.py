@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from piku import files as files_module
-from piku import ports
+from piku import locks, ports
 from piku.deploy import app_env, certificates, cleanup, orphans, process_plan, releases
 from piku.deploy import process_config as files
 from piku.deploy.releases import Activation, Process
@@ -100,7 +100,7 @@ def _serves(app: AppPaths, name: VassalName) -> bool:
 
 def update_nginx(paths: Paths) -> None:
     """Install what every live record asks for, and have nginx take it up if anything changed."""
-    with files_module.lock(paths.uwsgi / "nginx.lock", "updating nginx"):
+    with locks.lock(paths.uwsgi / "nginx.lock", "updating nginx"):
         sites, unknown = _sites(paths)
         complete, unclear = site_state.all_of(paths, sites)
         keep = [*unknown, *unclear]

@@ -7,7 +7,7 @@ import os
 import signal
 from dataclasses import replace
 
-from piku import files, procfs
+from piku import files, locks, procfs
 from piku.deploy import build, reconcile, releases, repository, switch
 from piku.deploy.releases import Release
 from piku.errors import PikuError
@@ -95,12 +95,12 @@ def recover_all(paths: Paths, output: Output) -> None:
     for name in paths.app_names():
         app = paths.app(name)
         try:
-            with files.lock(app.lock, "starting the platform", patient=False):
+            with locks.lock(app.lock, "starting the platform", patient=False):
                 _close_records(app)
                 _remove_half_built(app)
                 reconcile.converge(paths, app)
                 _tell_what_is_lost(app, output)
-        except files.Busy as busy:
+        except locks.LockHeld as busy:
             # That deploy needs the platform to go on, and makes the app follow its record when it ends.
             output.detail(f"{name}: {busy}")
         except (PikuError, OSError) as error:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from piku import files
+from piku import files, locks
 from piku.paths import AppPaths
 
 _PUSHES = "pushes"  # below the repository
@@ -18,10 +18,10 @@ _PUSHES = "pushes"  # below the repository
 @contextlib.contextmanager
 def push(app: AppPaths) -> Iterator[int]:
     """Hold what tells others that a push is at work; gives the handle that git is to inherit."""
-    with files.alone(app.lock) as nobody:
+    with locks.try_lock(app.lock) as nobody:
         if nobody:
             forget_locks(app)
-    with files.together(app.repo / _PUSHES) as handle:
+    with locks.shared_lock(app.repo / _PUSHES) as handle:
         yield handle
 
 
@@ -29,7 +29,7 @@ def forget_locks(app: AppPaths) -> None:
     """Remove git's locks, unless a push is at work; the caller holds the app's lock."""
     if not app.repo.is_dir():
         return
-    with files.alone(app.repo / _PUSHES) as nobody:
+    with locks.try_lock(app.repo / _PUSHES) as nobody:
         if nobody:
             # Refs are few; below `objects`, git waits for nobody.
             for place in (*app.repo.glob("*.lock"), *(app.repo / "refs").rglob("*.lock")):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from piku import files
+from piku import files, locks
 from piku.deploy import reconcile, releases
 from piku.deploy.releases import Activation, Process
 from piku.nginx.site import Site
@@ -40,7 +40,7 @@ def keep(
         if text := files.read(app.activation(live.number) / name):
             files.write(app.activation(new.number) / name, text, mode=0o600)
     files.settle()
-    with files.lock(paths.uwsgi / "nginx.lock", "going live"):
+    with locks.lock(paths.uwsgi / "nginx.lock", "going live"):
         releases.commit(app, new)
     reconcile.converge(paths, app, say=output.detail)
     going = set(live.vassals(app.name)) - set(new.vassals(app.name))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from piku import files, ports
+from piku import files, locks, ports
 from piku.app import settings, variables
 from piku.app.procfile import UWSGI_SERVED
 from piku.deploy import health, reconcile, releases
@@ -41,7 +41,7 @@ def activate(job: Job, *, carried: Sequence[Process] = ()) -> Activation:
         _check_nginx(job, new)
         _start(job, new, going)
         files.settle()
-        with files.lock(paths.uwsgi / "nginx.lock", "going live"):
+        with locks.lock(paths.uwsgi / "nginx.lock", "going live"):
             if new.site is not None:
                 reconcile.refuse_taken_names(paths, app.name, new.site)
             job.progress.at("switch")

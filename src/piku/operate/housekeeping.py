@@ -6,7 +6,7 @@ import contextlib
 import time
 from pathlib import Path
 
-from piku import files
+from piku import locks
 from piku.app import settings
 from piku.deploy import orphans, reconcile, releases, revision
 from piku.errors import PikuError
@@ -20,7 +20,7 @@ from piku.uwsgi import emperor
 
 def rotate(paths: Paths) -> None:
     """Move the logs of nginx and of the emperor that have grown too large to `.old`."""
-    with files.lock(paths.uwsgi / "nginx.lock", "rotating logs"):
+    with locks.lock(paths.uwsgi / "nginx.lock", "rotating logs"):
         sites = reconcile.live_sites(paths)
         access = {
             Path(site.access_log): _limit(paths, name)
@@ -47,8 +47,8 @@ def remove_groups(paths: Paths) -> None:
     for name in paths.app_names():
         app = paths.app(name)
         with (
-            contextlib.suppress(files.Busy, PikuError),
-            files.lock(app.lock, "removing its old cgroups", patient=False),
+            contextlib.suppress(locks.LockHeld, PikuError),
+            locks.lock(app.lock, "removing its old cgroups", patient=False),
         ):
             limits.clean(app, releases.live(app))
     sleeping.sweep(paths)
@@ -77,8 +77,8 @@ def doze(paths: Paths, output: Output) -> None:
         app = paths.app(name)
         # One that is being deployed is not idle.
         with (
-            contextlib.suppress(files.Busy, PikuError),
-            files.lock(app.lock, "putting it to sleep", patient=False),
+            contextlib.suppress(locks.LockHeld, PikuError),
+            locks.lock(app.lock, "putting it to sleep", patient=False),
         ):
             if (nap := sleeping.doze(paths, app, time.time())) is not None:
                 naps.append(nap)

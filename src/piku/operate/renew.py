@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
-from piku import files
+from piku import files, locks
 from piku.app import settings
 from piku.deploy import certificates, reconcile
 from piku.deploy.certificates import Wish
@@ -53,7 +53,7 @@ def renew(
     paths, failed = this.paths, dict[AppName, bool]()
     with (
         _ends_at_once(),
-        files.lock(
+        locks.lock(
             paths.uwsgi / "certificates.lock", "renewing certificates",
             waiting=waiting, patient=waiting is not None,
         ),

@@ -24,7 +24,7 @@ def run(paths: Paths, app: AppPaths, words: Sequence[str]) -> NoReturn:
     """
     live, release, found = _live(paths, app)
     variables = app_env.variables(paths, app, release, found, next(iter(live.processes), None))
-    subprocesses.become(
+    subprocesses.exec_program(
         [*_attendant(live), *subprocesses.shell(_command(words))],
         cwd=app.releases / release.checkout,
         env={**_prompt(app, release), **variables, **subprocesses.terminal()},

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import piku
-from piku import files, ports, procfs, subprocesses
+from piku import files, locks, ports, procfs, subprocesses
 from piku.deploy import reconcile, recovery
 from piku.errors import PikuError
 from piku.extras.limits import cgroups, limits
@@ -95,7 +95,7 @@ def up(paths: Paths, platform: Platform, output: Output, calling: Sequence[str])
     )
     output.detail("Stop it with Ctrl-C")
     os.umask(0o027)
-    subprocesses.become(
+    subprocesses.exec_program(
         ["bash", str(script), str(subprocesses.which("nginx")), str(paths.nginx_main),
          str(subprocesses.which("uwsgi")), str(paths.emperor_ini), service.GLIBC_TUNABLES],
         cwd=paths.root, env=_clean(),
@@ -114,7 +114,7 @@ def serve_nginx(
     os.umask(0o027)
     nginx = str(subprocesses.which("nginx"))
     variables = {**_clean(), "GLIBC_TUNABLES": service.GLIBC_TUNABLES}
-    subprocesses.become(
+    subprocesses.exec_program(
         [nginx, "-e", "stderr", "-c", str(paths.nginx_main)], cwd=paths.root, env=variables
     )
 
@@ -129,7 +129,9 @@ def serve_emperor(paths: Paths, output: Output, calling: Sequence[str]) -> NoRet
     os.umask(0o027)
     program = str(subprocesses.which("uwsgi"))
     _tell_systemd(os.environ.get("NOTIFY_SOCKET", ""))
-    subprocesses.become([program, "--ini", str(paths.emperor_ini)], cwd=paths.root, env=_clean())
+    subprocesses.exec_program(
+        [program, "--ini", str(paths.emperor_ini)], cwd=paths.root, env=_clean()
+    )
 
 
 def _tell_systemd(address: str) -> None:
@@ -223,7 +225,7 @@ def _refuse_taken_ports(platform: Platform) -> None:
 
 def install_sites(paths: Paths, output: Output) -> None:
     """Install every app's nginx file; one that nginx refuses is set aside, so that the rest is served."""
-    with files.lock(paths.uwsgi / "nginx.lock", "starting nginx"):
+    with locks.lock(paths.uwsgi / "nginx.lock", "starting nginx"):
         for name in paths.app_names():
             files.remove(paths.app(name).refused)
         complete, unclear = site_state.all_of(paths, reconcile.live_sites(paths))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 # What deploys is loaded only where it is needed: a push would wait for it twice, here and in the hook. The
 # module about the repository needs nothing of it.
-from piku import files, subprocesses
+from piku import files, locks, subprocesses
 from piku.deploy import repository
 from piku.errors import PikuError
 from piku.paths import SEPARATOR, AppName, AppPaths, Paths
@@ -116,7 +116,7 @@ def _mend(paths: Paths, app: AppPaths, updates: list[list[str]]) -> int:
     """See to what the hook left when it was killed: the deploy came to its end even so, or it failed."""
     from piku.deploy import recovery, releases
 
-    with files.lock(app.lock, "looking after a deploy") as broken_off:
+    with locks.lock(app.lock, "looking after a deploy") as broken_off:
         recovery.recover(paths, app, broken_off=broken_off)
         live = releases.live(app)
         release = releases.load_release(app, live.release) if live else None

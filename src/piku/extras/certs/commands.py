@@ -101,7 +101,6 @@ def certs_renew(
     paths: Paths, app: AppPaths | None, force: bool, quiet: bool, installed: bool
 ) -> None:
     """Fetch and renew certificates now; by itself, piku looks every five minutes what is due."""
-    from piku import files
     from piku.operate import renew
 
     output = Output(sys.stdout)
@@ -114,7 +113,7 @@ def certs_renew(
     waiting = None if quiet else lambda by: output.step(f"Waiting for {by}")
     try:
         failed = renew.renew(this, app, waiting=waiting)
-    except files.Busy:
+    except locks.LockHeld:
         return
     if failed and not quiet:
         error = PikuError(f"no certificate for {', '.join(failed)}")

@@ -97,7 +97,7 @@ def run(paths: Paths, app: AppPaths, name: str) -> NoReturn:
     )
     os.lseek(handle, 0, os.SEEK_SET)
     os.dup2(handle, 0)
-    subprocesses.become(
+    subprocesses.exec_program(
         [subprocesses.system_python(), "-IS", str(jobs.RUNNER), job, cron_runner.BY_HAND],
         env=app_env.variables(paths, app, release, found),
     )

@@ -102,7 +102,7 @@ def begin(
         "command": f": {re.sub(r'[^ -~]+', ' ', command)[:200]}",
         "jobs": {name: {"argv": subprocesses.shell(command)}},
     }
-    ended = subprocesses.detached(
+    ended = subprocesses.spawn(
         [subprocesses.system_python(), "-IS", str(scheduler.RUNNER), name, cron_runner.DETACHED],
         stdin=json.dumps(told),
         env=variables,

@@ -1,0 +1,74 @@
+"""Records: frozen dataclasses kept as JSON files, through one tolerant loader.
+
+Fields that a record's type does not have, those of another version, are ignored; a file that cannot
+be read as its type is an error by name, which concerns only what the file describes.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import types
+from collections.abc import Mapping
+from dataclasses import asdict, fields, is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from piku import files
+from piku.errors import PikuError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    T = TypeVar("T", bound="DataclassInstance")
+
+
+def save(path: Path, record: DataclassInstance, *, mode: int = 0o600) -> None:
+    """Replace the record in one step; returns when the disk has it."""
+    files.write(path, json.dumps(asdict(record), indent=1) + "\n", mode=mode, durable=True)
+
+
+def load(path: Path, kind: type[T]) -> T | None:
+    """The record in this file, None when there is no file; raises PikuError when it is damaged."""
+    text = files.read(path)
+    if not text:
+        if path.exists():
+            raise _damaged(path)
+        return None
+    try:
+        made: T = _made(kind, json.loads(text))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise _damaged(path) from None
+    return made
+
+
+def _damaged(path: Path) -> PikuError:
+    return PikuError(f"{path} is damaged", hint="restore it from a backup, or remove it")
+
+
+@functools.cache
+def _hints(kind: type[Any]) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+def _made(kind: Any, value: Any) -> Any:
+    """`value`, as JSON has it, as a value of this type."""
+    if is_dataclass(kind) and isinstance(kind, type):
+        known = {field.name for field in fields(kind)} & value.keys()
+        return kind(**{name: _made(_hints(kind)[name], value[name]) for name in known})
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin in (types.UnionType, Union):
+        inner = [one for one in arguments if one is not type(None)]
+        return None if value is None else _made(inner[0], value)
+    if origin is tuple:
+        if not isinstance(value, list):
+            raise TypeError(kind)
+        each = arguments[:1] * len(value) if arguments[-1] is Ellipsis else arguments
+        return tuple(_made(one, part) for one, part in zip(each, value, strict=True))
+    if origin is not None and issubclass(origin, Mapping):
+        return {key: _made(arguments[1], part) for key, part in value.items()}
+    if kind is float:
+        return float(value)
+    if isinstance(kind, type) and not isinstance(value, kind):
+        raise TypeError(kind)
+    return value
