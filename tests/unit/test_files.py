@@ -284,7 +284,7 @@ def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
         import sys
         sys.path.insert(0, {str(SRC)!r})
         from pathlib import Path
-        from piku import files
+        from piku import files, locks
         with locks.lock(Path({str(tmp_path / "lock")!r}), "a push by Ann"):
             print("held", flush=True)
             sys.stdin.readline()

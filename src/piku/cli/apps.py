@@ -8,6 +8,7 @@ import time
 
 import click
 
+from piku import locks
 from piku.cli.common import app_argument, pass_paths, progress, release_number, who
 from piku.errors import PikuError
 from piku.output import Output, table

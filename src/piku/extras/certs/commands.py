@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from piku import locks
 from piku.cli.common import app_argument, calling, pass_paths
 from piku.errors import PikuError
 from piku.output import Output, table
