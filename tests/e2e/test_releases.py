@@ -162,7 +162,7 @@ def test_files_beside_the_code_are_not_hidden_by_surprise(new_app: Callable[...,
         "uploads/photo.txt",
         "notes.sqlite",
         "PIKU_PERSIST=",
-        "piku deploy writer --leave-behind",
+        "piku deploy writer --allow-untracked",
     ):
         assert any(words in line for line in said), (words, said)
     assert not any("__pycache__" in line for line in said)
@@ -197,7 +197,7 @@ def test_files_can_be_left_behind(new_app: Callable[..., App]) -> None:
     said = app.failed()
     assert any("scratch.txt" in line for line in said)
     # The command that the push named does what was refused.
-    said = app.does("deploy", "--leave-behind").splitlines()
+    said = app.does("deploy", "--allow-untracked").splitlines()
     assert app.body() == "two", said
     assert app.server.git(
         app.repository, "ls-remote", app.server.remote("leaver"), "main"

@@ -27,7 +27,10 @@ def apps(paths: Paths) -> None:
 @app_argument
 @click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
 @click.option(
-    "--leave-behind", is_flag=True, help="Go live although the app left files beside its code."
+    "--allow-untracked",
+    "leave_behind",
+    is_flag=True,
+    help="Go live although the app left files beside its code.",
 )
 @pass_paths
 def deploy(paths: Paths, app: AppPaths, dry_run: bool, leave_behind: bool) -> None:
@@ -109,7 +112,10 @@ def _release_row(release: object, live: bool) -> tuple[str, ...]:
 @app_argument
 @click.argument("release", required=False)
 @click.option(
-    "--leave-behind", is_flag=True, help="Go back although the app left files beside its code."
+    "--allow-untracked",
+    "leave_behind",
+    is_flag=True,
+    help="Go back although the app left files beside its code.",
 )
 @pass_paths
 def rollback(paths: Paths, app: AppPaths, release: str | None, leave_behind: bool) -> None:

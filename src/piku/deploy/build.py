@@ -8,7 +8,7 @@ from pathlib import Path
 
 from piku import files, subprocesses
 from piku.app import settings
-from piku.deploy import checkout
+from piku.deploy import checkout, persist
 from piku.deploy.deployment import Job
 from piku.deploy.releases import Release
 from piku.deploy.revision import Source
@@ -135,7 +135,5 @@ def prepare_checkout(app: AppPaths, source: Source) -> bool:
     if checkout.exists(app, source):
         return False
     checkout.create(app, source)
-    checkout.link_persisted(
-        app, app.releases / source.checkout, settings.PERSIST.read(source.values)
-    )
+    persist.link(app, app.releases / source.checkout, settings.PERSIST.read(source.values))
     return True

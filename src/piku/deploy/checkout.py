@@ -1,22 +1,20 @@
-"""The folder of a release: checking a commit out, and minding what an app leaves beside its code."""
+"""The folder of a release: the commit checked out, and what the app wrote into it."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
-from piku import files as files_module
-from piku import subprocesses
-from piku.deploy import submodules
+from piku import files, subprocesses
 from piku.deploy.revision import Source, built_marker
 from piku.errors import PikuError
 from piku.paths import AppPaths
 
-# Folders and files that a program makes again by itself.
+# What programs write and can make again.
 _CACHES = frozenset(
-    ("__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".cache", ".cpcache", ".git", ".gradle",
-     "node_modules", ".venv")
+    ("__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".cache", ".cpcache", ".git",
+     ".gradle", "node_modules", ".venv")
 )  # fmt: skip
 _TRANSIENT = (".pyc", ".pyo", ".pid", ".sock", ".swp")
 
@@ -27,58 +25,62 @@ def exists(app: AppPaths, source: Source) -> bool:
 
 
 def create(app: AppPaths, source: Source) -> None:
-    """Check the commit out, submodules included, into a folder that appears whole or not at all."""
-    place = app.releases / source.checkout
-    temporary = app.releases / ".checkout.tmp"
-    files_module.remove(temporary)
-    files_module.remove(place)
+    """Check the commit out with its submodules, into a folder that appears whole or not at all."""
+    place, temporary = app.releases / source.checkout, app.releases / ".checkout.tmp"
+    files.remove(temporary)
+    files.remove(place)
     # `--shared`: the objects stay in the app's repository, where a reference keeps them alive.
-    subprocesses.run(
-        ["git", "clone", "--quiet", "--shared", "--no-checkout", str(app.repo), str(temporary)]
-    )
-    subprocesses.run(
-        ["git", "-C", str(temporary), "checkout", "--quiet", "--force", "--detach", source.commit]
-    )
-    submodules.check_out(temporary, app.cache / "submodules")
+    clone = ("clone", "--quiet", "--shared", "--no-checkout", str(app.repo), str(temporary))
+    subprocesses.run(["git", *clone])
+    git = ("git", "-C", str(temporary))
+    subprocesses.run([*git, "checkout", "--quiet", "--force", "--detach", source.commit])
+    if (temporary / ".gitmodules").exists():
+        _update_submodules(git)
     os.rename(temporary, place)
 
 
-# --- what a build left, and what an app wrote since ----------------------------------------------
+def _update_submodules(git: tuple[str, ...]) -> None:
+    env = {**subprocesses.environment(), "GIT_TERMINAL_PROMPT": "0"}
+    try:
+        subprocesses.run([*git, "submodule", "--quiet", "update", "--init", "--recursive"], env=env)
+    except subprocesses.ProgramFailed as error:
+        raise PikuError(
+            "a submodule could not be fetched",
+            detail=error.detail,
+            hint="the server must reach its address; a private one needs a key in piku's ~/.ssh",
+        ) from None
+
+
+# --- files that the app wrote --------------------------------------------------------------------
 
 
 def mark_built(app: AppPaths, checkout: str, environment: str) -> None:
-    """Record that the checkout is built, and which files are in it beside the commit's."""
-    files = {
-        path: _state(app.releases / checkout / path) for path in _beside(app.releases / checkout)
-    }
-    files_module.write_json(
-        built_marker(app, checkout), {"environment": environment, "files": files}
-    )
-
-
-def left_beside(app: AppPaths, checkout: str, persisted: Iterable[str]) -> list[str]:
-    """The files that the app wrote into its checkout since the build: another release hides them."""
-    marker = files_module.read_json(built_marker(app, checkout))
+    """Record that the checkout is built, and which files the build left in it."""
     folder = app.releases / checkout
+    found = {path: _state(folder / path) for path in _changed(folder)}
+    marker = {"environment": environment, "files": found}
+    files.write_json(built_marker(app, checkout), marker)
+
+
+def untracked_files(app: AppPaths, checkout: str, persisted: Iterable[str]) -> list[str]:
+    """The files that the app wrote into its checkout since the build, outside PIKU_PERSIST."""
+    marker, folder = files.read_json(built_marker(app, checkout)), app.releases / checkout
     if marker is None or not folder.is_dir():
         return []
-    known: Mapping[str, list[int]] = marker["files"]
-    kept = tuple(persisted)
+    kept = tuple(f"{path}/" for path in persisted)
     return [
         path
-        for path in _beside(folder)
-        if (now := _state(folder / path))
-        and known.get(path) != now
-        and not any(_within(path, place) for place in kept)
+        for path in _changed(folder)
+        if (state := _state(folder / path))
+        and marker["files"].get(path) != state
+        and not f"{path.rstrip('/')}/".startswith(kept)
     ]
 
 
-def _beside(folder: Path) -> list[str]:
-    """Files that git does not track, ignored ones too, and tracked ones that were changed."""
-    listing = subprocesses.run(
-        ["git", "-C", str(folder), "status", "--porcelain", "-z", "--no-renames",
-         "--untracked-files=all", "--ignored=traditional"]
-    )  # fmt: skip
+def _changed(folder: Path) -> list[str]:
+    """Files that git does not track, including ignored ones, and tracked ones that were changed."""
+    status = ("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all")
+    listing = subprocesses.run(["git", "-C", str(folder), *status, "--ignored=traditional"])
     paths = (entry[3:] for entry in listing.split("\0") if entry)
     return [
         path
@@ -95,75 +97,16 @@ def _state(path: Path) -> list[int]:
     return [found.st_mtime_ns, found.st_size]
 
 
-def _within(path: str, place: str) -> bool:
-    return path.rstrip("/") == place or path.startswith(f"{place}/")
-
-
-def refuse_to_hide(app: AppPaths, live_checkout: str, persisted: Iterable[str]) -> None:
-    """Raise PikuError when files that the live release wrote would not be in the next one."""
-    names = left_beside(app, live_checkout, persisted)
+def check_untracked(app: AppPaths, live_checkout: str, persisted: Iterable[str]) -> None:
+    """Raise PikuError when the next release would not have files that the live one wrote."""
+    names = untracked_files(app, live_checkout, persisted)
     if not names:
         return
-    shown = names[:10] + ([f"… and {len(names) - 10} more"] if len(names) > 10 else [])
+    more = [f"… and {len(names) - 10} more"] if len(names) > 10 else []
     top = sorted({name.split("/")[0] if len(names) > 3 else name.rstrip("/") for name in names})[:4]
     raise PikuError(
         f"{app.name} wrote files beside its code, which the next release would not have",
-        detail=tuple(shown),
+        detail=(*names[:10], *more),
         hint=f"keep them for every release: piku config:set {app.name} PIKU_PERSIST={','.join(top)}"
-        f" — or leave them behind: piku deploy {app.name} --leave-behind",
+        f" — or leave them behind: piku deploy {app.name} --allow-untracked",
     )
-
-
-# --- PIKU_PERSIST --------------------------------------------------------------------------------
-
-
-def move_persisted(app: AppPaths, folder: Path, paths: Iterable[str]) -> None:
-    """Move these paths of the live checkout to the data folder, leaving links.
-
-    A program that has one of the files open does not notice. Raises PikuError rather than choose
-    between two versions.
-    """
-    for path in paths:
-        place, kept = folder / path, app.data / path
-        if place.is_symlink() or not os.path.lexists(place):
-            continue
-        if os.path.lexists(kept):
-            raise PikuError(
-                f"PIKU_PERSIST: {path} is both in the live release and in {app.data}",
-                hint="nothing was changed: keep the one you want, and move the other away",
-            )
-        _move_and_link(place, kept)
-
-
-def link_persisted(app: AppPaths, folder: Path, paths: Iterable[str]) -> None:
-    """Link the persisted paths into a fresh checkout.
-
-    What the commit itself has there is the first content, if there is none yet. A path that exists
-    nowhere becomes a folder, or when it has an ending a file for the app to make.
-    """
-    for path in paths:
-        place, kept = folder / path, app.data / path
-        if place.is_symlink() and os.readlink(place) == str(kept):
-            continue
-        if os.path.lexists(place) and not os.path.lexists(kept):
-            _move_and_link(place, kept)
-            continue
-        files_module.remove(place)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        if os.path.lexists(kept) or Path(path).suffix:
-            kept.parent.mkdir(parents=True, exist_ok=True)
-        else:
-            kept.mkdir(parents=True)
-        place.symlink_to(kept)
-
-
-def _move_and_link(place: Path, kept: Path) -> None:
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        os.rename(place, kept)
-    except OSError as error:
-        raise PikuError(
-            f"PIKU_PERSIST: {place.name} cannot be moved to {kept.parent}: {error.strerror}",
-            hint="on another file system, stop the app and copy it there by hand first",
-        ) from None
-    place.symlink_to(kept)

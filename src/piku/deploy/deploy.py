@@ -18,6 +18,7 @@ from piku.deploy import (
     build,
     certificates,
     checkout,
+    persist,
     process_plan,
     prune,
     recovery,
@@ -229,8 +230,8 @@ def _mind_files(app: AppPaths, found: Source, request: Request) -> None:
         return
     persisted = settings.PERSIST.read(found.values)
     if not request.leave_behind:
-        checkout.refuse_to_hide(app, live.checkout, persisted)
-    checkout.move_persisted(app, app.releases / live.checkout, persisted)
+        checkout.check_untracked(app, live.checkout, persisted)
+    persist.move(app, app.releases / live.checkout, persisted)
 
 
 def _keep_commit(app: AppPaths, commit: str) -> None:

@@ -38,7 +38,7 @@ def prune(app: AppPaths, keep: int) -> None:
     for folder in app.releases.iterdir():
         if not folder.is_dir() or folder.name in ours | checkouts:
             continue
-        if not folder.name.startswith(".") and checkout.left_beside(app, folder.name, ()):
+        if not folder.name.startswith(".") and checkout.untracked_files(app, folder.name, ()):
             continue
         files.remove(folder)
     _forget_markers(app)

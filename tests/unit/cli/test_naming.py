@@ -22,7 +22,7 @@ CASES = [
     ("deploy", "--dry-run", "--dry-run shop"),
     ("rollback", "v3", "shop v3"),
     ("rollback", "other v3", "other v3"),
-    ("rollback", "--leave-behind 3", "--leave-behind shop 3"),
+    ("rollback", "--allow-untracked 3", "--allow-untracked shop 3"),
     ("config:get", "KEY", "shop KEY"),
     ("config:get", "shop", "shop shop"),
     ("config:get", "other KEY", "other KEY"),

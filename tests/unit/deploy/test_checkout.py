@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from piku.deploy import build, checkout, revision
+from piku.deploy import build, checkout, persist, revision
 from piku.errors import PikuError
 from piku.paths import AppPaths, Paths
 
@@ -78,13 +78,8 @@ def test_submodules_are_checked_out(
     build.prepare_checkout(shop, found)
     assert (shop.releases / name / "lib" / "lib.txt").read_text() == "inner\n"
     checkout.mark_built(shop, name, "")
-    assert checkout.left_beside(shop, name, ()) == []
+    assert checkout.untracked_files(shop, name, ()) == []
     shutil.rmtree(other.repo)
-    checkout.create(shop, found)
-    assert (shop.releases / name / "lib" / "lib.txt").read_text() == "inner\n", (
-        "what was fetched is kept"
-    )
-    shutil.rmtree(shop.cache)
     with pytest.raises(PikuError, match="a submodule could not be fetched") as error:
         checkout.create(shop, found)
     assert error.value.detail
@@ -102,10 +97,10 @@ def test_what_the_app_wrote_is_seen(
     shop: AppPaths, release: Callable[..., Path], path: str
 ) -> None:
     folder = release({})
-    assert checkout.left_beside(shop, folder.name, ()) == []
+    assert checkout.untracked_files(shop, folder.name, ()) == []
     (folder / path).parent.mkdir(parents=True, exist_ok=True)
     (folder / path).write_text("x")
-    assert checkout.left_beside(shop, folder.name, ()) == [path]
+    assert checkout.untracked_files(shop, folder.name, ()) == [path]
 
 
 def test_what_the_build_left_is_not_the_apps_until_it_changes(
@@ -116,10 +111,13 @@ def test_what_the_build_left_is_not_the_apps_until_it_changes(
     (folder / "var" / "built.css").write_text("x")
     (folder / "app.py").write_text("patched")
     checkout.mark_built(shop, folder.name, "")
-    assert checkout.left_beside(shop, folder.name, ()) == []
+    assert checkout.untracked_files(shop, folder.name, ()) == []
     (folder / "var" / "built.css").write_text("changed since")
     (folder / "data" / "seed.txt").write_text("changed since")
-    assert sorted(checkout.left_beside(shop, folder.name, ())) == ["data/seed.txt", "var/built.css"]
+    assert sorted(checkout.untracked_files(shop, folder.name, ())) == [
+        "data/seed.txt",
+        "var/built.css",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -130,7 +128,7 @@ def test_caches_are_nobodys_loss(shop: AppPaths, release: Callable[..., Path], p
     folder = release({})
     (folder / path).parent.mkdir(parents=True, exist_ok=True)
     (folder / path).write_text("x")
-    assert checkout.left_beside(shop, folder.name, ()) == []
+    assert checkout.untracked_files(shop, folder.name, ()) == []
 
 
 def test_a_tracked_file_that_the_app_removed_is_no_loss(
@@ -138,7 +136,7 @@ def test_a_tracked_file_that_the_app_removed_is_no_loss(
 ) -> None:
     folder = release({})
     (folder / "app.py").unlink()
-    assert checkout.left_beside(shop, folder.name, ()) == []
+    assert checkout.untracked_files(shop, folder.name, ()) == []
 
 
 @pytest.mark.skipif(os.getuid() == 0, reason="root can read everything")
@@ -151,7 +149,7 @@ def test_a_folder_that_cannot_be_read_hides_nothing_else(
     (folder / "a.txt").write_text("x")
     (folder / "closed").chmod(0)
     try:
-        assert "a.txt" in checkout.left_beside(shop, folder.name, ())
+        assert "a.txt" in checkout.untracked_files(shop, folder.name, ())
     finally:
         (folder / "closed").chmod(0o700)
 
@@ -160,24 +158,24 @@ def test_refusing_to_hide_names_the_files_and_the_ways_out(
     shop: AppPaths, release: Callable[..., Path]
 ) -> None:
     folder = release({})
-    checkout.refuse_to_hide(shop, folder.name, ())
+    checkout.check_untracked(shop, folder.name, ())
     (folder / "uploads").mkdir()
     for number in range(12):
         (folder / "uploads" / f"{number:02}.txt").write_text("x")
     with pytest.raises(PikuError, match="shop wrote files beside its code") as error:
-        checkout.refuse_to_hide(shop, folder.name, ())
+        checkout.check_untracked(shop, folder.name, ())
     assert len(error.value.detail) == 11
     assert error.value.detail[0] == "uploads/00.txt"
     assert error.value.detail[-1] == "… and 2 more"
     assert "piku config:set shop PIKU_PERSIST=uploads" in error.value.hint
-    assert "piku deploy shop --leave-behind" in error.value.hint
-    checkout.refuse_to_hide(shop, folder.name, ("uploads",))
+    assert "piku deploy shop --allow-untracked" in error.value.hint
+    checkout.check_untracked(shop, folder.name, ("uploads",))
     with pytest.raises(PikuError):
-        checkout.refuse_to_hide(shop, folder.name, ("upload", "uploads/00.txt"))
+        checkout.check_untracked(shop, folder.name, ("upload", "uploads/00.txt"))
 
 
 def test_nothing_is_said_of_a_checkout_that_was_never_built(shop: AppPaths) -> None:
-    assert checkout.left_beside(shop, "none", ()) == []
+    assert checkout.untracked_files(shop, "none", ()) == []
 
 
 # --- PIKU_PERSIST --------------------------------------------------------------------------------
@@ -193,7 +191,7 @@ def test_persisted_paths_live_in_the_data_folder(
     assert not (shop.data / "store.db").exists()
     (folder / "store.db").write_text("rows")
     (folder / "uploads" / "x").write_text("x")
-    assert checkout.left_beside(shop, folder.name, ("data", "store.db", "uploads")) == []
+    assert checkout.untracked_files(shop, folder.name, ("data", "store.db", "uploads")) == []
 
     second = release(
         {"app.py": "2\n", "data/seed.txt": "newer seed\n"}, PIKU_PERSIST="data,store.db,uploads"
@@ -212,11 +210,11 @@ def test_what_a_live_app_wrote_is_moved_once_and_stays_in_place(
     (folder / "deep" / "er").mkdir(parents=True)
     with (folder / "deep" / "er" / "file").open("w") as program:
         program.write("before ")
-        checkout.move_persisted(shop, folder, ("deep/er", "none"))
+        persist.move(shop, folder, ("deep/er", "none"))
         program.write("after")
     assert (shop.data / "deep" / "er" / "file").read_text() == "before after"
     assert (folder / "deep" / "er").is_symlink()
-    checkout.move_persisted(shop, folder, ("deep/er", "none"))
+    persist.move(shop, folder, ("deep/er", "none"))
     assert (folder / "deep" / "er" / "file").read_text() == "before after"
 
 
@@ -225,6 +223,6 @@ def test_between_two_versions_nobody_chooses(shop: AppPaths, release: Callable[.
     (shop.data / "data").mkdir(parents=True)
     (shop.data / "data" / "mine").write_text("x")
     with pytest.raises(PikuError, match="data is both in the live release and in"):
-        checkout.move_persisted(shop, folder, ("data",))
+        persist.move(shop, folder, ("data",))
     assert (folder / "data" / "seed.txt").exists()
     assert (shop.data / "data" / "mine").exists()

@@ -1,0 +1,59 @@
+"""PIKU_PERSIST: paths that are kept in the data folder, and linked into every release."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from piku import files
+from piku.errors import PikuError
+from piku.paths import AppPaths
+
+
+def move(app: AppPaths, folder: Path, paths: Iterable[str]) -> None:
+    """Move these paths of the live checkout to the data folder, leaving links.
+
+    A program that has one of the files open does not notice. Raises PikuError rather than choose
+    between two versions.
+    """
+    for path in paths:
+        place, kept = folder / path, app.data / path
+        if place.is_symlink() or not os.path.lexists(place):
+            continue
+        if os.path.lexists(kept):
+            raise PikuError(
+                f"PIKU_PERSIST: {path} is both in the live release and in {app.data}",
+                hint="nothing was changed: keep the one you want, and move the other away",
+            )
+        _move_and_link(place, kept)
+
+
+def link(app: AppPaths, folder: Path, paths: Iterable[str]) -> None:
+    """Link the persisted paths into a fresh checkout.
+
+    What the commit has there becomes the content, unless there is some already. A path that exists
+    nowhere becomes a folder, or, when it has a suffix, a file for the app to make.
+    """
+    for path in paths:
+        place, kept = folder / path, app.data / path
+        if os.path.lexists(place) and not os.path.lexists(kept):
+            _move_and_link(place, kept)
+            continue
+        files.remove(place)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if not os.path.lexists(kept):
+            (kept.parent if kept.suffix else kept).mkdir(parents=True, exist_ok=True)
+        place.symlink_to(kept)
+
+
+def _move_and_link(place: Path, kept: Path) -> None:
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.rename(place, kept)
+    except OSError as error:
+        raise PikuError(
+            f"PIKU_PERSIST: {place.name} cannot be moved to {kept.parent}: {error.strerror}",
+            hint="on another file system, stop the app and copy it there by hand first",
+        ) from None
+    place.symlink_to(kept)
