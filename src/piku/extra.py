@@ -24,6 +24,9 @@ class Extra:
 
     name: str
     commands: Mapping[str, str] = field(default_factory=dict)  # "backup" -> "module:function"
+    flags: Mapping[str, str] = field(
+        default_factory=dict
+    )  # "deploy --dry-run" -> what it does instead
     settings: str = ""  # -> a tuple of Setting
     check: str = ""  # deployment -> warnings; raises PikuError to refuse it
     variables: str = ""  # deployment, process -> variables that its processes see besides
@@ -56,6 +59,13 @@ def hooks(kind: str) -> Iterator[Any]:
 def commands() -> dict[str, str]:
     """The commands of all extras: name to "module:function"."""
     return {name: target for extra in installed() for name, target in extra.commands.items()}
+
+
+def flags(command: str) -> dict[str, str]:
+    """The flags that extras add to a core command: "--dry-run" to "module:function"."""
+    named = (pair for extra in installed() for pair in extra.flags.items())
+    split = ((*name.split(" "), target) for name, target in named)
+    return {flag: target for owner, flag, target in split if owner == command}
 
 
 def load(target: str) -> Any:

@@ -2,39 +2,60 @@
 
 from __future__ import annotations
 
+import copy
 import errno
 import os
 import sys
 import time
 from collections.abc import Sequence
 from difflib import get_close_matches
-from importlib import import_module
+from typing import Any
 
 import click
 
-from piku import client
+from piku import client, extra
 from piku.cli import privileges
 from piku.client import app_argument
 from piku.errors import PikuError
 from piku.output import Output
 from piku.paths import Paths
 
-# Which module has a command: only that one is loaded. The order is that of the help.
+# The core's commands as "module:function"; a module is loaded when its command is used. In the order of the help.
 COMMANDS = {
-    "apps": "cli.apps", "deploy": "cli.apps", "releases": "cli.apps", "rollback": "cli.apps", "destroy": "cli.apps",
-    "config": "cli.config", "config:get": "cli.config", "config:set": "cli.config", "config:unset": "cli.config",
-    "config:live": "cli.config",
-    "ps": "cli.processes", "ps:scale": "cli.processes", "ps:stop": "cli.processes", "restart": "cli.processes", "stop": "cli.processes",
-    "logs": "cli.logs", "run": "cli.processes", "cron": "extras.cron.commands", "cron:run": "extras.cron.commands",
-    "certs": "extras.certs.commands", "certs:add": "extras.certs.commands", "certs:remove": "extras.certs.commands", "certs:renew": "extras.certs.commands",
-    "maintenance:on": "extras.maintenance.commands", "maintenance:off": "extras.maintenance.commands",
-    "status": "extras.status.commands", "doctor": "extras.doctor.commands",
-    "setup": "cli.server", "setup:ssh": "cli.server", "keys": "cli.server", "keys:remove": "cli.server", "up": "cli.server",
-    "update": "cli.server", "help": "cli.server",
-    **dict.fromkeys(client.COMMANDS, "client.commands"), "names": "cli.completion_data",
-    "git-receive-pack": "cli.internal", "git-upload-pack": "cli.internal", "git-hook": "cli.internal", "scp": "cli.internal",
-    "upkeep": "cli.internal", "serve:nginx": "cli.server", "serve:emperor": "cli.server",
-}  # fmt: skip
+    "apps": "piku.cli.apps:apps",
+    "deploy": "piku.cli.apps:deploy",
+    "releases": "piku.cli.apps:releases",
+    "rollback": "piku.cli.apps:rollback",
+    "destroy": "piku.cli.apps:destroy",
+    "config": "piku.cli.config:config",
+    "config:get": "piku.cli.config:config_get",
+    "config:set": "piku.cli.config:config_set",
+    "config:unset": "piku.cli.config:config_unset",
+    "config:live": "piku.cli.config:config_live",
+    "ps": "piku.cli.processes:ps",
+    "ps:scale": "piku.cli.processes:ps_scale",
+    "restart": "piku.cli.processes:restart",
+    "stop": "piku.cli.processes:stop",
+    "logs": "piku.cli.logs:logs",
+    "run": "piku.cli.processes:run",
+    "certs:renew": "piku.cli.certs:certs_renew",
+    "setup": "piku.cli.server:setup",
+    "setup:ssh": "piku.cli.server:setup_ssh",
+    "keys": "piku.cli.server:keys",
+    "keys:remove": "piku.cli.server:keys_remove",
+    "up": "piku.cli.server:up",
+    "help": "piku.cli.server:help_",
+    "names": "piku.cli.completion_data:names",
+    "git-receive-pack": "piku.cli.internal:git_receive_pack",
+    "git-upload-pack": "piku.cli.internal:git_upload_pack",
+    "git-hook": "piku.cli.internal:git_hook",
+    "scp": "piku.cli.internal:scp",
+    "upkeep": "piku.cli.internal:upkeep",
+    "serve:nginx": "piku.cli.server:serve_nginx",
+    "serve:emperor": "piku.cli.server:serve_emperor",
+    **client.COMMANDS,
+}
+EXTENSIBLE = ("deploy", "run")  # commands to which extras add flags
 
 
 # What those who know Heroku or Dokku try first.
@@ -52,29 +73,27 @@ ELSEWHERE = {
 
 
 class _Commands(click.Group):
-    """The table of commands, each loaded when it is asked for."""
+    """The core's commands, those of extras and those of plugins; each is loaded when it is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        own = [name for name in COMMANDS if name not in client.COMMANDS or not _by_sshd()]
-        return [*own, *sorted(_plugins(ctx))]
+        own = (*COMMANDS, *extra.commands())
+        return [
+            *(name for name in own if name not in client.COMMANDS or not _by_sshd()),
+            *sorted(_plugins(ctx)),
+        ]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
+        target = COMMANDS.get(cmd_name) or extra.commands().get(cmd_name)
+        if target is None:
             return _plugins(ctx).get(cmd_name)
-        module = import_module(f"piku.{COMMANDS[cmd_name]}")
-        command: click.Command = getattr(module, cmd_name.replace(":", "_").replace("-", "_"))
-        return command
+        command: click.Command = extra.load(target)
+        return _with_flags(command) if cmd_name in EXTENSIBLE else command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if (
-            args
-            and not args[0].startswith("-")
-            and args[0] not in COMMANDS
-            and args[0] not in _plugins(ctx)
-        ):
-            close = get_close_matches(args[0], [*COMMANDS, *_plugins(ctx)], n=1)
+        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            close = get_close_matches(args[0], self.list_commands(ctx), n=1)
             meant = ELSEWHERE.get(args[0]) or (f"did you mean '{close[0]}'?" if close else "")
             hint = meant or "see the list with: piku help"
             raise PikuError(f"there is no command {args[0][:60]!r}", hint=hint, code=2)
@@ -90,6 +109,27 @@ class _Commands(click.Group):
         if command and (app := ctx.params.get("app")):
             words = app_argument.with_app(command, words, app)
         return name, command, words
+
+
+def _with_flags(command: click.Command) -> click.Command:
+    """The command with the flags that extras add; one that is given is done in place of the command."""
+    targets = extra.flags(command.name or "")
+    if not targets:
+        return command
+    instead = {flag.lstrip("-").replace("-", "_"): target for flag, target in targets.items()}
+
+    def call(**arguments: Any) -> Any:
+        chosen = [target for name, target in instead.items() if arguments.pop(name)]
+        function: Any = extra.load(chosen[0]) if chosen else command.callback
+        return function(**arguments)
+
+    flags = [
+        click.Option([flag], is_flag=True, help=extra.load(target).__doc__)
+        for flag, target in targets.items()
+    ]
+    extended = copy.copy(command)
+    extended.params, extended.callback = [*flags, *command.params], call
+    return extended
 
 
 def _by_sshd() -> bool:
@@ -108,7 +148,7 @@ def _plugins(ctx: click.Context) -> dict[str, click.Command]:
         from piku import plugins
         from piku.cli.completion_data import described
 
-        loaded = plugins.find(paths, COMMANDS, described)
+        loaded = plugins.find(paths, (*COMMANDS, *extra.commands()), described)
         ctx.meta["piku.plugins"] = found = loaded.commands
         for remark in loaded.remarks:
             Output(sys.stderr).warn(remark)

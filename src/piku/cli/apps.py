@@ -25,7 +25,6 @@ def apps(paths: Paths) -> None:
 
 @click.command()
 @app_argument
-@click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
 @click.option(
     "--allow-untracked",
     "leave_behind",
@@ -33,24 +32,17 @@ def apps(paths: Paths) -> None:
     help="Go live although the app left files beside its code.",
 )
 @pass_paths
-def deploy(paths: Paths, app: AppPaths, dry_run: bool, leave_behind: bool) -> None:
+def deploy(paths: Paths, app: AppPaths, leave_behind: bool) -> None:
     """Deploy what was last pushed."""
     from piku.deploy import deploy, revision
-    from piku.extras.dry_run import preview
     from piku.ssh import git
 
-    def wanted() -> tuple[str, str, str]:
-        branch = git.deploy_branch(paths, app, [])
-        refused = git.refused(app) if leave_behind else ""
-        return branch, refused, refused or git.tip(app, branch)
-
-    if dry_run:
-        for line in preview.lines(paths, app, wanted()[2]):
-            click.echo(line)
-        return
     output = progress(app)
     with deploy.locked(paths, app, f"a deploy by {who()}", output):
-        branch, refused, commit = wanted()  # a push that we waited for may have moved the branch
+        # Under the lock: a push that we waited for may have moved the branch.
+        branch = git.deploy_branch(paths, app, [])
+        refused = git.refused(app) if leave_behind else ""
+        commit = refused or git.tip(app, branch)
         request = deploy.Request(
             kind="deploy", description=git.subject(app, commit), commit=commit, by=who(),
             own=revision.own_settings(app), leave_behind=leave_behind,

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import click
 
+from piku import extra
 from piku.errors import PikuError
 from piku.output import Output
 from piku.paths import AppPaths, Paths
@@ -26,9 +27,16 @@ def app_argument(function: F) -> F:
     return click.argument("app", metavar="APP", callback=_existing)(function)
 
 
-def _existing(ctx: click.Context, _parameter: click.Parameter, value: str) -> AppPaths:
+def optional_app_argument(function: F) -> F:
+    """The same for a command that is about all apps when none is named: it gets None then."""
+    return click.argument("app", metavar="[APP]", required=False, callback=_existing)(function)
+
+
+def _existing(
+    ctx: click.Context, _parameter: click.Parameter, value: str | None
+) -> AppPaths | None:
     paths: Paths = ctx.obj
-    return paths.existing(value)
+    return None if value is None else paths.existing(value)
 
 
 def release_number(app: AppPaths, text: str) -> int:
@@ -55,9 +63,9 @@ def own_command() -> list[str]:
 
 
 def own_environment() -> dict[str, str]:
-    """The variables that such a call needs, because it would not find its folders without."""
-    root = os.environ.get("PIKU_ROOT")
-    return {"PIKU_ROOT": root, "HOME": os.environ["HOME"]} if root else {}
+    """The variables that such a call needs: where its folders are, and which extras there are."""
+    names = ("PIKU_ROOT", "HOME") if os.environ.get("PIKU_ROOT") else ()
+    return {name: os.environ[name] for name in (*names, extra.SELECTION) if name in os.environ}
 
 
 def calling() -> list[str]:

@@ -119,43 +119,15 @@ def stop(paths: Paths, app: AppPaths) -> None:
         lifecycle.stop(paths, app, output)
 
 
-@click.command("ps:stop")
-@app_argument
-@click.argument("names", metavar="RUN...", nargs=-1, required=True)
-def ps_stop(app: AppPaths, names: tuple[str, ...]) -> None:
-    """End what `piku run --detach` has started, such as run.3, and all that it started itself."""
-    from piku.operate import run as running
-
-    for name in names:
-        running.stop(app, name)
-        click.echo(f"-----> {name} of {app.name} has ended")
-
-
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
-@click.option(
-    "--detach", is_flag=True, help="Let it go on by itself, and print the name that it has."
-)
 @app_argument
 @click.argument("command", metavar="COMMAND...", nargs=-1, required=True, type=click.UNPROCESSED)
 @pass_paths
-def run(paths: Paths, app: AppPaths, detach: bool, command: tuple[str, ...]) -> None:
+def run(paths: Paths, app: AppPaths, command: tuple[str, ...]) -> None:
     """Run a command with the app's code, environment and settings.
 
-    One word is a shell's command line; several are a program and its arguments, as they are. With --detach
-    what it prints and its exit code are in `piku logs APP run.N`, and `piku ps:stop APP run.N` ends it.
+    One word is a shell's command line; several are a program and its arguments.
     """
     from piku.operate import run as running
 
-    words = command[1:] if command[0] == "--" else command
-    if words and words[0] == "--detach":
-        raise PikuError(
-            "--detach stands before the app", hint=f"piku run --detach {app.name} ...", code=2
-        )
-    if not detach:
-        running.run(paths, app, words)
-    name = running.detach(paths, app, words)
-    click.echo(name)
-    click.echo(
-        f"see what it says: piku logs {app.name} {name}; end it: piku ps:stop {app.name} {name}",
-        err=True,
-    )
+    running.run(paths, app, command[1:] if command[0] == "--" else command)

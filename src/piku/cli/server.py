@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-import piku
 from piku.cli.common import calling, own_command, own_environment, pass_paths
 from piku.errors import PikuError
 from piku.output import Output, table
@@ -134,32 +132,6 @@ def _platform(
     return server.platform_of(http_port, https_port, host)
 
 
-@click.command()
-@click.option(
-    "--to", metavar="REF", help="A branch, tag or commit; for a piku that runs from a checkout."
-)
-@click.option("--check", is_flag=True, help="Only tell how this piku was installed.")
-def update(to: str | None, check: bool) -> None:
-    """Bring a newer piku the way this one was installed, and go back if it does not work here.
-
-    A checkout fetches, and follows only what builds on it. The package fetches the one that
-    PIKU_RELEASE_URL in /etc/default/piku names; without that, it tells how apt does it.
-    """
-    from piku.extras.update import update as work
-
-    own = work.installed()
-    output = Output(sys.stdout)
-    output.step(f"piku {piku.__version__}, a {own.kind} in {own.folder}")
-    if check:
-        return
-    if own.kind != "copy" and not os.access(own.folder, os.W_OK):
-        raise PikuError(
-            f"{own.folder} belongs to somebody else",
-            hint="update it on the server: sudo piku update",
-        )
-    work.update(own, to, own_command(), output)
-
-
 @click.command("help")
 @click.argument("command", required=False)
 @click.pass_context
@@ -176,6 +148,3 @@ def help_(ctx: click.Context, command: str | None) -> None:
     assert found is not None
     with click.Context(found, info_name=command, parent=parent) as context:
         click.echo(found.get_help(context))
-
-
-help = help_  # noqa: A001 (the name under which the table of commands finds it)

@@ -239,6 +239,3 @@ def completion(shell: str) -> None:
     from piku.client.completion import SHELLS
 
     click.echo(SHELLS[shell].strip())
-
-
-open = open_  # noqa: A001 (the name under which the table of commands finds it)

@@ -4,4 +4,15 @@ A folder's `__init__` has its `EXTRA`. Remove a folder, its name here and its te
 else works.
 """
 
-EXTRAS: tuple[str, ...] = ("certs", "limits", "log_drain")
+EXTRAS: tuple[str, ...] = (
+    "certs",
+    "cron",
+    "detached",
+    "doctor",
+    "dry_run",
+    "limits",
+    "log_drain",
+    "maintenance",
+    "status",
+    "update",
+)

@@ -34,7 +34,6 @@ def told(
         ("ps:stop shop", 2, "missing argument"),
         ("ps:stop shop run.1", 1, "shop has no detached command 'run.1' at work"),
         ("run --detach shop true", 1, "shop has no live release"),
-        ("run shop --detach true", 2, "--detach stands before the app"),
         ("ps shop more", 2, "unexpected extra argument"),
         ("ps sho", 1, "there is no app called 'sho'"),
         ("ps ../shop", 1, "'../shop' is not an app name"),

@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from piku import locks
-from piku.cli.common import app_argument, calling, pass_paths
+from piku.cli.common import app_argument, optional_app_argument, pass_paths
 from piku.errors import PikuError
 from piku.output import Output, table
 from piku.paths import AppPaths, Paths
@@ -26,18 +24,8 @@ _MAX = 1 << 20
 _SOON = 14 * 86400
 
 
-def _optional_app(function: Callable[..., None]) -> Callable[..., None]:
-    def existing(
-        ctx: click.Context, _parameter: click.Parameter, value: str | None
-    ) -> AppPaths | None:
-        paths: Paths = ctx.obj
-        return paths.existing(value) if value else None
-
-    return click.argument("app", metavar="[APP]", required=False, callback=existing)(function)
-
-
 @click.command()
-@_optional_app
+@optional_app_argument
 @click.option("--json", "as_json", is_flag=True, help="As JSON, for scripts.")
 @pass_paths
 def certs(paths: Paths, app: AppPaths | None, as_json: bool) -> None:
@@ -86,40 +74,6 @@ def _record(status: Status) -> dict[str, object]:
     tried = asdict(status.tried) if status.tried.count else None
     return {"app": status.app, "names": status.names, "serving": asdict(status.serving),
             "missing": status.missing, "failed": tried}  # fmt: skip
-
-
-@click.command("certs:renew")
-@_optional_app
-@click.option("--force", is_flag=True, help="Also what is not due.")
-@click.option(
-    "--quiet", is_flag=True, help="As it runs by itself: say only what was done, and be patient."
-)
-@click.option(
-    "--installed", is_flag=True, hidden=True, help="Take what acme.sh has installed: it calls this."
-)
-@pass_paths
-def certs_renew(
-    paths: Paths, app: AppPaths | None, force: bool, quiet: bool, installed: bool
-) -> None:
-    """Fetch and renew certificates now; by itself, piku looks every five minutes what is due."""
-    from piku.operate import renew
-
-    output = Output(sys.stdout)
-    this = renew.Round(paths=paths, command=calling(), output=output, asked=not quiet, force=force)
-    if installed:
-        if app is None:
-            raise PikuError("--installed needs an app", code=2)
-        renew.installed(this, app)
-        return
-    waiting = None if quiet else lambda by: output.step(f"Waiting for {by}")
-    try:
-        failed = renew.renew(this, app, waiting=waiting)
-    except locks.LockHeld:
-        return
-    if failed and not quiet:
-        error = PikuError(f"no certificate for {', '.join(failed)}")
-        error.shown = True
-        raise error
 
 
 @click.command("certs:add")

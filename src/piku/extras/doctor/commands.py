@@ -12,7 +12,7 @@ import click
 
 from piku.cli.common import pass_paths
 from piku.errors import PikuError
-from piku.extras.doctor import OK, PROBLEM, WARNING, Finding, Report, Scene
+from piku.extras.doctor.checks import OK, PROBLEM, WARNING, Finding, Report, Scene
 from piku.paths import Paths
 
 _LABELS = {PROBLEM: "problem", WARNING: "warning", OK: "ok"}
@@ -55,7 +55,7 @@ def doctor(
     Nothing is changed, and without --online only this host and its name servers are asked. The exit code
     is 1 when there is a problem; warnings do not count.
     """
-    from piku.extras import doctor as checks
+    from piku.extras.doctor import checks
 
     if only_self and online:
         raise PikuError(

@@ -1,1 +1,8 @@
-""""""
+"""What a deploy would change, without changing it (`piku deploy --dry-run`)."""
+
+from piku.extra import Extra
+
+EXTRA = Extra(
+    name="dry_run",
+    flags={"deploy --dry-run": "piku.extras.dry_run.commands:dry_run"},
+)

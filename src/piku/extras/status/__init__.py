@@ -1,1 +1,8 @@
-""""""
+"""The whole server on one screen (`piku status`)."""
+
+from piku.extra import Extra
+
+EXTRA = Extra(
+    name="status",
+    commands={"status": "piku.extras.status.commands:status"},
+)

@@ -1,0 +1,20 @@
+"""The flag that shows what a deploy would change."""
+
+from __future__ import annotations
+
+import click
+
+from piku.cli.common import pass_paths
+from piku.paths import AppPaths, Paths
+
+
+@pass_paths
+def dry_run(paths: Paths, app: AppPaths, leave_behind: bool) -> None:
+    """Show what would change, and change nothing."""
+    from piku.extras.dry_run import preview
+    from piku.ssh import git
+
+    branch = git.deploy_branch(paths, app, [])
+    refused = git.refused(app) if leave_behind else ""
+    for line in preview.lines(paths, app, refused or git.tip(app, branch)):
+        click.echo(line)
