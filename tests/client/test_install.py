@@ -23,7 +23,7 @@ def one_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `make zipapp` builds."""
     target = tmp_path_factory.mktemp("zipapp") / "piku"
     subprocess.run(
-        [sys.executable, "-B", str(CHECKOUT / "tools" / "zipapp.py"), str(target)], check=True
+        [sys.executable, "-B", str(CHECKOUT / "tools" / "build_zipapp.py"), str(target)], check=True
     )
     return target
 
@@ -92,7 +92,7 @@ def test_one_file_is_all_there_is(one_file: Path, laptop: Laptop, tmp_path: Path
     """It needs nothing of the machine but Python, and is the same file whenever it is built."""
     again = tmp_path / "again"
     subprocess.run(
-        [sys.executable, "-B", str(CHECKOUT / "tools" / "zipapp.py"), str(again)], check=True
+        [sys.executable, "-B", str(CHECKOUT / "tools" / "build_zipapp.py"), str(again)], check=True
     )
     assert again.read_bytes() == one_file.read_bytes()
     names = zipfile.ZipFile(one_file).namelist()

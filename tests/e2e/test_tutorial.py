@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 from sandbox import Sandbox
-from tutorial import FAILS, PAGE, Command, File, Reader, steps
+
+from tests.e2e.tutorial import FAILS, PAGE, Command, File, Reader, steps
 
 LEFT_OUT = "..."
 

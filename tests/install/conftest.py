@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import box as boxes
-import deb
 import pytest
 from box import Box
 
+from tests.install import packages as made
 from tests.install.support import Laptop, Transcript
 
 
@@ -16,7 +16,7 @@ from tests.install.support import Laptop, Transcript
 def packages(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """The package, and one of a version to come."""
     folder = tmp_path_factory.mktemp("packages")
-    return deb.build(folder), deb.build(
+    return made.build(folder), made.build(
         folder, "99.0", appended={"debian/piku.default": "#PIKU_NEW=\n"}
     )
 

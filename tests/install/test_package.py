@@ -4,10 +4,10 @@ import hashlib
 import shutil
 from pathlib import Path
 
-import deb
 import pytest
 from box import Box
 
+from tests.install import packages as made
 from tests.install.support import SERVER, Laptop, Load, wait
 
 pytestmark = pytest.mark.timeout(240)
@@ -102,7 +102,7 @@ def test_update_refuses_what_it_cannot_trust(box: Box, packages: tuple[Path, Pat
 def test_the_first_update_can_go_back(box: Box, laptop: Laptop, tmp_path: Path) -> None:
     """Also when only the version that is installed finds that it does not work."""
     spoilt = "\nif __file__.startswith('/usr/share/'):\n    raise RuntimeError('spoilt')\n"
-    release(box, deb.build(tmp_path, "98.0", appended={
+    release(box, made.build(tmp_path, "98.0", appended={
         "src/piku/operate/doctor/__init__.py": spoilt, "debian/piku.default": "#PIKU_SPOILT=\n",
     }))  # fmt: skip
     with Load(laptop, "api.example.com") as load:
@@ -130,7 +130,7 @@ def test_update_of_the_package(box: Box, laptop: Laptop, packages: tuple[Path, P
 
 def test_a_package_that_does_not_work_is_not_installed(box: Box, tmp_path: Path) -> None:
     spoilt = {"src/piku/operate/doctor/__init__.py": "raise RuntimeError('spoilt')\n"}
-    release(box, deb.build(tmp_path, "100.0", appended=spoilt))
+    release(box, made.build(tmp_path, "100.0", appended=spoilt))
     refused(box, "100.0 would not work here: it was not installed")
     is_here(box, "99.0")
 
@@ -139,10 +139,10 @@ def test_a_package_that_fails_to_be_set_up_is_taken_back(
     box: Box, laptop: Laptop, tmp_path: Path
 ) -> None:
     """To what was there before, by whatever way that came: here apt alone."""
-    middle = deb.build(tmp_path, "99.1")
+    middle = made.build(tmp_path, "99.1")
     box.put(middle, middle.name)
     box.sh(f"{APT} -o Dpkg::Options::=--force-confold install ./{middle.name}")
-    release(box, deb.build(tmp_path, "100.1", appended={"debian/postinst": "\nexit 1\n"}))
+    release(box, made.build(tmp_path, "100.1", appended={"debian/postinst": "\nexit 1\n"}))
     refused(box, "100.1 does not work here: went back to 99.1")
     is_here(box, "99.1")
     assert laptop.get("api.example.com") == (200, "an api\n")
@@ -150,6 +150,6 @@ def test_a_package_that_fails_to_be_set_up_is_taken_back(
 
 def test_a_package_that_apt_does_not_take_changes_nothing(box: Box, tmp_path: Path) -> None:
     needs = "Pre-Depends: no-such-package\n"
-    release(box, deb.build(tmp_path, "100.2", appended={"debian/control": needs}))
+    release(box, made.build(tmp_path, "100.2", appended={"debian/control": needs}))
     refused(box, "100.2 cannot be installed: 99.1 stays")
     is_here(box, "99.1")

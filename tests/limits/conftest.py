@@ -1,4 +1,4 @@
-"""A server that was given cgroups, as a service is: for tests that tools/delegated.py runs."""
+"""A server that was given cgroups, as a service is: for tests that delegated.py runs."""
 
 from __future__ import annotations
 

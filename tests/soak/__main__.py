@@ -23,8 +23,8 @@ from pathlib import Path
 
 import inventory
 from inventory import Inventory
+from lanes import APPS, Lane, Log, SoakError, settled
 from sandbox import Sandbox
-from soak_apps import APPS, Lane, Log, SoakError, settled
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 # How much more nginx and the emperor may take after a run than before it, in megabytes.
@@ -58,7 +58,7 @@ class Client:
     failures: list[tuple[float, float, str]] = field(default_factory=list)
 
     def run(self, over: threading.Event) -> None:
-        chance = random.Random(self.lane.name)  # noqa: S311 (not secret)
+        chance = random.Random(self.lane.name)
         while not over.wait(self.lane.pause(chance)):
             begun = time.monotonic()
             try:
@@ -151,7 +151,7 @@ def own_faults(server: Sandbox) -> list[str]:
 def soak(server: Sandbox, seconds: float, seed: int, log: Log) -> bool:
     (server.root / "ENV").write_text("PIKU_KEEP_RELEASES=2\nUWSGI_LOG_MAXSIZE=20000\n")
     empty = settled(server)
-    chances = {kind: random.Random(f"{seed} {kind.name}") for kind in APPS}  # noqa: S311 (not secret)
+    chances = {kind: random.Random(f"{seed} {kind.name}") for kind in APPS}
     lanes = [Lane(server, kind, chance, log) for kind, chance in chances.items()]
     for lane in lanes:
         lane.put_back()

@@ -1,8 +1,4 @@
-"""Draw the terminal pictures of the documentation from a real run: what docs/tutorial.md does, on a server of its own.
-
-tools/as-user /usr/bin/python3 -B tools/pictures.py - | tar -x -C docs/img     # as root
-tools/pictures.py docs/img                                                     # as anybody else
-"""
+"""Draw the terminals of the documentation from a real run of docs/tutorial.md: a tar archive of SVG files."""
 
 import io
 import sys
@@ -13,7 +9,8 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 from sandbox import Sandbox
-from tutorial import PAGE, Command, File, Reader, steps
+
+from tests.e2e.tutorial import PAGE, Command, File, Reader, steps
 
 COLUMNS = 96
 WIDTH, HEIGHT, MARGIN, TOP = (
@@ -98,14 +95,9 @@ def drawn() -> dict[str, str]:
     return {name: svg([*wrapped(lines(run, wanted))]) for name, wanted in PICTURES.items()}
 
 
-def main(target: str) -> None:
-    pictures = drawn()
-    if target != "-":
-        for name, text in pictures.items():
-            Path(target, name).write_text(text)
-        return
+def main() -> None:
     with tarfile.open(fileobj=sys.stdout.buffer, mode="w|") as archive:
-        for name, text in pictures.items():
+        for name, text in drawn().items():
             member = tarfile.TarInfo(name)
             member.size = len(text.encode())
             member.mode = 0o644
@@ -113,4 +105,4 @@ def main(target: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1] if len(sys.argv) > 1 else "docs/img")
+    main()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sandbox import HOST, Sandbox
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "tutorial.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "tutorial.md"
 APP = "hello.example.com"
 FAILS = "error: failed to push some refs"  # where the page shows it, the command is to fail
 
