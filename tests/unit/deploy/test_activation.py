@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -175,7 +176,8 @@ def test_the_real_uwsgi_hands_on_exactly_the_settings(
             if seen.exists() or process.poll() is not None:
                 break
         for pid in (process.pid, *procfs.descendants(process.pid)):  # its own ways take a second
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it may have ended with its master
+                os.kill(pid, signal.SIGKILL)
     pairs = (os.fsdecode(pair).partition("=") for pair in seen.read_bytes().split(b"\0"))
     found = {key: value for key, _, value in pairs}
     assert {key: found.get(key) for key in VALUES} == VALUES
