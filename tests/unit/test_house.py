@@ -37,17 +37,18 @@ BUDGETS: Mapping[str, int] = {
     "lines of tools": 2_000,
 }
 TODAY: Mapping[str, int] = {
-    "lines of src": 25_000,
-    "lines of the core": 23_000,
-    "lines of the client": 2_000,
-    "lines of tools": 4_250,
+    "lines of src": 25_200,
+    "lines of the core": 17_000,
+    "lines of the client": 2_300,
+    "lines of tools": 2_560,
+    "large extras": 5,
     "large modules": 6,
-    "long functions": 5,
-    "wide lines": 1_450,
-    "rooms without a place": 4,
-    "imports upward": 20,
+    "long functions": 3,
+    "wide lines": 680,
+    "imports upward": 6,
     "import circles": 4,
-    "imports of what stands apart": 25,
+    "imports of what stands apart": 40,
+    "imports between extras": 7,
     "imports of the server by the client": 15,
 }
 
