@@ -36,6 +36,8 @@ class Extra:
     reconciled: str = ""  # paths, app, live record: after the server follows it
     destroyed: str = ""  # paths, app: after the app is gone
     periodic: str = ""  # paths: every few minutes, in one process for all
+    in_use: str = ""  # app -> numbers of releases whose files its programs still need
+    rows: str = ""  # app, sight -> further rows of `piku ps`
     findings: str = ""  # context -> what the doctor should report
 
 

@@ -179,18 +179,13 @@ def _lines(pipe: IO[bytes], pid: int, deadline: float) -> Iterator[str]:
         yield rest.decode(errors="replace")
 
 
-def spawn(argv: Sequence[str], *, stdin: str, env: Mapping[str, str]) -> Callable[[], int | None]:
-    """Start a program that goes on when we have ended, in a session of its own and saying nothing; returns
-    what tells its exit code, None while it runs."""
-    # A file without a name: what the program is told may be secret, and is gone whatever happens.
-    with open(os.memfd_create("input"), "w+b") as told:
-        told.write(stdin.encode(errors="surrogateescape"))
-        told.seek(0)
-        process = subprocess.Popen(
-            _located(argv, env.get("PATH")), cwd="/", env=env, stdin=told, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
-    return process.poll
+def spawn(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], output: int) -> None:
+    """Start a program that goes on when we have ended, in a session of its own, without input and
+    with `output`, an open file, for what it prints."""
+    subprocess.Popen(
+        _located(argv, env.get("PATH")), cwd=cwd, env=env, start_new_session=True,
+        stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+    )  # fmt: skip
 
 
 def memfd_path(content: bytes) -> str:

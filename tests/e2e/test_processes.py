@@ -1,14 +1,12 @@
 """Processes of an app: seeing, scaling, stopping, and the end of an app."""
 
 import os
-import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from sandbox import Sandbox
 
-from piku import procfs
 from tests.e2e.support import WEB, WORKER, App, refused, web, wsgi
 
 
@@ -78,7 +76,7 @@ def test_scaling_touches_only_what_it_must(app: App) -> None:
     assert app.body() == "one"
     assert sorted(app.ps()) == ["web.1", "worker.1", "worker.2"]
     before = app.ps()
-    app.does("ps:scale", "worker=1", "--force")
+    app.does("ps:scale", "worker=1")
     after = app.ps()
     assert {name: row["pid"] for name, row in after.items()} == {
         name: before[name]["pid"] for name in ("web.1", "worker.1")
@@ -98,38 +96,6 @@ def test_scaling_what_uwsgi_serves(new_app: Callable[..., App]) -> None:
     assert app.ps() == {} and app.status() == 503
     app.does("ps:scale", "wsgi=1")
     assert app.status() == 200
-
-
-def test_scaling_beyond_the_memory_is_refused(new_app: Callable[..., App]) -> None:
-    # A hundred of these are more than there is.
-    size = procfs.available_memory() // 60
-    greedy = f"import time; held = b'x' * {size}; print('holds it', flush=True); time.sleep(600)"
-    app = new_app(
-        "greedy", {"Procfile": f'hog: exec python3 -ISc "{greedy}"\nother: exec sleep 600\n'}
-    )
-    app.server.wait(lambda: app.ps()["hog.1"]["memory"] > size, timeout=30)
-    before = app.ps()
-    said = refused(app.says("ps:scale", "hog=100"), 1, "99 more hog", "MB each", "--force")
-    needed, each, free = (int(found) for found in re.findall(r"(\d+) MB", said))
-    assert needed > free and each > size // 2**20
-    assert app.ps().keys() == before.keys()
-    assert {name: row["pid"] for name, row in app.ps().items()} == {
-        n: row["pid"] for n, row in before.items()
-    }
-    assert not (app.server.root / "envs" / "greedy" / "SCALING").exists()
-    # What is small fits, and so do as many as it says.
-    app.does("ps:scale", "other=5")
-    assert (found := re.search(r"room for hog=(\d+)", said)) and 1 < int(found[1]) < 60
-    # What was measured counts while it is stopped; one process of each starts whatever it was.
-    app.does("stop")
-    refused(app.says("ps:scale", "hog=100"), 1, "100 more hog", "MB each", "--force")
-    app.does("ps:scale", "hog=100", "--force")
-    refused(app.says("restart"), 1, "100 more hog", "--force")
-    assert app.ps() == {}
-    app.does("ps:scale", "hog=1", "other=0")
-    app.does("restart")
-    assert list(app.ps()) == ["hog.1"]
-    app.does("ps:scale", "hog=0")
 
 
 def test_bad_counts_change_nothing(app: App) -> None:

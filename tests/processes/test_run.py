@@ -3,9 +3,8 @@
 import os
 import shlex
 import signal
-import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -110,64 +109,6 @@ def test_a_terminal_that_goes_away_takes_its_program_along(app: App) -> None:
     with Terminal(app.server, "run once sleep 607"):
         app.server.wait(lambda: _running("sleep 607"))
     app.server.wait(lambda: not _running("sleep 607"))
-
-
-@pytest.mark.parametrize("stdin", [subprocess.DEVNULL, subprocess.PIPE])
-def test_a_connection_that_goes_away_takes_its_programs_along(app: App, stdin: int) -> None:
-    script = "sleep 615 | cat & sleep 615"
-    with _connected(app, script, stdin) as client:
-        app.server.wait(lambda: len(_running("sleep 615")) == 2)
-        client.kill()
-    app.server.wait(lambda: not _running("sleep 615"))
-
-
-def test_a_connection_that_others_share_counts_for_each_of_them(app: App) -> None:
-    shared = ["-o", f"ControlPath={app.server.client}/shared", "-o", "ControlMaster=auto"]
-    with _connected(app, "sleep 617", subprocess.PIPE, shared) as first:
-        app.server.wait(lambda: _running("sleep 617"))
-        with _connected(app, "sleep 618", subprocess.PIPE, shared) as second:
-            app.server.wait(lambda: _running("sleep 618"))
-            second.kill()
-        app.server.wait(lambda: not _running("sleep 618"))
-        assert _running("sleep 617")
-        first.kill()
-    app.server.wait(lambda: not _running("sleep 617"))
-
-
-def test_a_program_that_is_deaf_is_killed_when_the_connection_goes(
-    new_app: Callable[..., App],
-) -> None:
-    app = new_app("deaf", web("deaf", env="PIKU_STOP_TIMEOUT=1\n"))
-    with _connected(app, "trap '' TERM HUP; sleep 616; sleep 616", subprocess.DEVNULL) as client:
-        app.server.wait(lambda: _running("sleep 616"))
-        client.kill()
-    app.server.wait(lambda: not _running("sleep 616"))
-
-
-def test_a_program_goes_on_when_its_input_or_one_of_its_outputs_has_ended(app: App) -> None:
-    after = "sleep 0.3; echo after"
-    assert app.asked("run", f"cat; {after}", input="x\n").stdout == "x\nafter\n"
-    with _connected(
-        app, "echo one; sleep 0.3; touch $DATA_ROOT/touched", subprocess.PIPE
-    ) as client:
-        assert client.stdout is not None and client.stdout.readline() == b"one\n"
-        client.stdout.close()
-        app.server.wait(lambda: (app.data / "touched").exists())
-
-
-def _connected(
-    app: App, script: str, stdin: int, options: Sequence[str] = ()
-) -> subprocess.Popen[bytes]:
-    """ssh without a terminal, in which `piku run` runs the script."""
-    options = (*app.server.ssh_options(), *options, app.server.address)
-    argv = ["ssh", *options, shlex.join(["run", app.name, script])]
-    return subprocess.Popen(
-        argv,
-        env=app.server.client_env(),
-        stdin=stdin,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
 
 
 def _running(command: str) -> list[int]:

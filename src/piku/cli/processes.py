@@ -73,9 +73,8 @@ def _said(paths: Paths, app: AppPaths | None, sight: Sight, *, as_json: bool = F
 @click.command("ps:scale")
 @app_argument
 @click.argument("counts", metavar="PROCESS=COUNT...", nargs=-1, required=True)
-@click.option("--force", is_flag=True, help="Also when they would take more memory than there is.")
 @pass_paths
-def ps_scale(paths: Paths, app: AppPaths, counts: tuple[str, ...], force: bool) -> None:
+def ps_scale(paths: Paths, app: AppPaths, counts: tuple[str, ...]) -> None:
     """Set how many processes of a type run; those that stay are not touched."""
     from piku.deploy import deploy, lifecycle
 
@@ -91,20 +90,19 @@ def ps_scale(paths: Paths, app: AppPaths, counts: tuple[str, ...], force: bool) 
         wanted[kind] = int(number)
     output = progress(app)
     with deploy.locked(paths, app, f"ps:scale by {who()}", output):
-        lifecycle.scale(paths, app, wanted, output, force=force)
+        lifecycle.scale(paths, app, wanted, output)
 
 
 @click.command()
 @app_argument
-@click.option("--force", is_flag=True, help="Also when they would take more memory than there is.")
 @pass_paths
-def restart(paths: Paths, app: AppPaths, force: bool) -> None:
+def restart(paths: Paths, app: AppPaths) -> None:
     """Start an app's processes afresh, without downtime."""
     from piku.deploy import deploy, lifecycle
 
     output = progress(app)
     with deploy.locked(paths, app, f"a restart by {who()}", output):
-        lifecycle.restart(paths, app, output, force=force)
+        lifecycle.restart(paths, app, output)
 
 
 @click.command()

@@ -14,7 +14,6 @@ from piku.app import settings
 from piku.deploy import (
     build,
     deploy,
-    memory_check,
     process_plan,
     releases,
     revision,
@@ -26,9 +25,7 @@ from piku.deploy.deploy import Request
 from piku.deploy.deployment import Job
 from piku.deploy.progress import Progress
 from piku.deploy.releases import Activation, Process, Release
-from piku.deploy.revision import Source
 from piku.errors import PikuError
-from piku.extras.detached import runs
 from piku.extras.limits import limits
 from piku.output import Output
 from piku.paths import AppPaths, Paths
@@ -112,7 +109,7 @@ def _rollback_target(app: AppPaths, number: int | None) -> Release:
     return found
 
 
-def restart(paths: Paths, app: AppPaths, output: Output, *, force: bool = False) -> None:
+def restart(paths: Paths, app: AppPaths, output: Output) -> None:
     """Start the newest release that waits, or the live one afresh, without downtime."""
     live = releases.live(app)
     waiting = _waiting(app)
@@ -120,7 +117,6 @@ def restart(paths: Paths, app: AppPaths, output: Output, *, force: bool = False)
         deploy.require_platform(paths)
         progress = Progress(app, waiting)
         found = revision.read(paths, app, waiting.commit, waiting.settings)
-        _refuse_too_many(paths, app, live, found, force=force)
         try:
             deploy.go_live(deploy.job_for(paths, app, found, deploy.counts(app), output, progress))
         except PikuError as error:
@@ -131,20 +127,8 @@ def restart(paths: Paths, app: AppPaths, output: Output, *, force: bool = False)
             f"{app.name} has no release that could run", hint="push a working commit first"
         )
     job = _live_job(paths, app, live.release, deploy.counts(app), output)
-    _refuse_too_many(paths, app, live, job.source, force=force)
     _reactivate(job)
     output.step(f"v{live.release} of {app.name} runs afresh")
-
-
-def _refuse_too_many(
-    paths: Paths, app: AppPaths, live: Activation | None, found: Source, *, force: bool
-) -> None:
-    """Memory may have become short since the app was stopped. One process of each type starts in any case,
-    as with a push."""
-    counts = deploy.counts(app)
-    several = {kind: counts[kind] for kind in found.procfile.scalable if counts.get(kind, 1) > 1}
-    if live is not None and not force:
-        memory_check.refuse_too_many(paths, app, live, several)
 
 
 def _waiting(app: AppPaths) -> Release | None:
@@ -153,9 +137,7 @@ def _waiting(app: AppPaths) -> Release | None:
     return newest if newest is not None and (live is None or newest.number > live.release) else None
 
 
-def scale(
-    paths: Paths, app: AppPaths, changes: Mapping[str, int], output: Output, *, force: bool = False
-) -> None:
+def scale(paths: Paths, app: AppPaths, changes: Mapping[str, int], output: Output) -> None:
     """Change how many processes run; those that stay are not touched."""
     live = releases.live(app)
     if live is None:
@@ -165,7 +147,7 @@ def scale(
     if _is_fewer(live, changes):
         _have_fewer(paths, app, live, changes, output)
     else:
-        _have_more(paths, app, live, changes, output, force=force)
+        _have_more(paths, app, live, changes, output)
     output.step(f"{app.name} has {', '.join(f'{kind}={count}' for kind, count in changes.items())}")
 
 
@@ -183,7 +165,6 @@ def _have_fewer(
     paths: Paths, app: AppPaths, live: Activation, changes: Mapping[str, int], output: Output
 ) -> None:
     deploy.require_platform(paths)
-    memory_check.measure(paths, app, live)
     kept = [p for p in live.processes if p.kind not in changes or p.instance <= changes[p.kind]]
     counts = {**_running(live), **deploy.counts(app), **changes}
     scale_down.keep(paths, app, live, kept, output, counts=counts)
@@ -195,14 +176,10 @@ def _have_more(
     live: Activation,
     changes: Mapping[str, int],
     output: Output,
-    *,
-    force: bool,
 ) -> None:
     release = releases.load_release(app, live.release)
     found = revision.read(paths, app, release.commit, release.settings)
     wanted = process_plan.scaled(found.procfile, deploy.counts(app), changes)
-    if not force:
-        memory_check.refuse_too_many(paths, app, live, {kind: wanted[kind] for kind in changes})
     job = _live_job(paths, app, live.release, wanted, output)
     if live.stopped:
         files.write(app.scaling, process_plan.render_scaling(wanted), durable=True)
@@ -222,13 +199,10 @@ def stop(paths: Paths, app: AppPaths, output: Output) -> None:
         output.step(f"{app.name} does not run")
         return
     deploy.require_platform(paths)
-    memory_check.measure(paths, app, live)
     scale_down.keep(paths, app, live, (), output, stopped=True)
     scheduler.end(app, live.stop_timeout)
     limits.clean(app, None)
     output.step(f"{app.name} is stopped; start it again with `piku restart {app.name}`")
-    for name in runs.running(app):
-        output.detail(f"{name} goes on: end it with `piku ps:stop {app.name} {name}`")
 
 
 def _live_job(

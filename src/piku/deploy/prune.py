@@ -10,7 +10,7 @@ from piku import files, subprocesses
 from piku.deploy import build, checkout, releases, scheduler
 from piku.deploy.releases import Release
 from piku.deploy.revision import BUILT
-from piku.extras.detached import runs
+from piku.extra import hooks
 from piku.paths import SEPARATOR, AppPaths
 
 _LONGEST_PUSH = 86400.0  # seconds
@@ -24,11 +24,10 @@ def prune(app: AppPaths, keep: int) -> None:
     live = releases.live(app)
     every = releases.releases(app)
     usable = [release for release in every if release.usable]
-    kept = [
-        *usable[:keep],
-        *(release for release in usable[keep:] if live and release.number == live.release),
-    ]
-    at_work = [*scheduler.running(app).values(), *runs.running(app).values()]
+    needed = {number for in_use in hooks("in_use") for number in in_use(app)}
+    needed |= {live.release} if live else set()
+    kept = [*usable[:keep], *(release for release in usable[keep:] if release.number in needed)]
+    at_work = list(scheduler.running(app).values())
     checkouts = {release.checkout for release in kept} | {app.before_link.resolve().name}
     checkouts |= {run["checkout"] for run in at_work}
     environments = {release.environment for release in kept} | {

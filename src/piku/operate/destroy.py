@@ -6,7 +6,6 @@ from pathlib import Path
 
 from piku import files
 from piku.deploy import certificates, orphans, reconcile, releases, scheduler
-from piku.extras.detached import runs
 from piku.extras.limits import limits
 from piku.output import Output
 from piku.paths import SEPARATOR, AppPaths, Paths
@@ -28,7 +27,6 @@ def destroy(paths: Paths, app: AppPaths, output: Output) -> None:
     names = emperor.enabled(paths, app.name)
     reconcile.stop(paths, names, timeout)
     scheduler.end(app, timeout)
-    runs.end(app, timeout)
     limits.clean(app, None)
     certificates.forget_failures(paths, app)
     for path in _files(paths, app):

@@ -11,7 +11,7 @@ from piku.deploy import health, process_events, releases
 from piku.deploy import process_config as files
 from piku.deploy.process_events import Notes
 from piku.deploy.releases import Activation, Process
-from piku.extras.detached import runs
+from piku.extra import hooks
 from piku.extras.idle import sleeping
 from piku.extras.limits import limits
 from piku.extras.status import requests
@@ -96,7 +96,7 @@ def rows(app: AppPaths, live: Activation | None, sight: Sight) -> list[Row]:
     found += [
         _leftover(app, name, state, sight) for name, state in states.items() if name not in wanted
     ]
-    return [*found, *(_run(name, run, sight) for name, run in runs.running(app).items())]
+    return [*found, *(row for further in hooks("rows") for row in further(app, sight))]
 
 
 def _in_order(live: Activation) -> list[Process]:
@@ -218,17 +218,4 @@ def _leftover(app: AppPaths, name: VassalName, state: State, sight: Sight) -> Ro
         memory=sight.now.memory(state.pid),
         address="",
         cpu=sight.cpu(state.pid),
-    )
-
-
-def _run(name: str, run: runs.Run, sight: Sight) -> Row:
-    return Row(
-        worker=name,
-        release=run["release"],
-        pid=runs.pid(run),
-        state="running",
-        uptime=max(0, int(sight.when - run["started"])),
-        memory=sight.now.memory(runs.keeper(run)),
-        address="",
-        cpu=sight.cpu(runs.keeper(run)),
     )

@@ -1,4 +1,8 @@
-"""One-off commands that go on when their caller has left (`piku run --detach`)."""
+"""Commands that go on after their connection has ended: `piku run --detach` and `piku ps:stop`.
+
+`runs` starts, finds and ends them. Nothing is recorded: a run is known by the mark in the environment
+of its processes, and by its log.
+"""
 
 from piku.extra import Extra
 
@@ -6,4 +10,7 @@ EXTRA = Extra(
     name="detached",
     commands={"ps:stop": "piku.extras.detached.commands:ps_stop"},
     flags={"run --detach": "piku.extras.detached.commands:detach"},
+    in_use="piku.extras.detached.runs:releases_in_use",
+    rows="piku.extras.detached.runs:rows",
+    destroyed="piku.extras.detached.runs:end_all",
 )

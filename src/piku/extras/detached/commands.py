@@ -1,23 +1,26 @@
-"""The commands that start and end detached one-off commands."""
+"""The flag that starts a detached command, and the command that ends one."""
 
 from __future__ import annotations
 
 import click
 
 from piku.cli.common import app_argument, pass_paths
+from piku.errors import PikuError
 from piku.paths import AppPaths, Paths
 
 
 @pass_paths
 def detach(paths: Paths, app: AppPaths, command: tuple[str, ...]) -> None:
     """Let it go on when you disconnect, and print the name of the run."""
-    from piku.operate import run as running
+    from piku.extras.detached import runs
+    from piku.operate import run as one_off
 
-    name = running.detach(paths, app, command[1:] if command[0] == "--" else command)
+    words = command[1:] if command[0] == "--" else command
+    live, release, found = one_off.live_source(paths, app)
+    name = runs.start(paths, app, live, release, found, one_off.command_line(words))
     click.echo(name)
-    click.echo(
-        f"output: piku logs {app.name} {name}; stop: piku ps:stop {app.name} {name}", err=True
-    )
+    log, stop = f"piku logs {app.name} {name}", f"piku ps:stop {app.name} {name}"
+    click.echo(f"output: {log}; stop: {stop}", err=True)
 
 
 @click.command("ps:stop")
@@ -25,8 +28,8 @@ def detach(paths: Paths, app: AppPaths, command: tuple[str, ...]) -> None:
 @click.argument("names", metavar="RUN...", nargs=-1, required=True)
 def ps_stop(app: AppPaths, names: tuple[str, ...]) -> None:
     """Stop what `run --detach` started, such as run.3."""
-    from piku.operate import run as running
+    from piku.extras.detached import runs
 
     for name in names:
-        running.stop(app, name)
+        runs.stop(app, name)
         click.echo(f"-----> {name} of {app.name} has ended")

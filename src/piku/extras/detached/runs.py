@@ -1,164 +1,165 @@
-"""Commands that were started with `piku run --detach`, and go on by themselves.
-
-Each is a job that nobody scheduled: the runner of scheduled jobs looks after it and keeps its log and
-its record. A deploy lets it go on, and until it ends its release's files stay.
-"""
+"""Starting, finding and ending detached commands, which are called run.1, run.2 and so on."""
 
 from __future__ import annotations
 
-import json
+import contextlib
 import os
 import re
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
 from piku import files, procfs, subprocesses
-from piku.app import settings
-from piku.deploy import app_env, cron_runner, scheduler
+from piku.deploy import app_env, releases
 from piku.deploy.releases import Activation, Release
 from piku.deploy.revision import Source
 from piku.errors import PikuError
+from piku.operate.ps import Row, Sight
 from piku.paths import SEPARATOR, AppPaths, Paths
 
-KIND = "run"  # they are called run.1, run.2 and so on
+KIND = "run"
 _NAME = re.compile(rf"{KIND}\.([1-9][0-9]{{0,8}})")
-_KEPT = 20  # logs of runs that are over
+_KEPT = 20  # logs of runs that have ended
+_GRACE = 10.0  # seconds between SIGTERM and SIGKILL where the app has no live release to say
 
-Run = Mapping[str, Any]
+# SIGTERM goes to every process of a run: this shell waits for the program and writes how it ended.
+_WRAPPER = """\
+trap : TERM HUP
+printf '[piku] %s starts: %s\\n' "$1" "$2"
+bash --norc -c "$2"
+printf '[piku] %s ended with exit code %s\\n' "$1" "$?"
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A run that has not ended. `leader` is its oldest process."""
+
+    name: str
+    leader: int
+    processes: frozenset[int]
+
+    @property
+    def release(self) -> int:
+        """The release whose files it uses; 0 when it has just ended."""
+        with contextlib.suppress(OSError):
+            words = Path(f"/proc/{self.leader}/environ").read_bytes().split(b"\0")
+            numbers = (word.removeprefix(b"PIKU_RELEASE=") for word in words)
+            return next((int(number) for number in numbers if number.isdigit()), 0)
+        return 0
 
 
 def running(app: AppPaths) -> dict[str, Run]:
-    """The runs that are at work, by their name, the oldest first."""
+    """The runs of an app by name, the oldest first."""
+    found: dict[str, set[int]] = {}
+    for pid, mark in procfs.marked(app.root).items():
+        owner, _, name = mark.partition(SEPARATOR)
+        if owner == app.name and _NAME.fullmatch(name) and procfs.is_running(pid):
+            found.setdefault(name, set()).add(pid)
     return {
-        name: run for name, run in sorted(_recorded(app).items(), key=_by_number) if run is not None
+        name: Run(
+            name=name,
+            leader=min(pids, key=lambda pid: (int(procfs.started(pid) or 0), pid)),
+            processes=frozenset(pids.union(*(procfs.descendants(pid) for pid in pids))),
+        )
+        for name, pids in sorted(found.items(), key=lambda item: _number(item[0]))
     }
 
 
-def _by_number(item: tuple[str, object]) -> int:
-    return _number(item[0])
+def releases_in_use(app: AppPaths) -> set[int]:
+    """The releases whose files must stay until their runs have ended."""
+    return {run.release for run in running(app).values()}
+
+
+def rows(app: AppPaths, sight: Sight) -> list[Row]:
+    """The runs as `piku ps` shows them."""
+    return [
+        Row(
+            worker=run.name,
+            release=run.release,
+            pid=run.leader,
+            state="running",
+            uptime=int(procfs.age(run.leader)),
+            memory=sight.now.memory(run.leader),
+            address="",
+            cpu=sight.cpu(run.leader),
+        )
+        for run in running(app).values()
+    ]
+
+
+def start(
+    paths: Paths, app: AppPaths, live: Activation, release: Release, found: Source, command: str
+) -> str:
+    """Start a shell's command line in the live release and return the run's name."""
+    if KIND in found.procfile:
+        raise PikuError(
+            f"detached commands are called {KIND}.1, {KIND}.2 and so on, and the Procfile has a"
+            f" process type {KIND!r}",
+            hint="rename that process type",
+        )
+    app_env.make_folders(app)
+    _remove_old_logs(app)
+    name, log = _new_log(app)
+    variables = app_env.variables(paths, app, release, found, next(iter(live.processes), None))
+    mark = {procfs.MARK: f"{app.name}{SEPARATOR}{name}"}
+    try:
+        subprocesses.spawn(
+            ["/bin/sh", "-c", _WRAPPER, "sh", name, command],
+            cwd=app.releases / release.checkout,
+            env=variables | mark,
+            output=log,
+        )
+    finally:
+        os.close(log)
+    return name
+
+
+def _new_log(app: AppPaths) -> tuple[str, int]:
+    """The next name that no run of the app has had, and the log that claims it, opened."""
+    number = max(map(_number, (*_logs(app), *running(app))), default=0)
+    while True:
+        number += 1
+        path = app.logs / f"{KIND}.{number}.log"
+        with contextlib.suppress(FileExistsError):  # somebody else started one just now
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL
+            return path.stem, os.open(path, flags, 0o640)
+
+
+def _remove_old_logs(app: AppPaths) -> None:
+    over = _logs(app).keys() - running(app).keys()
+    for name in sorted(over, key=_number)[:-_KEPT]:
+        files.remove(_logs(app)[name])
+
+
+def _logs(app: AppPaths) -> Mapping[str, Path]:
+    paths = app.logs.glob(f"{KIND}.*.log")
+    return {path.stem: path for path in paths if _NAME.fullmatch(path.stem)}
 
 
 def _number(name: str) -> int:
-    found = _NAME.fullmatch(name)
-    return int(found[1]) if found else 0
+    return int(name.partition(".")[2])
 
 
-def _recorded(app: AppPaths) -> dict[str, Run | None]:
-    """Every run of which there is a record; None for one that is over."""
-    folder = scheduler.states_folder(app)
-    names = [path.stem for path in folder.glob(f"{KIND}.*.json") if _number(path.stem)]
-    runs = {name: cron_runner.load(str(folder), name).get("running") for name in names}
-    return {
-        name: run if run is not None and cron_runner.is_alive(run) else None
-        for name, run in runs.items()
-    }
+def stop(app: AppPaths, name: str) -> None:
+    """End a run with all that it started; raises PikuError when there is none or it does not end."""
+    found = running(app)
+    if name not in found:
+        hint = f"running: {', '.join(found)}" if found else "see what runs with: piku ps"
+        raise PikuError(f"{app.name} has no detached command {name[:60]!r}", hint=hint)
+    live = releases.live(app)
+    if _end([found[name]], live.stop_timeout if live else _GRACE):
+        raise PikuError(f"{name} of {app.name} did not end")
 
 
-def pid(run: Run) -> int:
-    """The process of the command itself, or 0 when it has not begun or ended."""
-    return _alive(run["job"])
+def end_all(_paths: Paths, app: AppPaths) -> None:
+    """End every run of an app."""
+    _end(running(app).values(), _GRACE)
 
 
-def keeper(run: Run) -> int:
-    """The process that has all of the run below it."""
-    return _alive(run["runner"]) or pid(run)
-
-
-def _alive(who: Sequence[Any] | None) -> int:
-    return int(who[0]) if who is not None and procfs.is_running(who[0]) else 0
-
-
-# --- beginning -----------------------------------------------------------------------------------
-
-
-def begin(
-    paths: Paths, app: AppPaths, live: Activation, release: Release, found: Source, command: str
-) -> str:
-    """Start a shell's command line in the live release, and return the run's name."""
-    if KIND in found.procfile:
-        raise PikuError(
-            f"the Procfile has a process type {KIND!r}, and such a run would have its name",
-            hint="give that process type another name",
-        )
-    folder = scheduler.states_folder(app)
-    folder.mkdir(mode=0o700, exist_ok=True)
-    app_env.make_folders(app)
-    _forget(app)
-    name = f"{KIND}.{_next_number(app)}"
-    variables = app_env.variables(paths, app, release, found, next(iter(live.processes), None))
-    told = {
-        "release": release.number,
-        "activation": live.number,
-        "checkout": release.checkout,
-        "environment": release.environment,
-        "state": str(folder),
-        "logs": str(app.logs),
-        "log": f"{name}.log",
-        "log_maxsize": settings.LOG_MAXSIZE.read(found.values),
-        "cwd": str(app.releases / release.checkout),
-        "env": variables,
-        "marks": {procfs.MARK: _mark(app, name)},
-        "command": f": {re.sub(r'[^ -~]+', ' ', command)[:200]}",
-        "jobs": {name: {"argv": subprocesses.shell(command)}},
-    }
-    ended = subprocesses.spawn(
-        [subprocesses.system_python(), "-IS", str(scheduler.RUNNER), name, cron_runner.DETACHED],
-        stdin=json.dumps(told),
-        env=variables,
-    )
-    for _ in files.poll(time.monotonic() + 10):
-        over = ended()
-        state = cron_runner.load(str(folder), name)
-        if "last" in state or (state.get("running") or {}).get("job"):
-            return name
-        if over:
-            break
-    raise PikuError(f"{name} of {app.name} could not be started")
-
-
-def _mark(app: AppPaths, name: str) -> str:
-    return f"{app.name}{SEPARATOR}{name}"
-
-
-def _next_number(app: AppPaths) -> int:
-    """A number that no run of this app ever had."""
-    counter = app.releases / "runs"
-    with cron_runner.locked(str(scheduler.states_folder(app))):
-        number = int(files.read(counter) or 0) + 1
-        files.write(counter, f"{number}\n", durable=True)
-    return number
-
-
-def _forget(app: AppPaths) -> None:
-    """Remove the logs and records of all but the last runs."""
-    over = sorted((name for name, run in _recorded(app).items() if run is None), key=_number)
-    for name in over[:-_KEPT]:
-        for place in (app.logs / f"{name}.log", app.logs / f"{name}.log.old"):
-            files.remove(place)
-        files.remove(scheduler.states_folder(app) / f"{name}.json")
-
-
-# --- ending --------------------------------------------------------------------------------------
-
-
-def end(app: AppPaths, timeout: float, only: str = "") -> None:
-    """End the runs of an app, or `only` one, and all that they started: SIGTERM, then SIGKILL."""
-    for _ in files.poll(time.monotonic() + timeout + 10):
-        procfs.end(_processes(app, only), timeout)
-        if not {only} & running(app).keys() if only else not running(app):  # the runner has said so
-            return
-
-
-def _processes(app: AppPaths, only: str) -> set[int]:
-    """What runs of them, known by the mark or by who started it: a program may drop its variables."""
-    every = _mark(app, f"{KIND}.")
-    found = {
-        pid
-        for pid, mark in procfs.marked(app.root).items()
-        if (mark == _mark(app, only) if only else mark.startswith(every))
-    }
-    for name, run in running(app).items():
-        if only in ("", name) and (job := pid(run)):
-            found |= {job, *procfs.descendants(job)}
-    return found - procfs.ancestors(os.getpid())
+def _end(runs: Iterable[Run], grace: float) -> list[int]:
+    """End these runs; returns the processes that are left."""
+    deadline = time.monotonic() + grace
+    pids = {pid for run in runs for pid in run.processes} - procfs.ancestors(os.getpid())
+    return procfs.end(pids, max(0.0, deadline - time.monotonic()))

@@ -1,4 +1,4 @@
-"""What a deploy would change, found without changing anything (`piku deploy --dry-run`)."""
+"""What a deploy would change, found without changing anything."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import piku
-from piku import files
+from piku import files, procfs
 from piku.deploy import releases, scheduler
 from piku.deploy.releases import Release
 from piku.errors import PikuError
@@ -264,4 +264,10 @@ def _jobs(app: AppPaths) -> Iterator[Job]:
             code=last.get("code"),
         )
     for name, run in runs.running(app).items():
-        yield Job(app=app.name, job=name, running_since=run["started"], last=None, code=None)
+        yield Job(
+            app=app.name,
+            job=name,
+            running_since=time.time() - procfs.age(run.leader),
+            last=None,
+            code=None,
+        )
