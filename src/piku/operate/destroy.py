@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from piku import files
-from piku.deploy import certificates, orphans, reconcile, releases, scheduler
-from piku.extras.limits import limits
+from piku.deploy import certificates, reconcile, releases, scheduler
+from piku.extra import hooks
 from piku.output import Output
 from piku.paths import SEPARATOR, AppPaths, Paths
 from piku.tls import certificate as certificate_module
-from piku.tls.certificate import Certificate
 from piku.uwsgi import emperor
+
+_GRACE = 10.0  # seconds between SIGTERM and SIGKILL where no live release says
 
 
 def destroy(paths: Paths, app: AppPaths, output: Output) -> None:
@@ -21,49 +22,37 @@ def destroy(paths: Paths, app: AppPaths, output: Output) -> None:
     an interrupted destroy can simply be run again.
     """
     live = releases.live(app)
-    timeout = live.stop_timeout if live else 10
+    timeout = live.stop_timeout if live else _GRACE
     files.remove(app.live_record)
     reconcile.update_nginx(paths)
-    names = emperor.enabled(paths, app.name)
-    reconcile.stop(paths, names, timeout)
+    reconcile.stop(paths, emperor.enabled(paths, app.name), timeout)
     scheduler.end(app, timeout)
-    limits.clean(app, None)
     certificates.forget_failures(paths, app)
-    for path in _files(paths, app):
-        files.remove(path)
-    files.remove(app.repo)
-    orphans.sweep_files(paths, app)
-    output.step(f"{app.name} is gone")
-    for kept in (app.data, app.cache):
-        if kept.is_dir() and any(kept.iterdir()):
-            output.detail(f"Kept: {kept}")
-        elif kept.is_dir():
-            files.remove(kept)
-    for certificate in _kept_certificates(app):
-        output.detail(f"Kept: {certificate.path}")
-
-
-def _kept_certificates(app: AppPaths) -> list[Certificate]:
-    """Those that somebody gave, or an authority, which gives only so many."""
-    return [
-        certificate
+    # What an authority or a person gave is kept: an authority gives only so many.
+    given = [
+        Path(certificate.path)
         for certificate in certificate_module.stored(app)
         if certificate.source != certificate_module.SELF_SIGNED
     ]
+    for path in _files(paths, app):
+        if path not in given:
+            files.remove(path)
+    for destroyed in hooks("destroyed"):
+        destroyed(paths, app)
+    files.remove(app.repo)
+    files.remove(app.lock)
+    output.step(f"{app.name} is gone")
+    kept = [folder for folder in (app.data, app.cache) if folder.is_dir()]
+    for folder in kept:
+        if not any(folder.iterdir()):
+            files.remove(folder)
+    for path in (*kept, *given):
+        if path.exists():
+            output.detail(f"Kept: {path}")
 
 
 def _files(paths: Paths, app: AppPaths) -> list[Path]:
-    found = [
-        app.live_link,
-        app.before_link,
-        app.releases,
-        app.envs,
-        app.logs,
-        app.nginx,
-        app.refused,
-        app.socket(1),
-    ]
-    kept = {Path(certificate.path) for certificate in _kept_certificates(app)}
-    found += (path for path in paths.nginx.glob(f"{app.name}{SEPARATOR}*") if path not in kept)
-    found += paths.available.glob(f"{app.name}{SEPARATOR}*")
-    return found
+    named = [app.live_link, app.before_link, app.releases, app.envs, app.logs, app.nginx]
+    folders = (paths.nginx, paths.available)
+    marked = [path for folder in folders for path in folder.glob(f"{app.name}{SEPARATOR}*")]
+    return [*named, app.refused, app.socket(1), *marked]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import click
 
 from piku.cli.common import app_argument, pass_paths
-from piku.errors import PikuError
 from piku.paths import AppPaths, Paths
 
 

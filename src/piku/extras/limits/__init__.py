@@ -2,4 +2,8 @@
 
 from piku.extra import Extra
 
-EXTRA = Extra(name="limits", settings="piku.extras.limits.settings:SETTINGS")
+EXTRA = Extra(
+    name="limits",
+    settings="piku.extras.limits.settings:SETTINGS",
+    destroyed="piku.extras.limits.limits:destroyed",
+)

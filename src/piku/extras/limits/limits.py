@@ -161,6 +161,11 @@ def killed(app: AppPaths, live: Activation, process: Process) -> int:
     )
 
 
+def destroyed(_paths: Paths, app: AppPaths) -> None:
+    """Remove the groups of an app that is gone."""
+    clean(app, None)
+
+
 def clean(app: AppPaths, live: Activation | None) -> None:
     """Remove the groups in which nothing of the app runs any more; those of the live one's may be empty."""
     going = [process.worker for process in live.processes] if live is not None else []
