@@ -24,9 +24,7 @@ class Extra:
 
     name: str
     commands: Mapping[str, str] = field(default_factory=dict)  # "backup" -> "module:function"
-    flags: Mapping[str, str] = field(
-        default_factory=dict
-    )  # "deploy --dry-run" -> what it does instead
+    flags: Mapping[str, str] = field(default_factory=dict)  # "deploy --dry-run" -> what that calls
     settings: str = ""  # -> a tuple of Setting
     check: str = ""  # deployment -> warnings; raises PikuError to refuse it
     variables: str = ""  # deployment, process -> variables that its processes see besides
@@ -43,12 +41,18 @@ class Extra:
 
 @functools.cache
 def installed() -> tuple[Extra, ...]:
-    """The extras of this installation, in the order of the table."""
+    """The extras of this installation in the order of the table, then those of plugins."""
+    from piku import plugins
     from piku.extras import EXTRAS
+    from piku.paths import Paths
 
     chosen = os.environ.get(SELECTION, "").split(",")
-    names = [name for name in EXTRAS if chosen == [""] or name in chosen]
-    return tuple(import_module(f"piku.extras.{name}").EXTRA for name in names)
+    if chosen == ["none"]:
+        return ()
+    found = [import_module(f"piku.extras.{name}").EXTRA for name in EXTRAS]
+    added = plugins.modules(Paths.from_environment(os.environ).root / "plugins").values()
+    found += [module.EXTRA for module in added if hasattr(module, "EXTRA")]
+    return tuple(extra for extra in found if chosen == [""] or extra.name in chosen)
 
 
 def hooks(kind: str) -> Iterator[Any]:

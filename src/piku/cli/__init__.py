@@ -146,12 +146,9 @@ def _plugins(ctx: click.Context) -> dict[str, click.Command]:
     found: dict[str, click.Command] | None = ctx.meta.get("piku.plugins")
     if found is None:
         from piku import plugins
-        from piku.cli.completion_data import described
 
-        loaded = plugins.find(paths, (*COMMANDS, *extra.commands()), described)
-        ctx.meta["piku.plugins"] = found = loaded.commands
-        for remark in loaded.remarks:
-            Output(sys.stderr).warn(remark)
+        found = plugins.commands(paths, (*COMMANDS, *extra.commands()))
+        ctx.meta["piku.plugins"] = found
     return found
 
 
@@ -236,12 +233,14 @@ def fault(talk: Output, words: Sequence[str]) -> int:
     """Tell of an error that is piku's own, and keep what there is to know of it; returns the exit code."""
     import traceback
 
-    plugins, error = sys.modules.get("piku.plugins"), sys.exception()
-    if plugins is not None and error is not None and (told := plugins.culprit(error)):
-        talk.error(told)
-        return 1
+    from piku import plugins
+
+    paths, error = Paths.from_environment(os.environ), sys.exception()
+    if error is not None and (failure := plugins.failure(paths, error)):
+        talk.error(failure)
+        return failure.code
     story = traceback.format_exc()
-    place = Paths.from_environment(os.environ).uwsgi / "fault.log"
+    place = paths.uwsgi / "fault.log"
     try:
         with place.open("a") as log:
             log.write(
