@@ -96,7 +96,7 @@ def test_the_first_branch_deploys(new_app: Callable[..., App], server: Sandbox) 
     said = app.deployed(":side")
     assert "removed" in said[0]
     said = app.deployed(":main")
-    assert "what is live stays live" in said[0]
+    assert "the live release stays live" in said[0]
     assert set(remote_refs(app)) >= {"refs/heads/trunk"}
     assert not {"refs/heads/side", "refs/heads/main"} & set(remote_refs(app))
     assert app.body() == "later on main"

@@ -35,21 +35,21 @@ def apps(paths: Paths) -> None:
 def deploy(paths: Paths, app: AppPaths, leave_behind: bool) -> None:
     """Deploy what was last pushed."""
     from piku.deploy import deploy, revision
-    from piku.ssh import git
+    from piku.ssh import branches
 
     output = progress(app)
     with deploy.locked(paths, app, f"a deploy by {who()}", output):
         # Under the lock: a push that we waited for may have moved the branch.
-        branch = git.deploy_branch(paths, app, [])
-        refused = git.refused(app) if leave_behind else ""
-        commit = refused or git.tip(app, branch)
+        branch = branches.deploying(paths, app)
+        refused = branches.failed_commit(app) if leave_behind else ""
+        commit = refused or branches.tip(app, branch)
         request = deploy.Request(
-            kind="deploy", description=git.subject(app, commit), commit=commit, by=who(),
+            kind="deploy", description=branches.subject(app, commit), commit=commit, by=who(),
             own=revision.own_settings(app), leave_behind=leave_behind,
         )  # fmt: skip
         deploy.deploy(paths, app, request, output)
         if refused:
-            git.put_forward(app, branch, refused)
+            branches.advance(app, branch, refused)
 
 
 @click.command()

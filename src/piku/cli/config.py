@@ -17,11 +17,10 @@ _MAX = 1 << 20  # characters
 def _layers(paths: Paths, app: AppPaths) -> dict[str, str]:
     """The app's settings as a release would see them, the live commit's ENV file among them."""
     from piku.deploy import releases, revision
-    from piku.ssh import git
 
     live = releases.live(app)
     if live is None:
-        return git.environment_settings(paths, app)
+        return revision.layered(paths, "", revision.own_settings(app))
     commit = releases.load_release(app, live.release).commit
     return dict(revision.read(paths, app, commit, revision.own_settings(app)).values)
 

@@ -15,7 +15,6 @@ from piku.cli.common import (
     progress,
     who,
 )
-from piku.errors import PikuError
 from piku.output import Output
 from piku.paths import AppPaths, Paths
 
@@ -75,14 +74,8 @@ def upkeep(paths: Paths, doze: bool) -> None:
 @click.argument("words", nargs=-1, type=click.UNPROCESSED)
 @pass_paths
 def scp(paths: Paths, words: tuple[str, ...]) -> None:
-    """Copy files to and from the piku root, for both of scp's protocols."""
+    """Copy files to and from the piku root, by scp or SFTP."""
     from piku import subprocesses
-    from piku.ssh import scp as legacy
-    from piku.ssh import sftp
+    from piku.ssh import copy
 
-    if not sys.stdin.isatty() and words == ("--sftp",):
-        sftp.serve(paths.root, sys.stdin.buffer, sys.stdout.buffer)
-        return
-    if words == ("--sftp",):
-        raise PikuError("this command is for scp and sftp clients", code=2)
-    subprocesses.exec_program(legacy.scp_argv(["scp", *words], paths.root))
+    subprocesses.exec_program(copy.program(words, paths.root), cwd=paths.root)

@@ -22,7 +22,7 @@ NAME = "piku"
 _ANYBODY = ("help", "update", "--help", "-h", "--version", *client.COMMANDS)
 # The files that these are given are read by root: the account may not see into root's folders. Each with
 # its module, and how many of its arguments come before them.
-_READING = {"setup:ssh": ("cli.server", 0), "certs:add": ("extras.certs.commands", 1)}
+_READING = {"setup:ssh": ("cli.keys", 0), "certs:add": ("extras.certs.commands", 1)}
 # What else root has in its environment is root's own: apps can read that of every process of the account.
 _PASSED_ON = (
     "TERM",

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from piku.cli.common import calling, own_command, own_environment, pass_paths
+from piku.cli.common import calling, pass_paths
 from piku.errors import PikuError
-from piku.output import Output, table
+from piku.output import Output
 from piku.paths import Paths
 
 if TYPE_CHECKING:
@@ -35,49 +34,6 @@ def setup(paths: Paths) -> None:
         )
     if missing := server.missing_programs():
         output.warn(f"still missing: apt-get install {' '.join(missing)}")
-
-
-@click.command("setup:ssh")
-@click.argument("file", metavar="FILE|-", type=click.Path(allow_dash=True))
-@click.option("--name", default="default", show_default=True, help="A name to know the key by.")
-@pass_paths
-def setup_ssh(paths: Paths, file: str, name: str) -> None:
-    """Let a public key in; '-' reads it from standard input."""
-    from piku.ssh import keys
-
-    try:
-        text = (
-            sys.stdin.read(65536) if file == "-" else Path(file).read_text(errors="replace")[:65536]
-        )
-    except OSError as error:
-        raise PikuError(f"{file} cannot be read: {error.strerror}") from None
-    key = keys.add(paths, text, name, own_command(), own_environment())
-    Output(sys.stdout).step(
-        f"Key {key.name!r} may push now: {key.fingerprint} {key.comment}".rstrip()
-    )
-
-
-@click.command()
-@pass_paths
-def keys(paths: Paths) -> None:
-    """List the keys that may push."""
-    from piku.ssh import keys as access
-
-    for line in table(
-        (key.name, key.fingerprint, key.type, key.comment) for key in access.listed(paths)
-    ):
-        click.echo(line)
-
-
-@click.command("keys:remove")
-@click.argument("key", metavar="NAME|FINGERPRINT")
-@pass_paths
-def keys_remove(paths: Paths, key: str) -> None:
-    """Take a key's access away."""
-    from piku.ssh import keys as access
-
-    for removed in access.remove(paths, key):
-        Output(sys.stdout).step(f"Key {removed.name!r} is removed: {removed.fingerprint}")
 
 
 @click.command()

@@ -31,7 +31,7 @@ def finish(app: AppPaths, release: Release, outcome: str, reason: str = "") -> R
 
 def recover(paths: Paths, app: AppPaths, *, broken_off: bool) -> None:
     """Mend one app, whose lock the caller holds and another command did not come to its end with."""
-    repository.forget_locks(app)
+    repository.remove_stale_locks(app)
     interrupted = _close_records(app)
     live = releases.live(app)
     as_it_was = sorted(sleeping.wanted(app, live)) == emperor.enabled(paths, app.name)

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shlex
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from piku import files, subprocesses
+from piku import files, locks, subprocesses
 from piku.errors import PikuError
 from piku.paths import Paths
 
 _OPTIONS = "no-agent-forwarding,no-user-rc,no-X11-forwarding,no-port-forwarding"
-_ENTRY = re.compile(
-    r'command="FINGERPRINT=(?P<fingerprint>\S+) NAME=(?P<name>\S+) .*?(?<!\\)",\S* (?P<key>.+)'
+# A line of authorized_keys (sshd(8)); in a quoted option, only \" is an escape.
+_LINE = re.compile(
+    r'(?:(?P<options>(?:[^\s"]|"(?:\\"|[^"])*")+)\s+)?'
+    r"(?P<type>(?:ssh|ecdsa|sk)-[\w@.-]+)\s+(?P<blob>[A-Za-z0-9+/]+=*)(?:\s+(?P<comment>.*))?"
 )
-_PUBLIC = re.compile(
-    r"(?P<type>(ssh|ecdsa|sk)-[\w@.-]+) (?P<key>[A-Za-z0-9+/]+=*)( (?P<comment>.*))?"
-)
+_OURS = re.compile(r'(?:^|,)command="FINGERPRINT=(?P<fingerprint>\S+) NAME=(?P<name>\S+) ')
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Key:
-    """A key that piku let in."""
+    """A key that may use piku."""
 
     name: str
     fingerprint: str
@@ -36,122 +36,132 @@ def authorized_keys(paths: Paths) -> Path:
     return paths.home / ".ssh" / "authorized_keys"
 
 
+def listed(paths: Paths) -> list[Key]:
+    """The keys bound to piku; other entries of the file belong to the administrator."""
+    return [key for line in _lines(paths) if (key := _parse(line))]
+
+
 def add(paths: Paths, text: str, name: str, command: list[str], environ: dict[str, str]) -> Key:
-    """Let a public key in, bound to piku; raises PikuError for what is no key, or is there already."""
+    """Add a public key, bound to piku; raises PikuError if it is none, or known already."""
     if not _NAME.fullmatch(name):
         raise PikuError(
             f"{name[:80]!r} is not a name for a key",
             hint="use letters, digits, '.', '_', '@' and '-'",
         )
-    match = _single_key(text)
-    fingerprint = _fingerprint(match[0])
-    known = next((key for key in listed(paths) if key.fingerprint == fingerprint), None)
-    if known is not None:
-        raise PikuError(
-            f"this key is here already, as {known.name!r}",
-            hint=f"remove it with: piku keys:remove {known.name}",
-        )
-    _refuse_login(paths, match[0].split()[1])
-    variables = {"FINGERPRINT": fingerprint, "NAME": name, **environ}
+    public = _public(text)
+    key = _key(public, name, _fingerprint(public[0]))
+    variables = {"FINGERPRINT": key.fingerprint, "NAME": name, **environ}
     assignments = " ".join(f"{key}={shlex.quote(value)}" for key, value in variables.items())
-    # In quotes, the shell that sshd uses does not split or expand what the client sent. We read it
-    # from the environment, and parse it ourselves.
-    forced = f'{assignments} {shlex.join(command)} "$SSH_ORIGINAL_COMMAND"'
-    escaped = forced.replace('"', '\\"')  # sshd reads every other backslash as one
-    _append(authorized_keys(paths), f'command="{escaped}",{_OPTIONS} {match[0].strip()}\n')
-    return Key(
-        name=name, fingerprint=fingerprint, type=match["type"], comment=match["comment"] or ""
-    )
+    # In quotes, the login shell neither splits nor expands what the client sent. Piku reads it
+    # from the environment, and parses it itself.
+    forced = f'{assignments} {shlex.join(command)} "$SSH_ORIGINAL_COMMAND"'.replace('"', '\\"')
+    with _locked(paths):
+        _refuse_known(paths, public["blob"])
+        _write(paths, [*_lines(paths), f'command="{forced}",{_OPTIONS} {public[0]}'])
+    return key
 
 
-def _refuse_login(paths: Paths, public: str) -> None:
-    """Raise PikuError for a key that may log in here by an entry that is not piku's: sshd takes the first."""
-    place = authorized_keys(paths)
-    for number, line in enumerate(files.read(place).splitlines(), 1):
-        if public in line.split() and not line.lstrip().startswith("#") and _parse(line) is None:
+def remove(paths: Paths, wanted: str, *, force: bool = False) -> Key:
+    """Remove the key with this fingerprint, or the only one of this name; raises PikuError.
+
+    The last key that may push is removed only with `force`.
+    """
+    with _locked(paths):
+        keys = {key.fingerprint: key for key in listed(paths)}
+        found = [key for key in keys.values() if wanted in (key.name, key.fingerprint)]
+        if not found:
             raise PikuError(
-                f"this key may log in here already, by line {number} of {place}: sshd would never come to piku's",
-                hint="give another key, made for piku with ssh-keygen, or take that line out",
+                f"no key has the name or fingerprint {wanted!r}", hint="see them with: piku keys"
             )
+        if len(found) > 1:
+            raise PikuError(
+                f"{len(found)} keys are called {wanted!r}",
+                detail=tuple(f"{key.fingerprint} {key.comment}".rstrip() for key in found),
+                hint="remove one by its fingerprint",
+            )
+        if len(keys) == 1 and not force:
+            raise PikuError(
+                "this is the only key: without it, nobody can push",
+                hint="add another one first with `piku setup:ssh`, or use --force",
+            )
+        kept = [
+            line
+            for line in _lines(paths)
+            if (key := _parse(line)) is None or key.fingerprint != found[0].fingerprint
+        ]
+        _write(paths, kept)
+    return found[0]
 
 
-def _single_key(text: str) -> re.Match[str]:
-    lines = [
-        line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")
-    ]
+def _public(text: str) -> re.Match[str]:
+    """The one public key in a text, which may have comments and blank lines around it."""
+    lines = [line.strip() for line in text.splitlines()]
+    lines = [line for line in lines if line and not line.startswith("#")]
     if any("PRIVATE KEY" in line for line in lines):
-        raise PikuError(
-            "this is a private key", hint="give the public one, whose file name ends with .pub"
-        )
-    match = _PUBLIC.fullmatch(lines[0]) if len(lines) == 1 else None
+        raise PikuError("this is a private key", hint="give the public one, which ends with .pub")
+    match = _LINE.fullmatch(lines[0]) if len(lines) == 1 else None
     if match is None:
         raise PikuError(
             "this is not one SSH public key",
             hint="give one line such as 'ssh-ed25519 AAAA… name', from a .pub file",
         )
+    if match["options"]:
+        raise PikuError(
+            f"this key has options in front: {match['options'][:60]}",
+            hint="give the key alone; add options to ~/.ssh/authorized_keys afterwards",
+        )
     return match
 
 
 def _fingerprint(line: str) -> str:
+    command = ["ssh-keygen", "-l", "-E", "sha256", "-f", "-"]
     try:
-        answer = subprocesses.run(
-            ["ssh-keygen", "-l", "-E", "sha256", "-f", "-"], stdin=f"{line}\n"
-        )
+        return subprocesses.run(command, stdin=f"{line}\n").split()[1]
     except subprocesses.ProgramFailed:
         raise PikuError(
             "ssh-keygen does not accept this key", hint="copy it again, whole and on one line"
         ) from None
-    return answer.split()[1]
 
 
-def _append(path: Path, line: str) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path.parent.chmod(0o700)
-    text = files.read(path)
-    files.write(
-        path,
-        text + ("" if not text or text.endswith("\n") else "\n") + line,
-        mode=0o600,
-        durable=True,
-    )
-
-
-def listed(paths: Paths) -> list[Key]:
-    """The keys bound to piku; others in the file are not ours to show."""
-    return [
-        key
-        for key in map(_parse, files.read(authorized_keys(paths)).splitlines())
-        if key is not None
-    ]
+def _refuse_known(paths: Paths, blob: str) -> None:
+    """Raise PikuError for a key that has an entry: sshd uses the first one that it finds."""
+    for number, line in enumerate(_lines(paths), 1):
+        if blob not in line.split() or line.lstrip().startswith("#"):
+            continue
+        if key := _parse(line):
+            raise PikuError(
+                f"this key is already known as {key.name!r}",
+                hint=f"remove it with: piku keys:remove {key.fingerprint}",
+            )
+        raise PikuError(
+            f"this key can already log in here, by line {number} of {authorized_keys(paths)}",
+            hint="give another key, made for piku with ssh-keygen, or remove that line",
+        )
 
 
 def _parse(line: str) -> Key | None:
-    entry = _ENTRY.fullmatch(line.strip())
-    public = _PUBLIC.fullmatch(entry["key"]) if entry else None
-    if entry is None or public is None:
-        return None
-    return Key(
-        name=entry["name"],
-        fingerprint=entry["fingerprint"],
-        type=public["type"],
-        comment=public["comment"] or "",
-    )
+    """The key of a line that piku wrote; None for any other line."""
+    entry = _LINE.fullmatch(line.strip())
+    ours = _OURS.search(entry["options"] or "") if entry else None
+    return _key(entry, ours["name"], ours["fingerprint"]) if entry and ours else None
 
 
-def remove(paths: Paths, wanted: str) -> list[Key]:
-    """Take away the keys of this name or fingerprint; raises PikuError when there is none."""
-    found = [key for key in listed(paths) if wanted in (key.name, key.fingerprint)]
-    if not found:
-        raise PikuError(
-            f"no key has the name or fingerprint {wanted!r}", hint="see them with: piku keys"
-        )
-    gone = {key.fingerprint for key in found}
-    path = authorized_keys(paths)
-    kept = [line for line in files.read(path).splitlines() if not _is_one_of(line, gone)]
-    files.write(path, "".join(f"{line}\n" for line in kept), mode=0o600, durable=True)
-    return found
+def _key(entry: re.Match[str], name: str, fingerprint: str) -> Key:
+    comment = entry["comment"] or ""
+    return Key(name=name, fingerprint=fingerprint, type=entry["type"], comment=comment)
 
 
-def _is_one_of(line: str, fingerprints: Iterable[str]) -> bool:
-    key = _parse(line)
-    return key is not None and key.fingerprint in fingerprints
+def _lines(paths: Paths) -> list[str]:
+    text = files.read(authorized_keys(paths))
+    return text.removesuffix("\n").split("\n") if text else []
+
+
+def _write(paths: Paths, lines: list[str]) -> None:
+    place = authorized_keys(paths)
+    place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    place.parent.chmod(0o700)
+    files.write(place, "".join(f"{line}\n" for line in lines), mode=0o600, durable=True)
+
+
+def _locked(paths: Paths) -> contextlib.AbstractContextManager[bool]:
+    return locks.lock(authorized_keys(paths).with_suffix(".lock"), "changing keys")

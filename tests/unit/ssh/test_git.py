@@ -10,7 +10,8 @@ import pytest
 from piku import files, subprocesses
 from piku.errors import PikuError
 from piku.paths import AppPaths, Paths
-from piku.ssh import git, hook
+from piku.ssh import branches, git
+from piku.ssh.branches import Update
 
 Commit = Callable[..., str]
 ZERO = "0" * 40
@@ -60,10 +61,10 @@ def test_nobody_sees_the_references_to_kept_commits(shop: AppPaths, commit: Comm
 def test_the_first_branch_pushed_deploys(paths: Paths, shop: AppPaths, commit: Commit) -> None:
     git.create_repository(shop, ["piku"], {})
     commit(shop, {"a": "1"}, "trunk")
-    assert git.deploy_branch(paths, shop, ["trunk"]) == "trunk"
+    assert branches.deploying(paths, shop, ["trunk"]) == "trunk"
     commit(shop, {"a": "2"}, "side")
-    assert git.deploy_branch(paths, shop, ["side"]) == "trunk"
-    assert git.deploy_branch(paths, shop, []) == "trunk"
+    assert branches.deploying(paths, shop, ["side"]) == "trunk"
+    assert branches.deploying(paths, shop) == "trunk"
 
 
 @pytest.mark.parametrize(
@@ -76,34 +77,38 @@ def test_of_several_at_once_the_usual_one(
     git.create_repository(shop, ["piku"], {})
     for branch in pushed:
         commit(shop, {"a": "1"}, branch)
-    assert git.deploy_branch(paths, shop, pushed) == expected
+    assert branches.deploying(paths, shop, pushed) == expected
 
 
 def test_a_setting_decides(paths: Paths, shop: AppPaths, commit: Commit) -> None:
     commit(shop, {"a": "1"})
     paths.server_env.write_text("PIKU_DEPLOY_BRANCH=production\n")
-    assert git.deploy_branch(paths, shop, ["main"]) == "production"
+    assert branches.deploying(paths, shop, ["main"]) == "production"
     files.write(shop.settings, "PIKU_DEPLOY_BRANCH=live/x\n")
-    assert git.deploy_branch(paths, shop, ["main"]) == "live/x"
+    assert branches.deploying(paths, shop, ["main"]) == "live/x"
 
 
 def test_a_branch_that_was_never_pushed_has_no_tip(shop: AppPaths, commit: Commit) -> None:
     name = commit(shop, {"a": "1"})
-    assert git.tip(shop, "main") == name
-    assert git.has_branch(shop, "main") and not git.has_branch(shop, "mai")
-    with pytest.raises(PikuError, match="the branch 'other' was not pushed yet"):
-        git.tip(shop, "other")
+    assert branches.tip(shop, "main") == name
+    assert branches.exists(shop, "main") and not branches.exists(shop, "mai")
+    with pytest.raises(PikuError, match="the branch 'other' has not been pushed"):
+        branches.tip(shop, "other")
 
 
 def test_putting_a_branch_back(shop: AppPaths, commit: Commit) -> None:
     one = commit(shop, {"a": "1"})
     two = commit(shop, {"a": "2"})
-    assert not git.put_back(shop, "refs/heads/main", ZERO, one), "somebody has moved it on since"
-    assert git.tip(shop, "main") == two
-    assert git.put_back(shop, "refs/heads/main", one, two)
-    assert git.tip(shop, "main") == one
-    assert git.put_back(shop, "refs/heads/main", ZERO, one)
-    assert not git.has_branch(shop, "main")
+    main = "refs/heads/main"
+    first, second = Update(old=ZERO, new=one, ref=main), Update(old=one, new=two, ref=main)
+    assert branches.has_moved_on(shop, first)
+    assert not branches.reset(shop, first), "somebody has moved it since"
+    assert branches.tip(shop, "main") == two
+    assert branches.reset(shop, second)
+    assert branches.tip(shop, "main") == one
+    assert not branches.has_moved_on(shop, first)
+    assert branches.reset(shop, first)
+    assert not branches.exists(shop, "main")
 
 
 # --- the hook's input ----------------------------------------------------------------------------
@@ -111,7 +116,7 @@ def test_putting_a_branch_back(shop: AppPaths, commit: Commit) -> None:
 
 def test_what_a_hook_is_told() -> None:
     a, b = "a" * 40, "b" * 40
-    updates = hook.parse(
+    updates = branches.parse(
         [
             f"{a} {b} refs/heads/main\n",
             f"{ZERO} {b} refs/tags/v 1\n",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -20,18 +21,8 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Two private keys; the public ones stand beside them."""
     folder = tmp_path_factory.mktemp("keys")
     for name in ("ann", "bob"):
-        command = [
-            "ssh-keygen",
-            "-q",
-            "-t",
-            "ed25519",
-            "-N",
-            "",
-            "-C",
-            f"{name}@laptop",
-            "-f",
-            str(folder / name),
-        ]
+        comment = ["-C", f"{name}@laptop", "-f", str(folder / name)]
+        command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", *comment]
         subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
     return [folder / "ann", folder / "bob"]
 
@@ -89,7 +80,7 @@ def test_other_peoples_lines_are_not_touched(paths: Paths, pairs: list[Path], en
     assert text.startswith(theirs)
     assert text.splitlines()[-1].startswith('command="FINGERPRINT=')
     assert [key.name for key in keys.listed(paths)] == ["ann"]
-    keys.remove(paths, "ann")
+    keys.remove(paths, "ann", force=True)
     assert file.read_text(errors="surrogateescape").rstrip("\n") == theirs.rstrip("\n")
     assert mode(file) == 0o600
 
@@ -99,7 +90,7 @@ def test_a_key_that_may_log_in_here_is_refused(paths: Paths, pairs: list[Path]) 
     file = keys.authorized_keys(paths)
     file.parent.mkdir(parents=True)
     file.write_text(f"# mine\n{public(pairs[0])}")
-    with pytest.raises(PikuError, match="may log in here already, by line 2 of") as error:
+    with pytest.raises(PikuError, match="can already log in here, by line 2 of") as error:
         add(paths, public(pairs[0]), "again")
     assert "another key" in error.value.hint
     add(paths, public(pairs[1]), "bob")
@@ -109,7 +100,7 @@ def test_a_key_that_may_log_in_here_is_refused(paths: Paths, pairs: list[Path]) 
 def test_a_key_has_one_entry(paths: Paths, pairs: list[Path]) -> None:
     add(paths, public(pairs[0]), "ann")
     before = keys.authorized_keys(paths).read_text()
-    with pytest.raises(PikuError, match="this key is here already, as 'ann'"):
+    with pytest.raises(PikuError, match="this key is already known as 'ann'"):
         add(paths, public(pairs[0]).replace("ann@laptop", "other comment"), "again")
     assert keys.authorized_keys(paths).read_text() == before
     add(paths, public(pairs[1]), "bob")
@@ -139,10 +130,11 @@ def test_what_is_no_key(paths: Paths, pairs: list[Path]) -> None:
     kind, blob, _ = good.split(" ")
     for text in (
         "", "\n", "garbage", "ssh-ed25519", f"{kind} !!!! x", f"{good}\n{public(pairs[1])}", blob,
-        f'command="sh" {good}', f"no-pty {good}", f"{kind}  {blob}", f"root {good}", "AAAA\0",
-        f'ssh-ed25519" {blob}',
+        "AAAA\0", f'ssh-ed25519" {blob}',
     ):  # fmt: skip
         assert refused(paths, text) == "this is not one SSH public key", text
+    for text in (f'command="sh" {good}', f"no-pty {good}", f"root {good}"):
+        assert refused(paths, text).startswith("this key has options in front"), text
     for text in (f"{kind} {blob[:-8]}", f"{kind} AAAA", f"{kind} {blob[:20]}"):
         assert refused(paths, text) == "ssh-keygen does not accept this key", text
 
@@ -182,11 +174,48 @@ def test_removing_by_name_and_by_fingerprint(paths: Paths, pairs: list[Path]) ->
     ann, bob = add(paths, public(pairs[0]), "ann"), add(paths, public(pairs[1]), "bob")
     with pytest.raises(PikuError, match="no key has the name or fingerprint 'an'"):
         keys.remove(paths, "an")
-    assert keys.remove(paths, "ann") == [ann]
-    assert keys.remove(paths, bob.fingerprint) == [bob]
+    assert keys.remove(paths, ann.fingerprint) == ann
+    with pytest.raises(PikuError, match="this is the only key") as error:
+        keys.remove(paths, "bob")
+    assert "--force" in error.value.hint
+    assert keys.listed(paths) == [bob]
+    assert keys.remove(paths, "bob", force=True) == bob
     assert keys.listed(paths) == []
-    with pytest.raises(PikuError, match="'ann'"):
-        keys.remove(paths, "ann")
+
+
+def test_a_name_of_several_keys_removes_none(paths: Paths, pairs: list[Path]) -> None:
+    both = [add(paths, public(pair)) for pair in pairs]
+    with pytest.raises(PikuError, match="2 keys are called 'default'") as error:
+        keys.remove(paths, "default")
+    assert all(key.fingerprint in " ".join(error.value.detail) for key in both)
+    assert keys.listed(paths) == both
+
+
+def test_keys_added_at_once_are_all_kept(paths: Paths, tmp_path: Path) -> None:
+    texts = []
+    for number in range(8):
+        place = tmp_path / str(number)
+        command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(place)]
+        subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+        texts.append(public(place))
+    with ThreadPoolExecutor() as pool:
+        added = list(pool.map(lambda text: add(paths, text), texts))
+    assert {key.fingerprint for key in keys.listed(paths)} == {key.fingerprint for key in added}
+
+
+@pytest.mark.parametrize(
+    "options", ['from="10.0.0.*,!10.0.0.9",', "restrict,", 'environment="A=\\"b c\\"",no-pty,']
+)
+def test_an_entry_with_more_options_is_still_ours(
+    paths: Paths, pairs: list[Path], options: str
+) -> None:
+    ann = add(paths, public(pairs[0]), "ann")
+    file = keys.authorized_keys(paths)
+    file.write_text(options + file.read_text())
+    assert keys.listed(paths) == [ann]
+    with pytest.raises(PikuError, match="already known as 'ann'"):
+        add(paths, public(pairs[0]))
+    assert keys.remove(paths, "ann", force=True) == ann
 
 
 def test_without_a_file_there_are_no_keys(paths: Paths) -> None:

@@ -12,9 +12,9 @@ from piku.paths import AppPaths, Paths
 def dry_run(paths: Paths, app: AppPaths, leave_behind: bool) -> None:
     """Show what would change, and change nothing."""
     from piku.extras.dry_run import preview
-    from piku.ssh import git
+    from piku.ssh import branches
 
-    branch = git.deploy_branch(paths, app, [])
-    refused = git.refused(app) if leave_behind else ""
-    for line in preview.lines(paths, app, refused or git.tip(app, branch)):
+    branch = branches.deploying(paths, app)
+    refused = branches.failed_commit(app) if leave_behind else ""
+    for line in preview.lines(paths, app, refused or branches.tip(app, branch)):
         click.echo(line)

@@ -1,0 +1,99 @@
+"""The branches of an app's repository: which one deploys, and moving it back after a failure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from piku import subprocesses
+from piku.app import settings
+from piku.deploy import releases, revision
+from piku.errors import PikuError
+from piku.paths import AppPaths, Paths
+
+NO_COMMIT = "0" * 40
+_HEADS = "refs/heads/"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Update:
+    """A reference that a push moved: one line of a post-receive hook's input (githooks(5))."""
+
+    old: str
+    new: str
+    ref: str
+
+    @property
+    def branch(self) -> str:
+        """The name of the branch; empty for a tag."""
+        return self.ref.removeprefix(_HEADS) if self.ref.startswith(_HEADS) else ""
+
+    @property
+    def deletes(self) -> bool:
+        return self.new == NO_COMMIT
+
+
+def parse(lines: Iterable[str]) -> list[Update]:
+    words = (line.rstrip("\n").split(" ", 2) for line in lines)
+    return [Update(old=w[0], new=w[1], ref=w[2]) for w in words if len(w) == 3]
+
+
+def deploying(paths: Paths, app: AppPaths, pushed: Sequence[str] = ()) -> str:
+    """The branch that deploys: PIKU_DEPLOY_BRANCH, else the first one ever pushed."""
+    values = revision.layered(paths, "", revision.own_settings(app))
+    if chosen := settings.DEPLOY_BRANCH.read(values):
+        return chosen
+    head = _git(app, "symbolic-ref", "--short", "HEAD")
+    if not pushed or head in pushed or exists(app, head) or releases.live(app) is not None:
+        return head
+    first = next((name for name in ("main", "master") if name in pushed), pushed[0])
+    _git(app, "symbolic-ref", "HEAD", _HEADS + first)
+    return first
+
+
+def exists(app: AppPaths, branch: str) -> bool:
+    command = ["git", "-C", str(app.repo), "rev-parse", "--quiet", "--verify", _HEADS + branch]
+    return subprocesses.succeeds(command)
+
+
+def tip(app: AppPaths, branch: str) -> str:
+    """The commit of a branch; raises PikuError when it was never pushed."""
+    if not exists(app, branch):
+        raise PikuError(
+            f"the branch {branch!r} has not been pushed", hint=f"git push piku {branch}"
+        )
+    return _git(app, "rev-parse", _HEADS + branch)
+
+
+def has_moved_on(app: AppPaths, update: Update) -> bool:
+    """Whether a later push has moved the branch to another commit."""
+    return _git(app, "for-each-ref", "--format=%(objectname)", update.ref) != update.new
+
+
+def reset(app: AppPaths, update: Update) -> bool:
+    """Move a branch back after its deploy failed; False if somebody has moved it since."""
+    target = ["-d", update.ref] if update.old == NO_COMMIT else [update.ref, update.old]
+    words = [*target, update.new]
+    return subprocesses.succeeds(["git", "-C", str(app.repo), "update-ref", *words])
+
+
+def advance(app: AppPaths, branch: str, commit: str) -> None:
+    """Move a branch to a commit whose push failed, and which is live now."""
+    _git(app, "update-ref", _HEADS + branch, commit)
+
+
+def failed_commit(app: AppPaths) -> str:
+    """The commit of the last push if that failed and nothing came after it; else empty."""
+    newest = next(iter(releases.releases(app)), None)
+    if newest is None or newest.kind != "push" or newest.outcome != releases.FAILED:
+        return ""
+    return newest.commit
+
+
+def subject(app: AppPaths, commit: str) -> str:
+    """The first line of a commit's message."""
+    return _git(app, "show", "--no-patch", "--format=%s", commit)[:60]
+
+
+def _git(app: AppPaths, *words: str) -> str:
+    return subprocesses.run(["git", "-C", str(app.repo), *words]).strip()
