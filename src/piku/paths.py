@@ -102,11 +102,6 @@ class AppPaths:
         return self.root / "nginx" / f"{self.name}.conf.refused"
 
     @property
-    def maintenance(self) -> Path:
-        """There while the app is in maintenance."""
-        return self.envs / "maintenance.json"
-
-    @property
     def before_link(self) -> Path:
         """The checkout of the release before the live one, whose files open pages may still ask for."""
         return self.root / "apps" / f"{self.name}{SEPARATOR}before"

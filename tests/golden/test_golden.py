@@ -4,8 +4,8 @@ Each folder is a case. What goes in:
 
 - `Procfile` and `ENV` of the repository, and its other files under `files/`;
 - `facts.json`, every key of which may be left out: `settings` (of config:set), `server` (the server's
-  ENV), `counts` (SCALING), `platform` (nginx: where it listens, what it can do), `around` (what comes
-  beside the release: certificate, maintenance), `app` (its name).
+  ENV), `counts` (SCALING), `platform` (nginx: where it listens, what it can do), `state` (what changes
+  without a release, as of the certificate), `maintenance` (its record), `app` (its name).
 
 What comes out is `nginx.conf`, and for every process its ini, its variables (`.env`) and its command
 (`.sh`), what the runner of scheduled jobs is told (`cron.txt`, `cron.env`), who gets a copy of the log
@@ -41,6 +41,7 @@ from typing import Any
 
 import pytest
 
+import piku
 from piku import files as files_module
 from piku import procfs, subprocesses
 from piku.deploy import build, instances, process_plan, releases, revision
@@ -50,7 +51,7 @@ from piku.deploy.releases import Activation, Process
 from piku.errors import PikuError
 from piku.nginx import proxy, service, site_state
 from piku.nginx import vhost as nginx
-from piku.nginx.site import Around, Platform
+from piku.nginx.site import Platform, SiteState
 from piku.operate import server
 from piku.output import Output
 from piku.paths import AppName, AppPaths, Paths
@@ -76,7 +77,7 @@ class Case:
     found: revision.Source
     made: Activation
     platform: Platform
-    around: Around | None
+    state: SiteState | None
     said: str
     about_nginx: bool
 
@@ -126,17 +127,19 @@ def bring(folder: Path, base: Path) -> Case:
         **{"ipv6": True, **DEBIAN, "acme": str(paths.acme), **tuples(facts.get("platform", {}))}
     )
     beside = None
+    if "maintenance" in facts:
+        files_module.write_json(app.envs / "maintenance.json", facts["maintenance"])
     if made.site is not None:
         known_as = (
             {made.site.include: found.values["NGINX_INCLUDE_FILE"]} if made.site.include else {}
         )
         service.check_addresses(paths, made.site)
         beside = replace(
-            site_state.of(paths, app.name, made.site), **tuples(facts.get("around", {}))
+            site_state.of(paths, app.name, made.site), **tuples(facts.get("state", {}))
         )
         service.check(paths, {app.name: (made.site, beside)}, known_as=known_as)
     return Case(
-        paths=paths, app=app, found=found, made=made, platform=where, around=beside, said=said.getvalue(),
+        paths=paths, app=app, found=found, made=made, platform=where, state=beside, said=said.getvalue(),
         about_nginx=folder.name.startswith("nginx-"),
     )  # fmt: skip
 
@@ -170,8 +173,8 @@ def store(folder: Path, app: AppPaths) -> str:
 def outcome(case: Case) -> dict[str, str]:
     """The files that come out, with the machine's own taken out of them."""
     found: dict[str, str] = {}
-    if case.made.site is not None and case.around is not None:
-        found["nginx.conf"] = nginx.app_config(case.made.site, case.platform, case.around)
+    if case.made.site is not None and case.state is not None:
+        found["nginx.conf"] = nginx.app_config(case.made.site, case.platform, case.state)
     for process in () if case.about_nginx else case.made.processes:
         name = process.worker
         found[f"{name}.ini"] = (
@@ -210,10 +213,11 @@ def outcome(case: Case) -> dict[str, str]:
     ]
     fixed = case.found.values.get("PORT")
     site = case.made.site
-    zone = proxy.cache_zone(site, site.cache) if site and site.cache else ""
+    zone = proxy.zone_name(site, site.cache) if site and site.cache else ""
     replacements = {
         **({zone: f"piku_{case.app.name}_CACHE"} if zone else {}),  # named by its folder
         str(case.paths.root): "ROOT",
+        str(Path(piku.__file__).parent): "PIKU",
         str(case.paths.home): "HOME",
         case.found.commit: "COMMIT",
         **({case.found.environment: "ENVIRONMENT"} if case.found.environment else {}),
@@ -266,9 +270,9 @@ def test_golden(name: str, brought: Bring) -> None:
 @pytest.mark.parametrize("name", [name for name in CASES if (HERE / name / "nginx.conf").exists()])
 def test_a_newer_nginx_accepts_it_too(name: str, brought: Bring) -> None:
     case = brought(name)
-    assert case.made.site is not None and case.around is not None
+    assert case.made.site is not None and case.state is not None
     for one in (nginx_opinion.installed(), nginx_opinion.newer()):
-        accepted, told = one.judges([(case.made.site, case.around)])
+        accepted, told = one.judges([(case.made.site, case.state)])
         assert accepted and told == "", "and neither warns of anything"
 
 

@@ -10,9 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from piku import files, locks
-from piku.deploy import reconcile, releases
+from piku.deploy import reconcile, releases, site_config
 from piku.deploy.releases import Activation, Process
-from piku.nginx.site import Site
 from piku.output import Output
 from piku.paths import AppPaths, Paths
 
@@ -29,7 +28,10 @@ def keep(
         live,
         number=releases.next_activation(app),
         processes=tuple(kept),
-        site=_site(app, live.site, [process for process in kept if process.address])
+        site=replace(
+            live.site,
+            upstreams=site_config.upstreams(app, [one for one in kept if one.address]),
+        )
         if live.site
         else None,
         stopped=stopped,
@@ -45,25 +47,3 @@ def keep(
     reconcile.converge(paths, app, say=output.detail)
     going = set(live.vassals(app.name)) - set(new.vassals(app.name))
     reconcile.see_off(paths, going, (), live.stop_timeout)
-
-
-def _site(app: AppPaths, site: Site, served: Sequence[Process]) -> Site:
-    if served:
-        return replace(
-            site,
-            upstreams=tuple(
-                f"unix:{app.socket(process.instance)}" if process.by_socket else process.address
-                for process in served
-            ),
-            spares=tuple(
-                f"{process.address.rpartition(':')[0]}:{process.spare}"
-                for process in served
-                if process.spare
-            ),
-        )
-    app.access_log.parent.mkdir(parents=True, exist_ok=True)
-    app.access_log.touch(mode=0o640)  # nginx would let everybody read it
-    return replace(
-        site, backend="", stopped=site.stopped or bool(site.backend), upstreams=(), spares=(), idle=0,
-        access_log=str(app.access_log),
-    )  # fmt: skip

@@ -10,6 +10,7 @@ EXTRAS: tuple[str, ...] = (
     "detached",
     "doctor",
     "dry_run",
+    "idle",
     "limits",
     "log_drain",
     "maintenance",

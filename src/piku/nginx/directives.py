@@ -1,7 +1,4 @@
-"""Directives as data, and the one renderer that quotes them.
-
-Directives are those of the nginx documentation's core, proxy, uwsgi and ssl modules.
-"""
+"""nginx directives as data, and the one renderer that quotes them."""
 
 from __future__ import annotations
 
@@ -34,15 +31,15 @@ def block(name: str, args: Sequence[str], body: Iterable[Directive]) -> Directiv
 
 
 def location(path: str, body: Iterable[Directive], *, modifier: str = "") -> Directive:
-    """A location; `modifier` is "=" (exactly), "~" (an expression) or "^~" (before expressions)."""
+    """A location; `modifier` is "=" (exactly), "~" (a regex) or "^~" (before any regex)."""
     return block("location", (*((Raw(modifier),) if modifier else ()), path), body)
 
 
 def render(directives: Iterable[Directive], indent: str = "") -> str:
-    """Directives as nginx reads them."""
+    """Directives as nginx reads them; raises PikuError for text that it cannot hold."""
     lines = []
     for item in directives:
-        head = indent + " ".join((item.name, *map(_quoted, item.args)))
+        head = indent + " ".join((item.name, *map(quote, item.args)))
         if item.body is None:
             lines.append(f"{head};\n")
         else:
@@ -50,11 +47,11 @@ def render(directives: Iterable[Directive], indent: str = "") -> str:
     return "".join(lines)
 
 
-def _quoted(text: str) -> str:
+def quote(text: str) -> str:
+    """One argument; raises PikuError for text that nginx cannot hold."""
     if isinstance(text, Raw):
         return text
-    # nginx has no way to write a literal '$', a line break would be one in the config, and half a
-    # character cannot be written at all.
+    # nginx has no way to write a literal '$', and a line break would end up in the file as it is.
     bad = re.search(r"[$\x00-\x1f\x7f\ud800-\udfff]", text)
     if bad:
         raise PikuError(f"{text[:80]!r} cannot be given to nginx: it contains {bad[0]!r}")

@@ -1,55 +1,15 @@
-"""What of an app's server hands requests on to the app, wakes it, and keeps its answers."""
+"""How an app's server passes requests on to the app, and keeps its answers."""
 
 from __future__ import annotations
 
 import hashlib
+import re
+from itertools import chain
 from pathlib import PurePath
 
-from piku.nginx.directives import Directive, Raw, block, d, location
-from piku.nginx.site import Cache, Site
-
-WAKE, AWAKE = "@piku-wake", "@piku-awake"
-
-
-# --- kept answers --------------------------------------------------------------------------------
-
-
-def _keeping(site: Site, cache: Cache) -> list[Directive]:
-    begin = protocol(site)
-    times = [
-        (200, cache.content),
-        (301, 302, 307, 308, cache.redirects),
-        # What failed for a moment must not fail for an hour.
-        (408, 425, 429, 500, 502, 503, 504, 0),
-        ("any", cache.other),
-    ]
-    alone = Raw("$http_authorization")
-    return [
-        d(f"{begin}_cache", Raw(zone_variable(site))),
-        d(f"{begin}_cache_key", Raw("$scheme$request_method$piku_host$request_uri")),
-        *(d(f"{begin}_cache_valid", *codes, f"{seconds}s") for *codes, seconds in times),
-        d(f"{begin}_cache_bypass", alone),
-        d(f"{begin}_no_cache", alone),
-        d(f"{begin}_cache_lock", "on"),
-        d(f"{begin}_cache_background_update", "on"),
-        d(f"{begin}_cache_use_stale", "error", "timeout", "updating", "http_500", "http_503"),
-        d("expires", Raw(expires_variable(site))),
-    ]
-
-
-def cache_zone(site: Site, cache: Cache) -> str:
-    """The cache's name; nginx refuses to reload when the same name gets another path or protocol."""
-    place = hashlib.sha256(f"{cache.path} {site.backend}".encode()).hexdigest()[:8]
-    return f"piku_{site.app}_{place}"
-
-
-def zone_variable(site: Site) -> str:
-    """What says whether a request's answer may be kept: the cache's name, or "off"."""
-    return f"$piku_cache_{identifier(site)}"
-
-
-def expires_variable(site: Site) -> str:
-    return f"$piku_kept_{identifier(site)}"
+from piku.nginx.directives import Directive, Raw, block, d
+from piku.nginx.site import Cache, Platform, Site, SiteState
+from piku.uwsgi import ini
 
 
 def identifier(site: Site) -> str:
@@ -57,72 +17,58 @@ def identifier(site: Site) -> str:
     return hashlib.sha256(site.app.encode()).hexdigest()[:12]
 
 
-# --- the app -------------------------------------------------------------------------------------
-
-
-def upstream(site: Site) -> str:
-    # To nginx, upstreams whose names differ in case alone are the same.
-    name = site.app
-    return f"piku_{name}" if name == name.lower() else f"piku-{name}-{identifier(site)}"
-
-
 def protocol(site: Site) -> str:
     """How nginx's directives for the app begin."""
     return "uwsgi" if site.backend == "uwsgi" else "proxy"
 
 
-def to_app(site: Site, *, wakes: bool = True) -> list[Directive]:
-    """What hands a request on; `wakes` says whether one that meets nobody has the app woken."""
-    keeping = _keeping(site, site.cache) if site.cache is not None else []
-    client = "$piku_client" if site.cloudflare else "$remote_addr"
-    # A request that an app is slow with is not asked for once more from the next process.
-    once = d(f"{protocol(site)}_next_upstream", "error")
-    if site.backend == "uwsgi":
-        params = [d("uwsgi_param", name, Raw(value)) for name, value in _UWSGI_PARAMS]
-        params += [
-            d("uwsgi_param", name, Raw(client)) for name in ("REMOTE_ADDR", "HTTP_X_REAL_IP")
-        ]
-        secure = d("uwsgi_param", "HTTPS", Raw("$https"), "if_not_empty")
-        modifier = [d("uwsgi_modifier1", site.modifier)] if site.modifier else []
-        return [d("uwsgi_pass", upstream(site)), once, *modifier, *params, secure, *keeping]
-    headers = [d("proxy_set_header", name, Raw(value)) for name, value in _PROXY_HEADERS]
-    headers.append(d("proxy_set_header", "X-Real-IP", Raw(client)))
-    begin = [d("proxy_pass", f"http://{upstream(site)}"), d("proxy_http_version", "1.1"), once]
-    return [*begin, *headers, *keeping, *(_wakes(site) if site.idle and wakes else ())]
-
-
-def _wakes(site: Site) -> list[Directive]:
-    """Nobody listens while the app sleeps: have it woken, and then ask again."""
-    pages = [
-        (status, error_address(status, file)) for status, file in site.error_pages if status != 502
-    ]
-    return [
-        d("error_page", 502, Raw("="), WAKE),
-        *(d("error_page", *page) for page in pages),
-        # What does not come of sleep has the app's own page for it.
-        d("recursive_error_pages", "on"),
-    ]
-
-
-def waking(site: Site, waker: str) -> list[Directive]:
-    """Where a request goes that met nobody, and where it goes on once the app listens."""
-    # An app that is awake and breaks off is no sleeping one: it may have done already what it was asked for.
-    sent = (Raw("($upstream_bytes_sent"), Raw("~"), Raw('"[1-9]")'))
-    body = [
-        block("if", sent, [d("return", 502)]),
-        d("uwsgi_pass", f"unix:{waker}"),
-        d("uwsgi_pass_request_body", "off"),
-        d("uwsgi_param", "PIKU_APP", site.app),
-        d("uwsgi_param", "REQUEST_METHOD", Raw("$request_method")),
-        d("uwsgi_param", "SERVER_PROTOCOL", Raw("$server_protocol")),
-        d("uwsgi_read_timeout", "75s"),
-    ]
-    return [location(WAKE, body), location(AWAKE, to_app(site, wakes=False))]
-
-
 def error_address(status: int, file: str) -> str:
-    """The address under which an error's page is found inside nginx."""
+    """The address under which nginx finds an error's page."""
     return f"/@piku-{status}{PurePath(file).suffix}"
+
+
+def _upstream_name(site: Site) -> str:
+    # To nginx, upstreams whose names differ in case alone are the same.
+    name = site.app
+    return f"piku_{name}" if name == name.lower() else f"piku-{name}-{identifier(site)}"
+
+
+def upstream(site: Site, state: SiteState) -> Directive:
+    """The app's processes."""
+    # uWSGI ends an idle app, and may drop a request of that moment: it is passed once more.
+    again = site.upstreams[:1] if site.backend == "uwsgi" and site.idle else ()
+    # One failure must not rest a server for 10 s: while an app starts, all of its servers fail.
+    trusted = ("max_fails=0",) if len(site.upstreams) + len(again) > 1 else ()
+    body = [d("server", address, *trusted) for address in site.upstreams]
+    body += [d("server", address, "max_fails=0", "backup") for address in again]
+    if site.backend == "http":
+        body.append(d("keepalive", 32))
+    body += chain.from_iterable(each.upstream for each in state.additions)
+    return block("upstream", (_upstream_name(site),), body)
+
+
+def to_app(site: Site, state: SiteState) -> list[Directive]:
+    """What passes a request on to the app."""
+    return [*bare(site), *chain.from_iterable(each.proxy for each in state.additions)]
+
+
+def bare(site: Site) -> list[Directive]:
+    """The same, without what extras add."""
+    client = Raw("$piku_client" if site.cloudflare else "$remote_addr")
+    # A request that one process is slow with is not sent once more to the next one.
+    once = d(f"{protocol(site)}_next_upstream", "error")
+    keeping = _keeping(site, site.cache) if site.cache is not None else []
+    if site.backend == "uwsgi":
+        number = ini.MODIFIERS[site.serving]
+        modifier = [d("uwsgi_modifier1", number)] if number else []
+        params = [d("uwsgi_param", name, Raw(value)) for name, value in _UWSGI_PARAMS]
+        params += [d("uwsgi_param", name, client) for name in ("REMOTE_ADDR", "HTTP_X_REAL_IP")]
+        params.append(d("uwsgi_param", "HTTPS", Raw("$https"), "if_not_empty"))
+        return [d("uwsgi_pass", _upstream_name(site)), once, *modifier, *params, *keeping]
+    headers = [d("proxy_set_header", name, Raw(value)) for name, value in _PROXY_HEADERS]
+    headers.append(d("proxy_set_header", "X-Real-IP", client))
+    passed = d("proxy_pass", f"http://{_upstream_name(site)}")
+    return [passed, d("proxy_http_version", "1.1"), once, *headers, *keeping]
 
 
 _UWSGI_PARAMS = (
@@ -142,13 +88,11 @@ _UWSGI_PARAMS = (
     ("SERVER_NAME", "$server_name"),
     ("HTTP_X_FORWARDED_FOR", "$proxy_add_x_forwarded_for"),
     ("HTTP_X_FORWARDED_PROTO", "$scheme"),
-    # Programs take this one for the proxy that they are to use themselves.
-    ("HTTP_PROXY", '""'),
+    ("HTTP_PROXY", '""'),  # programs would take it for the proxy to use themselves
     ("HTTP_HOST", "$piku_host"),
     ("HTTP_X_FORWARDED_HOST", "$piku_host"),
     ("HTTP_X_FORWARDED_PORT", "$server_port"),
 )
-
 _PROXY_HEADERS = (
     ("Host", "$piku_host"),
     ("Proxy", '""'),
@@ -160,3 +104,67 @@ _PROXY_HEADERS = (
     ("X-Forwarded-Port", "$server_port"),
     ("X-Request-Start", '"t=${msec}"'),
 )
+
+
+# --- kept answers --------------------------------------------------------------------------------
+
+
+def zone_name(site: Site, cache: Cache) -> str:
+    """The cache's name; nginx refuses to reload when the same name changes path or protocol."""
+    place = hashlib.sha256(f"{cache.path} {site.backend}".encode()).hexdigest()[:8]
+    return f"piku_{site.app}_{place}"
+
+
+def _zone_variable(site: Site) -> str:
+    """Holds the cache's name, or "off" where a request's answer is not kept."""
+    return f"$piku_cache_{identifier(site)}"
+
+
+def _expires_variable(site: Site) -> str:
+    return f"$piku_kept_{identifier(site)}"
+
+
+def cache_zone(site: Site, cache: Cache, platform: Platform) -> list[Directive]:
+    """The cache, and which answers it keeps."""
+    zone = zone_name(site, cache)
+    # A check must not make folders elsewhere.
+    path = f"{platform.check_dir}/{zone}" if platform.check_dir else cache.path
+    size, expiry = f"max_size={cache.size}g", f"inactive={cache.expiry}s"
+    levels = ("levels=1:2", f"keys_zone={zone}:1m", size, expiry, "use_temp_path=off")
+    # A prefix ends where a part of the path ends: "/images" is not "/images-of-others".
+    kept = [prefix.strip("/") for prefix in cache.prefixes]
+    chosen = [d("default", zone if "" in kept else "off")]
+    chosen += [d(Raw(f'"~^/{re.escape(one)}(/|$)"'), zone) for one in kept if one]
+    # An answer with a cookie, or to somebody who logged in, is for nobody else; an app that says
+    # how long its answer holds knows better.
+    heads = "$upstream_http_set_cookie$http_authorization"
+    heads += "$upstream_http_cache_control$upstream_http_expires"
+    variable = _zone_variable(site)
+    holds = (Raw(f'"{variable} {heads}"'), Raw(_expires_variable(site)))
+    return [
+        d(f"{protocol(site)}_cache_path", path, *levels),
+        block("map", (Raw("$uri"), Raw(variable)), chosen),
+        block("map", holds, [d(Raw(f'"{zone} "'), f"{cache.control}s"), d("default", "off")]),
+    ]
+
+
+def _keeping(site: Site, cache: Cache) -> list[Directive]:
+    begin = f"{protocol(site)}_cache"
+    times = (
+        (200, cache.content),
+        (301, 302, 307, 308, cache.redirects),
+        (408, 425, 429, 500, 502, 503, 504, 0),  # a short failure must not last for an hour
+        ("any", cache.other),
+    )
+    logged_in = Raw("$http_authorization")
+    return [
+        d(begin, Raw(_zone_variable(site))),
+        d(f"{begin}_key", Raw("$scheme$request_method$piku_host$request_uri")),
+        *(d(f"{begin}_valid", *codes, f"{seconds}s") for *codes, seconds in times),
+        d(f"{begin}_bypass", logged_in),
+        d(f"{protocol(site)}_no_cache", logged_in),
+        d(f"{begin}_lock", "on"),
+        d(f"{begin}_background_update", "on"),
+        d(f"{begin}_use_stale", "error", "timeout", "updating", "http_500", "http_503"),
+        d("expires", Raw(_expires_variable(site))),
+    ]

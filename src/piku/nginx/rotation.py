@@ -1,4 +1,4 @@
-"""Keeping the logs bounded that no uWSGI rotates: nginx's, and the emperor's own."""
+"""Rotating the logs that uWSGI does not rotate: nginx's, and the emperor's own."""
 
 from __future__ import annotations
 
@@ -14,16 +14,15 @@ from piku.paths import Paths
 
 
 def rotate(paths: Paths, access: Mapping[Path, int]) -> None:
-    """Move the platform's logs that have grown too large to `.old`, and these of nginx that are longer
-    than so many bytes. The caller holds nginx's lock."""
+    """Rename logs that have grown too large to `.old`; `access` are nginx's access logs, with their
+    limits in bytes. The caller holds nginx's lock."""
     most = int(settings.LOG_MAXSIZE.default)
     if _size(paths.emperor_log) > most:
-        # The emperor never opens it again, but appends.
+        # The emperor never reopens it, but appends.
         files.write(Path(f"{paths.emperor_log}.old"), files.read(paths.emperor_log), mode=0o640)
         os.truncate(paths.emperor_log, 0)
-    grown = [
-        path for path, limit in {**access, paths.nginx_errors: most}.items() if _size(path) > limit
-    ]
+    logs = {**access, paths.nginx_errors: most}
+    grown = [path for path, limit in logs.items() if _size(path) > limit]
     for path in grown:
         path.rename(f"{path}.old")
         path.touch(mode=0o640)

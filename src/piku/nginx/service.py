@@ -14,33 +14,29 @@ from pathlib import Path
 
 from piku import files, ports, procfs, subprocesses
 from piku.errors import PikuError
-from piku.nginx import server, vhost
-from piku.nginx.site import Around, Platform, Site
+from piku.nginx import main_config, vhost
+from piku.nginx.site import Platform, Site, SiteState
 from piku.paths import SEPARATOR, AppName, Paths
 
 COMMON = f"{SEPARATOR}common.conf"
 DEFAULT = f"{SEPARATOR}default.conf"
 MARK = "# Written by piku, and written anew at every change.\n"
 _RELOAD_TIMEOUT = 30.0
-# For the variable of that name. nginx's processes share the memory that its configuration takes. What the
-# C library keeps in lists of freed memory each of them tidies for itself, and has a copy of its own from
-# then on: a quarter more for every app.
+# nginx's processes share the memory of the configuration; the C library's lists of freed memory
+# would copy it for each of them, which costs a quarter more for every app.
 GLIBC_TUNABLES = "glibc.malloc.mxfast=0:glibc.malloc.tcache_count=0"
 
-
-# A site, and what it depends on beside.
-Sites = Mapping[AppName, tuple[Site, Around]]
+Sites = Mapping[AppName, tuple[Site, SiteState]]
 
 
 def platform(paths: Paths) -> Platform:
-    """Where nginx listens, as `piku up` was last told, else on the standard ports of every address; and
-    what the installed one can do."""
+    """Where nginx listens, as `piku up` was last started, else on the standard ports of every
+    address; and what the installed nginx can do."""
     stored = files.read_json(paths.platform) or {"ipv6": ports.has_ipv6()}
+    known = ("http_port", "https_port", "host", "ipv6")
+    where = {name: stored[name] for name in known if name in stored}
     version, modules = build("nginx")
-    return Platform(
-        **{name: stored[name] for name in ("http_port", "https_port", "host", "ipv6") if name in stored},
-        acme=str(paths.acme), version=version, modules=modules, typed=typed(),
-    )  # fmt: skip
+    return Platform(**where, acme=str(paths.acme), version=version, modules=modules)
 
 
 @functools.cache
@@ -48,21 +44,27 @@ def build(program: str) -> tuple[tuple[int, ...], tuple[str, ...]]:
     """The version of nginx, and the modules it was built with."""
     if subprocesses.which(program) is None:
         return (), ()
-    said = subprocesses.run([program, "-V"], merged=True)
-    version = re.search(r"nginx/([0-9.]+)", said)
-    modules = re.findall(r"--with-([a-z0-9_]+)(?=[\s']|$)", said)
-    return tuple(int(part) for part in version[1].split(".")) if version else (), tuple(
-        sorted(modules)
-    )
+    text = subprocesses.run([program, "-V"], merged=True)
+    version = re.search(r"nginx/([0-9.]+)", text)
+    modules = re.findall(r"--with-([a-z0-9_]+)(?=[\s']|$)", text)
+    numbers = version[1].split(".") if version else ()
+    return tuple(int(part) for part in numbers), tuple(sorted(modules))
 
 
-@functools.cache
-def typed() -> tuple[str, ...]:
-    """The extensions of files that nginx's own list has a type for."""
-    lines = re.findall(
-        r"^\s*[\w.+-]+/[\w.+-]+\s+([^;{}]+);", files.read(Path(server.MIME_TYPES)), re.M
-    )
-    return tuple(sorted({extension for line in lines for extension in line.split()}))
+def _texts(sites: Sites, where: Platform) -> dict[str, str]:
+    """Every file of ours that nginx includes, by its name."""
+    networks = next((state.cloudflare for _, state in sites.values() if state.cloudflare), ())
+    return {
+        COMMON: main_config.common_config(networks),
+        DEFAULT: main_config.default_config([site for site, _ in sites.values()], where),
+        **{
+            f"{name}.conf": vhost.app_config(site, where, state)
+            for name, (site, state) in sites.items()
+        },
+    }
+
+
+# --- checking ------------------------------------------------------------------------------------
 
 
 def check(paths: Paths, sites: Sites, *, known_as: Mapping[str, str] | None = None) -> None:
@@ -72,49 +74,24 @@ def check(paths: Paths, sites: Sites, *, known_as: Mapping[str, str] | None = No
     """
     # Not below the piku root: the paths of unix sockets must be short.
     with files.temporary_folder(Path(tempfile.gettempdir()), "piku-nginx") as folder:
-        harmless = replace(platform(paths), harmless=folder)
-        texts = {
-            COMMON: server.common_config(_cloudflare(sites)),
-            DEFAULT: server.default_config([site for site, _ in sites.values()], harmless),
-            **{
-                f"{name}.conf": vhost.app_config(site, harmless, around)
-                for name, (site, around) in sites.items()
-            },
-        }
-        for name, text in texts.items():
+        where = replace(platform(paths), check_dir=folder)
+        for name, text in _texts(sites, where).items():
             Path(folder, name).write_text(text)
         main = Path(folder, "main")
-        main.write_text(
-            server.main_config(str(paths.root), [f"{folder}/*.conf"], harmless, check_only=folder)
-        )
-        try:
-            subprocesses.run(["nginx", "-t", "-q", "-e", "stderr", "-p", folder, "-c", str(main)])
-        except subprocesses.ProgramFailed as error:
-            raise _refusal(error.output, {**(known_as or {}), f"{folder}/": ""}) from None
-
-
-def check_addresses(paths: Paths, site: Site) -> None:
-    """Raise PikuError for an address that is not this server's: `check` tries none, and nginx would end."""
-    with_ipv6 = platform(paths).ipv6 and not site.no_ipv6
-    wanted = {"NGINX_IPV4_ADDRESS": site.ipv4, "NGINX_IPV6_ADDRESS": site.ipv6 if with_ipv6 else ""}
-    for name, address in wanted.items():
-        if address and (problem := ports.cannot_listen(address, 0)):
-            raise PikuError(
-                f"{name}={address}: {problem}", hint="give an address of this server, or none"
-            )
+        main.write_text(main_config.main_config(str(paths.root), f"{folder}/*.conf", where))
+        _judge(["-p", folder, "-c", str(main)], {**(known_as or {}), f"{folder}/": ""})
 
 
 def check_installed(paths: Paths) -> None:
-    """Have nginx judge what is installed, as it is about to read it; raises PikuError with its words."""
+    """Have nginx judge what is installed; raises PikuError with its words."""
+    _judge(["-c", str(paths.nginx_main)], {})
+
+
+def _judge(options: list[str], known_as: Mapping[str, str]) -> None:
     try:
-        subprocesses.run(["nginx", "-t", "-q", "-e", "stderr", "-c", str(paths.nginx_main)])
+        subprocesses.run(["nginx", "-t", "-q", "-e", "stderr", *options])
     except subprocesses.ProgramFailed as error:
-        raise _refusal(error.output, {}) from None
-
-
-def foreign(paths: Paths) -> list[Path]:
-    """The files that nginx reads and piku did not write."""
-    return sorted(path for path in paths.nginx.glob("*.conf") if not _is_ours(path))
+        raise _refusal(error.output, known_as) from None
 
 
 def _refusal(output: str, known_as: Mapping[str, str]) -> PikuError:
@@ -125,70 +102,74 @@ def _refusal(output: str, known_as: Mapping[str, str]) -> PikuError:
     return PikuError(f"nginx refuses the configuration: {text}")
 
 
-def _cloudflare(sites: Sites) -> tuple[str, ...]:
-    return next((around.cloudflare for _, around in sites.values() if around.cloudflare), ())
+def check_addresses(paths: Paths, site: Site) -> None:
+    """Raise PikuError for an address that is not this server's: `check` binds none of them."""
+    with_ipv6 = platform(paths).ipv6 and not site.no_ipv6
+    wanted = {"NGINX_IPV4_ADDRESS": site.ipv4, "NGINX_IPV6_ADDRESS": site.ipv6 if with_ipv6 else ""}
+    for name, address in wanted.items():
+        if address and (problem := ports.cannot_listen(address, 0)):
+            raise PikuError(
+                f"{name}={address}: {problem}", hint="give an address of this server, or none"
+            )
+
+
+# --- installing ----------------------------------------------------------------------------------
 
 
 def install(paths: Paths, sites: Sites, *, keep: Collection[AppName] = ()) -> bool:
-    """Write the configuration of these sites; returns whether nginx has something to take up.
+    """Write the configuration of these sites; returns whether nginx has to reload.
 
     Files of other apps go, except of those to `keep`; what a person put there stays. A reload that
     was cut off between the writing and nginx is remembered.
     """
-    where = platform(paths)
-    wanted = {
-        paths.nginx / COMMON: server.common_config(_cloudflare(sites)),
-        paths.nginx / DEFAULT: server.default_config([site for site, _ in sites.values()], where),
-        **{
-            paths.app(name).nginx: vhost.app_config(site, where, around)
-            for name, (site, around) in sites.items()
-        },
-    }
-    changed = {
-        path: MARK + text for path, text in wanted.items() if files.read(path) != MARK + text
-    }
-    kept = {paths.app(name).nginx for name in keep}
-    gone = [
-        path
-        for path in paths.nginx.glob("*.conf")
-        if path not in {*wanted, *kept} and _is_ours(path)
-    ]
+    wanted = {name: MARK + text for name, text in _texts(sites, platform(paths)).items()}
+    kept = {*wanted, *(paths.app(name).nginx.name for name in keep)}
+    changed = [name for name, text in wanted.items() if files.read(paths.nginx / name) != text]
+    gone = [path for path in paths.nginx.glob("*.conf") if path.name not in kept and _is_ours(path)]
     if changed or gone:
-        _pending(paths).touch()
-    for path, text in changed.items():
-        files.write(path, text)
+        want_reload(paths)
+    for name in changed:
+        files.write(paths.nginx / name, wanted[name])
     for path in gone:
         files.remove(path)
     return _pending(paths).exists()
 
 
 def want_reload(paths: Paths) -> None:
-    """Have the next update make nginx read everything again, also where no text of ours has changed."""
+    """Have the next update reload nginx, also where none of our files has changed."""
     _pending(paths).touch()
-
-
-def _is_ours(path: Path) -> bool:
-    return files.read(path).startswith(MARK)
 
 
 def _pending(paths: Paths) -> Path:
     return paths.nginx / "reload-pending"
 
 
+def _is_ours(path: Path) -> bool:
+    return files.read(path).startswith(MARK)
+
+
+def foreign(paths: Paths) -> list[Path]:
+    """The files that nginx reads and piku did not write."""
+    return sorted(path for path in paths.nginx.glob("*.conf") if not _is_ours(path))
+
+
+# --- the running nginx ---------------------------------------------------------------------------
+
+
 def master_pid(paths: Paths) -> int | None:
     """The nginx that runs from our configuration, if any."""
     text = files.read(paths.nginx_pid).strip()
     command = files.read(Path("/proc", text, "cmdline")) if text.isdigit() else ""
-    # nginx writes its title over its arguments, and cuts it off where their room ends: not all of the
-    # path need be there.
-    ours, shown = str(paths.nginx_main), command.replace("\0", " ").rstrip().partition(" -c ")[2]
+    # nginx writes its title over its arguments, which may cut off the end of the path.
+    shown = command.replace("\0", " ").rstrip().partition(" -c ")[2]
+    ours = str(paths.nginx_main)
     return int(text) if shown and ours.startswith(shown[: len(ours)]) else None
 
 
 def reload(paths: Paths) -> None:
     """Have nginx use what is installed, and wait until it does; raises PikuError when it refuses.
 
-    When this returns, no worker of before takes new connections: each says so in its title.
+    When this returns, no old worker accepts new connections: each says so in its title.
     """
     master = master_pid(paths)
     if master is None:
@@ -207,4 +188,4 @@ def reload(paths: Paths) -> None:
             news = log.read()
         if "[emerg]" in news:
             raise _refusal(news, {})
-    raise PikuError("nginx did not take up its new configuration", hint=f"see {paths.nginx_errors}")
+    raise PikuError("nginx did not load its new configuration", hint=f"see {paths.nginx_errors}")

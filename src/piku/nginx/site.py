@@ -1,29 +1,31 @@
-"""What nginx has to know: of the server, of an app's live activation, and of what comes beside it."""
+"""What nginx has to know: the server, an app's live release, and what changes without a deploy."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 
+from piku.app.procfile import UWSGI_SERVED
+from piku.nginx.directives import Directive
+
 
 @dataclass(frozen=True, kw_only=True)
 class Platform:
     """Where nginx listens, and what the installed one can do.
 
-    `harmless` maps each address to a unix socket in that folder instead, so that a candidate can be
-    checked by an nginx that may not, or cannot, bind the real ones. `acme` is the folder with the
-    answers to certificate authorities, `typed` the extensions that nginx knows a type for.
+    For a check, `check_dir` is a scratch folder: each address becomes a unix socket in it, so that
+    an nginx that may not bind the real addresses, or cannot, can judge the configuration. `acme` is
+    the folder of the answers to certificate authorities.
     """
 
     http_port: int = 80
     https_port: int = 443
     host: str = ""
     ipv6: bool = False
-    harmless: str = ""
+    check_dir: str = ""
     acme: str = ""
     version: tuple[int, ...] = (1, 22, 1)
     modules: tuple[str, ...] = ()
-    typed: tuple[str, ...] = ()
 
     def url(self, name: str, *, secure: bool) -> str:
         """The address under which a person reaches a host."""
@@ -43,22 +45,20 @@ class Platform:
             elif not self.host:
                 addresses.append("[::]")
         found = [f"{address}:{port}" for address in addresses]
-        if self.harmless:
-            return [
-                f"unix:{self.harmless}/{re.sub(r'[^0-9a-f]', '_', address)}" for address in found
-            ]
+        if self.check_dir:
+            return [f"unix:{self.check_dir}/{re.sub('[^0-9a-f]', '_', one)}" for one in found]
         return found
 
     @property
     def http3(self) -> bool:
         """Whether nginx speaks HTTP/3; a unix socket cannot."""
-        return "http_v3_module" in self.modules and not self.harmless
+        return "http_v3_module" in self.modules and not self.check_dir
 
 
 @dataclass(frozen=True, kw_only=True)
 class Static:
-    """A folder or file that nginx serves itself, under a prefix of addresses ("/" or without a slash at
-    its end). `before` is the same of the release before: pages that are still open may ask for it."""
+    """A folder or file that nginx serves itself, under a prefix of addresses ("/", or without a
+    slash at its end). `before` is the same of the release before: open pages may ask for it."""
 
     prefix: str
     path: str
@@ -82,16 +82,13 @@ class Cache:
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
-    """What nginx must know of one live app; stored with its activation."""
+    """What nginx must know of one live app; part of its live record."""
 
     app: str
     names: tuple[str, ...]
     redirect_from: tuple[str, ...] = ()
-    backend: str = ""  # "uwsgi", "http", or nothing to pass requests to
-    stopped: bool = False  # there would be something, but it does not run
-    modifier: int = 0  # which of uWSGI's plugins answers
-    upstreams: tuple[str, ...] = ()
-    spares: tuple[str, ...] = ()  # where the next release is going to be, after this configuration
+    serving: str = ""  # the process type that answers requests
+    upstreams: tuple[str, ...] = ()  # where its processes listen; empty while none runs
     static: tuple[Static, ...] = ()
     catch_all: str = ""
     hidden: tuple[str, ...] = ()
@@ -107,16 +104,28 @@ class Site:
     passwords: str = ""  # a file of users and hashes
     rate: str = ""
     burst: int = 0
-    max_body: str = ""  # that of all apps
+    max_body: str = ""  # empty: that of all apps
     timeout: int = 60  # seconds
     error_pages: tuple[tuple[int, str], ...] = ()  # a status and the file shown for it
     include: str = ""
-    access_log: str = ""  # for what uWSGI does not log
+    access_log: str = ""  # of what uWSGI does not log
     forwarded: bool = False  # log the client that X-Forwarded-For names
-    idle: int = 0  # seconds without a request until a `web` app is stopped
-    naps: bool = (
-        False  # uWSGI ends it when nobody asks, and may break off who asks at that very moment
-    )
+    idle: int = 0  # seconds without a request until the app goes to sleep
+
+    @property
+    def backend(self) -> str:
+        """How requests are passed on: "uwsgi" or "http"; empty when nothing answers them."""
+        return "" if not self.upstreams else "uwsgi" if self.serving in UWSGI_SERVED else "http"
+
+    @property
+    def stopped(self) -> bool:
+        """Whether there would be a backend, but none of its processes runs."""
+        return bool(self.serving) and not self.upstreams
+
+    @property
+    def sleeps(self) -> int:
+        """Seconds without a request until a `web` app is stopped; 0 for never."""
+        return self.idle if self.backend == "http" else 0
 
     @property
     def certified(self) -> tuple[str, ...]:
@@ -125,16 +134,24 @@ class Site:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Around:
-    """What a site's configuration depends on beside its activation, and changes without a deploy.
+class Additions:
+    """What an extra adds to an app's configuration (hook `nginx`): directives in its upstream, where
+    requests are passed to the app, and in its servers. `closed`: nothing else answers there."""
 
-    `certificate` is a file with chain and key; `trusted` whether it is not self-signed. While
-    `maintenance` is given, the app answers 503 with that page; `retry_after` is in seconds.
+    upstream: tuple[Directive, ...] = ()
+    proxy: tuple[Directive, ...] = ()
+    server: tuple[Directive, ...] = ()
+    closed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class SiteState:
+    """What a site's configuration depends on besides its release, and changes without a deploy.
+
+    `certificate` is a file with chain and key; `trusted` unless it is self-signed.
     """
 
     certificate: str
     trusted: bool = False
-    maintenance: str = ""
-    retry_after: int = 300
     cloudflare: tuple[str, ...] = ()  # Cloudflare's networks
-    waker: str = ""  # the socket where a sleeping app is woken
+    additions: tuple[Additions, ...] = ()

@@ -1,42 +1,39 @@
-"""What a site's nginx configuration depends on beside its activation: looked up at every change."""
+"""What a site's configuration depends on besides its release: looked up at every change."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import resources
 
 from piku.errors import PikuError
-from piku.extras.maintenance import state
+from piku.extra import hooks
 from piku.nginx import cloudflare
-from piku.nginx.site import Around, Site
+from piku.nginx.site import Site, SiteState
 from piku.paths import AppName, Paths
-from piku.tls import certificate as certificate_module
+from piku.tls import certificate
 
 
 def all_of(
     paths: Paths, sites: Mapping[AppName, Site]
-) -> tuple[dict[AppName, tuple[Site, Around]], list[AppName]]:
-    """Each site with what is around it, and the apps of which that cannot be said."""
-    found: dict[AppName, tuple[Site, Around]] = {}
+) -> tuple[dict[AppName, tuple[Site, SiteState]], list[AppName]]:
+    """Each site with its state, and the apps whose state cannot be read."""
+    found: dict[AppName, tuple[Site, SiteState]] = {}
     unclear: list[AppName] = []
     for name, site in sites.items():
         try:
             found[name] = (site, of(paths, name, site))
-        except PikuError:
+        except (PikuError, OSError):
             unclear.append(name)  # one app's damaged file must not stop the others
     return found, unclear
 
 
-def of(paths: Paths, name: AppName, site: Site) -> Around:
-    """What is so now, for one app."""
+def of(paths: Paths, name: AppName, site: Site) -> SiteState:
+    """The state of one app's site now; raises PikuError when a file of the app is damaged."""
     app = paths.app(name)
-    certificate = certificate_module.certificate(app, site.certified)
-    down = state.state(app)
-    return Around(
-        certificate=certificate.path,
-        trusted=certificate.trusted,
-        maintenance=str(resources.files("piku") / "templates" / "maintenance.html") if down else "",
-        retry_after=down.retry_after if down else 0,
+    found = certificate.certificate(app, site.certified)
+    additions = [hook(paths, app, site) for hook in hooks("nginx")]
+    return SiteState(
+        certificate=found.path,
+        trusted=found.trusted,
         cloudflare=cloudflare.networks(paths) if site.cloudflare else (),
-        waker=str(paths.waker) if site.idle else "",
+        additions=tuple(each for each in additions if each is not None),
     )

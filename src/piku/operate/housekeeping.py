@@ -72,7 +72,7 @@ def doze(paths: Paths, output: Output) -> None:
     """Put to sleep the apps that nobody has asked for long enough."""
     naps = []
     for name, site in reconcile.live_sites(paths).items():
-        if not site.idle:
+        if not site.sleeps:
             continue
         app = paths.app(name)
         # One that is being deployed is not idle.

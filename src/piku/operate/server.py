@@ -23,8 +23,7 @@ from piku import files, locks, ports, procfs, subprocesses
 from piku.deploy import reconcile, recovery
 from piku.errors import PikuError
 from piku.extras.limits import cgroups, limits
-from piku.nginx import server as nginx_server
-from piku.nginx import service, site_state
+from piku.nginx import main_config, service, site_state
 from piku.nginx.site import Platform
 from piku.output import Output
 from piku.paths import Paths
@@ -51,8 +50,8 @@ def setup(paths: Paths, calling: Sequence[str] = ()) -> list[str]:
         str(paths.uwsgi / "emperor.pid"),
         str(paths.emperor_log),
     )
-    main = nginx_server.main_config(
-        str(paths.root), [f"{paths.nginx}/*.conf"], service.platform(paths)
+    main = main_config.main_config(
+        str(paths.root), f"{paths.nginx}/*.conf", service.platform(paths)
     )
     texts = {paths.emperor_ini: emperor, paths.nginx_main: main}
     if calling:

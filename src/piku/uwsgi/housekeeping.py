@@ -40,7 +40,7 @@ def configs(paths: Paths, calling: Sequence[str], package: Path) -> dict[Path, s
 def follow(paths: Paths, sites: Collection[Site], *, drains: bool = False) -> None:
     """Have the emperor run those that these sites need, and no other; `drains` says whether somebody is
     to get a copy of a log."""
-    idle = any(site.idle for site in sites)
+    idle = any(site.sleeps for site in sites)
     needed = {UPKEEP: bool(sites), DOZE: idle, WAKER: idle, DRAIN: drains}
     changed = [name for name, wanted in needed.items() if _keep(paths, name, wanted)]
     if changed:

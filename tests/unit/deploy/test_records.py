@@ -32,7 +32,7 @@ PROCESSES = st.builds(
 TEXTS = st.lists(TEXT, max_size=2).map(tuple)
 SITES = st.builds(
     Site,
-    app=TEXT, names=TEXTS, backend=TEXT, upstreams=TEXTS, hidden=TEXTS, include=TEXT,
+    app=TEXT, names=TEXTS, serving=TEXT, upstreams=TEXTS, hidden=TEXTS, include=TEXT,
     https_only=st.booleans(), no_ipv6=st.booleans(),
     static=st.lists(st.builds(Static, prefix=TEXT, path=TEXT, before=TEXT), max_size=2).map(tuple),
     cache=st.none() | st.builds(Cache, prefixes=TEXTS, path=TEXT, size=st.integers(1, 9)),

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from piku.nginx import server, service, vhost
-from piku.nginx.site import Around, Platform, Site
+from piku.nginx import main_config, service, vhost
+from piku.nginx.site import Platform, Site, SiteState
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Nginx:
     program: str
     platform: Platform
 
-    def judges(self, sites: Sequence[tuple[Site, Around]]) -> tuple[bool, str]:
+    def judges(self, sites: Sequence[tuple[Site, SiteState]]) -> tuple[bool, str]:
         """Whether it would start with these sites, each of another app; and what it has to say."""
         with tempfile.TemporaryDirectory(prefix="n") as folder:
             main = self.write(sites, Path(folder))
@@ -32,20 +32,24 @@ class Nginx:
             told = [line for line in done.stderr.splitlines() if not line.startswith("nginx: ")]
             return done.returncode == 0, "\n".join(told)
 
-    def write(self, sites: Sequence[tuple[Site, Around]], folder: Path, **listens: object) -> Path:
+    def write(
+        self, sites: Sequence[tuple[Site, SiteState]], folder: Path, **listens: object
+    ) -> Path:
         """Its whole configuration, which binds nothing but sockets in that folder unless told otherwise."""
-        where = replace(self.platform, **{"harmless": str(folder), **listens})  # type: ignore[arg-type]
+        where = replace(self.platform, **{"check_dir": str(folder), **listens})  # type: ignore[arg-type]
         networks = next((around.cloudflare for _, around in sites if around.cloudflare), ())
         texts = [
-            server.common_config(networks),
-            server.default_config([site for site, _ in sites], where),
+            main_config.common_config(networks),
+            main_config.default_config([site for site, _ in sites], where),
         ]
         texts += [vhost.app_config(site, where, around) for site, around in sites]
         for number, text in enumerate(texts):
             (folder / f"{number}.conf").write_text(text, encoding="utf-8")
         main = folder / "main"
         main.write_text(
-            server.main_config(str(folder), [f"{folder}/*.conf"], where, check_only=str(folder))
+            main_config.main_config(
+                str(folder), f"{folder}/*.conf", replace(where, check_dir=str(folder))
+            )
         )
         return main
 
@@ -67,6 +71,4 @@ def newer() -> Nginx:
 
 def _known(program: str) -> Nginx:
     version, modules = service.build(program)
-    return Nginx(
-        program, Platform(version=version, modules=modules, acme="/srv/acme", typed=service.typed())
-    )
+    return Nginx(program, Platform(version=version, modules=modules, acme="/srv/acme"))

@@ -14,8 +14,8 @@ from piku.deploy import reconcile, releases
 from piku.errors import PikuError
 from piku.nginx import service, site_state
 from piku.nginx.directives import Raw, block, d, render
-from piku.nginx.server import default_config
-from piku.nginx.site import Around, Platform, Site, Static
+from piku.nginx.main_config import default_config
+from piku.nginx.site import Platform, Site, SiteState, Static
 from piku.nginx.vhost import app_config
 from piku.paths import AppName, Paths
 from tests.unit.nginx.nginx_words import named, read
@@ -23,10 +23,10 @@ from tests.unit.nginx.nginx_words import named, read
 SITE = Site(
     app="shop",
     names=("shop.example",),
-    backend="http",
+    serving="web",
     upstreams=("127.0.0.1:20000",),
 )
-AROUND = Around(certificate="/r/nginx/shop@1.pem")
+AROUND = SiteState(certificate="/r/nginx/shop@1.pem")
 
 
 HOSTILE = st.text(";{}\"'\\ \t$#~=*^@%/.:abn)(éß漢", max_size=12)
@@ -110,7 +110,7 @@ def test_a_redirect_keeps_the_asked_host_and_path(port: int, target: str) -> Non
 
 def test_candidates_bind_nothing_but_sockets_of_their_own() -> None:
     site = replace(SITE, ipv4="192.0.2.1", ipv6="2001:db8::1")
-    config = app_config(site, Platform(ipv6=True, harmless="/scratch"), AROUND)
+    config = app_config(site, Platform(ipv6=True, check_dir="/scratch"), AROUND)
     places = [words[0] for words in named(config, "listen")]
     assert len(set(places)) == 4
     assert all(place.startswith("unix:/scratch/") for place in places)
@@ -142,7 +142,7 @@ def test_git_folders_are_denied_unless_allowed() -> None:
 
 
 def test_an_app_without_processes_says_503() -> None:
-    config = app_config(replace(SITE, backend="", upstreams=()), Platform(), AROUND)
+    config = app_config(replace(SITE, serving="", upstreams=()), Platform(), AROUND)
     assert ["503"] in named(config, "return")
     assert named(config, "upstream") == []
 

@@ -20,7 +20,9 @@ import pytest
 
 from piku import files as files_module
 from piku import ports
-from piku.nginx.site import Around, Cache, Site, Static
+from piku.nginx.directives import d, location
+from piku.nginx.site import Additions, Cache, Site, SiteState, Static
+from piku.nginx.vhost import error_page
 from piku.paths import AppName, Paths
 from piku.tls import certificate as certificate_module
 from tests.unit.nginx.nginx_opinion import installed, newer
@@ -96,7 +98,7 @@ class Server:
             return Answer(answer.status, answer.msg, answer.read())
 
 
-def sites(folder: Path, app: str) -> Iterator[tuple[Site, Around]]:
+def sites(folder: Path, app: str) -> Iterator[tuple[Site, SiteState]]:
     """One app, in all the ways that a site of it may be."""
     (folder / "files" / "sub").mkdir(parents=True)
     for name in ("page.html", "ENV", "sub/index.html", "401.html", "down.html"):
@@ -109,13 +111,13 @@ def sites(folder: Path, app: str) -> Iterator[tuple[Site, Around]]:
 
     def site(name: str, **more: object) -> Site:
         return Site(
-            app=name, names=(f"{name}.test",), **{"backend": "http", "upstreams": (app,), **more}
+            app=name, names=(f"{name}.test",), **{"serving": "web", "upstreams": (app,), **more}
         )  # type: ignore[arg-type]
 
     certificate = certificate_module.certificate(
         Paths(root=folder, home=folder).app(AppName("x")), ("x.test",)
     ).path
-    around = Around(certificate=certificate, trusted=True, cloudflare=(NOBODY,))
+    around = SiteState(certificate=certificate, trusted=True, cloudflare=(NOBODY,))
     yield site("plain"), around
     yield site("cached", cache=Cache(prefixes=("/",), path=f"{folder}/kept")), around
     yield site("barred", cloudflare=True), around
@@ -128,10 +130,15 @@ def sites(folder: Path, app: str) -> Iterator[tuple[Site, Around]]:
     )  # fmt: skip
     yield site("slow", rate="1r/m", burst=1), around
     yield site("only", https_only=True), around
-    down = Around(
+    closed = (
+        d("add_header", "Retry-After", 300, "always"),
+        *error_page(503, f"{folder}/files/down.html"),
+        location("/", [d("return", 503)]),
+    )
+    down = SiteState(
         certificate=certificate,
         trusted=True,
-        maintenance=f"{folder}/files/down.html",
+        additions=(Additions(server=closed, closed=True),),
         cloudflare=(NOBODY,),
     )
     yield site("down", hsts="max-age=60", cloudflare=True, passwords=f"{folder}/passwords"), down
@@ -141,7 +148,7 @@ def sites(folder: Path, app: str) -> Iterator[tuple[Site, Around]]:
     yield (
         site(
             "spa",
-            backend="",
+            serving="",
             upstreams=(),
             static=(whole,),
             catch_all="/page.html",
@@ -163,7 +170,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
         plain, secure = ports.free_ports("127.0.0.1", 2, set())
         main = nginx.write(
             list(sites(folder, f"127.0.0.1:{upstream.server_port}")), folder,
-            host="127.0.0.1", http_port=plain, https_port=secure, harmless="", acme=f"{folder}/acme",
+            host="127.0.0.1", http_port=plain, https_port=secure, check_dir="", acme=f"{folder}/acme",
         )  # fmt: skip
         command = [
             nginx.program,

@@ -208,7 +208,7 @@ def _by_status(answer: Answer, facts: Facts) -> Why:
     if status == 503 and facts.live.stopped:
         text = f"nginx answers 503, for {name} is stopped"
         return Why(severity=PROBLEM, text=text, fix=f"piku restart {name}")
-    if status == 503 and site.idle and b"could not be woken" in answer.body:
+    if status == 503 and site.sleeps and b"could not be woken" in answer.body:
         text = f"{name} slept, and could not be woken"
         return Why(severity=PROBLEM, text=text, fix=facts.logs, detail=facts.written())
     if status == 401 and site.passwords:

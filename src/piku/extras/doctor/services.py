@@ -11,8 +11,7 @@ from piku.deploy import reconcile
 from piku.errors import PikuError
 from piku.extras.doctor.findings import Finding, ok, problem, warning
 from piku.extras.doctor.scene import Scene, unit_files
-from piku.nginx import server as nginx_server
-from piku.nginx import service, site_state
+from piku.nginx import main_config, service, site_state
 from piku.nginx import vhost as nginx_app
 from piku.uwsgi import emperor, ini
 
@@ -137,8 +136,8 @@ def _rendered(scene: Scene) -> Iterator[Finding]:
     """The two files of the server that `setup` writes."""
     paths = scene.paths
     wanted = {
-        paths.nginx_main: nginx_server.main_config(
-            str(paths.root), [f"{paths.nginx}/*.conf"], scene.platform
+        paths.nginx_main: main_config.main_config(
+            str(paths.root), f"{paths.nginx}/*.conf", scene.platform
         ),
         paths.emperor_ini: ini.emperor(
             str(paths.enabled),

@@ -65,13 +65,13 @@ def doze(paths: Paths, app: AppPaths, now: float) -> Nap | None:
     if (
         live is None
         or live.site is None
-        or not live.site.idle
+        or not live.site.sleeps
         or live.stopped
         or is_asleep(app, live)
     ):
         return None
     resting = sleepers(live)
-    if not resting or now - last_request(app, live) < live.site.idle:
+    if not resting or now - last_request(app, live) < live.site.sleeps:
         return None
     names = [process.vassal(app.name) for process in resting]
     left = orphans.escaping(paths, names)

@@ -1,4 +1,4 @@
-"""Maintenance: nginx answers 503 with a page, while the app's processes go on."""
+"""Maintenance: an app answers 503 to everybody, whatever is deployed meanwhile (docs/nginx.md)."""
 
 from piku.extra import Extra
 
@@ -8,4 +8,6 @@ EXTRA = Extra(
         "maintenance:on": "piku.extras.maintenance.commands:maintenance_on",
         "maintenance:off": "piku.extras.maintenance.commands:maintenance_off",
     },
+    nginx="piku.extras.maintenance.state:additions",
+    check="piku.extras.maintenance.state:warnings",
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 
 import click
 
@@ -14,15 +15,19 @@ from piku.paths import AppPaths, Paths
 @click.command("maintenance:on")
 @app_argument
 @click.option(
-    "--retry-after", metavar="SECONDS", default=300, show_default=True, type=click.IntRange(1, 31536000),
-    help="When clients are told to ask again.",
+    "--retry-after", metavar="SECONDS", default=300, show_default=True,
+    type=click.IntRange(1, 31536000), help="When clients may retry.",
 )  # fmt: skip
 @pass_paths
 def maintenance_on(paths: Paths, app: AppPaths, retry_after: int) -> None:
-    """Answer 503 with a page to everybody until maintenance:off; its processes run on, and deploys work."""
-    from piku.extras.maintenance import maintenance
+    """Answer every request with 503 and a page; processes and deploys go on."""
+    from piku.deploy import reconcile
+    from piku.extras.maintenance import state
 
-    maintenance.on(paths, app, who(), retry_after, Output(sys.stdout))
+    now = state.Maintenance(since=time.time(), by=who(), retry_after=retry_after)
+    state.begin(app, now)
+    reconcile.update_nginx(paths)
+    Output(sys.stdout).step(f"{app.name} answers 503 until `piku maintenance:off {app.name}`")
 
 
 @click.command("maintenance:off")
@@ -30,6 +35,9 @@ def maintenance_on(paths: Paths, app: AppPaths, retry_after: int) -> None:
 @pass_paths
 def maintenance_off(paths: Paths, app: AppPaths) -> None:
     """Let the app answer again."""
-    from piku.extras.maintenance import maintenance
+    from piku.deploy import reconcile
+    from piku.extras.maintenance import state
 
-    maintenance.off(paths, app, Output(sys.stdout))
+    state.end(app)
+    reconcile.update_nginx(paths)
+    Output(sys.stdout).step(f"{app.name} answers again")

@@ -1,31 +1,62 @@
-"""Maintenance: an app that answers 503 to everybody until it is over, whatever is deployed meanwhile."""
+"""The record of an app's maintenance, and what nginx answers meanwhile."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
 
-from piku import files
-from piku.paths import AppPaths
+from piku import files, records
+from piku.deploy.deployment import Job
+from piku.nginx import vhost
+from piku.nginx.directives import d, location
+from piku.nginx.site import Additions, Site
+from piku.paths import AppPaths, Paths
 
 
 @dataclass(frozen=True, kw_only=True)
 class Maintenance:
-    """Since when (seconds of the epoch), by whom, and after how many seconds clients may ask again."""
+    """Since when (seconds of the epoch), by whom, and after how many seconds clients may retry."""
 
     since: float
     by: str
     retry_after: int
 
 
+def _record(app: AppPaths) -> Path:
+    return app.envs / "maintenance.json"
+
+
 def state(app: AppPaths) -> Maintenance | None:
-    """The app's maintenance, if it is on."""
-    stored = files.read_json(app.maintenance)
-    return Maintenance(**stored) if stored else None
+    """The app's maintenance, if it is on; raises PikuError when the record is damaged."""
+    return records.load(_record(app), Maintenance)
 
 
 def begin(app: AppPaths, maintenance: Maintenance) -> None:
-    files.write_json(app.maintenance, asdict(maintenance), durable=True)
+    records.save(_record(app), maintenance)
 
 
 def end(app: AppPaths) -> None:
-    files.remove(app.maintenance)
+    files.remove(_record(app))
+
+
+def additions(_paths: Paths, app: AppPaths, site: Site) -> Additions | None:
+    """What nginx answers while the app is in maintenance: 503 with the app's page for it, or ours."""
+    now = state(app)
+    if now is None:
+        return None
+    page = str(resources.files("piku") / "templates" / "maintenance.html")
+    answer = [
+        d("add_header", "Retry-After", now.retry_after, "always"),
+        *vhost.error_page(503, dict(site.error_pages).get(503, page)),
+        location("/", [d("return", 503)]),
+    ]
+    return Additions(server=tuple(answer), closed=True)
+
+
+def warnings(job: Job) -> list[str]:
+    """What a push says while the app is in maintenance."""
+    name = job.app.name
+    if state(job.app) is None:
+        return []
+    return [f"{name} is in maintenance: `piku maintenance:off {name}` ends it"]

@@ -141,9 +141,10 @@ def cached(of: Callable[..., Site], path: str) -> str:
 
 def test_where_answers_are_kept(shop: AppPaths, of: Callable[..., Site]) -> None:
     assert cached(of, "") == f"{shop.cache}/nginx"
-    assert cached(of, "a/b") == f"{shop.cache}/a/b"
-    assert cached(of, f"{shop.data}/kept") == f"{shop.data}/kept"
-    assert (shop.cache / "a").is_dir() and not (shop.cache / "a" / "b").exists(), "nginx makes it"
+    assert cached(of, "a/b") == f"{shop.cache}/a/b/nginx"
+    assert cached(of, f"{shop.data}") == f"{shop.data}/nginx"
+    assert (shop.cache / "a" / "b").is_dir()
+    assert not (shop.cache / "a" / "b" / "nginx").exists(), "nginx makes it"
 
 
 def test_they_are_kept_nowhere_else(paths: Paths, shop: AppPaths, of: Callable[..., Site]) -> None:
@@ -152,38 +153,10 @@ def test_they_are_kept_nowhere_else(paths: Paths, shop: AppPaths, of: Callable[.
         folder.mkdir(parents=True)
     (shop.cache / "out").symlink_to(other.data)
     for path in (
-        ".", f"{shop.cache}", f"{shop.data}", f"{other.data}/x", f"{other.cache}/x", "/srv/x", "out/x", "/",
+        f"{other.data}/x", f"{other.cache}/x", "/srv/x", "out/x", "/",
         f"{shop.live_link}/x", f"{shop.envs}/x", f"{shop.logs}/x", f"{paths.nginx}/x",
     ):  # fmt: skip
-        refused(of, "not inside a folder", NGINX_CACHE_PATH=path, NGINX_CACHE_PREFIXES="/")
-
-
-@pytest.mark.parametrize(
-    "file",
-    ["notes.txt", "a", "docs/x", "a/photo.jpg", "a/bc", "0/0g/x", "ab/c/x", "A/bc/x", ".hidden"],
-)
-def test_nothing_that_nginx_would_remove_is_there(
-    shop: AppPaths, of: Callable[..., Site], file: str
-) -> None:
-    """A minute after its start nginx reads a cache, and removes every file that is none of its own."""
-    (shop.data / "kept" / file).parent.mkdir(parents=True)
-    (shop.data / "kept" / file).touch()
-    values = {"NGINX_CACHE_PATH": f"{shop.data}/kept", "NGINX_CACHE_PREFIXES": "/"}
-    refused(of, "holds other files, which nginx would remove", **values)
-
-
-def test_a_cache_that_is_one_already_goes_on(shop: AppPaths, of: Callable[..., Site]) -> None:
-    (shop.data / "kept" / "a" / "3f").mkdir(parents=True)
-    (shop.data / "kept" / "a" / "3f" / ("0" * 29 + "3fa")).touch()
-    assert cached(of, f"{shop.data}/kept") == f"{shop.data}/kept"
-    (shop.data / "closed").mkdir(mode=0)
-    refused(
-        of,
-        "holds other files|leads nowhere",
-        NGINX_CACHE_PATH=f"{shop.data}/closed",
-        NGINX_CACHE_PREFIXES="/",
-    )
-    (shop.data / "closed").chmod(0o700)
+        refused(of, "not in a folder", NGINX_CACHE_PATH=path, NGINX_CACHE_PREFIXES="/")
 
 
 # --- who is let in -------------------------------------------------------------------------------
@@ -234,3 +207,8 @@ def test_redirects_need_somewhere_to_go(shop: AppPaths, job: MakeJob) -> None:
         site_config.of(
             job(shop, FILES, NGINX_SERVER_NAME="a.example", NGINX_REDIRECT_FROM="A.Example"), ()
         )
+
+
+def test_two_settings_for_one_address_are_refused(of: Callable[..., Site]) -> None:
+    with pytest.raises(PikuError, match="NGINX_STATIC_PATHS: two things would answer /ENV"):
+        of(NGINX_STATIC_PATHS="/:.,/ENV:public")
