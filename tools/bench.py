@@ -16,7 +16,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import processes
-from sandbox import HOST, Sandbox
+from laptop import HOST
+from sandbox import Sandbox
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 EXAMPLES = {"wsgi": ("python-wsgi", "app.py"), "web": ("web", "server.py")}

@@ -1,7 +1,7 @@
 """make demo: a Piku server of its own, a real git push over SSH, a page in the browser.
 
-Everything it starts runs as the calling user on free ports of the loopback address, under one temporary
-folder. It ends with Ctrl-C, or by itself with --once, and takes everything with it.
+Everything it starts runs as the calling user on free ports of the loopback address, under one
+temporary folder. It ends with Ctrl-C, or by itself with --once, and takes everything with it.
 """
 
 import argparse
@@ -15,66 +15,17 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-import environment
-from sandbox import Sandbox, SandboxError, tail
+from laptop import SandboxError
+from sandbox import Sandbox, tail
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 APP = "hello"
 HOSTNAME = "hello.localhost"  # as in the example's ENV
 OLD, NEW = "Hello from Piku", "Hello again, nobody noticed"
-DETAIL = " " * 7
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-class DemoError(Exception):
-    """Something did not work as it should."""
-
-
-class Load:
-    """Asks for the page again and again, from several threads, and counts what comes back."""
-
-    def __init__(self, server: Sandbox, threads: int = 4) -> None:
-        self._server = server
-        self._over = threading.Event()
-        self._threads = [threading.Thread(target=self._ask) for _ in range(threads)]
-        self.outcomes: Counter[str] = Counter()
-
-    def __enter__(self) -> "Load":
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _ask(self) -> None:
-        while not self._over.is_set():
-            try:
-                status, _, body = self._server.get(HOSTNAME, timeout=10)
-                if status != 200:
-                    outcome = f"status {status}"
-                else:
-                    outcome = (
-                        "new"
-                        if NEW.encode() in body
-                        else "old"
-                        if OLD.encode() in body
-                        else "odd page"
-                    )
-            except (OSError, http.client.HTTPException) as error:
-                outcome = f"{type(error).__name__}: {error}"
-            self.outcomes[outcome] += 1
-            time.sleep(0.005)
-
-    @property
-    def failures(self) -> dict[str, int]:
-        return {what: count for what, count in self.outcomes.items() if what not in ("old", "new")}
 
 
 def say(text: str) -> None:
@@ -82,103 +33,90 @@ def say(text: str) -> None:
 
 
 def detail(text: str) -> None:
-    print(f"{DETAIL}{text}".rstrip(), flush=True)
+    print(f"       {text}".rstrip(), flush=True)
 
 
-def show_command(command: Sequence[str]) -> None:
-    detail(f"$ {shlex.join(command)}")
-
-
-def show_push(line: str) -> None:
-    detail(f"  {line}")
-
-
-def push(server: Sandbox, repository: Path) -> float:
+def push(server: Sandbox, repository: Path) -> str:
     """Push, show what it said, return how long it took."""
-    show_command(["git", "push", server.remote(APP), "main"])
+    detail(f"$ git push {server.remote(APP)} main")
     start = time.monotonic()
-    result = server.push(repository, APP, show=show_push)
+    result = server.push(repository, APP, show=lambda line: detail(f"  {line}"))
     if result.returncode != 0:
-        raise DemoError(f"git push failed, exit code {result.returncode}\n{logs(server)}")
-    return time.monotonic() - start
-
-
-def curl(server: Sandbox, expected: str) -> None:
-    command = ["curl", "--silent", "--show-error", "--fail", url(server)]
-    show_command(command)
-    result = subprocess.run(
-        command,
-        check=False,
-        capture_output=True,
-        text=True,
-        env={"PATH": environment.PATH},
-        timeout=30,
-    )
-    for line in (result.stdout + result.stderr).splitlines():
-        show_push(line)
-    if result.returncode != 0 or expected not in result.stdout:
-        raise DemoError(f'the page should say "{expected}"\n{logs(server)}')
+        raise SandboxError(f"git push: {result.returncode}\n{tail(server.platform_log)}")
+    return f"{time.monotonic() - start:.1f} s"
 
 
 def ask(server: Sandbox, *command: str) -> None:
     """A command as somebody with a key gives it."""
-    show_command(["ssh", server.address, *command])
+    detail(f"$ {shlex.join(['ssh', server.address, *command])}")
     result = server.ssh(*command)
     for line in (result.stdout + result.stderr).splitlines():
-        show_push(line)
+        detail(f"  {line}")
     if result.returncode != 0:
-        raise DemoError(f"piku {shlex.join(command)} failed, exit code {result.returncode}")
+        raise SandboxError(f"piku {shlex.join(command)}: {result.returncode}")
 
 
-def logs(server: Sandbox) -> str:
-    return f"The last lines of the server's log:\n{tail(server.platform_log)}"
+def page(server: Sandbox) -> str:
+    """Which page there is, or what is wrong with it."""
+    try:
+        status, _, body = server.get(HOSTNAME, timeout=10)
+    except (OSError, http.client.HTTPException) as error:
+        return repr(error)
+    text = body.decode(errors="replace")
+    seen = next((each for each in (OLD, NEW) if each in text), "another page")
+    return seen if status == 200 else f"status {status}"
 
 
-def url(server: Sandbox) -> str:
-    return f"http://{HOSTNAME}:{server.http_port}/"
+def under_load(server: Sandbox, repository: Path) -> tuple[str, Counter[str]]:
+    """Push while four clients keep asking; how long it took, and what they saw."""
+    seen: Counter[str] = Counter()
+    over = threading.Event()
+
+    def keep_asking() -> None:
+        while not over.wait(0.005):
+            seen[page(server)] += 1
+
+    clients = [threading.Thread(target=keep_asking) for _ in range(4)]
+    for client in clients:
+        client.start()
+    try:
+        took = push(server, repository)
+        server.wait(lambda: seen[NEW] >= 20, 10, "the new page is served")
+    finally:
+        over.set()
+        for client in clients:
+            client.join()
+    return took, seen
 
 
 def tour(server: Sandbox) -> None:
     say("Pushing examples/python-wsgi for the first time")
     repository = server.repository(APP, CHECKOUT / "examples" / "python-wsgi")
-    seconds = push(server, repository)
-    say(f"It took {seconds:.1f} s, and here is the page")
-    curl(server, OLD)
+    say(f"It took {push(server, repository)}, and the page says: {page(server)}")
 
     say("Changing the greeting and pushing again, while clients keep asking for the page")
     source = (repository / "app.py").read_text()
     server.commit(repository, {"app.py": source.replace(OLD, NEW)}, "Another greeting")
-    show_command(["git", "commit", "-am", "Another greeting"])
-    with Load(server) as load:
-        seconds = push(server, repository)
-        server.wait(
-            lambda: load.outcomes["new"] >= 20 or load.failures, 10, "the new page is served"
-        )
-    failed = sum(load.failures.values())
-    say(f"It took {seconds:.1f} s. {load.outcomes.total()} requests, {failed} failed")
-    detail(f"{load.outcomes['old']} saw the old page, {load.outcomes['new']} the new one")
-    if failed:
-        raise DemoError(f"requests were lost: {load.failures}")
-    curl(server, NEW)
+    took, seen = under_load(server, repository)
+    failed = seen.total() - seen[OLD] - seen[NEW]
+    say(f"It took {took}. {seen.total()} requests, {failed} failed")
+    detail(f"{seen[OLD]} saw the old page, {seen[NEW]} the new one")
+    if failed or page(server) != NEW:
+        raise SandboxError(f"requests were lost: {seen}")
 
     say("What runs now, and how it came there")
     ask(server, "ps", APP)
     ask(server, "releases", APP)
 
 
-def ssh_line(server: Sandbox) -> str:
-    """What to type before a command of piku's on this server."""
-    config = server.client / "ssh_config"
-    words = server.ssh_options()[2:]
-    options = "".join(f"    {option.replace('=', ' ', 1)}\n" for option in words if option != "-o")
-    user, _, host = server.address.partition("@")
-    config.write_text(f"Host demo\n    HostName {host}\n    User {user}\n{options}")
-    return f"ssh -F {config} demo"
-
-
 def stay(server: Sandbox) -> None:
-    print(f"\n       Open {url(server)} in a browser on this machine.")
-    print(f"       Look around, from another terminal: {ssh_line(server)} help")
+    config = server.client / "ssh_config"
+    words = [word.replace("=", " ", 1) for word in server.ssh_options()[2:] if word != "-o"]
+    user, _, host = server.address.partition("@")
+    lines = ["Host demo", f"HostName {host}", f"User {user}", *words]
+    config.write_text("".join(f"{line}\n" for line in lines))
+    print(f"\n       Open http://{HOSTNAME}:{server.http_port}/ in a browser on this machine.")
+    print(f"       Look around, from another terminal: ssh -F {config} demo help")
     print("       Ctrl-C stops the server and removes it.\n", flush=True)
     try:
         while server.platform_pid():
@@ -189,18 +127,13 @@ def stay(server: Sandbox) -> None:
 
 def demo(base: Path, *, once: bool) -> None:
     say(f"Making a server in {base}")
-    server = Sandbox(CHECKOUT, base, trace=show_command)
-    try:
-        with server:
-            tour(server)
-            if not once:
-                stay(server)
-            say("Stopping the server")
-    finally:
-        if server.leftovers:
-            detail("These still ran and were killed: " + "; ".join(server.leftovers))
+    with Sandbox(CHECKOUT, base) as server:
+        tour(server)
+        if not once:
+            stay(server)
+        say("Stopping the server")
     if server.leftovers:
-        raise DemoError("the server did not stop all that it started")
+        raise SandboxError(f"these still ran and were killed: {'; '.join(server.leftovers)}")
 
 
 def remove(folder: Path) -> None:
@@ -211,12 +144,8 @@ def remove(folder: Path) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        prog="make demo", description="Deploy an example to a server of its own."
-    )
-    parser.add_argument(
-        "--once", action="store_true", help="end by itself; the exit code tells if all worked"
-    )
+    parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
+    parser.add_argument("--once", action="store_true", help="end by itself")
     once = parser.parse_args().once
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
@@ -232,7 +161,7 @@ def main() -> int:
     except KeyboardInterrupt:
         print(" !     Interrupted", file=sys.stderr)
         return 130
-    except (DemoError, SandboxError, TimeoutError, subprocess.SubprocessError) as error:
+    except (SandboxError, TimeoutError, subprocess.SubprocessError) as error:
         print(f" !     {error}", file=sys.stderr)
         return 1
     finally:
