@@ -1,10 +1,9 @@
-"""Steady load on one app, with every request accounted for: `load.py PORT HOST`, or Load from a program.
+"""Steady load on one app, with every request accounted for.
 
-It runs until its standard input is closed, then prints what it saw as JSON. Arrivals are by the clock: a
-server that stalls is not asked less for it.
+Arrivals are by the clock: a server that stalls is not asked less for it. The generator is a process
+of its own, which runs until its standard input is closed and then prints what it saw as JSON.
 """
 
-import argparse
 import asyncio
 import contextlib
 import json
@@ -18,10 +17,10 @@ import time
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-HOST = "127.0.0.1"
+from laptop import HOST
+
 PATIENCE = 20.0  # seconds after which a request has failed
 
 
@@ -29,8 +28,8 @@ PATIENCE = 20.0  # seconds after which a request has failed
 class Plan:
     """`rate` quick requests a second, and `slow` connections that ask for requests of `work` seconds.
 
-    Of the connections `kept` are kept alive, the others are fresh for each request. They are TLS, and must
-    be for this host, when a file of certificates to `trust` is given.
+    Of the connections `kept` are kept alive, the others are fresh for each request. They are TLS, and
+    must be for this host, when a file of certificates to `trust` is given.
     """
 
     port: int
@@ -49,25 +48,13 @@ class Report:
     """Times are seconds; `beyond` is how much longer than its own work the slowest request took."""
 
     requests: int = 0
-    seconds: float = 0
     rate: float = 0
     failures: int = 0
     failed: list[str] = field(default_factory=list)  # the first of them
-    retries: int = 0
-    median: float = 0
-    p99: float = 0
     beyond: float = 0
     slowest: list[str] = field(default_factory=list)
     own_lag: float = 0  # how late this program itself was at most: a busy machine, not the server
     bodies: dict[str, int] = field(default_factory=dict)
-
-    def __str__(self) -> str:
-        return (
-            f"{self.requests} requests in {self.seconds:.1f} s ({self.rate:.0f}/s), {self.failures} failed, "
-            f"{self.retries} sent again; beyond their own work: median {self.median * 1000:.1f} ms, "
-            f"p99 {self.p99 * 1000:.0f} ms, max {self.beyond * 1000:.0f} ms "
-            f"(the generator's own lag: {self.own_lag * 1000:.0f} ms)"
-        )
 
 
 class BadAnswerError(Exception):
@@ -84,55 +71,44 @@ class Client:
     def __init__(self, plan: Plan, *, kept: bool) -> None:
         self._plan = plan
         self._kept = kept
-        self._body = re.compile(plan.body)
         self._tls = ssl.create_default_context(cafile=plan.trust) if plan.trust else None
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
-        self.retries = 0
 
     async def ask(self, path: str) -> str:
         """The body of the answer; raises when it is not what it should be."""
         reused = self._streams is not None
         try:
             return await self._ask(path)
-        except (ClosedError, ConnectionError) as error:
+        except (ClosedError, ConnectionResetError, BrokenPipeError):
             self.close()
-            # RFC 9112 section 9.3.1: a connection may be closed while it is idle; a client asks again.
-            if not reused or not isinstance(
-                error, ClosedError | ConnectionResetError | BrokenPipeError
-            ):
+            # RFC 9112, 9.3.1: a connection may be closed while it is idle; a client asks again.
+            if not reused:
                 raise
-            self.retries += 1
             return await self._ask(path)
 
     async def _ask(self, path: str) -> str:
+        host, port = self._plan.host, self._plan.port
         if self._streams is None:
-            name = self._plan.host if self._tls else None
+            name = host if self._tls else None
             self._streams = await asyncio.open_connection(
-                HOST, self._plan.port, ssl=self._tls, server_hostname=name
+                HOST, port, ssl=self._tls, server_hostname=name
             )
         reader, writer = self._streams
         kept = "keep-alive" if self._kept else "close"
-        writer.write(
-            f"GET {path} HTTP/1.1\r\nHost: {self._plan.host}\r\nConnection: {kept}\r\n\r\n".encode()
-        )
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: {kept}\r\n\r\n".encode())
         try:
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-        except asyncio.IncompleteReadError as error:
-            if error.partial:
-                raise BadAnswerError(f"cut off in its head: {error.partial[:80]!r}") from error
-            raise ClosedError("closed without an answer") from error
-        length = re.search(r"(?i)\r\ncontent-length: *(\d+)", head)
-        try:
+            length = re.search(r"(?i)\r\ncontent-length: *(\d+)", head)
             raw = await (reader.readexactly(int(length[1])) if length else reader.read())
         except asyncio.IncompleteReadError as error:
-            raise BadAnswerError(f"cut off after {len(error.partial)} bytes of its body") from error
+            if error.partial:
+                raise BadAnswerError(f"cut off after {error.partial[-80:]!r}") from error
+            raise ClosedError("closed without an answer") from error
         body = raw.decode(errors="replace").strip()
         if not self._kept or re.search(r"(?i)\r\nconnection: *close", head):
             self.close()
-        if head.split(" ", 2)[1] != "200":
-            raise BadAnswerError(f"answered {head.splitlines()[0]}")
-        if not self._body.fullmatch(body):
-            raise BadAnswerError(f"wrong body {body[:80]!r}")
+        if head.split(" ", 2)[1] != "200" or not re.fullmatch(self._plan.body, body):
+            raise BadAnswerError(f"{head.splitlines()[0]} {body[:80]!r}")
         return body
 
     def close(self) -> None:
@@ -145,33 +121,25 @@ class Generator:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._stop = asyncio.Event()
-        self._begun = 0.0
+        self._begun = time.monotonic()
         self._beyond: list[tuple[float, float, str]] = []
         self._failures: list[str] = []
         self._bodies: Counter[str] = Counter()
         self._lag = 0.0
-        self._retries = 0
 
     async def run(self) -> Report:
         plan = self._plan
         quick = plan.connections - plan.slow
         kept = [number < plan.kept for number in range(plan.connections)]
         random.Random(plan.connections).shuffle(kept)  # noqa: S311 (always the same mix)
-        self._begun = time.monotonic()
         asyncio.get_running_loop().add_reader(sys.stdin, self._end_of_input)
-        await asyncio.gather(
-            self._watch_itself(),
-            *(
-                self._work(kept[n], "/quick", 0, n / plan.rate, quick / plan.rate)
-                for n in range(quick)
-            ),
-            *(
-                self._work(
-                    kept[quick + n], "/slow", plan.work, plan.work * n / plan.slow, plan.work
-                )
-                for n in range(plan.slow)
-            ),
-        )
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._watch_itself())
+            for n in range(quick):
+                tasks.create_task(self._work(kept[n], 0, n / plan.rate, quick / plan.rate))
+            for n in range(plan.slow):
+                first = plan.work * n / plan.slow
+                tasks.create_task(self._work(kept[quick + n], plan.work, first, plan.work))
         return self._report()
 
     def _end_of_input(self) -> None:
@@ -179,21 +147,18 @@ class Generator:
             self._stop.set()
             asyncio.get_running_loop().remove_reader(sys.stdin)
 
-    async def _work(self, kept: bool, path: str, work: float, first: float, every: float) -> None:
-        """One connection's requests: at `first`, and then `every` so many seconds, or as soon as it can."""
+    async def _work(self, kept: bool, work: float, first: float, every: float) -> None:
+        """One connection's requests: at `first`, then `every` so many seconds, or when it can."""
         client = Client(self._plan, kept=kept)
         due = self._begun + first
         while not await self._wait_until(due):
-            await self._one(client, path, work)
-            due += every
-            if work:
-                due = max(due, time.monotonic())
+            await self._one(client, work)
+            due = max(due + every, time.monotonic()) if work else due + every
         client.close()
-        self._retries += client.retries
 
-    async def _one(self, client: Client, path: str, work: float) -> None:
+    async def _one(self, client: Client, work: float) -> None:
         begun = time.monotonic()
-        at = begun - self._begun
+        at, path = begun - self._begun, "/slow" if work else "/quick"
         try:
             async with asyncio.timeout(PATIENCE):
                 self._bodies[await client.ask(path)] += 1
@@ -219,20 +184,15 @@ class Generator:
             self._lag = max(self._lag, time.monotonic() - due)
 
     def _report(self) -> Report:
-        seconds = time.monotonic() - self._begun
-        times = sorted(self._beyond)
+        times = sorted(self._beyond, reverse=True)
         return Report(
             requests=len(times) + len(self._failures),
-            seconds=seconds,
-            rate=len(times) / seconds,
+            rate=len(times) / (time.monotonic() - self._begun),
             failures=len(self._failures),
             failed=self._failures[:20],
-            retries=self._retries,
-            median=times[len(times) // 2][0] if times else 0,
-            p99=times[len(times) * 99 // 100][0] if times else 0,
-            beyond=times[-1][0] if times else 0,
+            beyond=times[0][0] if times else 0,
             slowest=[
-                f"{at:.2f} s: {path} {beyond * 1000:.0f} ms" for beyond, at, path in times[-8:]
+                f"{at:.2f} s: {path} {beyond * 1000:.0f} ms" for beyond, at, path in times[:8]
             ],
             own_lag=self._lag,
             bodies=dict(self._bodies),
@@ -240,57 +200,26 @@ class Generator:
 
 
 class Load:
-    """The generator in a process of its own, for as long as the block runs; then `report` is there."""
+    """The generator in a process of its own while the block runs; then `report` is there."""
 
     def __init__(self, plan: Plan) -> None:
-        self.plan = plan
         self.report = Report()
-        self._process: subprocess.Popen[str] | None = None
+        self._command = [sys.executable, "-B", str(Path(__file__)), json.dumps(asdict(plan))]
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
-            [sys.executable, "-B", str(Path(__file__)), json.dumps(asdict(self.plan))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
+            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        where: TracebackType | None,
-    ) -> None:
-        process = self._process
-        assert process is not None
-        try:
-            said, _ = process.communicate(timeout=PATIENCE + 10)
-        finally:
-            process.kill()
-            process.wait()
+    def __exit__(self, *error: object) -> None:
+        with self._process as process:
+            try:
+                said, _ = process.communicate(timeout=PATIENCE + 10)
+            finally:
+                process.kill()
         self.report = Report(**json.loads(said))
 
 
-def _plan(argv: list[str]) -> Plan:
-    if len(argv) == 1 and argv[0].startswith("{"):
-        return Plan(**json.loads(argv[0]))
-    parser = argparse.ArgumentParser(description="Steady load, until Ctrl-D.")
-    parser.add_argument("port", type=int)
-    parser.add_argument("host")
-    for name, default in (
-        ("rate", 240.0),
-        ("connections", 32),
-        ("slow", 0),
-        ("kept", 0),
-        ("work", 1.0),
-        ("body", ".*"),
-        ("trust", ""),
-    ):
-        parser.add_argument(f"--{name}", type=type(default), default=default)
-    values: dict[str, Any] = vars(parser.parse_args(argv))
-    return Plan(**values)
-
-
 if __name__ == "__main__":
-    print(json.dumps(asdict(asyncio.run(Generator(_plan(sys.argv[1:])).run())), indent=1))
+    print(json.dumps(asdict(asyncio.run(Generator(Plan(**json.loads(sys.argv[1]))).run()))))
