@@ -16,10 +16,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import processes
+from checkout import CHECKOUT
 from laptop import HOST
 from sandbox import Sandbox
 
-CHECKOUT = Path(__file__).resolve().parent.parent
 EXAMPLES = {"wsgi": ("python-wsgi", "app.py"), "web": ("web", "server.py")}
 STEP = re.compile(r"is live after ([\d.]+) s \((.*)\)")
 

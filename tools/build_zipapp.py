@@ -8,7 +8,8 @@ import tempfile
 import zipapp
 from pathlib import Path
 
-CHECKOUT = Path(__file__).resolve().parent.parent
+from checkout import CHECKOUT
+
 _MAIN = """\
 import sys
 if sys.version_info < (3, 11):

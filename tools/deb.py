@@ -1,6 +1,4 @@
-"""Build the Debian package of what git tracks or would track: deb.py [FOLDER]; prints where it is."""
-
-from __future__ import annotations
+"""Build the Debian package of this checkout: deb.py [FOLDER]; prints where it is."""
 
 import os
 import shutil
@@ -9,23 +7,16 @@ import sys
 import tempfile
 from pathlib import Path
 
-CHECKOUT = Path(__file__).resolve().parent.parent
-LEFT_OUT = ("tests/", "build/", "dist/")
+import checkout
 
 
 def copy(folder: Path) -> None:
     """Copy the source there."""
-    trust = ["-c", f"safe.directory={CHECKOUT}", "-c", "core.fsmonitor=false"]
-    listing = ["git", *trust, "-C", str(CHECKOUT), "ls-files", "-co", "--exclude-standard"]
-    done = subprocess.run(listing, check=True, stdout=subprocess.PIPE, text=True)
-    for name in sorted(set(done.stdout.splitlines())):
-        if (CHECKOUT / name).is_file() and not name.startswith(LEFT_OUT):
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(CHECKOUT / name, folder / name)
+    checkout.copy(folder, without=("tests/", "build/", "dist/"))
 
 
 def build(source: Path, target: Path) -> Path:
-    """Build that source into a folder; returns the package. What was made lies beside the source, too."""
+    """Build that source into a folder; returns the package. It is made beside the source."""
     # The same files come out whoever builds, wherever and whenever.
     kept = {name: os.environ[name] for name in ("SOURCE_DATE_EPOCH",) if name in os.environ}
     clean = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/nonexistent", "LC_ALL": "C.UTF-8"}

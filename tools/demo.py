@@ -18,10 +18,10 @@ from collections import Counter
 from pathlib import Path
 from types import FrameType
 
+from checkout import CHECKOUT
 from laptop import SandboxError
 from sandbox import Sandbox, tail
 
-CHECKOUT = Path(__file__).resolve().parent.parent
 APP = "hello"
 HOSTNAME = "hello.localhost"  # as in the example's ENV
 OLD, NEW = "Hello from Piku", "Hello again, nobody noticed"

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import click
+from checkout import CHECKOUT
 
 from piku.app import settings
 from piku.app.setting import Setting
 from piku.cli import cli
 
-CHECKOUT = Path(__file__).resolve().parent.parent
 DOCS = CHECKOUT / "docs"
 _GENERATED = "<!-- Written by tools/docs.py (make docs): change the code instead. -->\n\n"
 _SHOWN = re.compile(r"(<!-- files: (\S+) ([^\n]+?) -->\n).*?(<!-- end -->)", re.S)

@@ -9,10 +9,10 @@ from concurrent.futures import Future
 from functools import partial
 
 import pytest
-from load import Load, Plan
 from sandbox import HOST, Sandbox
 
 from tests.faults.support import App, new_app, side_by_side, succeeded
+from tests.load import Load, Plan
 
 
 @contextlib.contextmanager

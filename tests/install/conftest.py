@@ -4,11 +4,11 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import box as boxes
 import pytest
-from box import Box
 
+from tests.install import box as boxes
 from tests.install import packages as made
+from tests.install.box import Box
 from tests.install.support import Laptop, Transcript
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from box import PATH, Box, Completed
+from tests.install.box import PATH, Box, Completed
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 SERVER = "server.example.com"

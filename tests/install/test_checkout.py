@@ -5,8 +5,8 @@ from pathlib import Path
 
 import deb
 import pytest
-from box import Box
 
+from tests.install.box import Box
 from tests.install.support import SERVER, Laptop, Load, wait
 
 pytestmark = pytest.mark.timeout(240)

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from box import Box
+
+from tests.install.box import Box
 
 pytestmark = pytest.mark.timeout(240)
 APT = "DEBIAN_FRONTEND=noninteractive apt-get -q --yes --no-install-recommends"

@@ -9,8 +9,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from box import Box
 
+from tests.install.box import Box
 from tests.install.support import CHECKOUT, SERVER, Laptop, Load, Transcript, wait
 
 pytestmark = pytest.mark.timeout(240)

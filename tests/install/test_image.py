@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from box import Box, call
 
+from tests.install.box import Box, call
 from tests.install.support import Laptop, wait
 
 pytestmark = pytest.mark.timeout(240)

@@ -5,9 +5,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from box import Box
 
 from tests.install import packages as made
+from tests.install.box import Box
 from tests.install.support import SERVER, Laptop, Load, wait
 
 pytestmark = pytest.mark.timeout(240)

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from load import Load, Plan
 from sandbox import HOST, Sandbox
 
 from tests.e2e.support import APPS, App, refused, web
+from tests.load import Load, Plan
 from tests.web.pebble import Pebble
 
 PATIENCE = 40.0

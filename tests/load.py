@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Self
 
-from laptop import HOST
+HOST = "127.0.0.1"
 
 PATIENCE = 20.0  # seconds after which a request has failed
 
@@ -131,7 +131,7 @@ class Generator:
         plan = self._plan
         quick = plan.connections - plan.slow
         kept = [number < plan.kept for number in range(plan.connections)]
-        random.Random(plan.connections).shuffle(kept)  # noqa: S311 (always the same mix)
+        random.Random(plan.connections).shuffle(kept)
         asyncio.get_running_loop().add_reader(sys.stdin, self._end_of_input)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._watch_itself())
