@@ -40,7 +40,7 @@ TODAY: Mapping[str, int] = {
     "lines of src": 24_200,
     "lines of the core": 16_000,
     "lines of the client": 2_260,
-    "large extras": 5,
+    "large extras": 8,
     "large modules": 5,
     "long functions": 2,
     "wide lines": 610,
