@@ -30,7 +30,9 @@ class Extra:
     variables: str = ""  # deployment, process -> variables that its processes see besides
     uwsgi: str = ""  # deployment, process -> further options of its ini
     nginx: str = ""  # paths, app, site -> changes to the site as nginx is to have it
-    wanted: str = ""  # paths, app, live record -> names of processes that need not run now
+    resting: str = ""  # paths, app, live record -> vassals that need not run now
+    wrap: str = ""  # deployment, process, argv -> argv of a daemon
+    ended: str = ""  # app, process -> why it ended, to follow "ended", or ""
     reconciled: str = ""  # paths, app, live record: after the server follows it
     destroyed: str = ""  # paths, app: after the app is gone
     periodic: str = ""  # paths: every few minutes, in one process for all

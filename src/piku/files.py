@@ -120,13 +120,12 @@ def temporary_folder(parent: Path, name: str) -> tempfile.TemporaryDirectory[str
     return tempfile.TemporaryDirectory(prefix=_prefix(name), suffix=".tmp", dir=parent)
 
 
-def sweep(folder: Path) -> None:
-    """Remove the temporary files and folders of processes that were killed."""
-    for path in folder.glob(".*.tmp"):
+def sweep(*folders: Path) -> None:
+    """Remove what processes that were killed were writing in these folders, which are piku's alone."""
+    for path in (path for folder in folders for path in folder.glob(".*.tmp")):
         found = _TEMPORARY.search(path.name)
-        with contextlib.suppress(FileNotFoundError):  # another command sweeps as well
-            if found and _has_ended(found[1]) and path.lstat().st_uid == os.getuid():
-                remove(path)
+        if found and _has_ended(found[1]):
+            remove(path)
 
 
 def _has_ended(pid: str) -> bool:
@@ -135,14 +134,19 @@ def _has_ended(pid: str) -> bool:
     return not state or state[0] in "ZX"
 
 
-def settle() -> None:
-    """Have everything written so far reach the disk."""
-    os.sync()
-
-
 def sync(folder: Path) -> None:
-    """Have the disk hold what was written to this folder's file system (sync(1))."""
+    """Wait until the disk has what was written to this folder's file system (sync(1))."""
     subprocess.run(["sync", "--file-system", str(folder)], check=True)
+
+
+def sync_tree(folder: Path) -> None:
+    """Wait until the disk has the files below this folder."""
+    for path in (folder.parent, folder, *folder.rglob("*")):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -52,7 +52,7 @@ class AppPaths:
 
     @property
     def live_record(self) -> Path:
-        """The commit point: which activation serves (design, "Releases")."""
+        """What is live; replacing it is the commit point (design, "On disk")."""
         return self.releases / "live.json"
 
     @property
@@ -97,6 +97,11 @@ class AppPaths:
         return self.root / "nginx" / f"{self.name}.conf"
 
     @property
+    def port_file(self) -> Path:
+        """The port that was assigned to the app for good, if one was."""
+        return self.envs / "PORT"
+
+    @property
     def refused(self) -> Path:
         """What nginx no longer accepts of this app, set aside so that the others are served."""
         return self.root / "nginx" / f"{self.name}.conf.refused"
@@ -108,31 +113,26 @@ class AppPaths:
 
     @property
     def lock(self) -> Path:
-        # Beside the folder, not in it: destroying an app must not remove a lock somebody waits for.
         return self.root / "releases" / f"{self.name}{SEPARATOR}lock"
 
-    @property
-    def counter(self) -> Path:
-        # It outlives the app as well: the emperor remembers names of vassals that failed.
-        return self.root / "releases" / f"{self.name}{SEPARATOR}activation"
+    def start(self, number: int) -> Path:
+        """What the processes of one start need: variables, scripts."""
+        return self.releases / "starts" / str(number)
 
-    def activation(self, number: int) -> Path:
-        return self.releases / "activations" / str(number)
-
-    def notes(self, activation: int, worker: str) -> Path:
-        """Where a daemon's starts and ends are noted."""
-        return self.activation(activation) / f"{worker}.notes"
+    def build_marker(self, checkout: str) -> Path:
+        """The file that says a checkout was built, and what it held then."""
+        return self.releases / f"{checkout}.built"
 
     def release_record(self, number: int) -> Path:
         return self.releases / f"v{number}.json"
 
     def socket(self, instance: int) -> Path:
-        """The stable socket of a uWSGI-served instance: a link to the live activation's own."""
+        """The stable socket of a uWSGI-served instance: a link to that of the live start."""
         suffix = "" if instance == 1 else f"{SEPARATOR}{instance}"
         return self.root / "nginx" / f"{self.name}{suffix}.sock"
 
-    def activation_socket(self, activation: int, instance: int) -> Path:
-        return self.root / "nginx" / f"{self.name}{SEPARATOR}{activation}.{instance}.sock"
+    def start_socket(self, start: int, instance: int) -> Path:
+        return self.root / "nginx" / f"{self.name}{SEPARATOR}{start}.{instance}.sock"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,6 +218,11 @@ class Paths:
     @property
     def uwsgi(self) -> Path:
         return self.root / "uwsgi"
+
+    @property
+    def start_counter(self) -> Path:
+        """The number of the newest start of any app. The emperor remembers names that failed."""
+        return self.uwsgi / "starts"
 
     @property
     def emperor_ini(self) -> Path:

@@ -45,9 +45,8 @@ import piku
 from piku import files as files_module
 from piku import procfs, subprocesses
 from piku.deploy import build, instances, process_plan, releases, revision
-from piku.deploy.deployment import Job
 from piku.deploy.progress import Progress
-from piku.deploy.releases import Activation, Process
+from piku.deploy.releases import Live, Process
 from piku.errors import PikuError
 from piku.nginx import proxy, service, site_state
 from piku.nginx import vhost as nginx
@@ -75,7 +74,7 @@ class Case:
     paths: Paths
     app: AppPaths
     found: revision.Source
-    made: Activation
+    made: Live
     platform: Platform
     state: SiteState | None
     said: str
@@ -83,7 +82,7 @@ class Case:
 
     @property
     def folder(self) -> Path:
-        return self.app.activation(self.made.number)
+        return self.app.start(self.made.number)
 
 
 Bring = Callable[[str], Case]
@@ -290,7 +289,7 @@ def test_the_real_uwsgi_starts_every_process(name: str, brought: Bring) -> None:
         bare = ["--no-download", "--no-pip", "--no-setuptools", "--no-wheel"]
         subprocess.run(["virtualenv", "--quiet", *bare, str(environment)], check=True)
     for process in case.made.processes:
-        log = case.app.logs / f"{process.worker}@{process.origin}.log"
+        log = case.app.logs / f"{process.worker}@{process.start}.log"
         with started(case, process, log) as uwsgi:
             for _ in files_module.poll(time.monotonic() + 20, most=0.02):
                 if uwsgi.poll() is not None or works(case, process):

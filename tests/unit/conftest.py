@@ -12,7 +12,6 @@ import pytest
 from hypothesis import settings as hypothesis_settings
 
 from piku.deploy import build, process_plan, releases, revision
-from piku.deploy.deployment import Job
 from piku.deploy.progress import Progress
 from piku.operate import server
 from piku.output import Output

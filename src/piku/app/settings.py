@@ -156,6 +156,9 @@ STOP_TIMEOUT = Setting(name="PIKU_STOP_TIMEOUT", default="10", check=checks.whol
     doc="Seconds between SIGTERM and SIGKILL when a process is stopped.")
 HEALTHCHECK_PATH = Setting(name="PIKU_HEALTHCHECK_PATH", check=checks.url_path,
     doc="A path that a new release must answer below 500 before it goes live.")
+HEALTHCHECK = Setting(name="PIKU_HEALTHCHECK", default="http", check=checks.choice("http", "tcp"),
+    doc="http: a new release must answer a request, and not with an error of its own (500 and above)"
+    " where the live one does not. tcp: that it accepts connections is enough.")
 PERSIST = Setting(name="PIKU_PERSIST", check=checks.inner_paths,
     doc="Paths, separated by commas, kept in the data folder and linked into each release.")
 KEEP_RELEASES = Setting(name="PIKU_KEEP_RELEASES", default="5", check=checks.whole(1, 1000),

@@ -45,7 +45,7 @@ def deploy(paths: Paths, app: AppPaths, leave_behind: bool) -> None:
         commit = refused or branches.tip(app, branch)
         request = deploy.Request(
             kind="deploy", description=branches.subject(app, commit), commit=commit, by=who(),
-            own=revision.own_settings(app), leave_behind=leave_behind,
+            own=revision.own_settings(app), allow_untracked=leave_behind,
         )  # fmt: skip
         deploy.deploy(paths, app, request, output)
         if refused:
@@ -117,7 +117,7 @@ def rollback(paths: Paths, app: AppPaths, release: str | None, leave_behind: boo
     number = None if release is None else release_number(app, release)
     output = progress(app)
     with deploy.locked(paths, app, f"a rollback by {who()}", output):
-        lifecycle.rollback(paths, app, number, who(), output, leave_behind=leave_behind)
+        lifecycle.rollback(paths, app, number, who(), output, allow_untracked=leave_behind)
 
 
 def _confirm(app: str) -> None:

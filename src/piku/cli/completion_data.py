@@ -57,7 +57,7 @@ def _app(paths: Paths, app: AppPaths) -> dict[str, Any]:
     live = releases.live(app)
     counts = process_plan.parse_scaling(files.read(app.scaling))
     running = live.processes if live else ()
-    jobs = [_jobs(app, one.origin) for one in running if one.schedules]
+    jobs = [_jobs(app, one.start) for one in running if one.schedules]
     url = ""
     if live and live.site:
         url = service.platform(paths).url(live.site.names[0], secure=live.site.https_only)
@@ -72,5 +72,5 @@ def _app(paths: Paths, app: AppPaths) -> dict[str, Any]:
 def _jobs(app: AppPaths, activation: int) -> list[str]:
     from piku import files
 
-    told = files.read_json(app.activation(activation) / "cron.json") or {}
+    told = files.read_json(app.start(activation) / "cron.json") or {}
     return [name.removeprefix("cron-") for name in told.get("jobs", ())]

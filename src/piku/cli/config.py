@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import click
 
@@ -21,8 +22,9 @@ def _layers(paths: Paths, app: AppPaths) -> dict[str, str]:
     live = releases.live(app)
     if live is None:
         return revision.layered(paths, "", revision.own_settings(app))
-    commit = releases.load_release(app, live.release).commit
-    return dict(revision.read(paths, app, commit, revision.own_settings(app)).values)
+    release = releases.load_release(app, live.release)
+    own = replace(release, settings=revision.own_settings(app))
+    return dict(revision.of_release(paths, app, own).values)
 
 
 @click.command()

@@ -9,24 +9,25 @@ from pathlib import Path
 
 from piku import subprocesses
 from piku.app import settings
+from piku.deploy import revision
 from piku.deploy.releases import Process, Release
-from piku.deploy.revision import Source
+from piku.deploy.revision import Revision
 from piku.paths import AppPaths, Paths
 
 
 def variables(
-    paths: Paths, app: AppPaths, release: Release, source: Source, process: Process | None = None
+    paths: Paths, app: AppPaths, release: Release, found: Revision, process: Process | None = None
 ) -> dict[str, str]:
     """The whole environment of a build, a command or a process; nothing of our own leaks in."""
-    context = source.context(app)
-    folders = source.runtime.path(context) if source.environment else ()
-    listens = {"BIND_ADDRESS": settings.BIND_ADDRESS.read(source.values)}
+    context = revision.context(app, found.tree, found.values, release.checkout, release.environment)
+    folders = found.runtime.path(context) if release.environment else ()
+    listens = {"BIND_ADDRESS": settings.BIND_ADDRESS.read(found.values)}
     if process is not None and process.port:
         listens["PORT"] = str(process.port)
     return {
         "LANG": "C.UTF-8",
-        **source.runtime.env(context),
-        **source.values,
+        **found.runtime.env(context),
+        **found.values,
         **listens,
         "APP": app.name,
         "HOME": str(paths.home),
@@ -35,7 +36,7 @@ def variables(
         "PWD": str(context.checkout),
         "LOG_ROOT": str(app.logs),
         "DATA_ROOT": str(app.data),
-        **({"VIRTUAL_ENV": str(context.environment)} if source.environment else {}),
+        **({"VIRTUAL_ENV": str(context.environment)} if release.environment else {}),
         "PIKU_RELEASE": str(release.number),
         "PIKU_COMMIT": release.commit,
     }

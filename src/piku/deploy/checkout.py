@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from piku import files, subprocesses
-from piku.deploy.revision import Source, built_marker
 from piku.errors import PikuError
 from piku.paths import AppPaths
 
@@ -19,21 +18,16 @@ _CACHES = frozenset(
 _TRANSIENT = (".pyc", ".pyo", ".pid", ".sock", ".swp")
 
 
-def exists(app: AppPaths, source: Source) -> bool:
-    """Whether this commit is checked out and built already."""
-    return built_marker(app, source.checkout).exists() and (app.releases / source.checkout).is_dir()
-
-
-def create(app: AppPaths, source: Source) -> None:
+def create(app: AppPaths, checkout: str, commit: str) -> None:
     """Check the commit out with its submodules, into a folder that appears whole or not at all."""
-    place, temporary = app.releases / source.checkout, app.releases / ".checkout.tmp"
+    place, temporary = app.releases / checkout, app.releases / ".checkout.tmp"
     files.remove(temporary)
     files.remove(place)
     # `--shared`: the objects stay in the app's repository, where a reference keeps them alive.
     clone = ("clone", "--quiet", "--shared", "--no-checkout", str(app.repo), str(temporary))
     subprocesses.run(["git", *clone])
     git = ("git", "-C", str(temporary))
-    subprocesses.run([*git, "checkout", "--quiet", "--force", "--detach", source.commit])
+    subprocesses.run([*git, "checkout", "--quiet", "--force", "--detach", commit])
     if (temporary / ".gitmodules").exists():
         _update_submodules(git)
     os.rename(temporary, place)
@@ -54,25 +48,23 @@ def _update_submodules(git: tuple[str, ...]) -> None:
 # --- files that the app wrote --------------------------------------------------------------------
 
 
-def mark_built(app: AppPaths, checkout: str, environment: str) -> None:
+def mark_built(app: AppPaths, checkout: str) -> None:
     """Record that the checkout is built, and which files the build left in it."""
     folder = app.releases / checkout
-    found = {path: _state(folder / path) for path in _changed(folder)}
-    marker = {"environment": environment, "files": found}
-    files.write_json(built_marker(app, checkout), marker)
+    files.write_json(app.build_marker(checkout), {p: _state(folder / p) for p in _changed(folder)})
 
 
 def untracked_files(app: AppPaths, checkout: str, persisted: Iterable[str]) -> list[str]:
     """The files that the app wrote into its checkout since the build, outside PIKU_PERSIST."""
-    marker, folder = files.read_json(built_marker(app, checkout)), app.releases / checkout
-    if marker is None or not folder.is_dir():
+    built, folder = files.read_json(app.build_marker(checkout)), app.releases / checkout
+    if built is None or not folder.is_dir():
         return []
     kept = tuple(f"{path}/" for path in persisted)
     return [
         path
         for path in _changed(folder)
         if (state := _state(folder / path))
-        and marker["files"].get(path) != state
+        and built.get(path) != state
         and not f"{path.rstrip('/')}/".startswith(kept)
     ]
 

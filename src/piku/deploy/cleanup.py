@@ -1,124 +1,135 @@
-"""Removing what activations left that are over."""
+"""Removing what is over: files of past starts, and releases beyond those that are kept.
+
+Only what a record or a parsed name describes is removed; anything else is somebody's.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import re
-from functools import partial
+import time
+from collections.abc import Iterable
 from pathlib import Path
 
-from piku import files as files_module
-from piku.deploy import orphans, releases, scheduler
-from piku.deploy import process_config as files
-from piku.deploy.releases import Activation, Process
-from piku.extras.limits import limits
-from piku.operate import log_archive
+from piku import files, subprocesses
+from piku.deploy import checkout, orphans, releases, scheduler
+from piku.deploy.releases import FAILED, Live, Release
+from piku.extra import hooks
 from piku.paths import SEPARATOR, AppPaths, Paths
 from piku.uwsgi import emperor, ini
+from piku.uwsgi.emperor import VassalName
 
-# A past log may always grow to this size, however small the current one is kept.
-_LEAST = 1 << 20
-_ATTEMPTS = 3  # uWSGI may move another file there meanwhile
+_GRACE = 3.0  # seconds that a process has whose vassal has ended
+_KEPT_STARTS = 5  # of the live release, whose logs stay
+_LONGEST_PUSH = 86400.0  # seconds
+_SOCKET = re.compile(r"(?P<app>.+)@(?P<start>[0-9]+)\.[0-9]+\.sock")
+_LOG = re.compile(r"[\w-]+\.[0-9]+@(?P<start>[0-9]+)\.log(\.old)?")
 
 
-def clean(paths: Paths, app: AppPaths, live: Activation | None) -> None:
-    """Remove what activations left that neither are live nor still stopping, nor have a job at work."""
-    busy = {*emperor.enabled(paths, app.name), *(emperor.statistics(paths) or {})}
-    orphans.sweep(paths, app.name, busy, 3)
-    keep = {name.activation for name in busy if name.app == app.name}
-    keep |= {run["activation"] for run in scheduler.running(app).values()}
+def clean(paths: Paths, app: AppPaths, live: Live | None) -> None:
+    """Remove what starts left that are over. Does nothing while nobody knows what runs."""
+    running = emperor.observe(paths)
+    if running is None:
+        return
+    busy = {*emperor.enabled(paths, app.name), *(name for name in running if name.app == app.name)}
+    orphans.sweep(paths, app.name, busy, _GRACE)
+    keep = {name.start for name in busy}
     if live is not None:
-        keep |= {live.number, *(process.origin for process in live.processes)}
-    for number in releases.activation_numbers(app):
-        over = releases.load_activation(app, number)
-        for process in over.processes if over else ():
-            if (
-                over is not None
-                and process.origin == number
-                and process.vassal(app.name) not in busy
-            ):
-                _clean_process(paths, app, live, over, process)
-        if number not in keep:
-            files_module.remove(app.activation(number))
-    _clean_demands(paths, app)
-    _clean_links(app, live)
-    limits.clean(app, live)
-    orphans.sweep_files(paths, app)
+        keep |= {live.start, *(process.start for process in live.processes)}
+    for path in (app.releases / "starts").glob("*"):
+        if path.name.isdigit() and int(path.name) not in keep:
+            files.remove(path)
+    for place in (*paths.available.iterdir(), *paths.enabled.glob(f"*{ini.DEMAND}")):
+        name = VassalName.parse(place.name.removesuffix(ini.DEMAND))
+        if name is not None and name.app == app.name and name.start not in keep:
+            files.remove(place)
+    for place in paths.nginx.glob(f"*{SEPARATOR}*.sock"):
+        found = _SOCKET.fullmatch(place.name)
+        if found and found["app"] == app.name and int(found["start"]) not in keep:
+            files.remove(place)
+    _unlink(app, live)
 
 
-def _clean_demands(paths: Paths, app: AppPaths) -> None:
-    """Remove what would have the emperor wait for a request to a vassal that it does not have: a command
-    was killed between the two links."""
-    for place in paths.enabled.glob(f"{app.name}{SEPARATOR}*{ini.DEMAND}"):
-        if not place.with_suffix("").is_symlink():
-            files_module.remove(place)
-
-
-def _clean_process(
-    paths: Paths, app: AppPaths, live: Activation | None, over: Activation, process: Process
-) -> None:
-    if live is not None and process in live.processes:
-        return
-    config = paths.available / f"{process.vassal(app.name)}.ini"
-    if live is not None and over.number < live.number and not process.schedules:
-        current = next((one for one in live.processes if one.worker == process.worker), process)
-        latest = paths.available / f"{current.vassal(app.name)}.ini"
-        _fold_log(app, over, process, max(_log_limit(latest, config), _LEAST))
-    if process.by_socket:
-        files_module.remove(Path(process.address))
-    for place in (config, Path(f"{config}{ini.DEMAND}")):
-        files_module.remove(place)
-
-
-def _log_limit(*configs: Path) -> int:
-    """At which size uWSGI moves a process's log away, as the first of these says that is there."""
-    found = (
-        re.search(r"^log-maxsize = ([0-9]+)$", files_module.read(path), re.MULTILINE)
-        for path in configs
-    )
-    return next((int(match[1]) for match in found if match), 0)
-
-
-def _fold_log(app: AppPaths, over: Activation, process: Process, limit: int) -> None:
-    """Move a past log to the process's `.old` file; that of a release that failed stays by itself."""
-    log = files.log_file(app, process)
-    release = files_module.read_json(app.release_record(over.release))
-    if release is None or release["outcome"] != releases.SUCCEEDED or not log.exists():
-        return
-    old = app.logs / f"{process.worker}.log.old"
-    if not log.stat().st_size:
-        files_module.remove(log)
-    # A full disk is no reason to fail a release that is live: then this log stays by itself as well.
-    with contextlib.suppress(OSError):
-        for _ in range(_ATTEMPTS):
-            if log.exists() and log_archive.fold(
-                old, log, over.number, partial(_release_of, app), limit
-            ):
-                files_module.remove(log)
-
-
-def _release_of(app: AppPaths, activation: int) -> int:
-    """The release that an activation started, which may be gone."""
-    numbers = reversed(releases.release_numbers(app))
-    return next(
-        (number for number in numbers if activation in releases.activations_of(app, number)), 0
-    )
-
-
-def _clean_links(app: AppPaths, live: Activation | None) -> None:
-    """Remove stable names that lead nowhere any more."""
-    socket = app.socket(1)
-    for place in (
-        *app.logs.glob("*.log"),
-        socket,
-        *socket.parent.glob(f"{app.name}{SEPARATOR}*.sock"),
-    ):
-        if place.is_symlink() and not (place.exists() or _is_live(app, live, place)):
-            files_module.remove(place)
-
-
-def _is_live(app: AppPaths, live: Activation | None, place: Path) -> bool:
-    # A process that has only just been started may not have made its socket or log yet.
+def _unlink(app: AppPaths, live: Live | None) -> None:
+    """Remove stable names of processes that there are no more."""
     processes = live.processes if live else ()
-    places = {app.socket(p.instance) for p in processes if p.by_socket}
-    return place in places | {app.logs / f"{p.worker}.log" for p in processes}
+    used = {app.socket(p.instance) for p in processes if p.by_socket}
+    sockets = {app.socket(1), *app.socket(1).parent.glob(f"{app.name}{SEPARATOR}*.sock")}
+    for place in sockets - used:
+        if place.is_symlink():
+            files.remove(place)
+
+
+# --- releases ------------------------------------------------------------------------------------
+
+
+def prune(app: AppPaths, keep: int) -> None:
+    """Remove the releases before the last `keep` usable ones, each with its code, environment and logs,
+    unless something that runs still needs it. A checkout in which the app left files of its own stays.
+    """
+    every = releases.releases(app)
+    live = releases.live(app)
+    needed = {number for in_use in hooks("in_use") for number in in_use(app)}
+    needed |= {run["release"] for run in scheduler.running(app).values()}
+    needed |= {live.release} if live else set()
+    usable = [release for release in every if release.usable]
+    kept = [*usable[:keep], *(release for release in usable[keep:] if release.number in needed)]
+    oldest = min((release.number for release in usable[:keep]), default=0)
+    over = [release for release in every if release.number < oldest and release not in kept]
+    checkouts = {release.checkout for release in kept} | {app.before_link.resolve().name}
+    environments = {release.environment for release in kept}
+    gone = [*over, *(release for release in every if release.outcome == FAILED)]
+    for release in gone:
+        if release.checkout not in {"", *checkouts} and not checkout.untracked_files(
+            app, release.checkout, ()
+        ):
+            files.remove(app.releases / release.checkout)
+            files.remove(app.build_marker(release.checkout))
+        if release.environment not in {"", *environments}:
+            files.remove(app.envs / release.environment)
+    for release in over:
+        if not (app.releases / release.checkout).is_dir() or not release.checkout:
+            files.remove(app.release_record(release.number))
+    _forget_logs(app, over, live)
+    _forget_copies(app, live)
+    _forget_commits(app, {release.commit for release in releases.releases(app)})
+    # Rarely does anything: only when thousands of loose objects have come together.
+    rarely = ("-c", "gc.auto=4000", "-c", "gc.autoDetach=false")
+    subprocesses.run(["git", "-C", str(app.repo), *rarely, "gc", "--auto", "--quiet"])
+    _forget_received(app)
+
+
+def _forget_logs(app: AppPaths, over: Iterable[Release], live: Live | None) -> None:
+    """Remove the logs of releases that are gone, and of all but the last starts of the live one."""
+    starts = {start for release in over for start in release.starts}
+    if live is not None:
+        starts |= set(releases.load_release(app, live.release).starts[:-_KEPT_STARTS])
+        starts -= {process.start for process in live.processes}
+    for log in app.logs.glob(f"*{SEPARATOR}*.log*"):
+        found = _LOG.fullmatch(log.name)
+        if found and int(found["start"]) in starts:
+            files.remove(log)
+
+
+def _forget_copies(app: AppPaths, live: Live | None) -> None:
+    """Remove copies of nginx includes and passwords that no live site uses."""
+    site = live.site if live is not None else None
+    used = (site.include, site.passwords) if site is not None else ()
+    for copy in app.releases.glob(f"kept{SEPARATOR}*"):
+        if str(copy) not in used:
+            files.remove(copy)
+
+
+def _forget_commits(app: AppPaths, kept: set[str]) -> None:
+    command = ["git", "-C", str(app.repo)]
+    listing = subprocesses.run([*command, "for-each-ref", "--format=%(refname)", "refs/piku/"])
+    for reference in listing.split():
+        if Path(reference).name not in kept:
+            subprocesses.run([*command, "update-ref", "-d", reference])
+
+
+def _forget_received(app: AppPaths) -> None:
+    """Remove what pushes had sent when they were killed; git itself would keep it for weeks."""
+    objects = app.repo / "objects"
+    for path in (*objects.glob("tmp_objdir-*"), *objects.glob("pack/tmp_*")):
+        if path.exists() and time.time() - path.stat().st_mtime > _LONGEST_PUSH:
+            files.remove(path)

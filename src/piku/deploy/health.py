@@ -1,122 +1,162 @@
-"""Whether the processes of an activation are well, and why they are not."""
+"""Whether the processes of a release are well, and if not, why."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 import socket
 import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from piku import files as files_module
-from piku import ports as ports_module
-from piku import procfs
-from piku.deploy import process_config as files
-from piku.deploy import process_events
-from piku.deploy.releases import Activation, Process
+from piku import files, ports, procfs
+from piku.app import settings
+from piku.deploy import process_config
+from piku.deploy.deployment import Deployment
+from piku.deploy.releases import Live, Process
 from piku.errors import PikuError
-from piku.extras.limits import limits
-from piku.operate import log_timestamps
+from piku.extra import hooks
 from piku.paths import AppPaths, Paths
 from piku.uwsgi import emperor, ini, noise
 from piku.uwsgi.emperor import State
 
-# A worker that still runs after this many seconds is taken to be well.
-SETTLED = 0.5
-_PROBE_TIMEOUT = 5.0
-_END = 1 << 16  # bytes at the end of a log in which its last lines are looked for
-_NO_CALLABLE = "(callable not found or import error)"
+_SETTLED = 0.5  # seconds after which a worker that still runs is taken to be well
+_WARMING_UP = 3.0  # seconds for which answers of 500 and above are not yet taken as final
+_PROBE_TIMEOUT = 10.0  # seconds for one answer
+_TAIL = 1 << 16  # bytes at the end of a log in which its last lines are looked for
 
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """How to ask a process that serves: a path and the host it expects; no path, no question."""
+    """How to ask a process that serves (docs/settings.md, PIKU_HEALTHCHECK).
+
+    `strict`: the path was chosen by the app's owner, and must be answered below 500. `connect_only`:
+    a connection is enough.
+    """
 
     path: str
     host: str
+    strict: bool = False
+    connect_only: bool = False
+
+    @classmethod
+    def of(cls, deployment: Deployment) -> Check:
+        names = settings.SERVER_NAME.read(deployment.values)
+        path = settings.HEALTHCHECK_PATH.read(deployment.values)
+        return cls(
+            path=path or "/",
+            host=names[0].removeprefix("*.") if names else "localhost",
+            strict=bool(path),
+            connect_only=settings.HEALTHCHECK.read(deployment.values) == "tcp",
+        )
+
+
+def ask_live(deployment: Deployment, live: Live | None) -> int:
+    """What the live release answers to the same question; 0 for nothing."""
+    serving = next(
+        (process for process in (live.processes if live else ()) if process.address), None
+    )
+    return ask(serving, Check.of(deployment)) if serving else 0
 
 
 def wait_serving(
-    paths: Paths,
-    app: AppPaths,
-    activation: Activation,
-    chosen: Sequence[Process],
-    timeout: float,
-    check: Check,
+    deployment: Deployment, chosen: Sequence[Process], live_status: Callable[[], int]
 ) -> None:
-    """Wait until every serving process is well; raises PikuError with the cause as soon as one is not."""
-    deadline = time.monotonic() + timeout
+    """Wait until every serving process answers; raises PikuError with the cause as soon as one fails.
+
+    A release whose answer is an error of its own (500 and above) replaces none whose answer is not.
+    """
+    check = Check.of(deployment)
+    deadline = time.monotonic() + settings.DEPLOY_TIMEOUT.read(deployment.values)
     for process in chosen:
-        if process.address:
-            _wait_one(paths, app, activation, process, deadline, timeout, check)
+        status = _wait_one(deployment, process, check, deadline)
+        if status < 500:
+            continue
+        what = f"answers {check.path} with {status}"
+        replaced = live_status()
+        if check.strict or _is_asgi(deployment.app, process) or 0 < replaced < 500:
+            if not check.strict and replaced:
+                what += f", where the live release answers {replaced}"
+            raise failure(deployment, process, what)
+        deployment.output.warn(f"{process.title} {what}: see piku logs {deployment.app.name}")
 
 
-def wait_workers(
-    paths: Paths, app: AppPaths, activation: Activation, chosen: Sequence[Process], timeout: float
-) -> None:
-    """Wait until every worker runs, at most `timeout` seconds, and a moment more to see that it keeps running."""
-    workers = [process for process in chosen if not process.address]
-    if not workers:
-        return
-    deadline = time.monotonic() + timeout
-    for process in workers:
-        for _ in files_module.poll(deadline):
-            emperor.statistics(paths)  # asking has the emperor look at its folder
-            if process_events.read(app, process).starts:
-                break
-        else:
-            _fail(app, activation, process, f"did not start within {timeout:.0f} s")
-    settled = time.monotonic() + SETTLED
-    for _ in files_module.poll(settled, first=0.05):
-        for process in workers:
-            if process_events.read(app, process).has_ended:
-                _fail(app, activation, process, "ended right after it was started")
-
-
-def _wait_one(
-    paths: Paths, app: AppPaths, activation: Activation, process: Process,
-    deadline: float, timeout: float, check: Check,
-) -> None:  # fmt: skip
-    name = process.vassal(app.name)
-    pid = 0
-    status = 0
-    for _ in files_module.poll(deadline, first=0.003, most=0.03):
-        state = (emperor.statistics(paths) or {}).get(name)
-        ended = process_events.read(app, process).has_ended or _worker_died(app, process)
-        if ended or (pid and (state is None or state.pid != pid)):
-            _fail(app, activation, process, "ended while it was starting")
+def _wait_one(deployment: Deployment, process: Process, check: Check, deadline: float) -> int:
+    """Wait for an answer; returns its status, 200 where a connection is enough. Raises PikuError."""
+    app, name = deployment.app, process.vassal(deployment.app.name)
+    begun, pid, answered = time.monotonic(), 0, 0
+    for _ in files.poll(deadline, first=0.003, most=0.03):
+        running = emperor.observe(deployment.paths)
+        if running is None:
+            continue  # no answer is no evidence
+        state = running.get(name)
+        if has_ended(app, process) or (pid and (state is None or state.pid != pid)):
+            raise failure(deployment, process, "ended while it was starting")
         pid = (state.pid if state is not None else 0) or pid
         if state is not None and state.asleep and not pid:
             _knock(process)
         if state is None or not _listens(process, state):
             continue
-        status = _ask(process, check) if check.path else 200
-        if 0 < status < 500:
-            return
-    if status:
-        what = f"answers {check.path} with {status}"
-    else:
-        what = f"did not answer within {timeout:.0f} s: {_reason(process, pid)}"
-    _fail(app, activation, process, what)
+        answered = 200 if check.connect_only else ask(process, check)
+        if 0 < answered < 500:
+            return answered
+        if answered and not check.strict and time.monotonic() > begun + _WARMING_UP:
+            return answered
+    if answered:
+        return answered
+    timeout = settings.DEPLOY_TIMEOUT.read(deployment.values)
+    what = f"did not answer within {timeout:.0f} s: {_reason(process, pid)}"
+    raise failure(deployment, process, what)
+
+
+def wait_workers(deployment: Deployment, workers: Sequence[Process]) -> None:
+    """Wait until every worker runs, and a moment more to see that it keeps running; raises PikuError."""
+    timeout = settings.DEPLOY_TIMEOUT.read(deployment.values)
+    deadline = time.monotonic() + timeout
+    pids: dict[Process, int] = {}
+    for process in workers:
+        for _ in files.poll(deadline):
+            if pid := daemon_pid(deployment.paths, deployment.app, process):
+                pids[process] = pid
+                break
+            if has_ended(deployment.app, process):
+                break
+        else:
+            raise failure(deployment, process, f"did not start within {timeout:.0f} s")
+    for _ in files.poll(time.monotonic() + _SETTLED, first=0.05):
+        for process in workers:
+            pid = pids.get(process, 0)
+            if has_ended(deployment.app, process) or not procfs.is_running(pid):
+                raise failure(deployment, process, "ended right after it was started")
 
 
 def wait_back(paths: Paths, app: AppPaths, chosen: Sequence[Process], timeout: float) -> None:
     """Give processes that were stopped for a release that failed the time to answer again."""
     waiting = [process for process in chosen if process.address]
-    for _ in files_module.poll(time.monotonic() + timeout):
-        running = emperor.statistics(paths) or {}
+    for _ in files.poll(time.monotonic() + timeout):
+        running = emperor.observe(paths) or {}
         states = [(process, running.get(process.vassal(app.name))) for process in waiting]
-        waiting = [process for process, state in states if not _is_back(process, state)]
+        # One that sleeps until somebody connects is where it should be.
+        waiting = [p for p, s in states if s is None or not (s.asleep or _listens(p, s))]
         if not waiting:
             return
 
 
-def _is_back(process: Process, state: State | None) -> bool:
-    # One that sleeps until somebody connects is where it is to be.
-    return state is not None and (state.asleep or _listens(process, state))
+def daemon_pid(paths: Paths, app: AppPaths, process: Process) -> int:
+    """The program of a process that uWSGI watches over, or 0 when it does not run now."""
+    state = (emperor.observe(paths) or {}).get(process.vassal(app.name))
+    return next(iter(procfs.children(state.pid)), 0) if state is not None and state.pid else 0
+
+
+def has_ended(app: AppPaths, process: Process) -> bool:
+    """Whether the log says that it has ended, even if it was started again since."""
+    # uWSGI starts a worker that died, for one because a Java class is missing, again without end.
+    marks = (ini.ENDED.format(worker=process.worker), "DAMN ! worker ")
+    text = _tail(process_config.log_file(app, process))
+    return any(line.startswith(marks) for line in text.splitlines())
 
 
 def _knock(process: Process) -> None:
@@ -126,9 +166,7 @@ def _knock(process: Process) -> None:
 
 
 def _listens(process: Process, state: State) -> bool:
-    if process.kind in ini.MODIFIERS:
-        return state.accepting
-    return accepts(process.address)
+    return state.accepting if process.kind in ini.MODIFIERS else accepts(process.address)
 
 
 def accepts(address: str) -> bool:
@@ -141,17 +179,10 @@ def accepts(address: str) -> bool:
         return False
 
 
-def _reason(process: Process, vassal: int) -> str:
-    if process.kind in ini.MODIFIERS:
-        return "the app is still loading"
-    elsewhere = ports_module.listening(procfs.descendants(vassal)) if vassal else []
-    if elsewhere and process.port not in elsewhere:
-        ports = ", ".join(map(str, elsewhere))
-        return f"it listens on port {ports}, not on {process.port} (its $PORT)"
-    return f"nothing listens on {process.address} (its $BIND_ADDRESS and $PORT)"
+# --- asking --------------------------------------------------------------------------------------
 
 
-def _ask(process: Process, check: Check) -> int:
+def ask(process: Process, check: Check) -> int:
     """The status of a GET request made to the process itself; 0 when it gives none."""
     try:
         if process.address.startswith("/"):
@@ -162,21 +193,16 @@ def _ask(process: Process, check: Check) -> int:
                 return _status(client)
         host, _, port = process.address.rpartition(":")
         with socket.create_connection((host, int(port)), timeout=_PROBE_TIMEOUT) as client:
-            lines = (
-                f"GET {check.path} HTTP/1.1",
-                f"Host: {check.host}",
-                "User-Agent: piku",
-                "Connection: close",
-            )
-            client.sendall("".join(f"{line}\r\n" for line in (*lines, "")).encode())
+            head = f"GET {check.path} HTTP/1.1\r\nHost: {check.host}\r\n"
+            client.sendall(f"{head}User-Agent: piku\r\nConnection: close\r\n\r\n".encode())
             return _status(client)
     except OSError:
         return 0
 
 
 def _status(client: socket.socket) -> int:
-    words = client.recv(4096).split(b" ", 2)
-    return int(words[1]) if len(words) > 1 and words[1].isdigit() else 0
+    found = re.match(rb"HTTP/\S+ (\d{3})", client.recv(4096))
+    return int(found[1]) if found else 0
 
 
 def _uwsgi_request(check: Check, modifier: int) -> bytes:
@@ -187,54 +213,66 @@ def _uwsgi_request(check: Check, modifier: int) -> bytes:
         "SERVER_PROTOCOL": "HTTP/1.1", "HTTP_HOST": check.host, "SERVER_NAME": check.host,
         "SERVER_PORT": "80", "REMOTE_ADDR": "127.0.0.1", "HTTP_USER_AGENT": "piku",
     }  # fmt: skip
-    body = b"".join(
-        struct.pack("<H", len(part)) + part
-        for pair in pairs.items()
-        for part in map(str.encode, pair)
-    )
+    words = (part.encode() for pair in pairs.items() for part in pair)
+    body = b"".join(struct.pack("<H", len(word)) + word for word in words)
     return struct.pack("<BHB", modifier, len(body), 0) + body
 
 
 # --- evidence ------------------------------------------------------------------------------------
 
 
-def _worker_died(app: AppPaths, process: Process) -> bool:
-    """Whether a process in which uWSGI runs the app has ended: a Java class that is missing, for one,
-    ends it, and uWSGI then starts the next without end."""
-    return process.kind in ini.MODIFIERS and "\nDAMN ! worker " in files_module.read(
-        files.log_file(app, process)
-    )
+def _reason(process: Process, vassal: int) -> str:
+    if process.kind in ini.MODIFIERS:
+        return "the app is still loading"
+    elsewhere = ports.listening(procfs.descendants(vassal)) if vassal else []
+    if process.port in elsewhere:
+        return "it accepts connections and gives no HTTP answer (PIKU_HEALTHCHECK=tcp allows that)"
+    if elsewhere:
+        found = ", ".join(map(str, elsewhere))
+        return f"it listens on port {found}, not on {process.port} (its $PORT)"
+    return f"nothing listens on {process.address} (its $BIND_ADDRESS and $PORT)"
 
 
-def _fail(app: AppPaths, activation: Activation, process: Process, what: str) -> None:
-    if limits.killed(app, activation, process):
-        what += ": it was killed, for the app took more memory than PIKU_MEMORY_LIMIT allows"
-    lines = last_lines(files.log_file(app, process))
-    if any(_NO_CALLABLE in line for line in lines) and not any("Error:" in line for line in lines):
-        lines = (*lines, "That is: the module has no callable of the name that the Procfile says")
-    raise PikuError(
+def _is_asgi(app: AppPaths, process: Process) -> bool:
+    log = _tail(process_config.log_file(app, process))
+    return process.kind == "wsgi" and "required positional argument: 'send'" in log
+
+
+def failure(deployment: Deployment, process: Process, what: str) -> PikuError:
+    """The error of a process that is not well, with the end of its log."""
+    app = deployment.app
+    what += "".join(ended(app, process) for ended in hooks("ended"))
+    lines = last_lines(process_config.log_file(app, process))
+    if any("(callable not found or import error)" in line for line in lines) and not any(
+        "Error:" in line for line in lines
+    ):
+        lines = (*lines, "That is: the module has no callable of the name in the Procfile")
+    hint = f"see the whole log: piku logs {app.name} --release {deployment.release.number}"
+    if _is_asgi(app, process):
+        module = deployment.revision.procfile.command(process.kind)
+        hint = (
+            f"{module} is an ASGI application, which uWSGI cannot serve; add uvicorn to its"
+            f" requirements and write: web: uvicorn {module} --host $BIND_ADDRESS --port $PORT"
+        )
+    return PikuError(
         f"{process.title} {what}",
         detail=lines or ("(it wrote nothing to its log)",),
-        hint=f"see all it wrote: piku logs {app.name} --release {activation.release}",
+        hint=hint,
     )
 
 
 def last_lines(log: Path, count: int = 15) -> tuple[str, ...]:
     """The end of a log without uWSGI's own remarks, as a terminal may get it."""
-    worker = log_timestamps.worker_of(log.name)
-    written = (log_timestamps.told(worker, line).text for line in _end_of(log))
-    lines = (line for line in written if line.strip() and not noise.is_routine(line))
-    return tuple(log_timestamps.harmless(line.decode(errors="surrogateescape")) for line in lines)[
-        -count:
-    ]
+    lines = _tail(log).splitlines()
+    said = [line for line in lines if line.strip() and not noise.is_routine(line.encode())]
+    return tuple(re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "?", line) for line in said[-count:])
 
 
-def _end_of(log: Path) -> list[bytes]:
-    """The last lines of a log, which may be a large one."""
+def _tail(log: Path) -> str:
+    """The end of a log, which may be a large one."""
     try:
         with log.open("rb") as file:
-            place = max(0, os.fstat(file.fileno()).st_size - _END)
-            lines = os.pread(file.fileno(), _END, place).splitlines()
+            place = max(0, os.fstat(file.fileno()).st_size - _TAIL)
+            return os.pread(file.fileno(), _TAIL, place).decode(errors="replace")
     except FileNotFoundError:
-        return []
-    return lines[1:] if place and len(lines) > 1 else lines
+        return ""

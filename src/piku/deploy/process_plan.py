@@ -12,9 +12,9 @@ from piku.errors import PikuError
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """The decisions of one activation.
+    """The decisions of one release.
 
-    `alone` is empty when old and new may overlap, else why they may not. `port` says where a
+    `no_overlap_reason` is empty when old and new may overlap, else why they may not. `port` says where a
     serving process listens: "socket", "each" (a port of its own), "fixed" (`PORT`) or "kept" (one
     assigned to the app for good).
     """
@@ -23,7 +23,7 @@ class Plan:
     workers: tuple[tuple[str, int], ...]
     instances: int
     port: str
-    alone: str = ""
+    no_overlap_reason: str = ""
     warnings: tuple[str, ...] = ()
     jobs: tuple[str, ...] = ()  # what runs by a schedule
     counts: Mapping[str, int] | None = (
@@ -71,7 +71,7 @@ def plan(
         instances=instances,
         workers=tuple((kind, counts.get(kind, 1)) for kind in procfile.workers),
         port=port,
-        alone=_alone(port, values, memory_short) if serving else "",
+        no_overlap_reason=_no_overlap_reason(port, values, memory_short) if serving else "",
         warnings=tuple(warnings),
         jobs=tuple(entry.kind for entry in procfile.jobs),
     )
@@ -85,7 +85,7 @@ def _port(serving: str, named: bool, fixed: bool) -> str:
     return "each" if named else "kept"
 
 
-def _alone(port: str, values: Mapping[str, str], memory_short: bool) -> str:
+def _no_overlap_reason(port: str, values: Mapping[str, str], memory_short: bool) -> str:
     if settings.DEPLOY_STRATEGY.read(values) == "recreate":
         return "PIKU_DEPLOY_STRATEGY=recreate"
     if port == "fixed":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from typing import Any
 
 from piku.deploy import releases
 from piku.deploy.releases import Release
@@ -39,9 +40,9 @@ class Progress:
         if self.record.outcome in (releases.BUILDING, releases.PREPARED):
             self.update(step=step)
 
-    def update(self, **changes: str) -> Release:
+    def update(self, **changes: Any) -> Release:
         """Write changed fields to the release's record."""
-        self.record = replace(self.record, **changes)  # type: ignore[arg-type]  # all are strings
+        self.record = replace(self.record, **changes)
         releases.save_release(self._app, self.record)
         return self.record
 

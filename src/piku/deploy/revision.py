@@ -1,44 +1,36 @@
-"""What a commit says: its Procfile, settings and runtime, and where its builds stand on disk."""
+"""What a commit says: its Procfile, settings and runtime, and the environment that it needs."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-from piku import files as files_module
-from piku import runtimes, subprocesses
+from piku import files, runtimes, subprocesses
 from piku.app import procfile, settings, tree, variables
 from piku.app.procfile import Procfile
 from piku.app.tree import Tree
+from piku.deploy.releases import Release
 from piku.errors import PikuError
 from piku.paths import AppPaths, Paths
 from piku.runtimes.base import Context, Runtime
 
-BUILT = ".built"  # how the name of a note on a checkout ends
-
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
-    """A commit, read; `environment` and `checkout` are names of folders of the app's."""
+class Revision:
+    """A commit, read, with the app's settings at that time; `environment` names a folder in `envs/APP`."""
 
     commit: str
     tree: Tree
     procfile: Procfile
-    own: Mapping[str, str]
-    values: Mapping[str, str]
+    values: Mapping[str, str]  # all layers of settings together
     runtime: Runtime
     environment: str
-    checkout: str
-
-    def context(self, app: AppPaths) -> Context:
-        return _context(app, self.tree, self.values, self.checkout, self.environment)
 
 
 def own_settings(app: AppPaths) -> dict[str, str]:
     """What config:set keeps for the app."""
-    return variables.parse_literal(files_module.read(app.settings))
+    return variables.parse_literal(files.read(app.settings))
 
 
 def layered(paths: Paths, repository_text: str, own: Mapping[str, str]) -> dict[str, str]:
@@ -46,9 +38,7 @@ def layered(paths: Paths, repository_text: str, own: Mapping[str, str]) -> dict[
 
     Lower layers are expanded into the repository's lines; what config:set keeps is literal.
     """
-    server = variables.parse_file(
-        files_module.read(paths.server_env), {}, source=str(paths.server_env)
-    )
+    server = variables.parse_file(files.read(paths.server_env), {}, source=str(paths.server_env))
     repository = variables.parse_file(repository_text, server)
     settings.refuse_unrepeatable(repository)
     values = {**server, **repository, **own}
@@ -56,48 +46,49 @@ def layered(paths: Paths, repository_text: str, own: Mapping[str, str]) -> dict[
     return values
 
 
-def read(paths: Paths, app: AppPaths, commit: str, own: Mapping[str, str]) -> Source:
-    """Read a commit from the app's repository; raises PikuError for what is wrong in it."""
-    files = tree.of_commit(app.repo, commit)
-    if "Procfile" not in files.files:
+def read(
+    paths: Paths, app: AppPaths, commit: str, own: Mapping[str, str], *,
+    checkout: str, environment: str | None = None,
+) -> Revision:  # fmt: skip
+    """Read a commit from the app's repository; raises PikuError for what is wrong in it.
+
+    `checkout` names the folder that it has, or will have; `environment` the one that was built for it
+    already: without, its name is worked out from everything that goes into it.
+    """
+    listing = tree.of_commit(app.repo, commit)
+    if "Procfile" not in listing.files:
         raise PikuError(
             "there is no Procfile in the top folder of this commit",
             hint="add one with a line such as 'web: python3 server.py', and commit it",
         )
-    processes = procfile.parse(files.read("Procfile"))
-    values = layered(paths, files.read("ENV"), own)
-    runtime = runtimes.select(files, processes, subprocesses.app_path(paths.home))
-    context = _context(app, files, values, commit, "")
-    name = ""
-    if runtime.key is not None:
-        digest = hashlib.sha256(
-            f"{runtime.name}\n{runtime.key(context)}".encode(errors="surrogateescape")
-        )
-        name = f"{runtime.name}-{digest.hexdigest()[:16]}"
-    return Source(
-        commit=commit, tree=files, procfile=processes, own=dict(own), values=values,
-        runtime=runtime, environment=name, checkout=_place(app, commit, name),
+    processes = procfile.parse(listing.read("Procfile"))
+    values = layered(paths, listing.read("ENV"), own)
+    runtime = runtimes.select(listing, processes, subprocesses.app_path(paths.home))
+    if environment is None:
+        environment = ""
+        if runtime.key is not None:
+            key = runtime.key(context(app, listing, values, checkout, ""))
+            digest = hashlib.sha256(f"{runtime.name}\n{key}".encode(errors="surrogateescape"))
+            environment = f"{runtime.name}-{digest.hexdigest()[:16]}"
+    return Revision(
+        commit=commit, tree=listing, procfile=processes, values=values, runtime=runtime,
+        environment=environment,
     )  # fmt: skip
 
 
-def _context(
-    app: AppPaths, files: Tree, values: Mapping[str, str], checkout: str, name: str
+def of_release(paths: Paths, app: AppPaths, release: Release) -> Revision:
+    """What a release was made of, with the environment that it was given then."""
+    return read(
+        paths, app, release.commit, release.settings, checkout=release.checkout,
+        environment=release.environment,
+    )  # fmt: skip
+
+
+def context(
+    app: AppPaths, listing: Tree, values: Mapping[str, str], checkout: str, environment: str
 ) -> Context:
+    """What the runtime may look at."""
     return Context(
-        tree=files, settings=values, checkout=app.releases / checkout,
-        environment=app.envs / name, cache=app.cache,
+        tree=listing, settings=values, checkout=app.releases / checkout,
+        environment=app.envs / environment, cache=app.cache,
     )  # fmt: skip
-
-
-def built_marker(app: AppPaths, checkout: str) -> Path:
-    """The file that says a checkout was built: with which environment, and what it held then."""
-    return app.releases / f"{checkout}{BUILT}"
-
-
-def _place(app: AppPaths, commit: str, environment: str) -> str:
-    # A build may write into its checkout, so one that serves is not built again for new settings.
-    second = f"{commit}-{environment}"
-    marker = files_module.read_json(built_marker(app, commit))
-    taken = marker is not None and marker["environment"] != environment
-    # An environment may know by name the checkout it was built for, also when the first one is gone.
-    return second if taken or built_marker(app, second).exists() else commit

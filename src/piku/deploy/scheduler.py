@@ -15,13 +15,13 @@ from piku import files, procfs, subprocesses
 from piku.app import schedule as schedule_module
 from piku.app import settings
 from piku.deploy import app_env, cron_runner
-from piku.deploy.deployment import Job
-from piku.deploy.releases import Activation, Process, Release
-from piku.deploy.revision import Source
+from piku.deploy.deployment import Deployment
+from piku.deploy.releases import Process, Release
+from piku.deploy.revision import Revision
 from piku.errors import PikuError
-from piku.extras.limits import limits
 from piku.paths import AppPaths, Paths
 from piku.uwsgi import cron as scheduling
+from piku.uwsgi import ini
 
 RUNNER = Path(cron_runner.__file__)
 _LATE = 5  # seconds that a runner may take to say that its job has ended
@@ -33,7 +33,12 @@ def states_folder(app: AppPaths) -> Path:
 
 
 def specification(
-    paths: Paths, app: AppPaths, release: Release, found: Source, activation: int, enabled: str = ""
+    paths: Paths,
+    app: AppPaths,
+    release: Release,
+    found: Revision,
+    activation: int,
+    enabled: str = "",
 ) -> dict[str, Any]:
     """What the runner is told: the app's jobs with what they run in.
 
@@ -62,11 +67,13 @@ def _fields(schedule: schedule_module.Schedule) -> dict[str, object]:
     return {name: value for name, value in vars(schedule).items() if name != "text"}
 
 
-def write(job: Job, activation: Activation, process: Process, log: Path) -> str:
-    """Write the runner and what it is told for one activation; returns the ini of the vassal that calls it."""
-    app, folder = job.app, job.app.activation(activation.number)
-    enabled = job.paths.enabled / f"{process.vassal(app.name)}.ini"
-    told = specification(job.paths, app, job.release, job.source, activation.number, str(enabled))
+def write(deployment: Deployment, process: Process, log: Path, options: ini.Pairs) -> str:
+    """Write the runner and its specification for one start; returns the ini of the vassal that calls it."""
+    app, folder = deployment.app, deployment.app.start(process.start)
+    enabled = deployment.paths.enabled / f"{process.vassal(app.name)}.ini"
+    told = specification(
+        deployment.paths, app, deployment.release, deployment.revision, process.start, str(enabled)
+    )
     files.write_json(folder / "cron.json", told)
     files.write(folder / "cron.py", files.read(RUNNER))
     app_env.make_folders(app)
@@ -76,13 +83,12 @@ def write(job: Job, activation: Activation, process: Process, log: Path) -> str:
         folder=str(folder),
         python=subprocesses.system_python(),
         log=str(log),
-        zone=job.values["TZ"].strip() if "TZ" in job.values else None,
-        notes=str(app.notes(process.origin, process.worker)),
-        join=limits.command(app, process, log, what="join", pid="$PPID"),
+        zone=deployment.values["TZ"].strip() if "TZ" in deployment.values else None,
+        options=options,
     )
     schedules = {
         entry.kind: entry.schedule
-        for entry in job.source.procfile.jobs
+        for entry in deployment.revision.procfile.jobs
         if entry.schedule is not None
     }
     return scheduling.config(scheduler, schedules)
@@ -99,7 +105,7 @@ def states(app: AppPaths) -> dict[str, dict[str, Any]]:
 
 
 def running(app: AppPaths) -> dict[str, Mapping[str, Any]]:
-    """The runs that are at work, by their job."""
+    """The runs that are at work, by their deployment."""
     runs = {name: state.get("running") for name, state in states(app).items()}
     return {
         name: run for name, run in runs.items() if run is not None and cron_runner.is_alive(run)

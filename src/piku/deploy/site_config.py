@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from piku.app import settings
 from piku.deploy import releases
-from piku.deploy.deployment import Job
+from piku.deploy.deployment import Deployment
 from piku.deploy.releases import Process
 from piku.nginx import site_config
 from piku.nginx.site import Site
@@ -14,16 +14,18 @@ from piku.nginx.static_files import Release
 from piku.paths import AppPaths
 
 
-def of(job: Job, served: Sequence[Process]) -> Site | None:
+def of(deployment: Deployment, served: Sequence[Process]) -> Site | None:
     """The site with these processes behind it; raises PikuError for a setting that is wrong."""
-    live = releases.live(job.app) if settings.CLOUDFLARE_ACL.read(job.values) else None
+    live = (
+        releases.live(deployment.app) if settings.CLOUDFLARE_ACL.read(deployment.values) else None
+    )
     release = Release(
-        app=job.app,
-        values=job.values,
-        checkout=job.checkout,
-        worker=job.source.procfile.command("static"),
-        serving=job.plan.serving,
-        upstreams=upstreams(job.app, served),
+        app=deployment.app,
+        values=deployment.values,
+        checkout=deployment.checkout,
+        worker=deployment.revision.procfile.command("static"),
+        serving=deployment.plan.serving,
+        upstreams=upstreams(deployment.app, served),
         clients=live.site.clients if live and live.site else (),
     )
     return site_config.of(release)

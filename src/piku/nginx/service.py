@@ -189,3 +189,10 @@ def reload(paths: Paths) -> None:
         if "[emerg]" in news:
             raise _refusal(news, {})
     raise PikuError("nginx did not load its new configuration", hint=f"see {paths.nginx_errors}")
+
+
+def has_old_workers(paths: Paths) -> bool:
+    """Whether workers of a configuration before the present one still end what they have begun."""
+    master = master_pid(paths)
+    workers = procfs.children(master) if master is not None else []
+    return any("shutting down" in procfs.command(pid) for pid in workers)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 from piku import files
-from piku.deploy import certificates, reconcile, releases, scheduler
+from piku.deploy import certificates, live_sites, reconcile, releases, scheduler
+from piku.errors import PikuError
 from piku.extra import hooks
 from piku.output import Output
 from piku.paths import SEPARATOR, AppPaths, Paths
@@ -21,10 +23,13 @@ def destroy(paths: Paths, app: AppPaths, output: Output) -> None:
     The caller holds the app's lock. The repository goes last: until then the app still exists, and
     an interrupted destroy can simply be run again.
     """
-    live = releases.live(app)
-    timeout = live.stop_timeout if live else _GRACE
+    timeout = _GRACE
+    with contextlib.suppress(PikuError):  # a damaged record keeps nobody from removing its app
+        live = releases.live(app)
+        timeout = live.stop_timeout if live else _GRACE
+    files.remove(app.live_link)
     files.remove(app.live_record)
-    reconcile.update_nginx(paths)
+    live_sites.update(paths)
     reconcile.stop(paths, emperor.enabled(paths, app.name), timeout)
     scheduler.end(app, timeout)
     certificates.forget_failures(paths, app)

@@ -6,9 +6,9 @@ import contextlib
 import time
 from pathlib import Path
 
-from piku import locks
+from piku import locks, procfs
 from piku.app import settings
-from piku.deploy import orphans, reconcile, releases, revision
+from piku.deploy import live_sites, releases, revision
 from piku.errors import PikuError
 from piku.extras.idle import sleeping
 from piku.extras.limits import limits
@@ -17,11 +17,13 @@ from piku.output import Output
 from piku.paths import AppName, Paths
 from piku.uwsgi import emperor
 
+_LATE = 10  # seconds that uWSGI may take beyond what a process has to stop
+
 
 def rotate(paths: Paths) -> None:
     """Move the logs of nginx and of the emperor that have grown too large to `.old`."""
     with locks.lock(paths.uwsgi / "nginx.lock", "rotating logs"):
-        sites = reconcile.live_sites(paths)
+        sites = live_sites.load(paths)[0]
         access = {
             Path(site.access_log): _limit(paths, name)
             for name, site in sites.items()
@@ -36,9 +38,7 @@ def _limit(paths: Paths, name: AppName) -> int:
         live = releases.live(app)
         if live is not None:
             release = releases.load_release(app, live.release)
-            return settings.LOG_MAXSIZE.read(
-                revision.read(paths, app, release.commit, release.settings).values
-            )
+            return settings.LOG_MAXSIZE.read(revision.of_release(paths, app, release).values)
     return int(settings.LOG_MAXSIZE.default)
 
 
@@ -55,23 +55,24 @@ def remove_groups(paths: Paths) -> None:
 
 
 def end_hanging(paths: Paths) -> None:
-    """Kill what was told to stop, has had its time, and has not ended. Whoever stops an app waits for that;
-    a deploy does not wait for the processes of the release before, and nobody else would look at them."""
-    states = emperor.statistics(paths) or {}
+    """Kill what was told to stop, has had its time, and has not ended: a deploy does not wait for the
+    processes of the release before."""
     wanted = emperor.enabled(paths)
     told = time.time() - paths.enabled.stat().st_mtime  # or longer ago
-    for name, state in states.items():
+    for name, state in (emperor.observe(paths) or {}).items():
         # A scheduler ends with the jobs that it has begun, which are let finish.
-        if name not in wanted and name.kind != releases.SCHEDULER:
-            activation = releases.load_activation(paths.app(name.app), name.activation)
-            if told > (activation.stop_timeout if activation else 0) + reconcile.LATE:
-                orphans.kill([state.pid])
+        if name in wanted or name.kind == releases.SCHEDULER or not state.pid:
+            continue
+        with contextlib.suppress(PikuError):
+            live = releases.live(paths.app(name.app))
+            if told > (live.stop_timeout if live else 0) + _LATE:
+                procfs.end([state.pid, *procfs.descendants(state.pid)], 0)
 
 
 def doze(paths: Paths, output: Output) -> None:
     """Put to sleep the apps that nobody has asked for long enough."""
     naps = []
-    for name, site in reconcile.live_sites(paths).items():
+    for name, site in live_sites.load(paths)[0].items():
         if not site.sleeps:
             continue
         app = paths.app(name)

@@ -70,7 +70,7 @@ def chosen(app: AppPaths, wanted: str = "", release: int | None = None) -> list[
         raise PikuError(f"{app.name} has no log of {wanted!r}", hint=hint)
     if release is not None:
         releases.load_release(app, release)  # refuses a release that never was
-        numbers = releases.activations_of(app, release)
+        numbers = releases.starts_of(app, release)
         return [log for log in named if log.activation in numbers or not log.current]
     failed, live = _failed(app), _live(app)
     if not live and not wanted:
@@ -84,7 +84,7 @@ def _failed(app: AppPaths) -> set[int]:
     failed = (
         release.number for release in releases.releases(app) if release.outcome == releases.FAILED
     )
-    return {activation for number in failed for activation in releases.activations_of(app, number)}
+    return {activation for number in failed for activation in releases.starts_of(app, number)}
 
 
 def _live(app: AppPaths) -> set[str]:
@@ -98,5 +98,5 @@ def release_of(app: AppPaths) -> dict[int, int]:
     return {
         activation: number
         for number in releases.release_numbers(app)
-        for activation in releases.activations_of(app, number)
+        for activation in releases.starts_of(app, number)
     }

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from piku import procfs
-from piku.deploy import health, process_events, releases
+from piku.deploy import health
 from piku.deploy import process_config as files
-from piku.deploy.process_events import Notes
-from piku.deploy.releases import Activation, Process
+from piku.deploy.releases import Live, Process
 from piku.extra import hooks
 from piku.extras.idle import sleeping
 from piku.extras.limits import limits
@@ -77,13 +76,13 @@ class Observer:
         self._before = cpu_module.look()
 
     def look(self) -> Sight:
-        states = emperor.statistics(self._paths)
+        states = emperor.observe(self._paths)
         time.sleep(max(0.0, self._before.when + _BETWEEN - time.monotonic()))
         before, self._before = self._before, cpu_module.look()
         return Sight(states=states, before=before, now=self._before, when=time.time())
 
 
-def rows(app: AppPaths, live: Activation | None, sight: Sight) -> list[Row]:
+def rows(app: AppPaths, live: Live | None, sight: Sight) -> list[Row]:
     """The processes of an app: those that should run, those that still do, and what somebody let run."""
     states = sight.of(app)
     wanted = {process.vassal(app.name): process for process in (_in_order(live) if live else ())}
@@ -99,7 +98,14 @@ def rows(app: AppPaths, live: Activation | None, sight: Sight) -> list[Row]:
     return [*found, *(row for further in hooks("rows") for row in further(app, sight))]
 
 
-def _in_order(live: Activation) -> list[Process]:
+@dataclass(frozen=True, kw_only=True)
+class Notes:
+    pid: int = 0
+    started: int = 0
+    has_ended: bool = False
+
+
+def _in_order(live: Live) -> list[Process]:
     """Processes of a type together: those that scaling added come last in the record."""
     kinds = list(dict.fromkeys(process.kind for process in live.processes))
     return sorted(live.processes, key=lambda process: (kinds.index(process.kind), process.instance))
@@ -107,7 +113,7 @@ def _in_order(live: Activation) -> list[Process]:
 
 def _row(
     app: AppPaths,
-    live: Activation,
+    live: Live,
     process: Process,
     state: State | None,
     sight: Sight,
@@ -115,9 +121,7 @@ def _row(
 ) -> Row:
     served = process.kind in ini.MODIFIERS
     said = uwsgi_log_events.read(files.log_file(app, process)) if served else Said()
-    noted = (
-        _since(process_events.read(app, process), state, sight) if state is not None else Notes()
-    )
+    noted = _noted(app, process, state, sight) if state is not None else Notes()
     shown = _state(app, live, process, state, noted, said, sight)
     row = Row(
         worker=process.title,
@@ -129,7 +133,7 @@ def _row(
         address=process.address,
         restarts=_restarts(app, live, process, noted, said) + (state.respawns if state else 0),
         requests_per_minute=answered,
-        exit_code=noted.ends[-1][0] if noted.ends and shown != "asleep" else None,
+        exit_code=None,
         last_lines=health.last_lines(files.log_file(app, process), 5)
         if shown == "crashing"
         else (),
@@ -143,36 +147,28 @@ def _measured(row: Row, process: Process, state: State, noted: Notes, sight: Sig
     return replace(
         row,
         pid=pid,
-        uptime=max(0, int(sight.when - (noted.starts[-1][1] if noted.starts else state.since)))
-        if pid
-        else 0,
+        uptime=max(0, int(sight.when - (noted.started or state.since))) if pid else 0,
         # Jobs are not always below the scheduler: its own memory is what can be told.
         memory=procfs.memory(state.pid) if process.schedules else sight.now.memory(state.pid),
         cpu=sight.cpu(state.pid),
     )
 
 
-def _since(noted: Notes, state: State, sight: Sight) -> Notes:
-    """What was noted since the emperor started the vassal. What ended before was asked to, for a nap or
-    with the platform, and its number may be another process's by now."""
-    since = state.since
-    if noted.pid and noted.pid in set(sight.now.tree(state.pid)):
-        since = min(since, noted.starts[-1][1])  # whatever became of the clock
-    return Notes(
-        starts=[start for start in noted.starts if start[1] >= since],
-        ends=[end for end in noted.ends if end[1] >= since],
-    )
+def _noted(app: AppPaths, process: Process, state: State, sight: Sight) -> Notes:
+    pid = next(iter(sight.now.children.get(state.pid, ())), 0)
+    ended = health.has_ended(app, process)
+    return Notes(pid=pid, started=int(sight.when - procfs.age(pid)), has_ended=ended)
 
 
-def _restarts(app: AppPaths, live: Activation, process: Process, noted: Notes, said: Said) -> int:
+def _restarts(app: AppPaths, live: Live, process: Process, noted: Notes, said: Said) -> int:
     if process.kind in ini.MODIFIERS:
         # Of those that the kernel killed, uWSGI's log may have been told as well.
         return said.failures + max(said.deaths, limits.killed(app, live, process))
-    return max(0, len(noted.starts) - 1)
+    return 0
 
 
 def _state(
-    app: AppPaths, live: Activation, process: Process, state: State | None, noted: Notes, said: Said, sight: Sight
+    app: AppPaths, live: Live, process: Process, state: State | None, noted: Notes, said: Said, sight: Sight
 ) -> str:  # fmt: skip
     if sleeping.is_sleeper(app, live, process):
         return "asleep"  # it may still be about to end
@@ -200,18 +196,15 @@ def _is_young(master: int, sight: Sight) -> bool:
 
 
 def _daemon(noted: Notes, now: float) -> str:
-    again = [when for _, when in noted.ends if now - when < _LOOP]
-    started = noted.starts[-1][1] if noted.starts else now
-    if noted.pid and not (len(again) > 1 and now - started < _STEADY):
+    if noted.pid and not (noted.has_ended and now - noted.started < _STEADY):
         return "up"
     return "crashing" if noted.has_ended else "starting"
 
 
 def _leftover(app: AppPaths, name: VassalName, state: State, sight: Sight) -> Row:
-    activation = releases.load_activation(app, name.activation)
     return Row(
-        worker=releases.title(name.kind, name.instance),
-        release=activation.release if activation else 0,
+        worker=name.worker,
+        release=0,
         pid=state.pid,
         state="stopping",
         uptime=max(0, int(sight.when - state.since)),

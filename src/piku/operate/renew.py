@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from piku import files, locks
 from piku.app import settings
-from piku.deploy import certificates, reconcile
+from piku.deploy import certificates, live_sites
 from piku.deploy.certificates import Wish
 from piku.errors import PikuError
 from piku.extras.certs import certs
@@ -60,7 +60,7 @@ def renew(
     ):  # fmt: skip
         for _ in range(_MOST):
             request = housekeeping.requested(paths)
-            for name, site in reconcile.live_sites(paths).items():
+            for name, site in live_sites.load(paths)[0].items():
                 if only in (None, paths.app(name)):
                     failed[name] = not _renew(this, paths.app(name), site, only is not None)
             # An app that went live or changed meanwhile has its turn now: whoever it asked found us busy.
@@ -185,7 +185,7 @@ def installed(this: Round, app: AppPaths) -> None:
     if not (chain.exists() and key.exists()):
         raise PikuError(f"acme.sh has installed no certificate for {app.name}: {chain}")
     bundle = pem.bundle(files.read(chain), files.read(key))
-    site = reconcile.live_sites(this.paths).get(app.name)
+    site = live_sites.load(this.paths)[0].get(app.name)
     wish = certificates.wish(this.paths, app, site) if site else None
     names = wish.names if wish and not _offer(bundle).missing(wish.names) else bundle.facts.names
     _take(this, app, names, bundle, acme.ACME_SH)

@@ -9,8 +9,8 @@ from typing import NoReturn
 
 from piku import subprocesses
 from piku.deploy import app_env, releases, revision
-from piku.deploy.releases import Activation, Release
-from piku.deploy.revision import Source
+from piku.deploy.releases import Live, Release
+from piku.deploy.revision import Revision
 from piku.errors import PikuError
 from piku.paths import AppPaths, Paths
 
@@ -35,7 +35,7 @@ def command_line(words: Sequence[str]) -> str:
     return words[0] if len(words) == 1 else shlex.join(words)
 
 
-def live_source(paths: Paths, app: AppPaths) -> tuple[Activation, Release, Source]:
+def live_source(paths: Paths, app: AppPaths) -> tuple[Live, Release, Revision]:
     """What is live, with the release and the source it was made of; raises PikuError if nothing is."""
     live = releases.live(app)
     if live is None:
@@ -44,7 +44,7 @@ def live_source(paths: Paths, app: AppPaths) -> tuple[Activation, Release, Sourc
             hint="push a working commit first",
         )
     release = releases.load_release(app, live.release)
-    return live, release, revision.read(paths, app, release.commit, release.settings)
+    return live, release, revision.of_release(paths, app, release)
 
 
 def _prompt(app: AppPaths, release: Release) -> dict[str, str]:

@@ -20,7 +20,7 @@ from typing import NoReturn
 
 import piku
 from piku import files, locks, ports, procfs, subprocesses
-from piku.deploy import reconcile, recovery
+from piku.deploy import live_sites, recovery
 from piku.errors import PikuError
 from piku.extras.limits import cgroups, limits
 from piku.nginx import main_config, service, site_state
@@ -227,17 +227,17 @@ def install_sites(paths: Paths, output: Output) -> None:
     with locks.lock(paths.uwsgi / "nginx.lock", "starting nginx"):
         for name in paths.app_names():
             files.remove(paths.app(name).refused)
-        complete, unclear = site_state.all_of(paths, reconcile.live_sites(paths))
+        complete, unclear = site_state.all_of(paths, live_sites.load(paths)[0])
         for name in unclear:
             output.warn(f"{name} keeps its file for nginx: what belongs to it is damaged")
-        refused = reconcile.set_aside(paths, complete, output.warn)
+        refused = live_sites.set_aside(paths, complete, output.warn)
         service.install(
             paths,
             {name: pair for name, pair in complete.items() if name not in refused},
             keep=unclear,
         )
         _set_foreign_aside(paths, output)
-        reconcile.follow(paths, reconcile.live_sites(paths))
+        live_sites.follow(paths, live_sites.load(paths)[0])
 
 
 def _set_foreign_aside(paths: Paths, output: Output) -> None:

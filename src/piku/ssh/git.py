@@ -89,7 +89,7 @@ def _finish_killed(paths: Paths, app: AppPaths, lines: list[str]) -> None:
     updates = branches.parse(lines)
     commits = [update.new for update in updates]
     with locks.lock(app.lock, "recovering a push") as killed:
-        recovery.recover(paths, app, broken_off=killed)
+        recovery.recover(paths, app, killed=killed)
         live = releases.live(app)
         if live and releases.load_release(app, live.release).commit in commits:
             return

@@ -26,9 +26,8 @@ class Scheduler:
     folder: str
     python: str
     log: str
-    notes: str  # where it says that it has started, as a daemon's runner does
     zone: str | None  # a time zone's name, or the server's
-    join: str = ""  # a shell command that puts the process $PPID under the app's limits
+    options: ini.Pairs = ()  # of extras
 
 
 def config(scheduler: Scheduler, jobs: Mapping[str, Schedule]) -> str:
@@ -40,14 +39,13 @@ def config(scheduler: Scheduler, jobs: Mapping[str, Schedule]) -> str:
             ("die-on-term", "true"),
             ("processes", "0"),
             ("chdir", scheduler.folder),
-            *ini.joining(scheduler.join),
             # The clock that uWSGI's cron goes by, and the runner's.
             ("unenv", "TZ") if scheduler.zone is None else ("env", f"TZ={scheduler.zone}"),
             ("logto", scheduler.log),
             ("log-maxsize", "262144"),
             ("log-backupname", f"{scheduler.log}.old"),
             ("logfile-chmod", "640"),
-            ("exec-pre-app", f"echo start $PPID `date +%s` >>{shlex.quote(scheduler.notes)}"),
+            *scheduler.options,
             *(
                 ("cron2", line)
                 for job, schedule in jobs.items()

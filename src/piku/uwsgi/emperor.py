@@ -1,8 +1,8 @@
-"""The uWSGI emperor: asking what runs, and having it look at its folder at once.
+"""The uWSGI emperor: what runs, and having it look at its folder at once.
 
-Its monitor looks every second by itself. SIGWINCH has it look now; a connection to its statistics wakes
-it as well, and answers with what it knows of each vassal. It starts a vassal that keeps failing ever more
-rarely, by its name, so names are never used again; SIGURG would have it forget, and can crash it (ADR 0024).
+The emperor's monitor looks every second by itself. SIGWINCH makes it look now; so does a connection to
+its statistics socket, which answers with what it knows of each vassal. It starts a vassal that keeps
+failing ever more rarely, by its name, so names are never reused (ADR 0024).
 """
 
 from __future__ import annotations
@@ -23,16 +23,17 @@ from piku.paths import AppName, Paths
 from piku.uwsgi import ini
 
 _VASSAL = re.compile(
-    r"(?P<app>[A-Za-z0-9][A-Za-z0-9._-]*)@(?P<activation>[0-9]+)\.(?P<kind>[\w-]+)\.(?P<instance>[0-9]+)"
+    r"(?P<app>[A-Za-z0-9][A-Za-z0-9._-]*)@(?P<start>[0-9]+)\.(?P<kind>[\w-]+)\.(?P<instance>[0-9]+)"
 )
+_ANSWER_TIMEOUT = 5.0  # seconds
 
 
 @dataclass(frozen=True, order=True)
 class VassalName:
-    """A vassal's name, "APP@ACTIVATION.KIND.INSTANCE": parsed, never matched by a prefix."""
+    """A vassal's name, "APP@START.KIND.INSTANCE": parsed, never matched by a prefix."""
 
     app: AppName
-    activation: int
+    start: int
     kind: str
     instance: int
 
@@ -41,12 +42,11 @@ class VassalName:
         found = _VASSAL.fullmatch(text.removesuffix(".ini"))
         if not found:
             return None
-        return cls(
-            AppName(found["app"]), int(found["activation"]), found["kind"], int(found["instance"])
-        )
+        start, instance = int(found["start"]), int(found["instance"])
+        return cls(AppName(found["app"]), start, found["kind"], instance)
 
     def __str__(self) -> str:
-        return f"{self.app}@{self.activation}.{self.kind}.{self.instance}"
+        return f"{self.app}@{self.start}.{self.kind}.{self.instance}"
 
     @property
     def worker(self) -> str:
@@ -55,8 +55,8 @@ class VassalName:
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """What the emperor says of one vassal. `since` is when it started, in seconds of the epoch; the
-    `pid` of one that sleeps is 0, and its `socket` wakes it."""
+    """What the emperor says of one vassal. `since` is when it started, in seconds since the epoch;
+    the `pid` of one that sleeps is 0, and a connection to its `socket` wakes it."""
 
     pid: int
     accepting: bool
@@ -69,43 +69,36 @@ class State:
         return bool(self.socket) and not self.pid
 
 
-def statistics(paths: Paths) -> dict[VassalName, State] | None:
-    """The vassals that run, or None when no emperor answers. Asking also wakes it."""
+def observe(paths: Paths) -> dict[VassalName, State] | None:
+    """The vassals that run; None when that is unknown, because the emperor does not answer.
+
+    An emperor that does not run has no vassals: they end with it. Asking also wakes it.
+    """
     try:
         with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(5)
+            client.settimeout(_ANSWER_TIMEOUT)
             client.connect(str(paths.emperor_stats))
             text = b"".join(iter(lambda: client.recv(65536), b""))
-    except OSError:
-        return None
-    try:
         vassals = json.loads(text)["vassals"]
-    except (ValueError, KeyError):
-        return None
-    named = ((VassalName.parse(v["id"]), v) for v in vassals)
-    return {
-        name: State(
-            pid=max(0, v["pid"]),
-            accepting=bool(v["accepting"]),
-            respawns=v["respawns"],
-            since=v["last_run"],
-            socket=v.get("on_demand") or "",
-        )
-        for name, v in named
-        if name is not None
-    }
+    except (OSError, ValueError, KeyError):
+        return None if is_running(paths) else {}
+    named = ((VassalName.parse(vassal["id"]), vassal) for vassal in vassals)
+    return {name: _state(vassal) for name, vassal in named if name is not None}
+
+
+def _state(vassal: dict[str, int | str]) -> State:
+    return State(
+        pid=max(0, int(vassal["pid"])),
+        accepting=bool(vassal["accepting"]),
+        respawns=int(vassal["respawns"]),
+        since=int(vassal["last_run"]),
+        socket=str(vassal.get("on_demand") or ""),
+    )
 
 
 def is_running(paths: Paths) -> bool:
-    return statistics(paths) is not None
-
-
-def wake(paths: Paths) -> None:
-    """Have the emperor look at its folder now."""
-    number = pid(paths)
-    if number is not None:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(number, signal.SIGWINCH)
+    """Whether there is an emperor, answering or not."""
+    return pid(paths) is not None
 
 
 def pid(paths: Paths) -> int | None:
@@ -117,8 +110,16 @@ def pid(paths: Paths) -> int | None:
     return int(text) if str(paths.emperor_ini) in command else None
 
 
+def wake(paths: Paths) -> None:
+    """Have the emperor look at its folder now."""
+    number = pid(paths)
+    if number is not None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(number, signal.SIGWINCH)
+
+
 def enabled(paths: Paths, app: AppName | None = None) -> list[VassalName]:
-    """The vassals that the emperor is to run, of one app or of all."""
+    """The vassals that the emperor should run, of one app or of all."""
     try:
         entries = os.listdir(paths.enabled)
     except FileNotFoundError:
@@ -131,9 +132,7 @@ def enable(paths: Paths, names: Iterable[VassalName]) -> None:
     """Have the emperor run these vassals, whose ini files exist."""
     for name in names:
         demand = f"{name}.ini{ini.DEMAND}"
-        if (
-            paths.available / demand
-        ).exists():  # first: the emperor looks for it when it sees the vassal
+        if (paths.available / demand).exists():  # the emperor looks for it when it sees the vassal
             files.link(paths.available / demand, paths.enabled / demand)
         files.link(paths.available / f"{name}.ini", paths.enabled / f"{name}.ini")
     wake(paths)
@@ -148,14 +147,12 @@ def disable(paths: Paths, names: Iterable[VassalName]) -> None:
 
 
 def wait_gone(paths: Paths, names: Iterable[VassalName], timeout: float) -> set[VassalName]:
-    """Wait until these vassals have ended; returns those that have not after `timeout` seconds."""
-    wanted = set(names)
-    left = set(wanted)
-    if not wanted:
-        return left
-    for _ in files.poll(time.monotonic() + timeout, most=0.1):
-        running = statistics(paths)
-        left = wanted & set(running or ())
-        if not left:
-            break
+    """Wait until these vassals have ended; returns those of which that is not known after `timeout`
+    seconds."""
+    left = set(names)
+    if left:
+        for _ in files.poll(time.monotonic() + timeout, most=0.1):
+            running = observe(paths)
+            if running is not None and not (left := left & set(running)):
+                break
     return left

@@ -16,7 +16,6 @@ from piku import files as files_module
 from piku import ports as ports_module
 from piku import procfs, subprocesses
 from piku.deploy import instances, releases
-from piku.deploy.deployment import Job
 from piku.errors import PikuError
 from piku.paths import AppName, AppPaths, Paths
 
@@ -81,7 +80,7 @@ def test_what_is_carried_over_is_not_touched(shop: AppPaths, job: MakeJob) -> No
     second = instances.create(made, carried=carried)
     assert set(carried) < set(second.processes)
     [fresh] = set(second.processes) - set(carried)
-    assert (fresh.worker, fresh.origin) == ("web.2", second.number)
+    assert (fresh.worker, fresh.start) == ("web.2", second.number)
 
 
 def test_a_canary_is_only_what_serves_on_a_socket(shop: AppPaths, job: MakeJob) -> None:

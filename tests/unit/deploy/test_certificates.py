@@ -11,7 +11,7 @@ import pytest
 from piku import files
 from piku.deploy import certificates, releases
 from piku.deploy.certificates import Attempts, Wish
-from piku.deploy.releases import Activation
+from piku.deploy.releases import Live
 from piku.nginx.site import Site
 from piku.paths import AppPaths, Paths
 from piku.tls import certificate, pem
@@ -50,7 +50,7 @@ def live(paths: Paths, app: AppPaths, commit: Commit, env: str, *names: str) -> 
     made = commit(app, {"Procfile": "web: x\n", "ENV": env})
     release = releases.new_release(app, kind="push", description="", commit=made, by="me")
     site = Site(app=app.name, names=names)
-    activation = Activation(number=1, release=release.number, checkout=made, site=site)
+    activation = Live(number=1, release=release.number, checkout=made, site=site)
     releases.save_activation(app, activation)
     releases.commit(app, activation)
     files.write(app.live_env, env)

@@ -10,8 +10,7 @@ from dataclasses import replace
 import pytest
 
 from piku.deploy import cleanup, instances, reconcile, recovery, releases
-from piku.deploy.deployment import Job
-from piku.deploy.releases import Activation
+from piku.deploy.releases import Live
 from piku.errors import PikuError
 from piku.nginx import service, site_state
 from piku.operate import log_timestamps, server
@@ -25,7 +24,7 @@ WEB = {"Procfile": "web: serve\n"}
 NAME = {"NGINX_SERVER_NAME": "shop.example"}
 
 
-def go_live(made: Job) -> Activation:
+def go_live(made: Job) -> Live:
     """As a deploy does, without starting anything."""
     new = instances.create(made)
     releases.commit(made.app, new)
@@ -43,7 +42,7 @@ def test_links_workers_and_nginx_follow_the_record(
     paths: Paths, shop: AppPaths, job: MakeJob
 ) -> None:
     one = go_live(job(shop, WSGI, **NAME))
-    reconcile.converge(paths, shop)
+    reconcile.reconcile(paths, shop)
     assert emperor.enabled(paths, shop.name) == sorted(one.vassals(shop.name))
     assert shop.live_link.resolve() == shop.releases / one.checkout
     assert os.readlink(shop.socket(1)) == one.processes[0].address
@@ -51,7 +50,7 @@ def test_links_workers_and_nginx_follow_the_record(
     assert os.readlink(shop.logs / "wsgi.1.log") == f"wsgi.1@{one.number}.log"
 
     two = go_live(job(shop, WSGI | {"x": "2"}, **NAME))
-    reconcile.converge(paths, shop)
+    reconcile.reconcile(paths, shop)
     assert emperor.enabled(paths, shop.name) == sorted(two.vassals(shop.name))
     assert shop.live_link.resolve() == shop.releases / two.checkout
     assert os.readlink(shop.socket(1)) == two.processes[0].address
@@ -61,9 +60,9 @@ def test_links_workers_and_nginx_follow_the_record(
 
 def test_doing_it_again_changes_nothing(paths: Paths, shop: AppPaths, job: MakeJob) -> None:
     go_live(job(shop, WSGI, **NAME))
-    reconcile.converge(paths, shop)
+    reconcile.reconcile(paths, shop)
     before = {name: (paths.root / name).lstat().st_mtime_ns for name in listing(paths)}
-    reconcile.converge(paths, shop)
+    reconcile.reconcile(paths, shop)
     assert {name: (paths.root / name).lstat().st_mtime_ns for name in listing(paths)} == before
     releases.save_release(shop, replace(releases.load_release(shop, 1), outcome=releases.SUCCEEDED))
     recovery.recover(paths, shop, broken_off=False)
@@ -72,7 +71,7 @@ def test_doing_it_again_changes_nothing(paths: Paths, shop: AppPaths, job: MakeJ
 
 def test_what_a_killed_deploy_left_is_undone(paths: Paths, shop: AppPaths, job: MakeJob) -> None:
     live = go_live(job(shop, WSGI, **NAME))
-    reconcile.converge(paths, shop)
+    reconcile.reconcile(paths, shop)
     before = listing(paths)
     second = job(shop, WSGI | {"x": "2"}, **NAME)
     left = instances.create(second)  # … and then somebody pulled the plug
@@ -81,7 +80,7 @@ def test_what_a_killed_deploy_left_is_undone(paths: Paths, shop: AppPaths, job: 
     recovery.recover(paths, shop, broken_off=True)
     assert listing(paths) == before
     assert releases.live(shop) == live
-    assert releases.activation_numbers(shop) == [live.number]
+    assert releases.activation_numbers(shop) == [live.start]
     assert not (shop.envs / "python-half").exists()
     release = releases.load_release(shop, second.release.number)
     assert (release.outcome, release.reason) == (releases.FAILED, "interrupted at its start")
@@ -93,7 +92,7 @@ def test_what_a_deploy_killed_after_its_commit_left_is_finished(
     paths: Paths, shop: AppPaths, job: MakeJob
 ) -> None:
     go_live(job(shop, WSGI, **NAME))
-    reconcile.converge(paths, shop)
+    reconcile.reconcile(paths, shop)
     second = job(shop, WSGI | {"x": "2"}, **NAME)
     new = instances.create(second)
     emperor.enable(paths, new.vassals(shop.name))
@@ -108,19 +107,19 @@ def test_apps_whose_names_begin_alike_stay_apart(paths: Paths, job: MakeJob) -> 
     apps = [paths.app(AppName(name)) for name in ("foo", "foobar", "foo.bar", "foo-bar")]
     for number, app in enumerate(apps):
         go_live(job(app, WSGI, NGINX_SERVER_NAME=f"h{number}.example"))
-        reconcile.converge(paths, app)
+        reconcile.reconcile(paths, app)
     others = {
         name
         for name in listing(paths)
         if not name.split("/")[1].startswith(("foo@", "foo.sock", "foo.conf"))
     }
     go_live(job(apps[0], WEB, NGINX_SERVER_NAME="h0.example"))
-    reconcile.converge(paths, apps[0])
-    reconcile.converge(paths, apps[0])
+    reconcile.reconcile(paths, apps[0])
+    reconcile.reconcile(paths, apps[0])
     assert others <= listing(paths) | {"apps/foo"}
     assert not apps[0].socket(1).is_symlink(), "a web app has no socket"
     apps[0].live_record.unlink()
-    reconcile.converge(paths, apps[0])
+    reconcile.reconcile(paths, apps[0])
     assert emperor.enabled(paths, AppName("foo")) == []
     assert len(emperor.enabled(paths)) == 6
     assert not apps[0].nginx.exists() and apps[1].nginx.exists()
@@ -145,7 +144,7 @@ def test_a_site_that_nginx_no_longer_takes_keeps_nobody_else_down(
     live = go_live(job(shop, WEB | {"x.conf": "gzip on;\n"}, NGINX_INCLUDE_FILE="x.conf", **NAME))
     go_live(job(blog, WEB, NGINX_SERVER_NAME="blog.example"))
     for app in (shop, blog):
-        reconcile.converge(paths, app)
+        reconcile.reconcile(paths, app)
     assert live.site is not None
     (shop.root / live.site.include).write_text("gone_with_an_upgrade on;\n")
     said = io.StringIO()
@@ -154,9 +153,9 @@ def test_a_site_that_nginx_no_longer_takes_keeps_nobody_else_down(
     assert "shop.example" in shop.refused.read_text()
     assert blog.nginx.exists() and not shop.nginx.exists()
     # Deploys of the others are checked without it, and do not bring it back.
-    assert set(reconcile.live_sites(paths)) == {"blog"}
-    service.check(paths, site_state.all_of(paths, reconcile.live_sites(paths))[0])
-    reconcile.converge(paths, blog)
+    assert set(sites.live(paths)[0]) == {"blog"}
+    service.check(paths, site_state.all_of(paths, sites.live(paths)[0])[0])
+    reconcile.reconcile(paths, blog)
     assert not shop.nginx.exists()
     (shop.root / live.site.include).write_text("gzip on;\n")
     server.install_sites(paths, Output(said))
@@ -169,7 +168,7 @@ def test_past_logs_are_folded_and_those_of_failures_stay(
     for text in ("one\n", "two\n", "three\n"):
         new = go_live(job(shop, WEB, **NAME))
         (shop.logs / f"web.1@{new.number}.log").write_text(text)
-        reconcile.converge(paths, shop)
+        reconcile.reconcile(paths, shop)
     failed = job(shop, WEB, **NAME)
     instances.create(failed)
     (shop.logs / "web.1@4.log").write_text("why it failed\n")

@@ -22,7 +22,6 @@ from hypothesis import strategies as st
 from piku import files, procfs, subprocesses
 from piku.app import schedule as schedules
 from piku.deploy import cron_runner, instances, prune, scheduler
-from piku.deploy.deployment import Job
 from piku.errors import PikuError
 from piku.operate import log_timestamps
 from piku.paths import AppPaths, Paths

@@ -42,13 +42,13 @@ def test_where_it_listens_and_why_alone(
     text: str, values: dict[str, str], short: bool, port: str, alone: str
 ) -> None:
     found = planned(text, values, short=short)
-    assert (found.port, found.alone, found.instances) == (port, alone, 1)
+    assert (found.port, found.no_overlap_reason, found.instances) == (port, alone, 1)
 
 
 @pytest.mark.parametrize("values", [{}, FIXED, NAMED | RECREATE])
 def test_workers_alone_are_nobodys_obstacle(values: dict[str, str]) -> None:
     found = planned("worker: a\nbeat: b\n", values, short=True, worker=2)
-    assert (found.serving, found.instances, found.alone) == ("", 0, "")
+    assert (found.serving, found.instances, found.no_overlap_reason) == ("", 0, "")
     assert found.workers == (("worker", 2), ("beat", 1))
 
 

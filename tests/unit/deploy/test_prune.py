@@ -11,7 +11,7 @@ import pytest
 
 from piku import files, subprocesses
 from piku.deploy import build, checkout, prune, releases, revision
-from piku.deploy.releases import Activation
+from piku.deploy.releases import Live
 from piku.paths import AppPaths, Paths
 
 Commit = Callable[..., str]
@@ -33,11 +33,9 @@ def grown(paths: Paths, shop: AppPaths, commit: Commit) -> list[str]:
             shop, kind="push", description="", commit=name, by="me", checkout=name, environment=environment,
             outcome=releases.SUCCEEDED,
         )  # fmt: skip
-        releases.save_activation(
-            shop, Activation(number=number, release=release.number, checkout=name)
-        )
+        releases.save_activation(shop, Live(number=number, release=release.number, checkout=name))
         commits.append(name)
-    releases.commit(shop, Activation(number=5, release=5, checkout=commits[-1]))
+    releases.commit(shop, Live(number=5, release=5, checkout=commits[-1]))
     return commits
 
 
@@ -82,7 +80,7 @@ def test_what_was_noted_of_a_checkout_goes_with_it_even_if_killed(
 
 
 def test_the_live_release_is_kept_however_old(shop: AppPaths, grown: list[str]) -> None:
-    releases.commit(shop, Activation(number=1, release=1, checkout=grown[0]))
+    releases.commit(shop, Live(number=1, release=1, checkout=grown[0]))
     prune.prune(shop, 1)
     assert kept(shop)[0] == {grown[0], grown[4]}
     assert kept(shop)[1] == {"python-0000000000000001", "python-0000000000000005"}

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from piku.deploy import releases
-from piku.deploy.releases import Activation, Process, Release
+from piku.deploy.releases import Live, Process, Release
 from piku.errors import PikuError
 from piku.nginx.site import Cache, Site, Static
 from piku.paths import AppName, AppPaths, Paths
@@ -26,7 +26,7 @@ RELEASES = st.builds(
 )  # fmt: skip
 PROCESSES = st.builds(
     Process,
-    kind=TEXT, instance=st.integers(1, 9), origin=st.integers(1, 99), port=st.none() | st.integers(1, 65535),
+    kind=TEXT, instance=st.integers(1, 9), start=st.integers(1, 99), port=st.none() | st.integers(1, 65535),
     address=TEXT,
 )  # fmt: skip
 TEXTS = st.lists(TEXT, max_size=2).map(tuple)
@@ -39,7 +39,7 @@ SITES = st.builds(
     error_pages=st.lists(st.tuples(st.integers(400, 599), TEXT), max_size=2).map(tuple),
 )  # fmt: skip
 ACTIVATIONS = st.builds(
-    Activation,
+    Live,
     number=st.integers(1, 99), release=st.integers(1, 99), checkout=TEXT, stopped=st.booleans(),
     processes=st.lists(PROCESSES, max_size=3).map(tuple), site=st.none() | SITES,
 )  # fmt: skip
@@ -58,7 +58,7 @@ def test_a_release(kept: AppPaths, release: Release) -> None:
 
 
 @given(ACTIVATIONS)
-def test_an_activation(kept: AppPaths, activation: Activation) -> None:
+def test_an_activation(kept: AppPaths, activation: Live) -> None:
     releases.save_activation(kept, activation)
     found = releases.load_activation(kept, activation.number)
     assert found == activation
@@ -97,7 +97,7 @@ def test_records_are_private(shop: AppPaths) -> None:
 def test_activations_never_reuse_a_number(shop: AppPaths) -> None:
     assert [releases.next_activation(shop) for _ in range(3)] == [1, 2, 3]
     for number in (2, 3):
-        releases.save_activation(shop, Activation(number=number, release=1, checkout="c"))
+        releases.save_activation(shop, Live(number=number, release=1, checkout="c"))
     assert releases.activation_numbers(shop) == [2, 3]
     assert releases.activations_of(shop, 1) == {2, 3}
     assert releases.next_activation(shop) == 4
@@ -105,8 +105,8 @@ def test_activations_never_reuse_a_number(shop: AppPaths) -> None:
 
 def test_the_live_activation_is_the_committed_one(shop: AppPaths) -> None:
     assert releases.live(shop) is None
-    first = Activation(number=1, release=1, checkout="a")
-    second = Activation(number=2, release=2, checkout="b")
+    first = Live(number=1, release=1, checkout="a")
+    second = Live(number=2, release=2, checkout="b")
     for activation in (first, second):
         releases.save_activation(shop, activation)
     releases.commit(shop, first)

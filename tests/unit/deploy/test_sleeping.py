@@ -12,8 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from piku.deploy import instances, reconcile, releases, switch
-from piku.deploy.deployment import Job
-from piku.deploy.releases import Activation
+from piku.deploy.releases import Live
 from piku.errors import PikuError
 from piku.extras.idle import sleeping, waker
 from piku.output import Output
@@ -28,21 +27,21 @@ LATER = 1e12
 
 
 @pytest.fixture
-def live(paths: Paths, shop: AppPaths, job: MakeJob) -> Activation:
+def live(paths: Paths, shop: AppPaths, job: MakeJob) -> Live:
     made = job(shop, WEB, **SETTINGS)
     new = instances.create(made)
     releases.commit(shop, new)
-    reconcile.converge(paths, shop)
+    reconcile.reconcile(paths, shop)
     return new
 
 
 def test_one_that_is_woken_while_it_dozes_off_runs_on(
-    paths: Paths, shop: AppPaths, live: Activation, monkeypatch: pytest.MonkeyPatch
+    paths: Paths, shop: AppPaths, live: Live, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     disable = emperor.disable
 
     def woken_in_between(*args: object) -> None:
-        (shop.activation(live.number) / "asleep").unlink()
+        (shop.activation(live.start) / "asleep").unlink()
         disable(*args)  # type: ignore[arg-type]
 
     monkeypatch.setattr(emperor, "disable", woken_in_between)
@@ -54,7 +53,7 @@ def test_one_that_is_woken_while_it_dozes_off_runs_on(
 
 
 def test_waking_starts_only_what_sleeps(
-    paths: Paths, shop: AppPaths, live: Activation, monkeypatch: pytest.MonkeyPatch
+    paths: Paths, shop: AppPaths, live: Live, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sleeping, "_PATIENCE", 0.2)
     emperor.disable(
@@ -66,7 +65,7 @@ def test_waking_starts_only_what_sleeps(
 
 
 def test_it_is_not_idle_as_long_as_somebody_waits(
-    paths: Paths, shop: AppPaths, live: Activation, monkeypatch: pytest.MonkeyPatch
+    paths: Paths, shop: AppPaths, live: Live, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sleeping, "_PATIENCE", 0.3)
     assert sleeping.doze(paths, shop, LATER)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from piku import files
 from piku.deploy import releases
-from piku.deploy.releases import Activation, Process
+from piku.deploy.releases import Live, Process
 from piku.extras.log_drain import setting, shipping, syslog
 from piku.extras.log_drain.senders import Sender
 from piku.extras.log_drain.shipper import Shipper
@@ -207,9 +207,9 @@ def test_a_tail_believes_no_time_that_cannot_be(tmp_path: Path) -> None:
     assert news("wsgi.1@4.log", text) == [(None, line) for line in text.split(b"\n")[:-1]]
 
 
-def activation(app: AppPaths, number: int, **values: object) -> Activation:
-    process = Process(kind="web", instance=1, origin=number)
-    made = Activation(number=number, release=number, checkout="c", processes=(process,), **values)  # type: ignore[arg-type]
+def activation(app: AppPaths, number: int, **values: object) -> Live:
+    process = Process(kind="web", instance=1, start=number)
+    made = Live(number=number, release=number, checkout="c", processes=(process,), **values)  # type: ignore[arg-type]
     releases.save_activation(app, made)
     return made
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from piku import files
-from piku.deploy import reconcile, releases
+from piku.deploy import releases
 from piku.errors import PikuError
 from piku.nginx import service, site_state
 from piku.nginx.directives import Raw, block, d, render
@@ -224,17 +224,15 @@ def test_a_damaged_record_is_one_apps_problem(paths: Paths) -> None:
         app.repo.mkdir(parents=True)
         releases.save_activation(
             app,
-            releases.Activation(
-                number=1, release=1, checkout="c", site=replace(SITE, app=app.name)
-            ),
+            releases.Live(number=1, release=1, checkout="c", site=replace(SITE, app=app.name)),
         )
         files.write_json(app.live_record, {"activation": 1, "release": 1})
     record = other.activation(1) / "activation.json"
     stored = json.loads(record.read_text())
     record.write_text(json.dumps({**stored, "from_another_version": 1}))
-    assert set(reconcile.live_sites(paths)) == {"shop", "other"}
+    assert set(sites.live(paths)[0]) == {"shop", "other"}
     for damaged in ("{", "[]", "{}", '{"processes": [{}], "site": null}'):
         record.write_text(damaged)
-        assert set(reconcile.live_sites(paths)) == {"shop"}
+        assert set(sites.live(paths)[0]) == {"shop"}
         with pytest.raises(PikuError, match="damaged"):
             releases.live(other)

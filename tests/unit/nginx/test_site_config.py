@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from piku.deploy import releases, site_config
-from piku.deploy.deployment import Job
-from piku.deploy.releases import Activation
+from piku.deploy.releases import Live
 from piku.errors import PikuError
 from piku.nginx.site import Site
 from piku.paths import AppName, AppPaths, Paths
@@ -177,7 +176,7 @@ def test_who_deploys_is_let_in_beside_cloudflare(
     clients: tuple[str, ...],
 ) -> None:
     before = Site(app="shop", names=("shop.example",), clients=("198.51.100.1",))
-    releases.save_activation(shop, Activation(number=1, release=1, checkout="c", site=before))
+    releases.save_activation(shop, Live(number=1, release=1, checkout="c", site=before))
     releases.commit(shop, releases.load_activation(shop, 1))
     monkeypatch.setenv("SSH_CLIENT", said)
     assert of(NGINX_CLOUDFLARE_ACL="true").clients == clients

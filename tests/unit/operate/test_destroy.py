@@ -6,7 +6,6 @@ import io
 from collections.abc import Callable
 
 from piku.deploy import instances, reconcile, releases
-from piku.deploy.deployment import Job
 from piku.operate import destroy
 from piku.output import Output
 from piku.paths import AppName, AppPaths, Paths
@@ -23,7 +22,7 @@ def test_data_and_cache_stay_and_like_named_apps_are_not_touched(
             job(app, {"Procfile": "wsgi: a:b\n"}, NGINX_SERVER_NAME=f"h{number}.example")
         )
         releases.commit(app, new)
-        reconcile.converge(paths, app)
+        reconcile.reconcile(paths, app)
         app.data.mkdir(exist_ok=True)
         (app.data / "precious").write_text("x")
     before = {

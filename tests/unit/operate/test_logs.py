@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from piku.deploy import health, releases
-from piku.deploy.releases import Activation, Process
+from piku.deploy.releases import Live, Process
 from piku.errors import PikuError
 from piku.operate import log_archive, log_timestamps, logfiles, loghistory, loglines, logs
 from piku.operate.logs import Logs, Wanted
@@ -38,9 +38,9 @@ def written(shop: AppPaths) -> AppPaths:
         outcome = releases.FAILED if number == 3 else releases.SUCCEEDED
         release = releases.new_release(shop, kind="push", description="", commit="c", by="me")
         releases.save_release(shop, replace(release, outcome=outcome))
-        made = Activation(
+        made = Live(
             number=number * 5, release=number, checkout="c",
-            processes=tuple(Process(kind="web", instance=i, origin=number * 5) for i in (1, 2)),
+            processes=tuple(Process(kind="web", instance=i, start=number * 5) for i in (1, 2)),
         )  # fmt: skip
         releases.save_activation(shop, made)
         if number == 2:

@@ -14,7 +14,7 @@ import pytest
 
 from piku import runtimes
 from piku.deploy import build, deploy, releases, revision
-from piku.deploy.deployment import Job
+from piku.deploy.deployment import Deployment
 from piku.deploy.progress import Progress
 from piku.errors import PikuError
 from piku.output import Output
@@ -80,16 +80,21 @@ def release(paths: Paths, app: AppPaths, commit: str) -> tuple[Job, str]:
     )
     job = deploy.job_for(paths, app, found, {}, Output(said), Progress(app, record))
     build.prepare_checkout(app, found)
-    build.prepare_environment(job)
-    build.compile_checkout(job)
+    build.prepare_environment(deployment)
+    build.compile_checkout(deployment)
     return job, said.getvalue()
 
 
-def answer(job: Job) -> str:
+def answer(deployment: Deployment) -> str:
     """What the program prints, run with the variables that a worker has."""
     argv = ["perl", "main.pl"]
     return subprocess.run(
-        argv, cwd=job.checkout, env=job.variables(), check=True, capture_output=True, text=True
+        argv,
+        cwd=deployment.checkout,
+        env=deployment.variables(),
+        check=True,
+        capture_output=True,
+        text=True,
     ).stdout
 
 

@@ -68,7 +68,7 @@ def test_other_peoples_files_are_not_vassals(paths: Paths) -> None:
 
 
 def test_without_an_emperor_nothing_runs_and_nobody_waits(paths: Paths) -> None:
-    assert emperor.statistics(paths) is None
+    assert emperor.observe(paths) is None
     assert not emperor.is_running(paths)
     emperor.wake(paths)
     begun = time.monotonic()
@@ -97,7 +97,7 @@ def test_it_survives_being_asked_while_vassals_fail(paths: Paths) -> None:
         ["uwsgi", "--ini", str(paths.emperor_ini)], stdin=subprocess.DEVNULL
     ) as running:
         try:
-            up = (emperor.statistics(paths) for _ in files.poll(time.monotonic() + 10))
+            up = (emperor.observe(paths) for _ in files.poll(time.monotonic() + 10))
             assert any(state is not None for state in up)
             emperor.enable(paths, names)
             until = time.monotonic() + 3
@@ -107,7 +107,7 @@ def test_it_survives_being_asked_while_vassals_fail(paths: Paths) -> None:
                     change()
 
             with ThreadPoolExecutor(4) as several:
-                ask = lambda: emperor.statistics(paths)  # noqa: E731
+                ask = lambda: emperor.observe(paths)  # noqa: E731
                 list(several.map(again, [ask, ask, *[lambda: emperor.wake(paths)] * 2]))
             assert running.poll() is None, paths.emperor_log.read_text()[-2000:]
         finally:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from piku import files
 from piku.app import settings
-from piku.deploy import certificates, reconcile
+from piku.deploy import certificates, live_sites
 from piku.deploy.certificates import Attempts
 from piku.errors import PikuError
 from piku.nginx import service
@@ -54,12 +54,12 @@ def remove(paths: Paths, app: AppPaths) -> Certificate:
         )
     service.want_reload(paths)
     files.remove(place)
-    reconcile.update_nginx(paths)
+    live_sites.update(paths)
     return certificate_module.certificate(app, _names(paths, app) or (app.name,))
 
 
 def _names(paths: Paths, app: AppPaths) -> tuple[str, ...]:
-    site = reconcile.live_sites(paths).get(app.name)
+    site = live_sites.load(paths)[0].get(app.name)
     if site is not None:
         return site.certified
     values = certificates.live_values(paths, app)
@@ -71,7 +71,7 @@ def put(paths: Paths, place: Path, bundle: Bundle, source: str) -> Certificate:
     # First, so that a reload which is cut off is made up for: nginx's own files may not change at all.
     service.want_reload(paths)
     found = certificate_module.store(place, bundle, source)
-    reconcile.update_nginx(paths)
+    live_sites.update(paths)
     return found
 
 
@@ -94,7 +94,7 @@ class Status:
 
 def status(paths: Paths, only: AppPaths | None = None) -> Iterable[Status]:
     """How the certificates of the live sites stand."""
-    for name, site in reconcile.live_sites(paths).items():
+    for name, site in live_sites.load(paths)[0].items():
         app = paths.app(name)
         if only in (None, app):
             yield Status(

@@ -14,8 +14,8 @@ from piku.app import schedule as schedule_module
 from piku.app.procfile import Entry
 from piku.deploy import app_env, cron_runner, releases, revision
 from piku.deploy import scheduler as jobs
-from piku.deploy.releases import Activation, Release
-from piku.deploy.revision import Source
+from piku.deploy.releases import Live, Release
+from piku.deploy.revision import Revision
 from piku.errors import PikuError
 from piku.paths import AppPaths, Paths
 
@@ -93,7 +93,7 @@ def run(paths: Paths, app: AppPaths, name: str) -> NoReturn:
     # A file without a name: it holds secrets, and is gone whatever happens.
     handle = os.memfd_create("cron")
     os.write(
-        handle, json.dumps(jobs.specification(paths, app, release, found, live.number)).encode()
+        handle, json.dumps(jobs.specification(paths, app, release, found, live.start)).encode()
     )
     os.lseek(handle, 0, os.SEEK_SET)
     os.dup2(handle, 0)
@@ -103,9 +103,9 @@ def run(paths: Paths, app: AppPaths, name: str) -> NoReturn:
     )
 
 
-def _live(paths: Paths, app: AppPaths) -> tuple[Activation, Release, Source]:
+def _live(paths: Paths, app: AppPaths) -> tuple[Live, Release, Revision]:
     live = releases.live(app)
     if live is None:
         raise PikuError(f"{app.name} has no live release", hint="push a working commit first")
     release = releases.load_release(app, live.release)
-    return live, release, revision.read(paths, app, release.commit, release.settings)
+    return live, release, revision.of_release(paths, app, release)

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from piku import files, procfs, subprocesses
 from piku.deploy import app_env, releases
-from piku.deploy.releases import Activation, Release
-from piku.deploy.revision import Source
+from piku.deploy.releases import Live, Release
+from piku.deploy.revision import Revision
 from piku.errors import PikuError
 from piku.operate.ps import Row, Sight
 from piku.paths import SEPARATOR, AppPaths, Paths
@@ -90,7 +90,7 @@ def rows(app: AppPaths, sight: Sight) -> list[Row]:
 
 
 def start(
-    paths: Paths, app: AppPaths, live: Activation, release: Release, found: Source, command: str
+    paths: Paths, app: AppPaths, live: Live, release: Release, found: Revision, command: str
 ) -> str:
     """Start a shell's command line in the live release and return the run's name."""
     if KIND in found.procfile:

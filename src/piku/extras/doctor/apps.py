@@ -9,7 +9,7 @@ from pathlib import Path
 from piku import procfs as kernel
 from piku.app import settings
 from piku.deploy import build, health, releases, revision, scheduler
-from piku.deploy.releases import Activation, Process, Release
+from piku.deploy.releases import Live, Process, Release
 from piku.errors import PikuError
 from piku.extras.doctor.findings import Finding, ok, problem, warning
 from piku.extras.doctor.scene import Scene, owners
@@ -57,11 +57,11 @@ def failed_releases(scene: Scene) -> Iterator[Finding]:
             )
 
 
-def _lost(app: AppPaths, live: Activation) -> str:
-    return build.lost(app, releases.load_release(app, live.release))
+def _lost(app: AppPaths, live: Live) -> str:
+    return build.missing(app, releases.load_release(app, live.release))
 
 
-def _last(app: AppPaths, live: Activation | None) -> Iterator[Finding]:
+def _last(app: AppPaths, live: Live | None) -> Iterator[Finding]:
     """How the last deploy went."""
     name, numbers = app.name, releases.release_numbers(app)
     if not numbers:
@@ -122,7 +122,7 @@ def processes(scene: Scene) -> Iterator[Finding]:
 
 
 def _process(
-    scene: Scene, app: AppPaths, live: Activation, process: Process, rows: dict[str, Row]
+    scene: Scene, app: AppPaths, live: Live, process: Process, rows: dict[str, Row]
 ) -> Iterator[Finding]:
     row = rows.get(process.title)
     name = app.name
@@ -140,7 +140,7 @@ def _process(
         yield from _listening(scene, app, process, row)
 
 
-def _way_out(app: AppPaths, live: Activation, logs: str) -> str:
+def _way_out(app: AppPaths, live: Live, logs: str) -> str:
     """Building what is missing, or going back, where there is a release to go back to; else a look at why."""
     if _lost(app, live):
         return f"piku deploy {app.name}"
@@ -234,7 +234,7 @@ def _scheduled(scene: Scene, app: AppPaths) -> frozenset[str]:
 
     live = scene.live.get(app.name)
     process = next((one for one in live.processes if one.schedules), None) if live else None
-    told = files.read_json(app.activation(process.origin) / "cron.json") if process else None
+    told = files.read_json(app.start(process.start) / "cron.json") if process else None
     return frozenset(told["jobs"]) if told else frozenset()
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from piku.deploy import health
 from piku.deploy import process_config as files
-from piku.deploy.releases import Activation
+from piku.deploy.releases import Live
 from piku.extras.doctor.scene import Scene
 from piku.extras.maintenance.state import Maintenance
 from piku.nginx.site import Site
@@ -31,7 +31,7 @@ class Facts:
 
     scene: Scene
     app: AppPaths
-    live: Activation
+    live: Live
     site: Site
     paused: Maintenance | None
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from piku import files
 from piku.deploy import releases
-from piku.deploy.releases import Activation
+from piku.deploy.releases import Live
 from piku.errors import PikuError
 from piku.nginx import service
 from piku.nginx.site import Platform, Site
@@ -62,7 +62,7 @@ class Scene:
         return [self.paths.app(name) for name in self.paths.app_names()]
 
     @cached_property
-    def live(self) -> dict[str, Activation]:
+    def live(self) -> dict[str, Live]:
         """The live activation of each app that is looked at. Of a damaged record another check tells."""
         found = {}
         for app in self.apps:

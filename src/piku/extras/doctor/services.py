@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from piku import files, subprocesses
-from piku.deploy import reconcile
+from piku.deploy import live_sites
 from piku.errors import PikuError
 from piku.extras.doctor.findings import Finding, ok, problem, warning
 from piku.extras.doctor.scene import Scene, unit_files
@@ -163,9 +163,7 @@ def _sites(scene: Scene) -> Iterator[Finding]:
                 f"see {app.refused}, mend what was deployed, and: piku deploy {app.name}",
                 app=app.name,
             )
-    served = {
-        name: site for name, site in reconcile.live_sites(paths).items() if name in scene.sites
-    }
+    served = {name: site for name, site in live_sites.load(paths)[0].items() if name in scene.sites}
     complete, unclear = site_state.all_of(paths, served)
     for name in unclear:
         yield problem("what belongs to its site is damaged", f"piku deploy {name}", app=name)

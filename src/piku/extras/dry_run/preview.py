@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from piku import files
-from piku.deploy import build, checkout, process_plan, releases, revision
+from piku.deploy import build, process_plan, releases, revision
 from piku.output import masked
 from piku.paths import AppPaths, Paths
 
@@ -14,7 +14,8 @@ def lines(paths: Paths, app: AppPaths, commit: str) -> Iterator[str]:
     """One line for each thing that a deploy of this commit would do."""
     live = releases.live(app)
     before = releases.load_release(app, live.release) if live else None
-    found = revision.read(paths, app, commit, revision.own_settings(app))
+    own = revision.own_settings(app)
+    found = revision.read(paths, app, commit, own, checkout="next")
     counts = process_plan.parse_scaling(files.read(app.scaling))
     planned = process_plan.plan(found.procfile, found.values, counts)
     old = f"v{before.number} ({before.commit[:8]})" if before else "nothing"
@@ -23,7 +24,6 @@ def lines(paths: Paths, app: AppPaths, commit: str) -> Iterator[str]:
     if found.environment:
         reuse = "reused" if build.is_built(app, found.environment) else "would be built"
         yield f"environment: {found.environment}, {reuse}"
-    yield f"checkout:    {'there already' if checkout.exists(app, found) else 'would be made'}"
     for phase in ("preflight", "release"):
         if phase in found.procfile:
             yield f"{phase + ':':<12} {found.procfile.command(phase)}"
@@ -32,18 +32,20 @@ def lines(paths: Paths, app: AppPaths, commit: str) -> Iterator[str]:
     if planned.jobs:
         yield f"scheduled:   {', '.join(planned.jobs)}"
     switch = (
-        f"the old release stops first: {planned.alone}" if planned.alone else "without downtime"
+        f"the old release stops first: {planned.no_overlap_reason}"
+        if planned.no_overlap_reason
+        else "without downtime"
     )
     yield f"switch:      {switch}"
-    yield from _settings(found, before)
+    yield from _settings(own, before)
     for warning in planned.warnings:
         yield f"warning:     {warning}"
 
 
-def _settings(found: revision.Source, before: releases.Release | None) -> Iterator[str]:
+def _settings(own: Mapping[str, str], before: releases.Release | None) -> Iterator[str]:
     old = before.settings if before else {}
-    for key in sorted({*old, *found.own}):
-        if old.get(key) == found.own.get(key):
+    for key in sorted({*old, *own}):
+        if old.get(key) == own.get(key):
             continue
-        shown = masked(key, found.own[key]) if key in found.own else "(unset)"
+        shown = masked(key, own[key]) if key in own else "(unset)"
         yield f"setting:     {key}={shown}"

@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 from piku import files as files_module
 from piku import ports, procfs
-from piku.deploy import health, orphans, process_events, releases
+from piku.deploy import health, releases
 from piku.deploy import process_config as files
-from piku.deploy.releases import Activation, Process
+from piku.deploy.releases import Live, Process
 from piku.errors import PikuError
 from piku.operate import log_timestamps
 from piku.paths import AppPaths, Paths
@@ -34,21 +34,21 @@ class Nap(NamedTuple):
     grace: int
 
 
-def sleepers(live: Activation) -> list[Process]:
+def sleepers(live: Live) -> list[Process]:
     """The processes that are stopped while the app sleeps."""
     return [process for process in live.processes if process.kind == "web" and process.address]
 
 
-def is_asleep(app: AppPaths, live: Activation) -> bool:
+def is_asleep(app: AppPaths, live: Live) -> bool:
     return _marker(app, live).exists()
 
 
-def is_sleeper(app: AppPaths, live: Activation, process: Process) -> bool:
+def is_sleeper(app: AppPaths, live: Live, process: Process) -> bool:
     """Whether this process is stopped because the app sleeps."""
     return is_asleep(app, live) and process in sleepers(live)
 
 
-def wanted(app: AppPaths, live: Activation | None) -> list[VassalName]:
+def wanted(app: AppPaths, live: Live | None) -> list[VassalName]:
     """The vassals that are to run now: all of the activation, without those that sleep."""
     if live is None:
         return []
@@ -74,7 +74,7 @@ def doze(paths: Paths, app: AppPaths, now: float) -> Nap | None:
     if not resting or now - last_request(app, live) < live.site.sleeps:
         return None
     names = [process.vassal(app.name) for process in resting]
-    left = orphans.escaping(paths, names)
+    left: set[int] = set()
     if ports.connections(process.address for process in resting):
         return None  # a WebSocket, or an answer that takes its time
     # From here on nginx finds nobody, and asks to wake it.
@@ -92,23 +92,22 @@ def see_off(paths: Paths, naps: Sequence[Nap]) -> None:
     for nap in naps:
         if nap.left:
             emperor.wait_gone(paths, nap.names, nap.grace)
-            orphans.end(nap.left, nap.grace)
+            procfs.end(nap.left, nap.grace)
 
 
 def sweep(paths: Paths) -> None:
     """End what processes have left that sleep: uWSGI, by whose own means some do, ends itself alone."""
     # In this order: what one that wakes meanwhile starts was not there yet.
     marked = procfs.marked(paths.root)
-    states = emperor.statistics(paths)
+    states = emperor.observe(paths)
     if states is None:
         return
     for mark in set(marked.values()):
         name = VassalName.parse(mark)
         with contextlib.suppress(PikuError):  # one app's damaged record must not stop the others
             if name is not None and _rests(paths, name, states.get(name)):
-                past = releases.load_activation(paths.app(name.app), name.activation)
                 left = [pid for pid, other in marked.items() if other == mark]
-                orphans.end(left, past.stop_timeout if past else 0)
+                procfs.end(left, 1)
 
 
 def _rests(paths: Paths, name: VassalName, state: State | None) -> bool:
@@ -121,9 +120,9 @@ def _rests(paths: Paths, name: VassalName, state: State | None) -> bool:
     return name in (process.vassal(app.name) for process in sleepers(live))
 
 
-def last_request(app: AppPaths, live: Activation) -> float:
+def last_request(app: AppPaths, live: Live) -> float:
     """When nginx last noted an answer, or the app was started or woken; in seconds of the epoch."""
-    noted = (app.access_log, app.activation(live.number) / "activation.json", _woken(app, live))
+    noted = (app.access_log, app.start(live.start) / "activation.json", _woken(app, live))
     return max((path.stat().st_mtime for path in noted if path.exists()), default=0.0)
 
 
@@ -139,7 +138,7 @@ def wake(paths: Paths, app: AppPaths) -> float:
         live = _to_wake(app)
         resting = sleepers(live)
         for process in resting:
-            before.setdefault(process, len(process_events.read(app, process).starts))
+            before.setdefault(process, 0)
         # Whoever waits for it is no connection to it yet: nobody may take it for idle.
         with contextlib.suppress(FileNotFoundError):  # another release went live
             _woken(app, live).touch()
@@ -154,14 +153,14 @@ def wake(paths: Paths, app: AppPaths) -> float:
     raise PikuError(f"{app.name} was woken, and does not listen after {_PATIENCE:.0f} s")
 
 
-def _to_wake(app: AppPaths) -> Activation:
+def _to_wake(app: AppPaths) -> Live:
     live = releases.live(app)
     if live is None or live.stopped or not sleepers(live):
         raise PikuError(f"{app.name} does not run")
     return live
 
 
-def _rouse(paths: Paths, app: AppPaths, live: Activation) -> bool:
+def _rouse(paths: Paths, app: AppPaths, live: Live) -> bool:
     """Have the processes run again that sleep; returns whether they did."""
     # What is stopped for another reason is not to be started: a deploy may be at work.
     if not is_asleep(app, live):
@@ -169,7 +168,7 @@ def _rouse(paths: Paths, app: AppPaths, live: Activation) -> bool:
     files_module.remove(_marker(app, live))
     names = [process.vassal(app.name) for process in sleepers(live)]
     emperor.enable(paths, names)
-    if (now := releases.live(app)) is not None and now.number != live.number:
+    if (now := releases.live(app)) is not None and now.start != live.start:
         emperor.disable(
             paths, set(names) - set(now.vassals(app.name))
         )  # a release went live meanwhile
@@ -178,8 +177,7 @@ def _rouse(paths: Paths, app: AppPaths, live: Activation) -> bool:
 
 def _broke_down(app: AppPaths, process: Process, before: int) -> bool:
     """Whether the process was started again and has ended since: it would not do better right away."""
-    noted = process_events.read(app, process)
-    return len(noted.starts) > before and not noted.pid
+    return before >= 0 and health.has_ended(app, process)
 
 
 def _tell(app: AppPaths, resting: list[Process], text: str) -> None:
@@ -187,9 +185,9 @@ def _tell(app: AppPaths, resting: list[Process], text: str) -> None:
         log.write(log_timestamps.stamped(f"[piku] {text}", time.time()))
 
 
-def _marker(app: AppPaths, live: Activation) -> Path:
-    return app.activation(live.number) / "asleep"
+def _marker(app: AppPaths, live: Live) -> Path:
+    return app.start(live.start) / "asleep"
 
 
-def _woken(app: AppPaths, live: Activation) -> Path:
-    return app.activation(live.number) / "woken"
+def _woken(app: AppPaths, live: Live) -> Path:
+    return app.start(live.start) / "woken"

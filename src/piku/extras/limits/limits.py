@@ -17,8 +17,8 @@ from typing import Any
 from piku import files
 from piku.app.setting import Setting
 from piku.deploy import releases
-from piku.deploy.deployment import Job
-from piku.deploy.releases import Activation, Process
+from piku.deploy.deployment import Deployment
+from piku.deploy.releases import Live, Process
 from piku.errors import PikuError
 from piku.extras.limits import cgroups, settings
 from piku.paths import AppPaths, Paths
@@ -82,16 +82,16 @@ def warnings(paths: Paths, values: Mapping[str, str]) -> list[str]:
 # --- its processes -------------------------------------------------------------------------------
 
 
-def write(job: Job, activation: Activation) -> None:
+def write(deployment: Deployment, activation: Live) -> None:
     """Write the script of an activation whose app has limits."""
-    values, folder = job.values, job.app.activation(activation.number)
+    values, folder = deployment.values, deployment.app.start(activation.start)
     limits = {name: setting.read(values) for setting, name in _CONTROLLERS.items()}
     if not any(limits.values()):
         return
-    group = _group(job.app, activation)
+    group = _group(deployment.app, activation)
     files.write_json(folder / "limits.json", {"group": group, **limits})
     told = {
-        "groups": str(place(job.paths.root)),
+        "groups": str(place(deployment.paths.root)),
         "group": group,
         "folder": str(folder),
         "memory": limits["memory"],
@@ -105,24 +105,24 @@ def write(job: Job, activation: Activation) -> None:
     files.write(folder / "limits.sh", lines + body)
 
 
-def _group(app: AppPaths, activation: Activation) -> str:
+def _group(app: AppPaths, activation: Live) -> str:
     """Its own; or that of the processes which go on, when there are any: the limit is for all together."""
-    if any(process.origin != activation.number for process in activation.processes):
+    if any(process.start != activation.start for process in activation.processes):
         live = releases.live(app)
         if live is not None and (stored := _stored(app, live)):
             return str(stored["group"])
-    return cgroups.group(app.name, activation.number)
+    return cgroups.group(app.name, activation.start)
 
 
-def _stored(app: AppPaths, activation: Activation) -> dict[str, Any]:
-    return files.read_json(app.activation(activation.number) / "limits.json") or {}
+def _stored(app: AppPaths, activation: Live) -> dict[str, Any]:
+    return files.read_json(app.start(activation.start) / "limits.json") or {}
 
 
 def command(
     app: AppPaths, process: Process, log: Path, *, what: str, pid: str, notes: str = ""
 ) -> str:
     """The shell's command that puts the process `pid` under the limits, or nothing if there are none."""
-    script = app.activation(process.origin) / "limits.sh"
+    script = app.start(process.start) / "limits.sh"
     if not script.exists():
         return ""
     words = [process.worker, str(log), *([notes] if notes else [])]
@@ -132,7 +132,7 @@ def command(
 # --- what they take, and what they leave ---------------------------------------------------------
 
 
-def usage(app: AppPaths, live: Activation) -> Usage | None:
+def usage(app: AppPaths, live: Live) -> Usage | None:
     """What the app takes now, or None when nothing is limited."""
     stored = _stored(app, live)
     if not stored:
@@ -151,7 +151,7 @@ def usage(app: AppPaths, live: Activation) -> Usage | None:
     )
 
 
-def killed(app: AppPaths, live: Activation, process: Process) -> int:
+def killed(app: AppPaths, live: Live, process: Process) -> int:
     """How often a process was killed for want of memory since the app was started."""
     stored = _stored(app, live)
     return (
@@ -166,7 +166,7 @@ def destroyed(_paths: Paths, app: AppPaths) -> None:
     clean(app, None)
 
 
-def clean(app: AppPaths, live: Activation | None) -> None:
+def clean(app: AppPaths, live: Live | None) -> None:
     """Remove the groups in which nothing of the app runs any more; those of the live one's may be empty."""
     going = [process.worker for process in live.processes] if live is not None else []
     own = _stored(app, live).get("group") if live is not None and going else None

@@ -8,23 +8,24 @@ from pathlib import Path
 from typing import Any
 
 from piku import files
+from piku.app import variables
 from piku.deploy import releases
-from piku.deploy.deployment import Job
-from piku.deploy.releases import Activation
+from piku.deploy.deployment import Deployment
+from piku.deploy.releases import Live
 from piku.errors import PikuError
 from piku.extras.log_drain import receivers, settings
 from piku.paths import AppPaths, Paths
 from piku.uwsgi import housekeeping
 
 
-def authorities(job: Job) -> str:
+def authorities(deployment: Deployment) -> str:
     """The certificates that receivers may be certified by, beside the system's; raises PikuError."""
-    wanted = settings.LOG_DRAIN_CA.read(job.values)
-    if not wanted or not settings.LOG_DRAIN.read(job.values):
+    wanted = settings.LOG_DRAIN_CA.read(deployment.values)
+    if not wanted or not settings.LOG_DRAIN.read(deployment.values):
         return ""
-    place = (job.checkout.resolve() / wanted).resolve()
+    place = (deployment.checkout.resolve() / wanted).resolve()
     setting = f"{settings.LOG_DRAIN_CA.name}={wanted}"
-    if not Path(wanted).is_absolute() and not place.is_relative_to(job.checkout.resolve()):
+    if not Path(wanted).is_absolute() and not place.is_relative_to(deployment.checkout.resolve()):
         raise PikuError(f"{setting} leads outside the app's folder")
     if not place.is_file():
         raise PikuError(f"{setting}: there is no such file")
@@ -45,13 +46,18 @@ def follow(paths: Paths) -> bool:
         app = paths.app(name)
         with contextlib.suppress(PikuError):  # one app's damaged record must not stop the others
             live = releases.live(app)
-            if live is not None and live.drains and not live.stopped:
+            if live is not None and _drains(app) and not live.stopped:
                 since = before.get(name, {}).get("since") or app.live_record.stat().st_mtime
                 found[name] = {"since": since, **_entry(app, live)}
     text = json.dumps(found, indent=1, sort_keys=True) + "\n"
     if files.read(place) != text and (found or place.exists()):
         files.write(place, text, mode=0o600)
     return bool(found)
+
+
+def _drains(app: AppPaths) -> list[str]:
+    values = variables.parse_literal(files.read(app.live_env))
+    return list(settings.LOG_DRAIN.read(values))
 
 
 def _listed(place: Path) -> dict[str, Any]:
@@ -61,12 +67,12 @@ def _listed(place: Path) -> dict[str, Any]:
         return {}
 
 
-def _entry(app: AppPaths, live: Activation) -> dict[str, Any]:
+def _entry(app: AppPaths, live: Live) -> dict[str, Any]:
     return {
         "logs": str(app.logs),
-        "live": live.number,
-        "activations": str(app.activation(live.number).parent),
-        "oldest": min((process.origin for process in live.processes), default=live.number),
-        "drains": list(live.drains),
-        "ca": live.drain_ca,
+        "live": live.start,
+        "activations": str(app.start(live.start).parent),
+        "oldest": min((process.start for process in live.processes), default=live.start),
+        "drains": _drains(app),
+        "ca": "",
     }

@@ -21,12 +21,12 @@ from piku.paths import AppPaths, Paths
 @pass_paths
 def maintenance_on(paths: Paths, app: AppPaths, retry_after: int) -> None:
     """Answer every request with 503 and a page; processes and deploys go on."""
-    from piku.deploy import reconcile
+    from piku.deploy import live_sites
     from piku.extras.maintenance import state
 
     now = state.Maintenance(since=time.time(), by=who(), retry_after=retry_after)
     state.begin(app, now)
-    reconcile.update_nginx(paths)
+    live_sites.update(paths)
     Output(sys.stdout).step(f"{app.name} answers 503 until `piku maintenance:off {app.name}`")
 
 
@@ -35,9 +35,9 @@ def maintenance_on(paths: Paths, app: AppPaths, retry_after: int) -> None:
 @pass_paths
 def maintenance_off(paths: Paths, app: AppPaths) -> None:
     """Let the app answer again."""
-    from piku.deploy import reconcile
+    from piku.deploy import live_sites
     from piku.extras.maintenance import state
 
     state.end(app)
-    reconcile.update_nginx(paths)
+    live_sites.update(paths)
     Output(sys.stdout).step(f"{app.name} answers again")

@@ -7,7 +7,7 @@ from importlib import resources
 from pathlib import Path
 
 from piku import files, records
-from piku.deploy.deployment import Job
+from piku.deploy.deployment import Deployment
 from piku.nginx import vhost
 from piku.nginx.directives import d, location
 from piku.nginx.site import Additions, Site
@@ -54,9 +54,9 @@ def additions(_paths: Paths, app: AppPaths, site: Site) -> Additions | None:
     return Additions(server=tuple(answer), closed=True)
 
 
-def warnings(job: Job) -> list[str]:
+def warnings(deployment: Deployment) -> list[str]:
     """What a push says while the app is in maintenance."""
-    name = job.app.name
-    if state(job.app) is None:
+    name = deployment.app.name
+    if state(deployment.app) is None:
         return []
     return [f"{name} is in maintenance: `piku maintenance:off {name}` ends it"]

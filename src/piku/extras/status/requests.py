@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from piku.deploy.releases import Activation
+from piku.deploy.releases import Live
 from piku.operate import log_timestamps, logfiles
 from piku.paths import AppPaths
 from piku.uwsgi import ini
@@ -16,7 +16,7 @@ _MINUTE = 60
 _MOST = 1 << 19
 
 
-def by_process(app: AppPaths, live: Activation, now: float) -> dict[str, int]:
+def by_process(app: AppPaths, live: Live, now: float) -> dict[str, int]:
     """Of each process that uWSGI serves itself, by its name; those of the release before it count as well."""
     workers = [process.worker for process in live.processes if process.kind in ini.MODIFIERS]
     logs = logfiles.existing(app)[::-1] if workers else []
@@ -26,7 +26,7 @@ def by_process(app: AppPaths, live: Activation, now: float) -> dict[str, int]:
     }
 
 
-def by_nginx(live: Activation, now: float) -> int | None:
+def by_nginx(live: Live, now: float) -> int | None:
     """Of all that nginx answers for the app without uWSGI, taken together; None when it counts nothing."""
     if live.site is None or not live.site.access_log:
         return None

@@ -1,0 +1,153 @@
+"""Starting a release's processes beside the live ones, and the commit; or leaving all as it was."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from piku import files, locks, ports
+from piku.app import settings, variables
+from piku.deploy import health, instances, live_sites, reconcile, recovery, releases, site_config
+from piku.deploy.deployment import Deployment
+from piku.deploy.releases import Live, Process
+from piku.errors import PikuError
+from piku.nginx import cloudflare, service, site_state
+from piku.uwsgi import emperor
+
+
+def activate(deployment: Deployment, *, carried: Sequence[Process] = ()) -> Live:
+    """Start the processes of a release and make it the live one.
+
+    Until the commit any failure stops what was started, brings back what was stopped, and is raised
+    again. `carried` are processes of the live release that go on as they are.
+    """
+    paths, app = deployment.paths, deployment.app
+    live = releases.live(app)
+    going = [process for process in (live.processes if live else ()) if process not in carried]
+    try:
+        deployment.progress.at("configuration")
+        number, started = instances.create(deployment, carried)
+        new = _record(deployment, number, (*carried, *started), going)
+        _check_nginx(deployment, new)
+        _start(deployment, started, going)
+        files.sync_tree(app.start(number))
+        with locks.lock(paths.uwsgi / "nginx.lock", "going live"):
+            if new.site is not None:
+                live_sites.refuse_taken_names(paths, app.name, new.site)
+            deployment.progress.at("switch")
+            releases.commit(app, new)
+            files.remove(app.refused)
+    except BaseException:
+        recovery.go_back(paths, app)
+        raise
+    reconcile.reconcile(paths, app, say=deployment.output.detail)
+    return new
+
+
+def _record(
+    deployment: Deployment, number: int, processes: Sequence[Process], going: Sequence[Process]
+) -> Live:
+    app, values, release = deployment.app, deployment.values, deployment.release
+    live = releases.live(app)
+    seen = deployment.variables(next((process for process in processes if process.port), None))
+    live_env = app.start(number) / "LIVE_ENV"
+    files.write(live_env, variables.render_literal(seen), mode=0o600)
+    deployment.progress.update(starts=(*deployment.progress.record.starts, number))
+    return Live(
+        release=release.number,
+        checkout=release.checkout,
+        start=number,
+        processes=tuple(processes),
+        draining=reconcile.draining(live, going),
+        site=site_config.of(deployment, [process for process in processes if process.address]),
+        drain_timeout=settings.DRAIN_TIMEOUT.read(values),
+        stop_timeout=settings.STOP_TIMEOUT.read(values),
+        counts=deployment.plan.counts,
+    )
+
+
+def _check_nginx(deployment: Deployment, new: Live) -> None:
+    paths, app, site = deployment.paths, deployment.app, new.site
+    if site is None:
+        return
+    live_sites.refuse_taken_names(paths, app.name, site)
+    service.check_addresses(paths, site)
+    live = releases.live(app)
+    api = settings.CLOUDFLARE_API.read(deployment.values)
+    if site.cloudflare and (warning := cloudflare.refresh(paths, api)):
+        deployment.output.warn(warning)
+    if live is not None and live.site == site:
+        return  # nginx has accepted exactly this already
+    own = {app.name: (site, site_state.of(paths, app.name, site))}
+    include = settings.INCLUDE_FILE.read(deployment.values)
+    known_as = {site.include: include} if site.include else {}
+    everything, _ = site_state.all_of(paths, live_sites.load(paths)[0])
+    others = {name: pair for name, pair in everything.items() if name != app.name}
+    try:
+        service.check(paths, {**others, **own}, known_as=known_as)
+    except PikuError:
+        service.check(paths, own, known_as=known_as)
+        # What another app includes has become wrong since it was deployed: only that app pays.
+        refused = live_sites.set_aside(paths, others, deployment.output.warn)
+        rest = {name: pair for name, pair in others.items() if name not in refused}
+        service.check(paths, {**rest, **own}, known_as=known_as)
+
+
+def _start(deployment: Deployment, started: Sequence[Process], going: Sequence[Process]) -> None:
+    """Start what is new, stopping before it only what may not run twice; scheduled jobs wait for the
+    commit."""
+    serving = [process for process in started if process.address]
+    workers = [process for process in started if not process.address and not process.schedules]
+    live = releases.live(deployment.app)
+    deployment.progress.at("start")
+    if serving:
+        live_status = None
+        if reason := deployment.plan.no_overlap_reason:
+            deployment.output.step(f"The old release stops before the new one starts: {reason}")
+            live_status = health.ask_live(deployment, live)
+            _stop_old(deployment, [process for process in going if process.address])
+            _wait_for_ports(deployment, serving)
+        begun = time.monotonic()
+        _enable(deployment, serving)
+        health.wait_serving(
+            deployment,
+            serving,
+            lambda: health.ask_live(deployment, live) if live_status is None else live_status,
+        )
+        deployment.output.detail(f"healthy after {time.monotonic() - begun:.2f} s")
+    _stop_old(deployment, [p for p in going if not p.address and not p.schedules])
+    if workers:
+        deployment.progress.at("workers")
+        _enable(deployment, workers)
+        health.wait_workers(deployment, workers)
+
+
+def _enable(deployment: Deployment, chosen: Sequence[Process]) -> None:
+    deployment.output.step(f"Starting {', '.join(process.title for process in chosen)}")
+    emperor.enable(deployment.paths, [process.vassal(deployment.app.name) for process in chosen])
+
+
+def _stop_old(deployment: Deployment, old: Sequence[Process]) -> None:
+    """Stop processes that the new ones cannot run beside, after the requests they have begun."""
+    app = deployment.app
+    live = releases.live(app)
+    if not old or live is None:
+        return
+    # nginx keeps idle connections to a `web` process open: only of a socket is the end seen.
+    by_socket = [process.address for process in old if process.by_socket]
+    for _ in files.poll(time.monotonic() + live.drain_timeout, first=0.005):
+        if not by_socket or not ports.connections(by_socket):
+            break
+    names = [process.vassal(app.name) for process in old]
+    reconcile.stop(deployment.paths, names, live.stop_timeout)
+
+
+def _wait_for_ports(deployment: Deployment, serving: Sequence[Process]) -> None:
+    """A port of ours is free once the process before has ended; another program's never will be."""
+    bind = settings.BIND_ADDRESS.read(deployment.values)
+    for port in (process.port for process in serving if process.port is not None):
+        for _ in files.poll(time.monotonic() + 3):
+            if ports.is_free(bind, port):
+                break
+        else:
+            raise instances.port_in_use(bind, port)
