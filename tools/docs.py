@@ -20,7 +20,7 @@ from checkout import CHECKOUT
 
 from piku.app import settings
 from piku.app.setting import Setting
-from piku.cli import cli
+from piku.cli.main import cli
 
 DOCS = CHECKOUT / "docs"
 _GENERATED = "<!-- Written by tools/docs.py (make docs): change the code instead. -->\n\n"

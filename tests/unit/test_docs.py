@@ -8,7 +8,7 @@ import pytest
 import docs
 from piku.app import settings
 from piku.app.setting import Setting
-from piku.cli import COMMANDS
+from piku.cli.commands import COMMANDS
 
 
 @pytest.mark.parametrize("name", docs.pages())

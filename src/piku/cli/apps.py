@@ -111,7 +111,7 @@ def _release_row(release: object, live: bool) -> tuple[str, ...]:
 )
 @pass_paths
 def rollback(paths: Paths, app: AppPaths, release: str | None, leave_behind: bool) -> None:
-    """Go back to an earlier release, with its code and its settings (by default the one before)."""
+    """Go back to an earlier release, by default the last one: its code and settings."""
     from piku.deploy import deploy, lifecycle
 
     number = None if release is None else release_number(app, release)

@@ -26,7 +26,7 @@ from piku.paths import AppPaths, Paths
 def certs_renew(
     paths: Paths, app: AppPaths | None, force: bool, quiet: bool, installed: bool
 ) -> None:
-    """Fetch and renew certificates now; by itself, piku looks every five minutes what is due."""
+    """Fetch and renew certificates that are due; piku does so every five minutes."""
     from piku.operate import renew
 
     output = Output(sys.stdout)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 )
 @pass_paths
 def ps(paths: Paths, app: str | None, watch: bool, as_json: bool) -> None:
-    """Show what runs of all apps, or of APP: state, processor, memory, restarts, requests per minute.
+    """Show the processes of all apps, or of APP: state, memory, restarts, requests.
 
     CPU is of one processor, in the last moment; MEMORY counts shared pages by the share. nginx counts the
     requests of several `web` processes together: they stand at the first of them.

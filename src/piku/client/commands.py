@@ -134,7 +134,7 @@ def shell(target: Target) -> int:
 @click.command()
 @pass_target
 def tmux(target: Target) -> int:
-    """Go on in the app's tmux session on the server, or begin one: it outlives the connection."""
+    """Attach to the app's tmux session on the server; it survives disconnects."""
     from piku.client import ssh
 
     if not (os.isatty(0) and os.isatty(1)):
@@ -204,7 +204,7 @@ def config_push(target: Target, file: str, no_restart: bool, yes: bool) -> int:
 @_yes
 @pass_target
 def config_pull(target: Target, file: str, yes: bool) -> None:
-    """Write the app's settings, those of config:set, into a .env file; what else it has stays."""
+    """Write the app's settings into a .env file; other lines stay."""
     from piku.client import settings
 
     place = Path(file)

@@ -24,26 +24,16 @@ _HELP = ("help", "-h", "--help")
 def main(arguments: Sequence[str]) -> int:
     """Do what the arguments ask for; returns the exit code."""
     try:
-        code = _go(where.read(arguments), arguments)
-        print(end="", flush=True)
-        return code
+        return _go(where.read(arguments), arguments)
     except PikuError as error:
         return _told(error)
     except KeyboardInterrupt:
         return 130
-    except (
-        BrokenPipeError
-    ):  # the reader has seen enough; what is still held back for it goes nowhere
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 0
+    except BrokenPipeError:
+        raise
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         return _told(PikuError(f"{place}{error.strerror or error}"))
-    except Exception:  # noqa: BLE001 (the last line of defence, as on a server)
-        from piku.cli import fault
-        from piku.output import Output
-
-        return fault(Output(sys.stderr), arguments)
 
 
 def _told(error: PikuError) -> int:
@@ -100,7 +90,7 @@ def _sent(target: Target, words: Sequence[str]) -> int:
 
 
 def _execute(arguments: Sequence[str]) -> int:
-    from piku.cli import execute
+    from piku.cli.main import execute
 
     return execute(arguments)
 

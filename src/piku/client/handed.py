@@ -10,7 +10,8 @@ from dataclasses import replace
 
 import click
 
-from piku.client import app_argument, ssh
+from piku.cli import app_argument
+from piku.client import ssh
 from piku.client.address import Target
 from piku.errors import PikuError
 
@@ -57,7 +58,7 @@ COMMANDS = {"setup:ssh": _key, "certs:add": _certificate}
 
 
 def _command(name: str) -> click.Command:
-    from piku.cli import cli
+    from piku.cli.main import cli
 
     command = cli.get_command(click.Context(cli, info_name="piku"), name)
     assert command is not None
@@ -66,7 +67,11 @@ def _command(name: str) -> click.Command:
 
 def _arguments(name: str, words: Sequence[str]) -> list[int]:
     """Where among a command's words its arguments are, by its own parameters."""
-    return list(app_argument.arguments(_command(name), words))
+    return [
+        place
+        for place, word in enumerate(words)
+        if word in app_argument._arguments(_command(name), words)
+    ]
 
 
 def _is_here(file: str) -> bool:

@@ -52,8 +52,8 @@ def on_this_server() -> dict[str, Any]:
     """The same of the server that this machine is."""
     import click
 
-    from piku.cli import cli
     from piku.cli.completion_data import everything
+    from piku.cli.main import cli
     from piku.paths import Paths
 
     paths = Paths.from_environment(os.environ)
@@ -64,8 +64,8 @@ def here() -> dict[str, Any]:
     """The commands that this very piku knows; without apps."""
     import click
 
-    from piku.cli import cli
     from piku.cli.completion_data import commands
+    from piku.cli.main import cli
 
     return {"commands": commands(click.Context(cli, info_name="piku")), "apps": {}}
 
@@ -74,8 +74,8 @@ def own_command(name: str) -> dict[str, Any] | None:
     """The same of a single command, which alone is loaded."""
     import click
 
-    from piku.cli import cli
     from piku.cli.completion_data import described
+    from piku.cli.main import cli
 
     command = cli.get_command(click.Context(cli, info_name="piku"), name)
     return described(command) if command else None

@@ -9,7 +9,7 @@ from pathlib import Path
 
 SHOWS = """
 import sys
-from piku.cli import execute
+from piku.cli.main import execute
 execute({words!r})
 print(sorted(name for name in sys.modules if name.startswith("piku.extras")), file=sys.stderr)
 """

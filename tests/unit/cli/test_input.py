@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from piku.cli import execute
+from piku.cli.main import execute
 from piku.paths import AppPaths, Paths
 
 
@@ -32,7 +32,7 @@ def told(
         ("ps --watch", 2, "--watch draws on a terminal"),
         ("ps --watch --json", 2, "give one of them"),
         ("ps:stop shop", 2, "missing argument"),
-        ("ps:stop shop run.1", 1, "shop has no detached command 'run.1' at work"),
+        ("ps:stop shop run.1", 1, "shop has no detached command 'run.1'"),
         ("run --detach shop true", 1, "shop has no live release"),
         ("ps shop more", 2, "unexpected extra argument"),
         ("ps sho", 1, "there is no app called 'sho'"),

@@ -29,7 +29,7 @@ _SOON = 14 * 86400
 @click.option("--json", "as_json", is_flag=True, help="As JSON, for scripts.")
 @pass_paths
 def certs(paths: Paths, app: AppPaths | None, as_json: bool) -> None:
-    """Show the certificates of apps: names, issuer, when they expire, and what went wrong last."""
+    """Show the certificates of apps: names, issuer, expiry, and the last error."""
     from piku.extras.certs import certs as operating
 
     found = list(operating.status(paths, app))
@@ -82,8 +82,11 @@ def _record(status: Status) -> dict[str, object]:
 @click.argument("key", metavar="[KEY|-]", required=False)
 @pass_paths
 def certs_add(paths: Paths, app: AppPaths, certificate: str, key: str | None) -> None:
-    """Serve an app with a certificate of your own: PEM files, over plain ssh both on standard input,
-    as in `cat chain.pem key.pem | ssh piku@server certs:add APP -`."""
+    """Serve an app with a certificate of your own.
+
+    CERT and KEY are PEM files; `-` is standard input, for both of them, as in
+    `cat chain.pem key.pem | ssh piku@server certs:add APP -`.
+    """
     from piku.extras.certs import certs as operating
 
     found, notes = operating.add(paths, app, _text(certificate), _text(key) if key else "")
@@ -98,7 +101,7 @@ def certs_add(paths: Paths, app: AppPaths, certificate: str, key: str | None) ->
 @app_argument
 @pass_paths
 def certs_remove(paths: Paths, app: AppPaths) -> None:
-    """Remove the certificate that certs:add gave an app; piku gets one by itself again."""
+    """Remove the certificate that certs:add gave an app; piku gets one again."""
     from piku.extras.certs import certs as operating
 
     found = operating.remove(paths, app)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="As JSON, for scripts.")
 @pass_paths
 def cron(paths: Paths, app: AppPaths, as_json: bool) -> None:
-    """Show the scheduled jobs of an app: when each runs next, and how the last run went."""
+    """Show the scheduled jobs of an app: next run, last run and its result."""
     from piku.extras.cron import cron as observing
 
     rows = observing.rows(paths, app)
@@ -57,7 +57,10 @@ def _time(moment: datetime | None) -> str:
 @click.argument("job", metavar="JOB")
 @pass_paths
 def cron_run(paths: Paths, app: AppPaths, job: str) -> None:
-    """Run a scheduled job now, and show what it prints; JOB is its name, with or without "cron-"."""
+    """Run a scheduled job now, and show its output.
+
+    JOB is its name, with or without "cron-".
+    """
     from piku.extras.cron import cron as running
 
     running.run(paths, app, job)

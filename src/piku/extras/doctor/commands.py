@@ -49,7 +49,7 @@ def doctor(
     only_self: bool,
     as_json: bool,
 ) -> int:
-    """Say what is wrong with the server, or with APP, and the one thing to do about each fault.
+    """Report what is wrong with the server or APP, and how to fix it.
 
     With APP, it is asked through nginx by all its names, and a 502, a 404 or a redirect loop is explained.
     Nothing is changed, and without --online only this host and its name servers are asked. The exit code

@@ -26,7 +26,7 @@ _MB, _GB = 2**20, 2**30
 )
 @pass_paths
 def status(paths: Paths, as_json: bool) -> None:
-    """Show the whole server: the machine, apps by their state, certificates, last deploys, and jobs."""
+    """Show the whole server: machine, apps, certificates, deploys, jobs."""
     from piku.cli import tables
     from piku.extras.status import status as observing
 

@@ -19,7 +19,7 @@ from piku.output import Output
 )
 @click.option("--check", is_flag=True, help="Only tell how this piku was installed.")
 def update(to: str | None, check: bool) -> None:
-    """Bring a newer piku the way this one was installed, and go back if it does not work here.
+    """Update piku the way it was installed, and go back if the new version fails.
 
     A checkout fetches, and follows only what builds on it. The package fetches the one that
     PIKU_RELEASE_URL in /etc/default/piku names; without that, it tells how apt does it.

@@ -5,36 +5,36 @@ from __future__ import annotations
 import click
 import pytest
 
-from piku.cli import cli
-from piku.client.app_argument import with_app
+from piku.cli.app_argument import with_app
+from piku.cli.main import cli
 
 CASES = [
     ("logs", "", "shop"),
     ("logs", "worker", "shop worker"),
     ("logs", "other worker", "other worker"),
     ("logs", "shop", "shop"),
-    ("logs", "-n 5 --grep shop", "-n 5 --grep shop shop"),
-    ("logs", "-n5 web --since 1h", "-n5 shop web --since 1h"),
-    ("logs", "--since=1h web", "--since=1h shop web"),
-    ("logs", "-- web", "-- shop web"),
+    ("logs", "-n 5 --grep shop", "shop -n 5 --grep shop"),
+    ("logs", "-n5 web --since 1h", "shop -n5 web --since 1h"),
+    ("logs", "--since=1h web", "shop --since=1h web"),
+    ("logs", "-- web", "shop -- web"),
     ("restart", "", "shop"),
     ("restart", "other", "other"),
-    ("deploy", "--dry-run", "--dry-run shop"),
+    ("deploy", "--dry-run", "shop --dry-run"),
     ("rollback", "v3", "shop v3"),
     ("rollback", "other v3", "other v3"),
-    ("rollback", "--allow-untracked 3", "--allow-untracked shop 3"),
+    ("rollback", "--allow-untracked 3", "shop --allow-untracked 3"),
     ("config:get", "KEY", "shop KEY"),
     ("config:get", "shop", "shop shop"),
     ("config:get", "other KEY", "other KEY"),
     ("config:set", "A=b C=d", "shop A=b C=d"),
     ("config:set", "other A=b", "other A=b"),
-    ("config:set", "--no-restart A=b", "--no-restart shop A=b"),
+    ("config:set", "--no-restart A=b", "shop --no-restart A=b"),
     ("config:set", "-", "shop -"),
     ("config:unset", "A B", "shop A B"),
     ("config:unset", "shop A B", "shop A B"),
     ("config:unset", "shop", "shop shop"),
     ("ps", "", "shop"),
-    ("ps", "--json", "--json shop"),
+    ("ps", "--json", "shop --json"),
     ("ps", "other", "other"),
     ("ps:scale", "web=2", "shop web=2"),
     ("ps:scale", "other web=2", "other web=2"),
@@ -49,8 +49,8 @@ CASES = [
     ("certs:add", "-", "shop -"),
     ("certs", "", "shop"),
     ("destroy", "", "shop"),
-    ("destroy", "--force", "--force shop"),
-    ("maintenance:on", "--retry-after 60", "--retry-after 60 shop"),
+    ("destroy", "--force", "shop --force"),
+    ("maintenance:on", "--retry-after 60", "shop --retry-after 60"),
     ("apps", "", ""),
     ("keys:remove", "shop", "shop"),
     ("setup:ssh", "- --name shop", "- --name shop"),

@@ -1,0 +1,59 @@
+"""The core's commands; those of extras and plugins come beside them."""
+
+from __future__ import annotations
+
+# "module:function" of each, in the order of the help.
+COMMANDS = {
+    "apps": "piku.cli.apps:apps",
+    "deploy": "piku.cli.apps:deploy",
+    "releases": "piku.cli.apps:releases",
+    "rollback": "piku.cli.apps:rollback",
+    "destroy": "piku.cli.apps:destroy",
+    "config": "piku.cli.config:config",
+    "config:get": "piku.cli.config:config_get",
+    "config:set": "piku.cli.config:config_set",
+    "config:unset": "piku.cli.config:config_unset",
+    "config:live": "piku.cli.config:config_live",
+    "ps": "piku.cli.processes:ps",
+    "ps:scale": "piku.cli.processes:ps_scale",
+    "restart": "piku.cli.processes:restart",
+    "stop": "piku.cli.processes:stop",
+    "logs": "piku.cli.logs:logs",
+    "run": "piku.cli.processes:run",
+    "certs:renew": "piku.cli.certs:certs_renew",
+    "setup": "piku.cli.server:setup",
+    "setup:ssh": "piku.cli.keys:setup_ssh",
+    "keys": "piku.cli.keys:list_keys",
+    "keys:remove": "piku.cli.keys:keys_remove",
+    "up": "piku.cli.server:up",
+    "help": "piku.cli.server:help_",
+    "names": "piku.cli.completion_data:names",
+    "git-receive-pack": "piku.cli.internal:git_receive_pack",
+    "git-upload-pack": "piku.cli.internal:git_upload_pack",
+    "git-hook": "piku.cli.internal:git_hook",
+    "scp": "piku.cli.internal:scp",
+    "upkeep": "piku.cli.internal:upkeep",
+    "serve:nginx": "piku.cli.server:serve_nginx",
+    "serve:emperor": "piku.cli.server:serve_emperor",
+}
+EXTENSIBLE = ("deploy", "run")  # commands to which extras add flags
+
+# What those who know Heroku or Dokku try first.
+ELSEWHERE = {
+    "apps:list": "it is called 'apps'",
+    "apps:create": "the first push makes an app",
+    "create": "the first push makes an app",
+    "apps:destroy": "it is called 'destroy'",
+    "apps:report": "it is called 'ps'",
+    "config:add": "it is called 'config:set'",
+    "config:show": "it is called 'config'",
+    "config:remove": "it is called 'config:unset'",
+    "domains": "host names are a setting: config:set APP NGINX_SERVER_NAME=…",
+    "domains:add": "host names are a setting: config:set APP NGINX_SERVER_NAME=…",
+    "enter": "it is called 'run'",
+    "letsencrypt:enable": "certificates are automatic",
+    "ps:exec": "it is called 'run'",
+    "ps:report": "it is called 'ps'",
+    "ps:restart": "it is called 'restart'",
+    "releases:rollback": "it is called 'rollback'",
+}

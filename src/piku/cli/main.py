@@ -1,0 +1,179 @@
+"""Finds the command, runs it, and is the one place that prints errors."""
+
+from __future__ import annotations
+
+import copy
+import errno
+import os
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import Any
+
+import click
+
+import piku
+from piku import client, extra, plugins
+from piku.cli import privileges
+from piku.cli.app_argument import with_app
+from piku.cli.commands import COMMANDS, ELSEWHERE, EXTENSIBLE
+from piku.errors import PikuError
+from piku.output import Output
+from piku.paths import Paths
+
+
+class _Commands(click.Group):
+    """The core's commands, those of extras and those of plugins; each is loaded when it is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        laptop = () if _is_over_ssh() else client.COMMANDS
+        return [*COMMANDS, *extra.commands(), *_plugins(ctx), *laptop]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        target = COMMANDS.get(cmd_name) or client.COMMANDS.get(cmd_name)
+        if target := target or extra.commands().get(cmd_name):
+            command: click.Command = extra.load(target)
+            return _with_flags(command) if cmd_name in EXTENSIBLE else command
+        return _plugins(ctx).get(cmd_name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if ctx.resilient_parsing:  # a shell asks what could come next
+            return super().resolve_command(ctx, args)
+        name, app = args[0], ctx.params.get("app") or ""
+        if name in client.COMMANDS:
+            if _is_over_ssh():
+                raise PikuError(f"'piku {name}' is a command for a laptop", code=2)
+            return super().resolve_command(ctx, args)
+        if ctx.params.get("remote") is not None:
+            raise PikuError("-r is for a laptop: this is the server", code=2)
+        privileges.settle(args, app, os.environ)
+        command = self.get_command(ctx, name)
+        if command is None:
+            close = get_close_matches(name, self.list_commands(ctx), n=1)
+            meant = ELSEWHERE.get(name) or (f"did you mean '{close[0]}'?" if close else "")
+            hint = meant or "see the list with: piku help"
+            raise PikuError(f"there is no command {name[:60]!r}", hint=hint, code=2)
+        return name, command, with_app(command, args[1:], app) if app else args[1:]
+
+
+def _is_over_ssh() -> bool:
+    return "SSH_ORIGINAL_COMMAND" in os.environ or sys.argv[1:] == [""]
+
+
+def _plugins(ctx: click.Context) -> dict[str, click.Command]:
+    """The commands of plugins; without a server, as in the generated reference, there are none."""
+    paths = ctx.find_object(Paths)
+    if paths is None:
+        return {}
+    found: dict[str, click.Command] | None = ctx.meta.get("piku.plugins")
+    if found is None:
+        taken = {**COMMANDS, **client.COMMANDS, **extra.commands()}
+        ctx.meta["piku.plugins"] = found = plugins.commands(paths, taken)
+    return found
+
+
+def _with_flags(command: click.Command) -> click.Command:
+    """The command with the flags that extras add; what such a flag names is called in its place."""
+    targets = {flag: extra.load(target) for flag, target in extra.flags(command.name or "").items()}
+    options = [
+        click.Option([flag], is_flag=True, help=function.__doc__)
+        for flag, function in targets.items()
+    ]
+
+    def call(**arguments: Any) -> Any:
+        given = [flag for flag in targets if arguments.pop(flag.lstrip("-").replace("-", "_"))]
+        function: Any = targets[given[0]] if given else command.callback
+        return function(**arguments)
+
+    extended = copy.copy(command)
+    extended.params, extended.callback = [*options, *command.params], call
+    return extended
+
+
+@click.command(
+    cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "terminal_width": 100}
+)
+@click.version_option(piku.__version__, package_name="piku", message="piku %(version)s")
+@click.option("-a", "--app", metavar="APP", help="The app, for a command that takes one.")
+@click.option(
+    "-r", "--remote", metavar="REMOTE",
+    help="On a laptop: the server, as a git remote or user@host:app.",
+)  # fmt: skip
+def cli(app: str | None, remote: str | None) -> None:
+    """Piku: git push deploys on one server."""
+    del app, remote  # resolve_command reads them
+
+
+def execute(arguments: Sequence[str]) -> int:
+    """Run a command, and print its error if there is one; returns the exit code.
+
+    0 is fine, 1 the app or its settings, 2 usage, 3 a bug of ours, 130 interrupted. A broken pipe is left to
+    the caller.
+    """
+    words = list(arguments) or ["help"]
+    # sshd passes on the server's path of the SFTP server for a modern scp.
+    if words[0].endswith(("sftp-server", "internal-sftp")):
+        words = ["scp", "--sftp"]
+    paths = Paths.from_environment(os.environ)
+    try:
+        # click's own main() would turn a broken pipe into exit code 1.
+        with cli.make_context("piku", words, obj=paths) as context:
+            result = cli.invoke(context)
+        return result if isinstance(result, int) else 0
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except (click.Abort, KeyboardInterrupt, EOFError):
+        return 130
+    except BrokenPipeError:
+        raise
+    except Exception as error:  # noqa: BLE001 (the last line of defence: reported below)
+        return report(error, words, paths)
+
+
+def report(error: Exception, words: Sequence[str], paths: Paths) -> int:
+    """Print an error; returns the exit code."""
+    known = _known(error) or plugins.failure(paths, error)
+    if known is None:
+        known = PikuError("piku itself failed here", hint=_kept(error, words, paths), code=3)
+    if not known.shown:
+        Output(sys.stderr).error(known)
+    return known.code
+
+
+def _known(error: Exception) -> PikuError | None:
+    """The error that a user can act on; None when it is a bug, ours or a plugin's."""
+    if isinstance(error, PikuError):
+        return error
+    if isinstance(error, click.ClickException):
+        text = error.format_message().rstrip(".").replace("\n", " ")
+        command = (
+            error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "piku"
+        )
+        return PikuError(text[:1].lower() + text[1:], hint=f"see: {command} --help", code=2)
+    if isinstance(error, PermissionError):
+        hint = "everything below the piku root must belong to the user that runs piku"
+        return PikuError(f"{error.filename}: permission denied", hint=hint)
+    if isinstance(error, OSError) and error.errno in _NO_SPACE:
+        place = f": {error.filename}" if error.filename else ""
+        hint = "free some space on this server and try again; what was live still is"
+        return PikuError(f"cannot write: {error.strerror}{place}", hint=hint)
+    return None
+
+
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+
+
+def _kept(error: Exception, words: Sequence[str], paths: Paths) -> str:
+    """Keep what is known of a bug of ours; returns how to report it."""
+    story = "".join(traceback.format_exception(error))
+    place = paths.uwsgi / "fault.log"
+    try:
+        with place.open("a") as log:
+            log.write(f"--- {time.strftime('%Y-%m-%d %H:%M:%S')} piku {words[0]}\n{story}")
+        return f"please report it, with the details in {place}"
+    except OSError:
+        return f"please report it: {story.splitlines()[-1]}"

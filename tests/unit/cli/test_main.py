@@ -1,0 +1,50 @@
+"""How a command ends: its exit code and what it prints, whatever happens."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PIKU = [sys.executable, "-B", "-m", "piku"]
+
+
+def _ended(tmp_path: Path, line: str, **variables: str) -> tuple[int, str]:
+    """The exit code of the first program of a pipe in which PIKU is this piku, and what goes to stderr."""
+    env = {**os.environ, "PIKU_ROOT": str(tmp_path), "PYTHONPATH": "src", **variables}
+    script = f'{line.replace("PIKU", " ".join(PIKU))}; exit "${{PIPESTATUS[0]}}"'
+    ran = subprocess.run(
+        ["bash", "-c", script], env=env, capture_output=True, text=True, check=False
+    )
+    return ran.returncode, ran.stderr
+
+
+@pytest.mark.parametrize("command", ["apps", "help", "--version", "--help", "deploy --help"])
+def test_a_reader_that_is_gone_is_no_failure(tmp_path: Path, command: str) -> None:
+    (tmp_path / "repos" / "shop").mkdir(parents=True)
+    assert _ended(tmp_path, f"PIKU {command} | true") == (0, "")
+    over_ssh = {"SSH_ORIGINAL_COMMAND": command}
+    assert _ended(tmp_path, "PIKU | true", **over_ssh) == (0, "")
+
+
+def test_a_bug_is_reported_and_kept(tmp_path: Path) -> None:
+    (tmp_path / "uwsgi").mkdir()
+    (tmp_path / "repos").touch()
+    code, said = _ended(tmp_path, "PIKU apps")
+    assert code == 3
+    assert "piku itself failed here" in said and "Traceback" not in said
+    assert "NotADirectoryError" in (tmp_path / "uwsgi" / "fault.log").read_text()
+
+
+def test_every_summary_fits(tmp_path: Path) -> None:
+    ran = subprocess.run(
+        [*PIKU, "help"], env={**os.environ, "PIKU_ROOT": str(tmp_path), "PYTHONPATH": "src"},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    cut = [
+        line for line in ran.stdout.splitlines() if line.startswith("  ") and line.endswith("...")
+    ]
+    assert cut == []

@@ -1,0 +1,65 @@
+"""Which words of a command are files whose text goes to it on standard input."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from piku import stdin_files
+from piku.errors import PikuError
+
+REPLACES = """
+import json, sys
+from piku import stdin_files
+print(json.dumps([stdin_files.replaced(sys.argv[2:], sys.argv[1]), sys.stdin.read()]))
+"""
+
+
+def _replaced(folder: Path, app: str, *words: str) -> list[object]:
+    """The words afterwards, and standard input."""
+    ran = subprocess.run(
+        [sys.executable, "-B", "-c", REPLACES, app, *words], cwd=folder, input="typed",
+        env={**os.environ, "PYTHONPATH": str(Path("src").absolute())},
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    found: list[object] = json.loads(ran.stdout)
+    return found
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("chain.pem", "key.pem", "me.pub", "shop"):
+        (tmp_path / name).write_text(f"text of {name}")
+    return tmp_path
+
+
+def test_files_of_certs_add_with_and_without_the_app(folder: Path) -> None:
+    both = "text of chain.pem\ntext of key.pem"
+    words = ["certs:add", "shop", "chain.pem", "key.pem"]
+    assert _replaced(folder, "", "certs:add", "other", *words[2:]) == [
+        ["certs:add", "other", "-"],
+        both,
+    ]
+    assert _replaced(folder, "shop", "certs:add", *words[2:]) == [["certs:add", "-"], both]
+    # A file that is named like the app is not read.
+    assert _replaced(folder, "shop", *words) == [["certs:add", "shop", "-"], both]
+    with_key_typed = _replaced(folder, "shop", "certs:add", "chain.pem", "-")
+    assert with_key_typed == [["certs:add", "-"], "text of chain.pem\ntyped"]
+
+
+def test_other_words_are_not_read(folder: Path) -> None:
+    key = ["setup:ssh", "me.pub", "--name", "shop"]
+    assert _replaced(folder, "", *key) == [["setup:ssh", "--name", "shop", "-"], "text of me.pub"]
+    for words in (["run", "shop", "me.pub"], ["setup:ssh", "-"], ["certs:add", "shop", "-"]):
+        assert _replaced(folder, "shop", *words) == [words, "typed"]
+
+
+def test_a_private_key_stays_here(tmp_path: Path) -> None:
+    (tmp_path / "id").write_text("-----BEGIN OPENSSH PRIVATE KEY-----")
+    with pytest.raises(PikuError, match="is a private key"):
+        stdin_files.replaced(["setup:ssh", str(tmp_path / "id")], "")
