@@ -18,7 +18,6 @@ from piku.deploy import health, releases
 from piku.deploy import process_config as files
 from piku.deploy.releases import Live, Process
 from piku.errors import PikuError
-from piku.operate import log_timestamps
 from piku.paths import AppPaths, Paths
 from piku.uwsgi import emperor
 from piku.uwsgi.emperor import State, VassalName
@@ -182,7 +181,7 @@ def _broke_down(app: AppPaths, process: Process, before: int) -> bool:
 
 def _tell(app: AppPaths, resting: list[Process], text: str) -> None:
     with files.log_file(app, resting[0]).open("a") as log:
-        log.write(log_timestamps.stamped(f"[piku] {text}", time.time()))
+        log.write(f"[piku] {text}\n")
 
 
 def _marker(app: AppPaths, live: Live) -> Path:
