@@ -191,11 +191,6 @@ class Paths:
         return self.root / "acme"
 
     @property
-    def waker(self) -> Path:
-        """The socket where nginx has a sleeping app woken."""
-        return self.uwsgi / "waker.sock"
-
-    @property
     def cloudflare(self) -> Path:
         return self.nginx / "cloudflare.json"
 

@@ -179,12 +179,10 @@ def _lines(pipe: IO[bytes], pid: int, deadline: float) -> Iterator[str]:
         yield rest.decode(errors="replace")
 
 
-def spawn(
-    argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], output: int
-) -> subprocess.Popen[bytes]:
+def spawn(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], output: int) -> None:
     """Start a program that goes on when we have ended, in a session of its own, without input and
     with `output`, an open file, for what it prints."""
-    return subprocess.Popen(
+    subprocess.Popen(
         _located(argv, env.get("PATH")), cwd=cwd, env=env, start_new_session=True,
         stdin=subprocess.DEVNULL, stdout=output, stderr=output,
     )  # fmt: skip

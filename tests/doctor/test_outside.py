@@ -267,7 +267,7 @@ def test_an_app_that_sleeps_is_woken(clinic: Sandbox, new_app: NewApp) -> None:
     sleeper = new_app("drowsy", patient("drowsy", "UWSGI_IDLE=1\n"), on=clinic)
 
     def asleep() -> bool:
-        clinic.piku("upkeep", "--doze")
+        clinic.piku("housekeeping")
         return sleeper.ps()["web.1"]["state"] == "asleep"
 
     clinic.wait(asleep, timeout=30)

@@ -315,7 +315,7 @@ def test_the_emperor_is_one_process_that_is_told_and_its_log_is_rotated(
     log = server.root / "uwsgi" / "emperor.log"
     with log.open("a") as written:
         written.write("x" * 2**20)
-    assert server.piku("upkeep").returncode == 0
+    assert server.piku("housekeeping").returncode == 0
     assert log.stat().st_size == 0
     old = log.with_name("emperor.log.old")
     assert old.stat().st_size > 2**20 and stat.S_IMODE(old.stat().st_mode) == 0o640

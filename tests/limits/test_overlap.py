@@ -50,7 +50,7 @@ def test_a_new_release_has_room_beside_the_old_one(hungry: Hungry, given: list[P
     app.deployed()
     assert limits(app)["killed"] == 0
     app.ps()  # once the old process has ended
-    assert app.server.piku("upkeep").returncode == 0
+    assert app.server.piku("housekeeping").returncode == 0
     [new] = left(given, "twice")
     assert new != old
 

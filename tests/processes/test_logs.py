@@ -599,7 +599,7 @@ def test_what_nginx_answered_for_a_web_app(new_app: Callable[..., App]) -> None:
     for number in range(20):
         app.server.get("asked.localhost", f"/before/{number}")
     app.server.wait(lambda: "/before/19 " in log.read_text())
-    assert app.server.piku("upkeep").returncode == 0
+    assert app.server.piku("housekeeping").returncode == 0
     old = log.with_name("nginx.log.old")
     assert "/before/19 " in old.read_text() and log.stat().st_mode & 0o777 == 0o640
     app.server.get("asked.localhost", "/after")

@@ -273,7 +273,7 @@ def test_neither_a_nap_nor_a_start_of_the_platform_is_a_crash(
         return bool(row["state"] == wanted)
 
     def dozes() -> bool:
-        own_server.piku("upkeep", "--doze")
+        own_server.piku("housekeeping")
         return look("asleep")
 
     for _ in range(2):

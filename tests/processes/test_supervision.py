@@ -160,11 +160,11 @@ def test_a_watcher_of_the_release_before_does_not_hang_for_ever(
     os.kill(watcher.pid, signal.SIGSTOP)
     app.commit(version_txt="two")
     app.deployed()
-    assert app.server.piku("upkeep").returncode == 0
+    assert app.server.piku("housekeeping").returncode == 0
     assert Path(f"/proc/{watcher.pid}").exists()  # it may still be about to end
     enabled = app.server.root / "uwsgi-enabled"
     os.utime(enabled, (time.time() - 20,) * 2)
-    assert app.server.piku("upkeep").returncode == 0
+    assert app.server.piku("housekeeping").returncode == 0
     app.server.wait(lambda: not Path(f"/proc/{watcher.pid}").exists())
     assert app.body() == "two"
 

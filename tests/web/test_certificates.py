@@ -98,7 +98,7 @@ def arrives(app: App, authority: Pebble | Path, host: str = "") -> None:
 
 def log(server: Sandbox) -> str:
     """What the renewals by themselves have said."""
-    return (server.root / "uwsgi" / "upkeep.log").read_text()
+    return (server.root / "uwsgi" / "housekeeping.log").read_text()
 
 
 # --- from an authority ---------------------------------------------------------------------------

@@ -32,7 +32,7 @@ COMMANDS = {
     "git-upload-pack": "piku.cli.internal:git_upload_pack",
     "git-hook": "piku.cli.internal:git_hook",
     "scp": "piku.cli.internal:scp",
-    "upkeep": "piku.cli.internal:upkeep",
+    "housekeeping": "piku.cli.internal:housekeeping",
     "serve:nginx": "piku.cli.server:serve_nginx",
     "serve:emperor": "piku.cli.server:serve_emperor",
 }

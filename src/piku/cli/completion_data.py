@@ -70,5 +70,7 @@ def _app(paths: Paths, app: AppPaths) -> dict[str, Any]:
 
 
 def _jobs(app: AppPaths, activation: int) -> list[str]:
-    scripts = app.start(activation).glob("cron-*.sh")
-    return [path.stem.removeprefix("cron-") for path in scripts]
+    from piku import files
+
+    told = files.read_json(app.start(activation) / "cron.json") or {}
+    return [name.removeprefix("cron-") for name in told.get("jobs", ())]

@@ -54,18 +54,12 @@ def git_hook(paths: Paths, app: AppPaths) -> int:
 
 
 @click.command(hidden=True)
-@click.option("--doze", is_flag=True, help="Put to sleep what nobody asks for.")
 @pass_paths
-def upkeep(paths: Paths, doze: bool) -> None:
-    """Do what is due: rotate the logs of nginx, end what hangs, and remove what processes have left."""
-    from piku.operate import housekeeping as work
+def housekeeping(paths: Paths) -> None:
+    """Do what is due: certificates, rotating logs, and what extras do now and then."""
+    from piku.operate import housekeeping as due
 
-    if doze:
-        work.doze(paths, Output(sys.stdout))
-    else:
-        work.rotate(paths)
-        work.end_hanging(paths)
-        work.remove_groups(paths)
+    due.run(paths, calling(), Output(sys.stdout))
 
 
 @click.command(

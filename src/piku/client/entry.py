@@ -13,7 +13,7 @@ from piku.client.where import Asked
 from piku.errors import PikuError
 
 # They are about this machine, whatever remote a checkout has; only `-r` sends them elsewhere.
-_HERE = ("setup", "up", "update", "scp", "upkeep")
+_HERE = ("setup", "up", "update", "scp", "housekeeping")
 _CALLED = ("git-", "serve:")  # how the commands begin that only programs call, on the server itself
 _RUNNING = ("run", "cron:run")  # whose exit codes are a program's own
 _INTERRUPTED = (130, 143)  # by a signal, here or there

@@ -35,12 +35,9 @@ def _upstream_name(site: Site) -> str:
 
 def upstream(site: Site, state: SiteState) -> Directive:
     """The app's processes."""
-    # uWSGI ends an idle app, and may drop a request of that moment: it is passed once more.
-    again = site.upstreams[:1] if site.backend == "uwsgi" and site.idle else ()
     # One failure must not rest a server for 10 s: while an app starts, all of its servers fail.
-    trusted = ("max_fails=0",) if len(site.upstreams) + len(again) > 1 else ()
+    trusted = ("max_fails=0",) if len(site.upstreams) > 1 else ()
     body = [d("server", address, *trusted) for address in site.upstreams]
-    body += [d("server", address, "max_fails=0", "backup") for address in again]
     if site.backend == "http":
         body.append(d("keepalive", 32))
     body += chain.from_iterable(each.upstream for each in state.additions)

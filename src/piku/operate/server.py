@@ -18,7 +18,6 @@ from importlib import resources
 from pathlib import Path
 from typing import NoReturn
 
-import piku
 from piku import files, locks, ports, procfs, subprocesses
 from piku.deploy import live_sites, recovery
 from piku.errors import PikuError
@@ -55,7 +54,7 @@ def setup(paths: Paths, calling: Sequence[str] = ()) -> list[str]:
     )
     texts = {paths.emperor_ini: emperor, paths.nginx_main: main}
     if calling:
-        texts |= housekeeping.configs(paths, calling, Path(piku.__file__).resolve().parents[1])
+        texts[paths.available / housekeeping.VASSAL] = housekeeping.config(paths, calling)
     for path, text in texts.items():
         if files.read(path) != text:
             files.write(path, text)

@@ -104,8 +104,19 @@ def _listening(app: Served) -> Pairs:
         return (("vacuum", "true"), ("http-socket", app.address), *modifier)
     if app.idle:
         # The emperor hands over the socket, with the first request, and keeps it.
-        return (("cheap", "true"), ("idle", str(app.idle)), ("die-on-idle", "true"))
+        return idle(app.idle)
     return (("vacuum", "true"), ("socket", app.address), ("chmod-socket", "664"))
+
+
+def idle(seconds: int) -> Pairs:
+    """Options with which a vassal on demand ends when nobody has asked for so long. A request that it
+    has begun by then is finished: without the hook uWSGI would drop it."""
+    return (
+        ("cheap", "true"),
+        ("idle", str(seconds)),
+        ("die-on-idle", "true"),
+        ("hook-emperor-stop", "callint:gracefully_kill_them_all 0"),
+    )
 
 
 def daemon(vassal: Vassal, runner: str) -> str:
@@ -122,11 +133,6 @@ def daemon(vassal: Vassal, runner: str) -> str:
             *_added(vassal),
         ]
     )
-
-
-def scheduler(vassal: Vassal, lines: Pairs) -> str:
-    """The ini of the vassal that starts an app's scheduled jobs; `lines` say when."""
-    return render([*_common(vassal), ("processes", "0"), *vassal.options, *lines])
 
 
 def _added(vassal: Vassal) -> Pairs:

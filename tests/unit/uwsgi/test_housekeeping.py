@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from piku.errors import PikuError
@@ -15,39 +13,25 @@ from piku.uwsgi import emperor, housekeeping
 SITE = Site(app="shop", names=("shop.example",))
 
 
-def test_their_configuration(paths: Paths) -> None:
+def test_its_configuration(paths: Paths) -> None:
     calling = ["env", "PIKU_ROOT=/srv/50% piku", "/usr/bin/piku"]
-    texts = housekeeping.configs(paths, calling, Path("/srv/src"))
-    text = texts[paths.available / "@upkeep.ini"]
-    line = "exec setpriv --pdeathsig TERM env 'PIKU_ROOT=/srv/50%% piku' /usr/bin/piku certs:renew --quiet\n"
-    assert f"cron2 = minute=-5,unique=1 {line}" in text
-    assert f"touch-exec = upkeep.request {line}" in text
-    assert "upkeep --doze\n" in texts[paths.available / "@doze.ini"]
-    assert "pythonpath = /srv/src\n" in texts[paths.available / "@waker.ini"]
-    assert texts[paths.available / "@waker.ini.demand"] == str(paths.waker)
+    text = housekeeping.config(paths, calling)
+    line = "exec setpriv --pdeathsig TERM env 'PIKU_ROOT=/srv/50%% piku' /usr/bin/piku housekeeping"
+    assert f"cron2 = minute=-2,unique=1 {line}\n" in text
+    assert f"touch-exec = housekeeping.request {line}\n" in text
     with pytest.raises(PikuError, match="cannot be given to uWSGI"):
-        housekeeping.configs(paths, ["piku$(reboot)"], Path("/srv/src"))
+        housekeeping.config(paths, ["piku$(reboot)"])
 
 
-@pytest.mark.parametrize(
-    ("idle", "drains", "expected"),
-    [
-        (0, False, ["@upkeep.ini"]),
-        (0, True, ["@drain.ini", "@upkeep.ini"]),
-        (60, False, ["@doze.ini", "@upkeep.ini", "@waker.ini", "@waker.ini.demand"]),
-    ],
-)
-def test_each_is_there_while_it_is_needed(
-    paths: Paths, idle: int, drains: bool, expected: list[str]
-) -> None:
-    sites = [Site(app="shop", names=("shop.example",), idle=idle)]
-    housekeeping.follow(paths, sites, drains=drains)  # set up by something that does not know how
+def test_it_is_there_while_it_is_needed(paths: Paths) -> None:
+    housekeeping.follow(paths, [SITE])  # set up by something that does not know how
     assert not list(paths.enabled.iterdir())
     server.setup(paths, ["/usr/bin/piku"])
+    (paths.enabled / "@old.ini").symlink_to("gone")
     for _ in range(2):
-        housekeeping.follow(paths, sites, drains=drains)
-        assert sorted(entry.name for entry in paths.enabled.iterdir()) == expected
-    assert emperor.enabled(paths) == []  # they belong to no app
+        housekeeping.follow(paths, [SITE])
+        assert [entry.name for entry in paths.enabled.iterdir()] == ["@housekeeping.ini"]
+    assert emperor.enabled(paths) == []  # it belongs to no app
     housekeeping.follow(paths, [])
     assert not list(paths.enabled.iterdir())
 

@@ -1,5 +1,15 @@
-"""Sleeping `web` apps: stopped while nobody asks for them, woken by nginx (UWSGI_IDLE)."""
+"""Sleeping `web` apps: stopped while nobody asks for them, woken by the next request (UWSGI_IDLE).
+
+What uWSGI serves itself sleeps by its own means, in the core. A `web` program listens itself, so
+`sleeping` stops it, `site` has nginx send requests to the `waker` meanwhile, and that starts it again.
+"""
 
 from piku.extra import Extra
 
-EXTRA = Extra(name="idle", nginx="piku.extras.idle.site:additions")
+EXTRA = Extra(
+    name="idle",
+    nginx="piku.extras.idle.site:additions",
+    resting="piku.extras.idle.sleeping:resting",
+    vassals="piku.extras.idle.waker:vassals",
+    periodic="piku.extras.idle.sleeping:periodic",
+)

@@ -1,31 +1,39 @@
-"""How nginx has a sleeping `web` app woken: the waker answers when the app listens again."""
+"""What nginx does for a `web` app that may sleep: the waker answers once the app listens again."""
 
 from __future__ import annotations
 
+from piku.extras.idle import sleeping, waker
 from piku.nginx import proxy
 from piku.nginx.directives import Raw, block, d, location
 from piku.nginx.site import Additions, Site
 from piku.paths import AppPaths, Paths
 
-WAKE, AWAKE = "@piku-wake", "@piku-awake"
+WAKE = "@piku-wake"
+_ASLEEP = 418  # a status that no client sees
 
 
-def additions(paths: Paths, _app: AppPaths, site: Site) -> Additions | None:
+def additions(paths: Paths, app: AppPaths, site: Site) -> Additions | None:
     """What the site of an app that sleeps has in addition."""
     if not site.sleeps:
         return None
-    # Nobody listens while the app sleeps: a 502 wakes it. Any other error has the app's own page.
+    # Nobody listens while the app starts: a 502 wakes it, too. Other errors have the app's own page.
     pages = [
         d("error_page", status, proxy.error_address(status, file))
         for status, file in site.error_pages
         if status != 502
     ]
-    wakes = [d("error_page", 502, Raw("="), WAKE), *pages, d("recursive_error_pages", "on")]
+    asleep = (Raw("(-f"), str(sleeping.marker(app)), Raw(")"))
+    wakes = [
+        block("if", asleep, [d("return", _ASLEEP)]),
+        d("error_page", 502, _ASLEEP, Raw("="), WAKE),
+        *pages,
+        d("recursive_error_pages", "on"),
+    ]
     # An app that breaks off is awake, and may have done already what the request asked for.
     sent = (Raw("($upstream_bytes_sent"), Raw("~"), Raw('"[1-9]")'))
     wake = [
         block("if", sent, [d("return", 502)]),
-        d("uwsgi_pass", f"unix:{paths.waker}"),
+        d("uwsgi_pass", f"unix:{waker.socket_path(paths)}"),
         d("uwsgi_pass_request_body", "off"),
         d("uwsgi_param", "PIKU_APP", site.app),
         d("uwsgi_param", "REQUEST_METHOD", Raw("$request_method")),
@@ -36,5 +44,5 @@ def additions(paths: Paths, _app: AppPaths, site: Site) -> Additions | None:
         # An open connection would keep the app awake.
         upstream=(d("keepalive_timeout", "5s"),),
         proxy=tuple(wakes),
-        server=(location(WAKE, wake), location(AWAKE, proxy.bare(site))),
+        server=(location(WAKE, wake), location(waker.AWAKE, proxy.bare(site))),
     )

@@ -1,192 +1,147 @@
-"""Apps whose `web` processes sleep while nobody asks for them (`UWSGI_IDLE`).
+"""Putting `web` apps to sleep, and waking them.
 
-What uWSGI serves itself sleeps by uWSGI's own means: the emperor holds the socket. A `web` program
-listens by itself, so it is stopped, and nginx has it woken when it meets nobody at its port.
+A marker file says that an app sleeps. nginx looks for it at every request, and then asks the waker: so
+no request is on its way to a process that is being stopped.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import time
-from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
-from piku import files as files_module
-from piku import ports, procfs
-from piku.deploy import health, releases
-from piku.deploy import process_config as files
+from piku import files, locks, ports, procfs
+from piku.deploy import health, live_sites, process_config, reconcile, releases
 from piku.deploy.releases import Live, Process
 from piku.errors import PikuError
-from piku.paths import AppPaths, Paths
-from piku.uwsgi import emperor
-from piku.uwsgi.emperor import State, VassalName
+from piku.paths import SEPARATOR, AppPaths, Paths
+from piku.uwsgi import emperor, ini
+from piku.uwsgi.emperor import VassalName
 
 _PATIENCE = 60.0  # seconds for a program to listen again
+_DRAIN = 10.0  # seconds for requests that came before nginx saw the marker
+_QUIET = 3  # looks in a row at which nobody is connected
 
 
-class Nap(NamedTuple):
-    """What was told to stop, so that the app sleeps, and the processes `left` that would outlive it."""
-
-    names: Sequence[VassalName]
-    left: set[int]
-    grace: int
+def marker(app: AppPaths) -> Path:
+    """The file that is there while the app sleeps; it holds the number of the start that does."""
+    return app.root / "nginx" / f"{app.name}{SEPARATOR}asleep"
 
 
-def sleepers(live: Live) -> list[Process]:
-    """The processes that are stopped while the app sleeps."""
-    return [process for process in live.processes if process.kind == "web" and process.address]
+def _woken(app: AppPaths) -> Path:
+    """Locked by whoever stops or starts a sleeping app; its time is that of the last request for one."""
+    return app.root / "nginx" / f"{app.name}{SEPARATOR}woken"
 
 
 def is_asleep(app: AppPaths, live: Live) -> bool:
-    return _marker(app, live).exists()
+    return files.read(marker(app)).strip() == str(live.start)
 
 
-def is_sleeper(app: AppPaths, live: Live, process: Process) -> bool:
-    """Whether this process is stopped because the app sleeps."""
-    return is_asleep(app, live) and process in sleepers(live)
+def resting(_paths: Paths, app: AppPaths, live: Live) -> list[VassalName]:
+    """The vassals that need not run, because the app sleeps."""
+    return [one.vassal(app.name) for one in _web(live)] if is_asleep(app, live) else []
 
 
-def wanted(app: AppPaths, live: Live | None) -> list[VassalName]:
-    """The vassals that are to run now: all of the activation, without those that sleep."""
-    if live is None:
-        return []
-    resting = sleepers(live) if is_asleep(app, live) else []
-    return [process.vassal(app.name) for process in live.processes if process not in resting]
+def _web(live: Live) -> list[Process]:
+    return [process for process in live.processes if process.kind == "web" and process.address]
 
 
-def doze(paths: Paths, app: AppPaths, now: float) -> Nap | None:
-    """Put the app to sleep if nobody asked for it long enough; returns what is to be seen off, if so.
-
-    The caller holds the app's lock.
-    """
-    live = releases.live(app)
-    if (
-        live is None
-        or live.site is None
-        or not live.site.sleeps
-        or live.stopped
-        or is_asleep(app, live)
-    ):
-        return None
-    resting = sleepers(live)
-    if not resting or now - last_request(app, live) < live.site.sleeps:
-        return None
-    names = [process.vassal(app.name) for process in resting]
-    left: set[int] = set()
-    if ports.connections(process.address for process in resting):
-        return None  # a WebSocket, or an answer that takes its time
-    # From here on nginx finds nobody, and asks to wake it.
-    files_module.write(_marker(app, live), "")
-    emperor.disable(paths, names)
-    if not is_asleep(app, live):
-        emperor.enable(paths, names)  # somebody woke it between the two
-        return None
-    return Nap(names, left, live.stop_timeout)
+# --- going to sleep ------------------------------------------------------------------------------
 
 
-def see_off(paths: Paths, naps: Sequence[Nap]) -> None:
-    """End what the processes started that sleep since now. Nobody has to wait for that: an app that is woken
-    meanwhile starts beside it."""
-    for nap in naps:
-        if nap.left:
-            emperor.wait_gone(paths, nap.names, nap.grace)
-            procfs.end(nap.left, nap.grace)
-
-
-def sweep(paths: Paths) -> None:
-    """End what processes have left that sleep: uWSGI, by whose own means some do, ends itself alone."""
+def periodic(paths: Paths) -> None:
+    """Put idle apps to sleep, and end what processes that sleep by uWSGI's own means left behind."""
+    for name, site in live_sites.load(paths)[0].items():
+        if site.sleeps:
+            app = paths.app(name)
+            # One that is being deployed is not idle.
+            with (
+                contextlib.suppress(locks.LockHeld, PikuError),
+                locks.lock(app.lock, "putting it to sleep", patient=False),
+            ):
+                put_to_sleep(paths, app)
     # In this order: what one that wakes meanwhile starts was not there yet.
-    marked = procfs.marked(paths.root)
-    states = emperor.observe(paths)
-    if states is None:
-        return
-    for mark in set(marked.values()):
-        name = VassalName.parse(mark)
-        with contextlib.suppress(PikuError):  # one app's damaged record must not stop the others
-            if name is not None and _rests(paths, name, states.get(name)):
-                left = [pid for pid, other in marked.items() if other == mark]
-                procfs.end(left, 1)
+    marked, states = procfs.marked(paths.root), emperor.observe(paths) or {}
+    asleep = {str(name) for name, state in states.items() if state.asleep}
+    left = {pid for pid, mark in marked.items() if mark in asleep}
+    procfs.end(left - procfs.ancestors(os.getpid()), 1)
 
 
-def _rests(paths: Paths, name: VassalName, state: State | None) -> bool:
-    if state is not None:
-        return state.asleep
-    app = paths.app(name.app)
+def put_to_sleep(paths: Paths, app: AppPaths) -> None:
+    """Stop the app's `web` processes if it has been idle for long enough; the caller holds its lock."""
     live = releases.live(app)
-    if live is None or not is_asleep(app, live):
-        return False
-    return name in (process.vassal(app.name) for process in sleepers(live))
+    if live is None or live.stopped or is_asleep(app, live) or not _is_idle(app, live):
+        return
+    files.write(marker(app), f"{live.start}\n")
+    drained = _wait_drained(app, live)
+    with locks.lock(_woken(app), "going to sleep"):
+        if drained and is_asleep(app, live):
+            reconcile.stop(paths, resting(paths, app, live), live.stop_timeout)
+        else:
+            files.remove(marker(app))
 
 
-def last_request(app: AppPaths, live: Live) -> float:
-    """When nginx last noted an answer, or the app was started or woken; in seconds of the epoch."""
-    noted = (app.access_log, app.start(live.start) / "activation.json", _woken(app, live))
-    return max((path.stat().st_mtime for path in noted if path.exists()), default=0.0)
+def _is_idle(app: AppPaths, live: Live) -> bool:
+    # nginx's log has the time of the last answer, the record that of the start.
+    times = (app.access_log, app.live_record, _woken(app))
+    last = max(path.stat().st_mtime for path in times if path.exists())
+    limit = live.site.sleeps if live.site else 0
+    return bool(limit) and time.time() - last >= limit and not _connections(live)
+
+
+def _connections(live: Live) -> int:
+    return ports.connections(process.address for process in _web(live))
+
+
+def _wait_drained(app: AppPaths, live: Live) -> bool:
+    """Wait until nobody is connected; False when somebody stays, or woke it meanwhile."""
+    quiet = 0
+    for _ in files.poll(time.monotonic() + _DRAIN, first=0.1, most=0.2):
+        quiet = 0 if _connections(live) else quiet + 1
+        if quiet == _QUIET or not is_asleep(app, live):
+            break
+    return quiet == _QUIET
+
+
+# --- waking --------------------------------------------------------------------------------------
 
 
 def wake(paths: Paths, app: AppPaths) -> float:
     """Start what sleeps, and wait until it listens; returns how many seconds that took.
 
-    Raises PikuError when there is nothing to wake, it ends, or it does not listen in time.
+    Raises PikuError when the app does not run, ends, or does not listen in time.
     """
     begun = time.monotonic()
-    before: dict[Process, int] = {}  # how often each had been started
-    roused = False
-    for _ in files_module.poll(begun + _PATIENCE, most=0.03):
-        live = _to_wake(app)
-        resting = sleepers(live)
-        for process in resting:
-            before.setdefault(process, 0)
-        # Whoever waits for it is no connection to it yet: nobody may take it for idle.
-        with contextlib.suppress(FileNotFoundError):  # another release went live
-            _woken(app, live).touch()
-        roused |= _rouse(paths, app, live)
-        if any(health.accepts(process.address) for process in resting):
+    live = _running(app)
+    ends = {process: _ends(app, process) for process in _web(live)}
+    with locks.lock(_woken(app), "waking"):
+        if slept := is_asleep(app, live):
+            names = resting(paths, app, live)
+            files.remove(marker(app))
+            emperor.enable(paths, names)
+    for _ in files.poll(begun + _PATIENCE, most=0.03):
+        _woken(app).touch()  # nobody is connected yet: it must not seem idle
+        web = _web(_running(app))  # another release may have gone live
+        if any(health.accepts(process.address) for process in web):
             took = time.monotonic() - begun
-            if roused:
-                _tell(app, resting, f"woken by a request, ready after {took:.2f} s")
+            if slept:
+                with process_config.log_file(app, web[0]).open("a") as log:
+                    log.write(f"[piku] woken by a request, ready after {took:.2f} s\n")
             return took
-        if all(_broke_down(app, process, before[process]) for process in resting):
-            raise PikuError(f"{app.name} was to be woken, and ends before it listens")
+        if all(_ends(app, process) > ends.get(process, 0) for process in web):
+            raise PikuError(f"{app.name} was woken, and ended before it listened")
     raise PikuError(f"{app.name} was woken, and does not listen after {_PATIENCE:.0f} s")
 
 
-def _to_wake(app: AppPaths) -> Live:
+def _running(app: AppPaths) -> Live:
     live = releases.live(app)
-    if live is None or live.stopped or not sleepers(live):
+    if live is None or live.stopped or not _web(live):
         raise PikuError(f"{app.name} does not run")
     return live
 
 
-def _rouse(paths: Paths, app: AppPaths, live: Live) -> bool:
-    """Have the processes run again that sleep; returns whether they did."""
-    # What is stopped for another reason is not to be started: a deploy may be at work.
-    if not is_asleep(app, live):
-        return False
-    files_module.remove(_marker(app, live))
-    names = [process.vassal(app.name) for process in sleepers(live)]
-    emperor.enable(paths, names)
-    if (now := releases.live(app)) is not None and now.start != live.start:
-        emperor.disable(
-            paths, set(names) - set(now.vassals(app.name))
-        )  # a release went live meanwhile
-    return True
-
-
-def _broke_down(app: AppPaths, process: Process, before: int) -> bool:
-    """Whether the process was started again and has ended since: it would not do better right away."""
-    return before >= 0 and health.has_ended(app, process)
-
-
-def _tell(app: AppPaths, resting: list[Process], text: str) -> None:
-    with files.log_file(app, resting[0]).open("a") as log:
-        log.write(f"[piku] {text}\n")
-
-
-def _marker(app: AppPaths, live: Live) -> Path:
-    return app.start(live.start) / "asleep"
-
-
-def _woken(app: AppPaths, live: Live) -> Path:
-    return app.start(live.start) / "woken"
+def _ends(app: AppPaths, process: Process) -> int:
+    """How often the process has ended, without having been stopped, as far as its log goes back."""
+    text = files.read(process_config.log_file(app, process))
+    return text.count(ini.ENDED.format(worker=process.worker))

@@ -1,44 +1,66 @@
-"""The small WSGI app that nginx asks to wake a sleeping `web` app; the platform's own, and asleep itself
-while nobody needs it.
+"""The WSGI app that nginx asks to wake a sleeping `web` app: a vassal of the platform, which starts when
+nginx connects to its socket and ends when nobody needs it.
 
-nginx keeps the request that met nobody. Once the app listens, the answer here tells nginx to pass the
-request on (`X-Accel-Redirect` to a named location, which leaves method and body as they are).
-
-The first request waits for its app in a thread. Those that come meanwhile leave their connection with it
-and have no thread, so that an app that does not listen keeps no other one from waking.
+nginx keeps the request. Once the app listens, the answer here has nginx pass the request on
+(`X-Accel-Redirect` to a named location, which leaves method and body as they are).
 """
 
 from __future__ import annotations
 
-import contextlib
-import importlib
 import os
-import socket
 import threading
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable
+from concurrent.futures import Future
+from pathlib import Path
 from typing import Any, NamedTuple
 
+import piku
 from piku.errors import PikuError
 from piku.extras.idle import sleeping
+from piku.nginx.site import Site
 from piku.paths import AppName, Paths
+from piku.uwsgi import housekeeping, ini
 
 AWAKE = "@piku-awake"
-_MOST = 200  # requests that wait for one app: each takes a descriptor, of which there may be some thousand
+_THREADS = 128
+_MOST = 50  # requests that wait for one app: one that does not listen must leave threads for others
 
-# Of each app that is being woken, the connections of those who wait beside the first.
-_waiting: dict[AppName, list[socket.socket]] = {}
-_guard = threading.Lock()
+
+def socket_path(paths: Paths) -> Path:
+    return paths.uwsgi / "waker.sock"
+
+
+def vassals(paths: Paths, sites: Collection[Site]) -> dict[str, str]:
+    """The waker's own vassal, while there is an app to wake."""
+    if not any(site.sleeps for site in sites):
+        return {}
+    options = (
+        ("env", f"PIKU_ROOT={paths.root}"),
+        ("env", f"HOME={paths.home}"),
+        ("plugins", "python3"),
+        ("pythonpath", str(Path(piku.__file__).resolve().parents[1])),
+        ("module", f"{__name__}:application"),
+        ("need-app", "true"),
+        ("single-interpreter", "true"),
+        ("processes", "1"),
+        ("threads", str(_THREADS)),
+        ("disable-logging", "true"),
+        *ini.idle(30),
+    )
+    text = housekeeping.vassal(paths, "waker", options)
+    return {"@waker.ini": text, f"@waker.ini{ini.DEMAND}": str(socket_path(paths))}
 
 
 class Answer(NamedTuple):
-    """What nginx is told."""
+    """What nginx gets."""
 
     status: str
     headers: list[tuple[str, str]]
     body: bytes = b""
 
 
-_GO_ON = Answer("200 OK", [("X-Accel-Redirect", AWAKE)])
+_AWAKE = Answer("200 OK", [("X-Accel-Redirect", AWAKE)])
 _FAILED = Answer(
     "503 Service Unavailable",
     [("Retry-After", "10"), ("Content-Type", "text/plain")],
@@ -46,38 +68,43 @@ _FAILED = Answer(
 )
 
 
-def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Wake the app that PIKU_APP names."""
-    name = AppName.parse(environ["PIKU_APP"])
-    with _guard:
-        others = _waiting.get(name)
-        if others is None:
-            _waiting[name] = []
-        elif len(others) < _MOST:
-            others.append(_connection())
-            return []  # uWSGI closes the connection for its part, and goes on
-    answer = _woken(name) if others is None else _FAILED
-    start_response(answer.status, answer.headers)
-    return [answer.body]
+class Waker:
+    """One request wakes an app; others that come meanwhile wait for the same answer."""
 
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._waking: dict[AppName, Future[Answer]] = {}
+        self._waiting: Counter[AppName] = Counter()
 
-def _connection() -> socket.socket:
-    """The connection of the request at hand, to be kept when uWSGI is done with it."""
-    uwsgi = importlib.import_module("uwsgi")  # is there only inside of uWSGI
-    return socket.socket(fileno=os.dup(uwsgi.connection_fd()))
+    def __call__(
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        answer = self._answer(AppName.parse(environ["PIKU_APP"]))
+        start_response(answer.status, answer.headers)
+        return [answer.body]
 
+    def _answer(self, name: AppName) -> Answer:
+        with self._guard:
+            if self._waiting[name] == _MOST:
+                return _FAILED
+            self._waiting[name] += 1
+            found = self._waking.get(name)
+            future = found or self._waking.setdefault(name, Future())
+        try:
+            return future.result() if found else self._lead(name, future)
+        finally:
+            with self._guard:
+                self._waiting[name] -= 1
 
-def _woken(name: AppName) -> Answer:
-    """Wake the app, and answer all who wait for it beside the caller, who is told the same."""
-    answer = _FAILED
-    try:
-        answer = _wake(name)
-    finally:
-        with _guard:
-            others = _waiting.pop(name)
-        for connection in others:
-            _send(connection, answer)
-    return answer
+    def _lead(self, name: AppName, future: Future[Answer]) -> Answer:
+        answer = _FAILED
+        try:
+            answer = _wake(name)
+        finally:
+            with self._guard:
+                del self._waking[name]
+            future.set_result(answer)
+        return answer
 
 
 def _wake(name: AppName) -> Answer:
@@ -88,11 +115,7 @@ def _wake(name: AppName) -> Answer:
         print(f"{name}: {error.message}", flush=True)
         return _FAILED
     print(f"{name}: woken in {took:.2f} s", flush=True)
-    return _GO_ON
+    return _AWAKE
 
 
-def _send(connection: socket.socket, answer: Answer) -> None:
-    head = "".join(f"{name}: {value}\r\n" for name, value in answer.headers)
-    # Who asked may have left, and an answer this short never has to wait.
-    with contextlib.suppress(OSError), connection:
-        connection.sendall(f"HTTP/1.1 {answer.status}\r\n{head}\r\n".encode() + answer.body)
+application = Waker()
