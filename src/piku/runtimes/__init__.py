@@ -1,4 +1,8 @@
-"""The table of runtimes, in the specification's order of detection, and the choice from it."""
+"""The table of runtimes, in the specification's order of detection.
+
+A runtime is a row (`base.Runtime`) of functions: how its apps are recognised, what it needs, and
+the programs that build them. `select` chooses the row; deploy/build.py runs what it yields.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +15,10 @@ from piku.runtimes.clojure import CLOJURE, LEIN
 from piku.runtimes.go import GO
 from piku.runtimes.java import GRADLE, MAVEN
 from piku.runtimes.node import NODE
-from piku.runtimes.poetry import POETRY
+from piku.runtimes.pyproject import POETRY, UV
 from piku.runtimes.python import PIP
 from piku.runtimes.ruby import RUBY
 from piku.runtimes.rust import RUST
-from piku.runtimes.uv import UV
 
 # uWSGI runs PHP itself: there is nothing to build.
 PHP = Runtime(name="php", title="PHP", detect=lambda _tree, procfile: "php" in procfile)
@@ -27,27 +30,19 @@ GENERIC = Runtime(
 STATIC = Runtime(
     name="static", title="Static site", detect=lambda _tree, procfile: "static" in procfile
 )
-
-# A Procfile that says what to run is enough: no build, no environment.
-PLAIN = Runtime(name="plain", title="App without a build", detect=lambda _tree, _procfile: True)
-
-RUNTIMES = (
-    PIP,
-    POETRY,
-    UV,
-    RUBY,
-    NODE,
-    MAVEN,
-    GRADLE,
-    GO,
-    CLOJURE,
-    LEIN,
-    PHP,
-    RUST,
-    GENERIC,
-    STATIC,
-    PLAIN,
+# A Procfile that says what to run is enough.
+PLAIN = Runtime(
+    name="plain",
+    title="No requirements.txt, package.json or the like: nothing to build",
+    detect=lambda _tree, _procfile: True,
 )
+
+# fmt: off
+RUNTIMES = (
+    PIP, POETRY, UV, RUBY, NODE, MAVEN, GRADLE, GO, CLOJURE, LEIN, PHP, RUST,
+    GENERIC, STATIC, PLAIN,
+)
+# fmt: on
 
 
 def select(tree: Tree, procfile: Procfile, path: str | None = None) -> Runtime:

@@ -1,16 +1,18 @@
-"""What a runtime is: a row of functions, none of which changes anything by itself."""
+"""What a runtime is: a row of functions, none of which runs or changes anything."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from piku import subprocesses
 from piku.app.procfile import Procfile
 from piku.app.tree import Tree
+from piku.errors import PikuError
 
-# How a program comes onto the server: the Debian package that has it, unless it has the program's name,
-# or the command where Debian has none.
+# The Debian package of a program, where it is called something else.
 PACKAGES = {
     "poetry": "python3-poetry",
     "node": "nodejs",
@@ -22,13 +24,17 @@ PACKAGES = {
     "lein": "leiningen",
     "php": "php-cli",
 }
+# How to install a program that Debian does not have.
 COMMANDS = {"uv": "pipx install uv"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """What a runtime may look at. `environment` is where its dependencies belong, `cache` a folder
-    of the app that outlives releases; `checkout` exists only once something is built."""
+    """What a runtime may look at.
+
+    `environment` is the folder of the app's dependencies, `cache` one that outlives releases.
+    `checkout` exists only during a build.
+    """
 
     tree: Tree
     settings: Mapping[str, str]
@@ -36,13 +42,21 @@ class Context:
     environment: Path
     cache: Path
 
+    def digests(self, paths: Iterable[str]) -> list[str]:
+        """For a key: these files with what they hold."""
+        return sorted(f"{path} {self.tree.digest(path)}" for path in paths)
+
+    def chosen(self, is_ours: Callable[[str], object]) -> list[str]:
+        """For a key: the settings with a name that the runtime's tool reads."""
+        return sorted(f"{name}={text}" for name, text in self.settings.items() if is_ours(name))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """A program that a build runs, in the checkout unless `cwd` says otherwise, with variables of its own.
+    """A program of a build, run in the checkout or in `cwd`, with more variables.
 
-    `say` is a line before it. A build goes on when an `optional` one fails: what yields the steps is
-    resumed after each, and can look at what is there then.
+    `say` is a line to show before it. When an `optional` one fails, the build goes on: the function
+    that yields the steps is resumed after each of them, and can look at the result.
     """
 
     argv: tuple[str, ...]
@@ -52,19 +66,13 @@ class Run:
     optional: bool = False
 
 
-def linked(place: Path, target: Path) -> Iterator[Run]:
-    """Have a link in the checkout in place of whatever the commit has there."""
-    yield Run(argv=("rm", "-rf", str(place)))
-    yield Run(argv=("ln", "-s", str(target), str(place)))
-
-
 @dataclass(frozen=True, kw_only=True)
 class Runtime:
     """One row of the table of runtimes (specification, "Runtime Detection and Deployment").
 
-    `requires` are groups of programs of which one each must be installed. `key` is what the
-    dependency environment depends on (None: it needs none), `build` yields what makes one, `compile`
-    what every fresh checkout needs besides. `env` are variables below the settings, `path` the
+    `requires` are groups of programs, of which one each must be installed. `key` is everything that
+    the environment depends on (None: there is no environment), `build` yields what makes one,
+    `compile` what every checkout needs besides. `env` are variables below the settings, `path` the
     folders in front of PATH.
     """
 
@@ -79,8 +87,43 @@ class Runtime:
     path: Callable[[Context], tuple[Path, ...]] = lambda context: (context.environment / "bin",)
 
 
+def link(place: Path, target: Path) -> Iterator[Run]:
+    """Replace whatever the commit has at this place by a link."""
+    yield Run(argv=("rm", "-rf", str(place)))
+    yield Run(argv=("ln", "-s", str(target), str(place)))
+
+
+def parse(tree: Tree, path: str, loads: Callable[[str], Any]) -> dict[str, Any]:
+    """A JSON or TOML document of the commit; empty when there is none. Raises PikuError."""
+    try:
+        found = loads(tree.read(path)) if path in tree.files else {}
+    except (ValueError, RecursionError) as error:
+        raise PikuError(f"{path} is malformed: {error}") from None
+    if not isinstance(found, dict):
+        raise PikuError(f"{path} is malformed: it does not hold an object")
+    return found
+
+
+def table(document: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """The table of this name in a document; empty when there is none."""
+    found: Any = document
+    for name in names:
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return found if isinstance(found, dict) else {}
+
+
+def search_path() -> str:
+    """The PATH that builds have."""
+    return subprocesses.app_path(Path.home())
+
+
+def real_program(name: str) -> str:
+    """The file of a program behind all links, which tells versions apart; else its name."""
+    return str(Path(subprocesses.which(name, search_path()) or name).resolve())
+
+
 def how_to_install(programs: Sequence[str]) -> str:
-    """The commands that bring these programs onto the server."""
+    """The commands that install these programs."""
     packages = [PACKAGES.get(program, program) for program in programs if program not in COMMANDS]
     apt = [f"apt-get install {' '.join(packages)}"] if packages else []
     return " && ".join([*apt, *(COMMANDS[program] for program in programs if program in COMMANDS)])

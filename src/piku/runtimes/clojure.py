@@ -7,38 +7,33 @@ from pathlib import Path
 
 from piku import files, subprocesses
 from piku.errors import PikuError
-from piku.runtimes.base import Context, Run, Runtime
+from piku.runtimes.base import Context, Run, Runtime, real_program, search_path
+
+_SETTINGS = ("CLJ_CONFIG", "LEIN_HOME", "JAVA_HOME")
 
 
 def _key(context: Context, counted: Iterable[str]) -> str:
-    told = [context.settings.get(name, "") for name in ("CLJ_CONFIG", "LEIN_HOME", "JAVA_HOME")]
-    java = str(
-        Path(subprocesses.which("java", subprocesses.app_path(Path.home())) or "java").resolve()
-    )
-    return "\n".join(
-        (java, *told, *sorted(f"{path} {context.tree.digest(path)}" for path in counted))
-    )
+    settings = context.chosen(_SETTINGS.__contains__)
+    return "\n".join((real_program("java"), *settings, *context.digests(counted)))
 
 
 # --- the Clojure CLI -----------------------------------------------------------------------------
 
 
 def _cli() -> str:
-    """The Clojure CLI; raises PikuError when there is only what Debian calls so."""
-    found = subprocesses.which("clojure", subprocesses.app_path(Path.home()))
+    """The Clojure CLI; raises PikuError when there is only Debian's program of that name."""
+    found = subprocesses.which("clojure", search_path())
     text = files.read(Path(found)) if found else ""
     if not found or ("clojure.main" in text and "-Sdeps" not in text):
         raise PikuError(
             "this is a Clojure app with deps.edn, and this server lacks the Clojure CLI",
-            hint="Debian's package `clojure` is another program; see https://clojure.org/guides/install_clojure",
+            hint="see https://clojure.org/guides/install_clojure; Debian's is another program",
         )
     return found
 
 
 def _cli_key(context: Context) -> str:
-    counted = (
-        path for path in context.tree.files if path == "deps.edn" or path.endswith("/deps.edn")
-    )
+    counted = [path for path in context.tree.files if f"/{path}".endswith("/deps.edn")]
     return f"{_cli()}\n{_key(context, counted)}"
 
 
@@ -62,10 +57,9 @@ CLOJURE = Runtime(
 # --- Leiningen -----------------------------------------------------------------------------------
 
 
-def _lein_files(context: Context) -> Iterator[str]:
-    for path in context.tree.files:
-        if path in ("project.clj", "profiles.clj") or path.startswith("checkouts/"):
-            yield path
+def _lein_key(context: Context) -> str:
+    own = ("project.clj", "profiles.clj")
+    return _key(context, (p for p in context.tree.files if p in own or p.startswith("checkouts/")))
 
 
 LEIN = Runtime(
@@ -73,7 +67,7 @@ LEIN = Runtime(
     title="Clojure (Leiningen)",
     detect=lambda tree, _procfile: "project.clj" in tree.files,
     requires=(("java",), ("lein",)),
-    key=lambda context: _key(context, _lein_files(context)),
+    key=_lein_key,
     build=lambda _context: iter((Run(argv=("lein", "deps")),)),
     # One Java machine for both: it takes seconds to start.
     compile=lambda _context: iter((Run(argv=("lein", "do", "clean,", "uberjar")),)),

@@ -1,4 +1,4 @@
-"""Go: modules, plain files, and what is left of Godeps. The programs are built into the release's bin/."""
+"""Go: modules or plain files. Programs are built into the release's bin/, which is on PATH."""
 
 from __future__ import annotations
 
@@ -8,165 +8,102 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from piku import files as files_module
-from piku import subprocesses
+from piku.app.procfile import Procfile
 from piku.app.tree import Tree
 from piku.errors import PikuError
-from piku.runtimes.base import Context, Run, Runtime
+from piku.runtimes.base import Context, Run, Runtime, parse, real_program
 
 _COUNTED = ("go.mod", "go.sum", "vendor/modules.txt", "Godeps/Godeps.json")
-_SETTINGS = re.compile(r"GO(FLAGS|PROXY|PRIVATE|TOOLCHAIN|EXPERIMENT|ARCH|OS|111MODULE)|CGO_\w+")
 _NEWER = re.compile(r"^(?:go\s+\d+\.\d+[.a-z]\S*|toolchain\s+\S+)", re.MULTILINE)
+_TIDY = ("go", "mod", "tidy")
 
 
-def detect(tree: Tree) -> bool:
-    """Godeps, go.mod or a Go file, each in the top folder."""
-    here = {path for path in tree.files if "/" not in path}
-    return "Godeps" in tree.top or "go.mod" in here or any(path.endswith(".go") for path in here)
+def _detect(tree: Tree, _procfile: Procfile) -> bool:
+    top = [path for path in tree.files if "/" not in path]
+    return "Godeps" in tree.top or "go.mod" in top or any(path.endswith(".go") for path in top)
 
 
-def _root() -> Path | None:
-    """Where the Go that builds is installed; None when that cannot be told from its program."""
-    go = subprocesses.which("go", subprocesses.app_path(Path.home()))
-    root = Path(go).resolve().parent.parent if go else Path()
-    return root if (root / "VERSION").is_file() else None
+def _root() -> Path:
+    """Where the Go that builds is installed."""
+    return Path(real_program("go")).parent.parent
 
 
-def _version(root: Path | None) -> str:
-    return files_module.read(root / "VERSION").split("\n")[0].removeprefix("go") if root else ""
+def _version() -> tuple[int, ...]:
+    found = re.match(r"go(\d+)\.(\d+)", files_module.read(_root() / "VERSION"))
+    return tuple(map(int, found.groups())) if found else ()
 
 
-def newer_than(version: str, module: str) -> str:
-    """The line of a go.mod that this version of Go cannot even read, or nothing."""
-    found = re.match(r"(\d+)\.(\d+)", version)
-    old = found is not None and (int(found[1]), int(found[2])) < (1, 21)
-    line = _NEWER.search(module) if old else None
+def newer_than(version: tuple[int, ...], module: str) -> str:
+    """The line of a go.mod that this version of Go cannot even read; else empty."""
+    line = _NEWER.search(module) if () < version < (1, 21) else None
     return line[0] if line else ""
 
 
 def _key(context: Context) -> str:
-    tree, version = context.tree, _version(_root())
-    line = newer_than(version, tree.read("go.mod"))
-    if line:
+    version = _version()
+    if line := newer_than(version, context.tree.read("go.mod")):
+        name = ".".join(map(str, version))
         raise PikuError(
-            f"go.mod says `{line}`, and Go {version} of this server cannot read that",
+            f"go.mod says `{line}`, and Go {name} of this server cannot read that",
             hint="install a newer Go (from Debian's backports, or https://go.dev/dl with a link"
             " /usr/local/bin/go to its bin/go); or make the line `go 1.19`, without `toolchain`",
         )
-    if _by_path(tree) and not any(
-        path.startswith(("Godeps/_workspace/", "vendor/")) for path in tree.files
-    ):
-        raise PikuError(
-            "Godeps lists dependencies that are not in the repository, and godep no longer exists",
-            hint="make it a module: `go mod init` reads Godeps (with Go up to 1.21), then `go mod tidy`,"
-            " and commit go.mod and go.sum",
-        )
-    chosen = sorted(
-        f"{key}={text}" for key, text in context.settings.items() if _SETTINGS.fullmatch(key)
-    )
-    return "\n".join((version, *chosen, *(f"{path} {tree.digest(path)}" for path in _COUNTED)))
-
-
-def _by_path(tree: Tree) -> bool:
-    """Whether packages are found by their place below GOPATH, as before there were modules."""
-    return "Godeps" in tree.top and "go.mod" not in tree.files
+    return "\n".join((str(version), *context.digests(_COUNTED)))
 
 
 def _build(context: Context) -> Iterator[Run]:
     yield Run(argv=("mkdir", "-p", str(context.environment)))
-    if {
-        "go.mod",
-        "go.sum",
-    } <= context.tree.files.keys() and "vendor/modules.txt" not in context.tree.files:
-        yield from _tidy(context)
-
-
-def _tidy(context: Context) -> Iterator[Run]:
-    """`go mod tidy` on copies: what is committed is what gets built, and a difference is said."""
-    scratch = context.environment / "tidy"
-    copies = scratch / "go.mod", scratch / "go.sum"
-    yield Run(argv=("rm", "-rf", str(scratch)))
-    yield Run(argv=("mkdir", str(scratch)))
-    committed = [file for file in copies if file.name in context.tree.files]
-    yield Run(argv=("cp", *(file.name for file in committed), str(scratch)))
-    tidy = ("go", "mod", "tidy", "-modfile", str(copies[0]))
-    yield Run(argv=tidy, say="go mod tidy", optional=len(committed) == 2)
-    for file in committed:
-        if files_module.read(file) != files_module.read(context.checkout / file.name):
-            say = f"{file.name} is not tidy, and is used as it is: commit what `go mod tidy` makes of it"
-            yield Run(argv=("diff", "-U0", file.name, str(file)), say=say, optional=True)
-    if copies[1] not in committed and copies[1].exists():
-        yield Run(argv=("cp", str(copies[1]), "go.sum"))
+    if "go.sum" in context.tree.files and "vendor/modules.txt" not in context.tree.files:
+        yield Run(argv=("go", "mod", "download"), say="go mod download")
 
 
 def _compile(context: Context) -> Iterator[Run]:
     files = context.tree.files
     if not any(path.endswith(".go") for path in files):
         return
-    if _by_path(context.tree):
-        yield from _build_at(context, context.environment / "src" / _import_path(context))
-        return
+    build = ["go", "build", "-o", "bin/"]
     if "go.mod" not in files:
         say = "There is no go.mod: this release gets one, with the newest of what it imports"
-        yield Run(argv=("go", "mod", "init", context.cache.name), say=say)
-        yield Run(argv=("go", "mod", "tidy"))
-    elif not {"go.sum", "vendor/modules.txt"} & files.keys():
-        yield from _tidy(context)
-    if re.search(r"\bgo\s+run\b", context.tree.read("Procfile")):
-        # It finds compiled only what was compiled where it runs.
-        yield Run(argv=("go", "build", "-o", "bin/", "./..."), say="go build ./...")
-        return
-    # Packages count as changed when their path has: each release is compiled at the same one. It is gone
-    # afterwards, so that no program opens another release's files by the names it was compiled with.
-    place = context.cache / "go" / "src"
-    yield from _build_at(context, place)
-    yield Run(argv=("rm", str(place)))
-
-
-def _build_at(context: Context, place: Path) -> Iterator[Run]:
-    """Build the checkout as if it were in another place; Go takes PWD's word for where that is."""
-    yield Run(argv=("mkdir", "-p", str(place.parent)))
-    yield Run(argv=("ln", "-sfn", str(context.checkout), str(place)))
-    build = ("go", "build", "-o", f"{context.checkout}/bin/", "./...")
-    yield Run(argv=build, cwd=place, env={"PWD": str(place)}, say="go build ./...")
+        yield Run(argv=("go", "mod", "init", _import_path(context)), say=say)
+        yield Run(argv=_TIDY, say="go mod tidy")
+        build.append("-mod=mod")  # what Godeps put into vendor/ does not count
+    elif "vendor/modules.txt" not in files:
+        # Offline, the committed sums may be enough.
+        yield Run(argv=_TIDY, say="go mod tidy", optional="go.sum" in files)
+    yield Run(argv=(*build, "./..."), say="go build ./...")
 
 
 def _import_path(context: Context) -> str:
-    try:
-        path = json.loads(context.tree.read("Godeps/Godeps.json"))["ImportPath"]
-    except (ValueError, KeyError, TypeError):
-        path = context.cache.name
-    if not re.fullmatch(r"[\w~][\w.~-]*(/[\w~][\w.~-]*)*", str(path)):
-        raise PikuError(f"Godeps/Godeps.json: {str(path)[:80]!r} is not an import path")
-    return str(path)
+    """What the module is called: as Godeps has it, else as the app."""
+    path = "Godeps/Godeps.json"
+    name = str(parse(context.tree, path, json.loads).get("ImportPath", context.cache.name))
+    if not re.fullmatch(r"[\w~][\w.~-]*(/[\w~][\w.~-]*)*", name):
+        raise PikuError(f"{path}: {name[:80]!r} is not an import path")
+    return name
 
 
 def _env(context: Context) -> Mapping[str, str]:
-    by_path, root = _by_path(context.tree), _root()
-    # One that the server's administrator filled saves each app the downloads.
-    ready = context.cache.parent.parent / "gopath"
-    more = [context.checkout / "Godeps" / "_workspace"] if by_path else []
+    # A GOPATH that the server's administrator filled saves the downloads.
+    ready, root = context.cache.parent.parent / "gopath", _root()
+    proxy = f"file://{ready}/pkg/mod/cache/download,https://proxy.golang.org,direct"
+    # With -trimpath, a package is compiled once for all checkouts. Before Go 1.20 it would cost the
+    # precompiled standard library.
+    trim = " -trimpath" if _version() >= (1, 20) else ""
     return {
-        "GOPATH": ":".join(
-            map(str, (context.environment, *more, *([ready] if ready.is_dir() else ())))
-        ),
+        "GOPATH": f"{context.environment}:{ready}" if ready.is_dir() else str(context.environment),
         "GOMODCACHE": str(context.cache / "go" / "mod"),
         "GOCACHE": str(context.cache / "go" / "build"),
-        "GOFLAGS": "-modcacherw",
+        "GOFLAGS": f"-modcacherw{trim}",
         "GO15VENDOREXPERIMENT": "1",
-        **({"GO111MODULE": "off"} if by_path else {}),
-        **({"GOROOT": str(root)} if root else {}),
-        **(
-            {"GOPROXY": f"file://{ready}/pkg/mod/cache/download,https://proxy.golang.org,direct"}
-            if ready.is_dir()
-            else {}
-        ),
+        **({"GOROOT": str(root)} if (root / "VERSION").is_file() else {}),
+        **({"GOPROXY": proxy} if ready.is_dir() else {}),
     }
 
 
 GO = Runtime(
     name="go",
     title="Go",
-    detect=lambda tree, _procfile: detect(tree),
+    detect=_detect,
     requires=(("go",),),
     key=_key,
     build=_build,

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterator
 
-from piku import subprocesses
-from piku.runtimes.base import Context, Run, Runtime
+from piku.runtimes.base import Context, Run, Runtime, real_program
 
 LOCK = "Gemfile.lock"
 _FILES = ("Gemfile", LOCK, ".ruby-version", ".bundle/config")
@@ -18,38 +16,24 @@ _LOCAL = re.compile(
 
 
 def _key(context: Context) -> str:
-    files = context.tree.files
-    counted = [path for path in files if path in _FILES or path.startswith("vendor/cache/")]
+    tree = context.tree
+    counted = [path for path in tree.files if path in _FILES or path.startswith("vendor/cache/")]
     place = ""
-    if _LOCAL.search(context.tree.read("Gemfile")):
-        counted, place = [*files], str(context.checkout)
-    bundler = sorted(
-        f"{name}={value}" for name, value in context.settings.items() if _is_bundlers(name)
-    )
-    ruby = str(
-        Path(subprocesses.which("ruby", subprocesses.app_path(Path.home())) or "ruby").resolve()
-    )
-    return "\n".join((ruby, place, *bundler, *sorted(f"{path} {files[path]}" for path in counted)))
-
-
-def _is_bundlers(name: str) -> bool:
-    return name.startswith(("BUNDLE_", "GEM_", "RUBY"))
-
-
-def _settings(context: Context) -> Path:
-    """Where Bundler keeps what it is told "for this project": not beside the code."""
-    return context.environment / ".bundle"
+    if _LOCAL.search(tree.read("Gemfile")):
+        counted, place = [*tree.files], str(context.checkout)
+    own = context.chosen(lambda name: name.startswith(("BUNDLE_", "GEM_", "RUBY")))
+    return "\n".join((real_program("ruby"), place, *own, *context.digests(counted)))
 
 
 def _build(context: Context) -> Iterator[Run]:
-    folder = context.environment
-    if ".bundle/config" in context.tree.files:
-        yield Run(argv=("mkdir", "-p", str(_settings(context))))
-        yield Run(argv=("cp", ".bundle/config", str(_settings(context) / "config")))
+    folder, own = context.environment, ".bundle/config"
+    if own in context.tree.files:
+        yield Run(argv=("mkdir", "-p", str(folder / ".bundle")))
+        yield Run(argv=("cp", own, str(folder / own)))
     yield _config("path", str(folder))
     if LOCK in context.tree.files:
         yield _config("frozen", "true")
-    # Gems that were fetched, and their compiled parts, serve the next environment too.
+    # Downloaded gems and their compiled parts serve the next environment too.
     cache = {"BUNDLE_GLOBAL_GEM_CACHE": "true", "BUNDLE_USER_CACHE": str(context.cache / "bundle")}
     yield Run(argv=("bundle", "install"), env=cache)
     if LOCK not in context.tree.files:
@@ -61,13 +45,9 @@ def _config(name: str, value: str) -> Run:
 
 
 def _compile(context: Context) -> Iterator[Run]:
-    # Else the app would resolve its gems once more when it starts, and write the file beside its code.
+    # Without it, the app would resolve its gems again at each start, and write the file itself.
     if LOCK not in context.tree.files:
         yield Run(argv=("cp", str(context.environment / LOCK), LOCK))
-
-
-def _env(context: Context) -> Mapping[str, str]:
-    return {"BUNDLE_APP_CONFIG": str(_settings(context))}
 
 
 RUBY = Runtime(
@@ -78,5 +58,6 @@ RUBY = Runtime(
     key=_key,
     build=_build,
     compile=_compile,
-    env=_env,
+    # Where Bundler keeps its settings "for this project": not beside the code.
+    env=lambda context: {"BUNDLE_APP_CONFIG": str(context.environment / ".bundle")},
 )

@@ -1,82 +1,63 @@
-"""Rust: `cargo build`, in a folder that stays from release to release."""
+"""Rust: `cargo build` in each checkout, with a target folder that outlives releases."""
 
 from __future__ import annotations
 
 import re
 import tomllib
 from collections.abc import Iterator
-from pathlib import Path
 
 from piku import subprocesses
 from piku.app.tree import Tree
 from piku.errors import PikuError
-from piku.runtimes import stable
-from piku.runtimes.base import Context, Run, Runtime
+from piku.runtimes.base import Context, Run, Runtime, parse, search_path, table
 
-# The first cargo that reads each version of Cargo.lock (the Cargo Book, "Cargo.toml vs Cargo.lock").
-_LOCK_NEEDS = {3: (1, 53), 4: (1, 78)}
-_NEWER = (
-    "install rustup for piku's user (https://rustup.rs), which also heeds rust-toolchain.toml;"
-    " or Debian's newer one, instead of the old: apt-get install cargo-web"
-)
+# The first cargo that reads each version of Cargo.lock.
+_LOCK_NEEDS = {"3": (1, 53), "4": (1, 78)}
 
 
 def _compile(context: Context) -> Iterator[Run]:
-    yield from _notes(context.tree)
-    sources = stable.folder(context, "cargo")
-    made = sources.with_name("target")
-    yield stable.sync(context, "cargo")
-    yield Run(
-        argv=("cargo", "build"),
-        cwd=sources,
-        # Build scripts that ask git for a version find the release's repository.
-        env={
-            "CARGO_TARGET_DIR": str(made),
-            "PWD": str(sources),
-            "GIT_DIR": str(context.checkout / ".git"),
-        },
-    )
-    # Programs and libraries; with `build.target` they are in a folder of that name.
-    yield stable.take(made, context.checkout / "target", "debug/[!.]*", "*/debug/[!.]*")
+    yield from _check_cargo(context.tree)
+    kept, made = context.cache / "cargo", context.checkout / "target" / "debug"
+    yield Run(argv=("cargo", "build"), env={"CARGO_TARGET_DIR": str(kept)})
+    yield Run(argv=("mkdir", "-p", str(made)))
+    # Programs and libraries. Copied, because the next build may write into its own; then removed
+    # there, so that a program that is no longer built does not get into a later release.
+    found = ("find", str(kept / "debug"), "-maxdepth", "1", "-type", "f", "-name", "[!.]*")
+    yield Run(argv=(*found, "-exec", "cp", "-t", str(made), "{}", ";", "-delete"))
 
 
-def _notes(tree: Tree) -> Iterator[Run]:
-    """What the distribution's cargo does not say itself: rustup's is not asked."""
-    program = subprocesses.which("cargo", subprocesses.app_path(Path.home())) or "cargo"
+def _check_cargo(tree: Tree) -> Iterator[Run]:
+    """Say what the distribution's cargo does not say itself; rustup's installs what it needs."""
+    program = subprocesses.which("cargo", search_path()) or "cargo"
     if "/.cargo/" in program:
         return
-    said = subprocesses.run([program, "--version"])
-    version = lock_problem(tree, said)
-    if version:
+    version = subprocesses.run([program, "--version"]).strip()
+    if lock := unreadable_lock(tree, version):
         raise PikuError(
-            f"Cargo.lock is of version {version}, which this server's {said.strip()} cannot read",
-            hint=_NEWER,
+            f"Cargo.lock is of version {lock}, which {version} of this server cannot read",
+            hint="install rustup for piku's user (https://rustup.rs), or Debian's newer cargo"
+            " instead of the old one: apt-get install cargo-web",
         )
-    channel = wanted(tree.read("rust-toolchain.toml"))
-    if channel not in ("", "stable") and channel not in said:
-        say = (
-            f"rust-toolchain.toml asks for {channel}; without rustup, {said.strip()} is what builds"
-        )
+    channel = toolchain(tree)
+    if channel not in ("", "stable") and channel not in version:
+        say = f"rust-toolchain.toml asks for {channel}; without rustup, {version} builds"
         yield Run(argv=("true",), say=say)
 
 
-def lock_problem(tree: Tree, cargo: str) -> int:
-    """The version of Cargo.lock when this cargo cannot read it, else 0."""
+def unreadable_lock(tree: Tree, cargo: str) -> str:
+    """The version of Cargo.lock if this cargo cannot read it, else empty."""
     lock = re.search(r"^version = (\d+)$", tree.read("Cargo.lock"), re.MULTILINE)
     found = re.search(r"(\d+)\.(\d+)", cargo)
-    if lock is None or found is None:
-        return 0
-    needed = _LOCK_NEEDS.get(int(lock[1]), (0, 0))
-    return int(lock[1]) if (int(found[1]), int(found[2])) < needed else 0
+    needed = _LOCK_NEEDS.get(lock[1]) if lock else None
+    if lock is None or found is None or needed is None:
+        return ""
+    return lock[1] if (int(found[1]), int(found[2])) < needed else ""
 
 
-def wanted(toolchain: str) -> str:
-    """The channel that a rust-toolchain.toml names, or nothing."""
-    try:
-        table = tomllib.loads(toolchain).get("toolchain")
-    except tomllib.TOMLDecodeError as error:
-        raise PikuError(f"rust-toolchain.toml: {error}") from None
-    return str(table.get("channel", "")) if isinstance(table, dict) else ""
+def toolchain(tree: Tree) -> str:
+    """The channel that rust-toolchain.toml names, or nothing."""
+    document = parse(tree, "rust-toolchain.toml", tomllib.loads)
+    return str(table(document, "toolchain").get("channel", ""))
 
 
 RUST = Runtime(

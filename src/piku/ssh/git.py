@@ -1,7 +1,7 @@
 """git over SSH: the repositories of apps, and the push that deploys.
 
-Specification, "Git Push Deployment Flow". git runs the hook, the hook deploys; its exit code is lost
-in git, so it leaves the result in a file for `receive_pack`.
+Specification, "Git Push Deployment Flow". git runs the hook, the hook deploys; git drops its exit
+code, so it leaves the result in a file for `receive_pack`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from piku.deploy import repository
 from piku.errors import PikuError
 from piku.paths import SEPARATOR, AppName, AppPaths, Paths
 
-RESULT = "PIKU_PUSH_RESULT"  # names the file: the updates until they are dealt with, then FAILED or nothing
+# The file for the result: first the updates, and when they are dealt with, FAILED or nothing.
+RESULT = "PIKU_PUSH_RESULT"
 FAILED = "failed"
 
 # References to kept commits are piku's own. Housekeeping collects garbage; git would, in the push.
@@ -32,7 +33,7 @@ _CONFIG = """\
 
 
 def app_from_path(text: str) -> AppName:
-    """The app that a git URL names: "app" in host:app, "/app" in ssh://host/app; maybe with ".git"."""
+    """The app that a git URL names: "app" in host:app, "/app" in ssh://host/app, or "app.git"."""
     return AppName.parse(text.removeprefix("/").removesuffix(".git"))
 
 

@@ -29,7 +29,9 @@ def handle(paths: Paths, app: AppPaths, lines: Iterable[str], by: str, output: O
             if not error.shown:
                 output.error(error)
             if branches.reset(app, update):
-                output.warn("The branch was put back. Fix it, or push the same commit to retry.")
+                output.warn(
+                    "The branch was put back. Fix it and push again; pushing the same commit retries."
+                )
             status = 1
     result = os.environ.get(git.RESULT, "")
     if os.path.exists(result):

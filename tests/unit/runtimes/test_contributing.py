@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from piku import runtimes
-from piku.deploy import build, deploy, releases, revision
+from piku.deploy import build, checkout, deploy, releases, revision
 from piku.deploy.deployment import Deployment
 from piku.deploy.progress import Progress
 from piku.errors import PikuError
@@ -71,18 +71,21 @@ def cpanm(paths: Paths) -> Path:
     return file
 
 
-def release(paths: Paths, app: AppPaths, commit: str) -> tuple[Job, str]:
+def release(paths: Paths, app: AppPaths, commit: str) -> tuple[Deployment, str]:
     """Build a release as a deploy does; the job, and what was said."""
     said = io.StringIO()
-    found = revision.read(paths, app, commit, {})
     record = releases.new_release(
         app, kind="push", description="", commit=commit, by="test", settings={}
     )
-    job = deploy.job_for(paths, app, found, {}, Output(said), Progress(app, record))
-    build.prepare_checkout(app, found)
+    folder = f"v{record.number}"
+    found = revision.read(paths, app, commit, {}, checkout=folder)
+    progress = Progress(app, record)
+    progress.update(environment=found.environment, checkout=folder)
+    deployment = deploy.prepare(paths, app, found, {}, Output(said), progress)
+    checkout.create(app, folder, commit)
     build.prepare_environment(deployment)
     build.compile_checkout(deployment)
-    return job, said.getvalue()
+    return deployment, said.getvalue()
 
 
 def answer(deployment: Deployment) -> str:
@@ -102,25 +105,25 @@ def test_the_printed_row_builds_apps(
     paths: Paths, shop: AppPaths, commit: Callable[..., str], perl: base.Runtime, cpanm: Path
 ) -> None:
     first, said = release(paths, shop, commit(shop, FILES))
-    assert said.startswith(f"-----> Perl: building {first.source.environment}\n")
+    assert said.startswith(f"-----> Perl: building {first.release.environment}\n")
     assert f"cpanm --notest -L {first.context.environment} --installdeps ." in said
     assert answer(first) == "1.0"
     assert (first.context.cache / "cpanm").is_dir()
 
     second, said = release(paths, shop, commit(shop, {**FILES, "readme": "code only"}))
-    assert f"Reusing {first.source.environment}" in said
+    assert f"Reusing {first.release.environment}" in said
     assert answer(second) == "1.0"
 
     third, said = release(
         paths, shop, commit(shop, {**FILES, "cpanfile": "requires 'Greeting', '2.0';\n"})
     )
-    assert f"-----> Perl: building {third.source.environment}\n" in said
+    assert f"-----> Perl: building {third.release.environment}\n" in said
     assert (answer(third), answer(first)) == ("2.0", "1.0")
 
     with pytest.raises(PikuError, match=r"`cpanm .*` failed with exit code 3"):
         release(paths, shop, commit(shop, {**FILES, "cpanfile": "requires 'broken', '1';\n"}))
     assert sorted(os.listdir(shop.envs)) == sorted(
-        {first.source.environment, third.source.environment}
+        {first.release.environment, third.release.environment}
     )
 
 
@@ -129,6 +132,7 @@ def test_what_it_lacks_is_said(
 ) -> None:
     name = commit(shop, FILES)
     with pytest.raises(PikuError) as caught:
-        revision.read(paths, shop, name, {})  # `generic` comes later, and would match as well
+        # `generic` comes later, and would match as well.
+        revision.read(paths, shop, name, {}, checkout="v1")
     assert caught.value.message == "this is a Perl app, and this server lacks: cpanm"
     assert caught.value.hint == "install with: apt-get install cpanminus"

@@ -53,21 +53,21 @@ def test_detect(files: list[str], is_go: bool) -> None:
 @pytest.mark.parametrize(
     ("version", "module", "line"),
     [
-        ("1.19.8", "module a\n\ngo 1.19\n", ""),
-        ("1.19.8", "module a\n\ngo 1.22\n", ""),  # read, and tried: what fails then says why itself
-        ("1.19.8", "module a\n\ngo 1.21.0\n", "go 1.21.0"),
-        ("1.19.8", "go 1.21rc2\n", "go 1.21rc2"),
-        ("1.19.8", "go 1.19\n\ntoolchain go1.22.1 // comment\n", "toolchain go1.22.1"),
-        ("1.19.8", "module toolchain\n\n// go 1.21.0\nrequire go.example/a v1.21.0\n", ""),
+        ((1, 19), "module a\n\ngo 1.19\n", ""),
+        ((1, 19), "module a\n\ngo 1.22\n", ""),  # read, and tried: what fails then says why itself
+        ((1, 19), "module a\n\ngo 1.21.0\n", "go 1.21.0"),
+        ((1, 19), "go 1.21rc2\n", "go 1.21rc2"),
+        ((1, 19), "go 1.19\n\ntoolchain go1.22.1 // comment\n", "toolchain go1.22.1"),
+        ((1, 19), "module toolchain\n\n// go 1.21.0\nrequire go.example/a v1.21.0\n", ""),
         (
-            "1.21.0",
+            (1, 21),
             "go 1.99.0\ntoolchain go1.99.1\n",
             "",
         ),  # it fetches that toolchain, or says why not
-        ("", "go 1.21.0\n", ""),
+        ((), "go 1.21.0\n", ""),
     ],
 )
-def test_what_an_old_go_cannot_read(version: str, module: str, line: str) -> None:
+def test_what_an_old_go_cannot_read(version: tuple[int, ...], module: str, line: str) -> None:
     assert go.newer_than(version, module) == line
 
 
@@ -77,20 +77,22 @@ def test_the_key() -> None:
     key = go.GO.key(context(files))
     for name in ("go.mod", "go.sum", "vendor/modules.txt"):
         assert go.GO.key(context({**files, name: "other"})) != key, name
-    for name, value in {"GOFLAGS": "-tags=x", "CGO_ENABLED": "0", "GOPROXY": "off"}.items():
-        assert go.GO.key(context(files, {name: value})) != key, name
-    assert (
-        go.GO.key(context({**files, "main.go": "other"}, {"GOOGLE_KEY": "1", "GOGC": "50"})) == key
-    )
+    assert go.GO.key(context({**files, "main.go": "other"}, {"GOFLAGS": "-tags=x"})) == key
 
 
-def test_godeps_without_its_dependencies() -> None:
-    assert go.GO.key is not None
-    files = {"Godeps/Godeps.json": "{}", "main.go": ""}
-    with pytest.raises(PikuError, match="godep no longer exists"):
-        go.GO.key(context(files))
-    for more in ("vendor/a/a.go", "Godeps/_workspace/src/a/a.go", "go.mod"):
-        go.GO.key(context({**files, more: ""}))
+def commands(files: Mapping[str, str]) -> list[str]:
+    return [" ".join(step.argv) for step in go.GO.compile(context(files))]
+
+
+def test_the_programs() -> None:
+    build, tidy = "go build -o bin/ ./...", "go mod tidy"
+    code = {"main.go": ""}
+    assert commands({**code, "go.mod": ""}) == [tidy, build]
+    assert commands({**code, "go.mod": "", "vendor/modules.txt": ""}) == [build]
+    made = "go build -o bin/ -mod=mod ./..."
+    assert commands(code) == ["go mod init shop", tidy, made]
+    named = {"Godeps/Godeps.json": '{"ImportPath": "example.org/me"}'}
+    assert commands({**code, **named}) == ["go mod init example.org/me", tidy, made]
 
 
 def test_the_variables(tmp_path: Path) -> None:
@@ -100,10 +102,7 @@ def test_the_variables(tmp_path: Path) -> None:
     assert found["GOCACHE"].startswith(f"{app.cache}/")
     assert found["GOMODCACHE"].startswith(f"{app.cache}/")
     assert found["GO15VENDOREXPERIMENT"] == "1"
-    assert not {"GO111MODULE", "GOPROXY"} & found.keys()
-    old = context({"Godeps/Godeps.json": ""}, root=tmp_path)
-    assert go.GO.env(old)["GO111MODULE"] == "off"
-    assert go.GO.env(old)["GOPATH"] == f"{old.environment}:{old.checkout}/Godeps/_workspace"
+    assert "GOPROXY" not in found
     (tmp_path / "gopath").mkdir()
     assert go.GO.env(app)["GOPATH"] == f"{app.environment}:{tmp_path}/gopath"
     assert go.GO.env(app)["GOPROXY"].startswith(
@@ -112,7 +111,7 @@ def test_the_variables(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["../../../x", "/etc", "a/../b", "", "a//b", "-x", 'a"b'])
-def test_an_import_path_stays_below_gopath(path: str) -> None:
+def test_an_import_path(path: str) -> None:
     files = {
         "Godeps/Godeps.json": f'{{"ImportPath": "{path}"}}',
         "vendor/a/a.go": "",

@@ -141,19 +141,6 @@ def test_what_is_no_version(text: str) -> None:
         key(NODE_VERSION=text)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "", "1"])
-def test_what_is_no_package_json(text: str) -> None:
-    with pytest.raises(PikuError, match=r"package\.json"):
-        key({"package.json": text})
-
-
 def test_a_quote_that_is_not_closed() -> None:
     with pytest.raises(PikuError, match="a quote is not closed"):
         key(NODE_PACKAGE_MANAGER="npm 'x")
-
-
-@pytest.mark.parametrize(
-    ("version", "npm"), [("12", "6"), ("14.21", "9"), ("18", "10"), ("22.1.0", "10"), ("24", "11")]
-)
-def test_the_npm_of_a_version(version: str, npm: str) -> None:
-    assert node.npm_for(version) == npm
