@@ -35,10 +35,11 @@ class Extra:
     ended: str = ""  # app, process -> why it ended, to follow "ended", or ""
     reconciled: str = ""  # paths, app, live record: after the server follows it
     destroyed: str = ""  # paths, app: after the app is gone
-    vassals: str = ""  # paths, sites -> vassals of the platform: file name to text
+    vassals: str = ""  # paths, sites -> file names and ini texts of vassals of the platform
     periodic: str = ""  # paths: every few minutes, in one process for all
     in_use: str = ""  # app -> numbers of releases whose files its programs still need
-    rows: str = ""  # app, sight -> further rows of `piku ps`
+    rows: str = ""  # app -> further rows of `piku ps`
+    notes: str = ""  # paths, app -> lines below the processes of `piku ps APP`
     findings: str = ""  # context -> what the doctor should report
 
 

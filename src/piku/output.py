@@ -16,6 +16,8 @@ _SECRET_NAME = re.compile(
     r"(?i)secret|passw|passphrase|token|credential|private|auth|api_?key|dsn|(^|_)key($|_)"
 )
 _SECRET_VALUE = re.compile(r"://[^/\s@]*:[^/\s@]+@")  # an address with a password in it
+# What a terminal would obey, with the colours and the end of a DOS line, which may stay.
+_CONTROL = re.compile("(\x1b\\[[0-9;:]{0,60}m|\r\\Z)|[\x00-\x08\x0a-\x1f\x7f-\x9f\udc80-\udc9f]")
 MASK = "********"
 
 
@@ -26,6 +28,11 @@ def is_secret(name: str, value: str) -> bool:
 
 def masked(name: str, value: str) -> str:
     return MASK if is_secret(name, value) else value
+
+
+def printable(text: str) -> str:
+    """A line as a terminal may get it: colours stay, other control characters are spelled out."""
+    return _CONTROL.sub(lambda found: found[1] or f"\\x{ord(found[0]) & 0xFF:02x}", text)
 
 
 class Output:

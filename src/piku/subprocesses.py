@@ -179,10 +179,12 @@ def _lines(pipe: IO[bytes], pid: int, deadline: float) -> Iterator[str]:
         yield rest.decode(errors="replace")
 
 
-def spawn(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], output: int) -> None:
+def spawn(
+    argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], output: int
+) -> subprocess.Popen[bytes]:
     """Start a program that goes on when we have ended, in a session of its own, without input and
     with `output`, an open file, for what it prints."""
-    subprocess.Popen(
+    return subprocess.Popen(
         _located(argv, env.get("PATH")), cwd=cwd, env=env, start_new_session=True,
         stdin=subprocess.DEVNULL, stdout=output, stderr=output,
     )  # fmt: skip

@@ -86,8 +86,8 @@ class App:
             return not any(row["state"] == "stopping" for row in rows)
 
         self.server.wait(settled)
-        assert len({row["worker"] for row in rows}) == len(rows)
-        return {row["worker"]: row for row in rows}
+        assert len({row["process"] for row in rows}) == len(rows)
+        return {row["process"]: row for row in rows}
 
     def body(self, path: str = "/", *, https: bool = False, host: str = "") -> str:
         status, _, body = self.server.get(host or self.host, path, https=https)

@@ -70,7 +70,5 @@ def _app(paths: Paths, app: AppPaths) -> dict[str, Any]:
 
 
 def _jobs(app: AppPaths, activation: int) -> list[str]:
-    from piku import files
-
-    told = files.read_json(app.start(activation) / "cron.json") or {}
-    return [name.removeprefix("cron-") for name in told.get("jobs", ())]
+    scripts = app.start(activation).glob("cron-*.sh")
+    return [path.stem.removeprefix("cron-") for path in scripts]

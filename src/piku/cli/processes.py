@@ -2,72 +2,50 @@
 
 from __future__ import annotations
 
+import json
 import re
-from typing import TYPE_CHECKING
+from dataclasses import asdict
 
 import click
 
 from piku.cli.common import app_argument, pass_paths, progress, who
 from piku.errors import PikuError
+from piku.extra import hooks
 from piku.paths import AppPaths, Paths
-
-if TYPE_CHECKING:
-    from piku.cli.ps_view import Said
-    from piku.operate.ps import Sight
 
 
 @click.command()
 @click.argument("app", metavar="[APP]", required=False)
-@click.option("--watch", is_flag=True, help="On a terminal: anew every 2 seconds, until Ctrl-C.")
 @click.option(
-    "--json", "as_json", is_flag=True, help="As JSON, for scripts: numbers, bytes and seconds."
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="As JSON, for scripts: memory in bytes, uptime in seconds.",
 )
 @pass_paths
-def ps(paths: Paths, app: str | None, watch: bool, as_json: bool) -> None:
-    """Show the processes of all apps, or of APP: state, memory, restarts, requests.
+def ps(paths: Paths, app: str | None, as_json: bool) -> None:
+    """Show the processes of all apps, or of APP: state, memory and restarts.
 
-    CPU is of one processor, in the last moment; MEMORY counts shared pages by the share. nginx counts the
-    requests of several `web` processes together: they stand at the first of them.
+    MEMORY counts shared pages by the share. To watch it: watch ssh piku@SERVER ps
     """
-    from piku.cli import tables
-    from piku.operate.ps import Observer
-
-    if watch and as_json:
-        raise PikuError("--watch is for people, and --json for scripts: give one of them", code=2)
-    chosen = paths.existing(app) if app is not None else None
-    observer = Observer(paths)
-    if watch:
-        tables.watch(lambda: _drawn(paths, chosen, observer.look()))
-    lines, remarks = _said(paths, chosen, observer.look(), as_json=as_json)
-    for line in lines:
-        click.echo(line)
-    for line in remarks:
-        click.echo(line, err=True)
-
-
-def _drawn(paths: Paths, app: AppPaths | None, sight: Sight) -> list[str]:
-    """The same for a screen that may be too small for all of it: what matters most comes first."""
-    lines, remarks = _said(paths, app, sight)
-    return [*lines, *remarks] if app is not None else [lines[-1], *remarks, "", *lines[:-2]]
-
-
-def _said(paths: Paths, app: AppPaths | None, sight: Sight, *, as_json: bool = False) -> Said:
-    """The lines and the remarks on an app, or on all."""
-    from piku.cli import ps_view, tables
+    from piku.cli import ps_view
     from piku.operate import summary
+    from piku.uwsgi import emperor
 
+    states = emperor.observe(paths)
     if app is not None:
-        one = summary.of(app, sight)
-        lines, remarks = ps_view.of_one(one, tables.width())
-        lines, remarks = ([ps_view.json_of_one(one)], []) if as_json else (lines, remarks)
+        chosen = paths.existing(app)
+        apps = [summary.of(paths, chosen, states)]
+        lines = ps_view.of_one(apps[0])
+        lines += [note for notes in hooks("notes") for note in notes(paths, chosen)]
+        value: object = [asdict(row) for row in apps[0].processes]
     else:
-        apps = summary.of_all(paths, sight)
-        sums = summary.totals(apps)
-        lines, remarks = ps_view.of_all(apps, sums, tables.width())
-        lines = [ps_view.json_of_all(apps, sums)] if as_json else lines
-    if sight.states is None:
-        remarks = [*remarks, " !     piku is not running on this server, so no app is"]
-    return lines, remarks
+        apps = summary.of_all(paths, states)
+        lines = ps_view.of_all(apps)
+        value = {"apps": [asdict(one) for one in apps]}
+    click.echo(json.dumps(value, indent=1) if as_json else "\n".join(lines))
+    for line in ps_view.remarks(apps, running=states is not None):
+        click.echo(line, err=True)
 
 
 @click.command("ps:scale")

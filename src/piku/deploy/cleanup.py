@@ -69,7 +69,7 @@ def prune(app: AppPaths, keep: int) -> None:
     every = releases.releases(app)
     live = releases.live(app)
     needed = {number for in_use in hooks("in_use") for number in in_use(app)}
-    needed |= {run["release"] for run in scheduler.running(app).values()}
+    needed |= {run.release for run in scheduler.running(app).values()}
     needed |= {live.release} if live else set()
     usable = [release for release in every if release.usable]
     kept = [*usable[:keep], *(release for release in usable[keep:] if release.number in needed)]

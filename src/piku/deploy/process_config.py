@@ -40,8 +40,6 @@ def write(deployment: Deployment, process: Process) -> None:
 def _config(deployment: Deployment, process: Process) -> str:
     app = deployment.app
     options = tuple(pair for hook in hooks("uwsgi") for pair in hook(deployment, process))
-    if process.schedules:
-        return scheduler.write(deployment, process, log_file(app, process), options)
     folder = app.start(process.start)
     # By the mark, what a process started and left behind is found when it stops.
     mark = {procfs.MARK: str(process.vassal(app.name))}
@@ -60,6 +58,9 @@ def _config(deployment: Deployment, process: Process) -> str:
         options=options,
         include=_include(deployment, folder, process),
     )
+    if process.schedules:
+        jobs = scheduler.jobs(app, deployment.release, deployment.revision)
+        return ini.scheduler(vassal, scheduler.write(jobs, folder))
     if process.kind in ini.MODIFIERS:
         return ini.served(vassal, _served(deployment, process))
     runner = folder / f"{process.worker}.sh"

@@ -1,157 +1,107 @@
-"""An app's scheduled jobs: what their runner reads and leaves behind, and what they still need.
+"""An app's scheduled jobs: the files from which one vassal per app runs them, and their runs.
 
-One vassal per app calls the runner, and each run is a process of its own that no vassal's end touches:
-it goes on over a deploy, a restart of the app and of the emperor. Until it ends its release's files stay.
+A run is no part of the vassal that began it: it goes on over a deploy, a restart and the end of the
+emperor. Until it ends, its release's files stay.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from piku import files, procfs, subprocesses
-from piku.app import schedule as schedule_module
+from piku import files, locks, procfs, records, subprocesses
 from piku.app import settings
-from piku.deploy import app_env, cron_runner
-from piku.deploy.deployment import Deployment
-from piku.deploy.releases import Process, Release
+from piku.deploy.releases import Release
 from piku.deploy.revision import Revision
 from piku.errors import PikuError
-from piku.paths import AppPaths, Paths
-from piku.uwsgi import cron as scheduling
-from piku.uwsgi import ini
+from piku.paths import AppPaths
+from piku.uwsgi import cron, ini
 
-RUNNER = Path(cron_runner.__file__)
-_LATE = 5  # seconds that a runner may take to say that its job has ended
+_VARIABLE = "PIKU_CRON"  # every process of a run has it; its value is the job's name
 
 
-def states_folder(app: AppPaths) -> Path:
-    """Where the runner keeps what it knows of each job, and its lock."""
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """The last run of a job, in seconds of the epoch; without an end it runs, or was killed."""
+
+    release: int
+    started: float
+    ended: float | None = None
+    code: int | None = None
+
+
+def state_folder(app: AppPaths) -> Path:
+    """Where the jobs keep their locks and the record of their last run."""
     return app.releases / "cron"
 
 
-def specification(
-    paths: Paths,
-    app: AppPaths,
-    release: Release,
-    found: Revision,
-    activation: int,
-    enabled: str = "",
-) -> dict[str, Any]:
-    """What the runner is told: the app's jobs with what they run in.
-
-    Once `enabled`, the vassal that calls it, is no longer there, no run begins.
-    """
-    return {
-        "release": release.number,
-        "activation": activation,
-        "checkout": release.checkout,
-        "environment": release.environment,
-        "enabled": enabled,
-        "state": str(states_folder(app)),
-        "logs": str(app.logs),
-        "log_maxsize": settings.LOG_MAXSIZE.read(found.values),
-        "cwd": str(app.releases / release.checkout),
-        "env": app_env.variables(paths, app, release, found),
-        "jobs": {
-            entry.kind: {"argv": subprocesses.shell(entry.command), **_fields(entry.schedule)}
-            for entry in found.procfile.jobs
-            if entry.schedule is not None
-        },
-    }
-
-
-def _fields(schedule: schedule_module.Schedule) -> dict[str, object]:
-    return {name: value for name, value in vars(schedule).items() if name != "text"}
-
-
-def write(deployment: Deployment, process: Process, log: Path, options: ini.Pairs) -> str:
-    """Write the runner and its specification for one start; returns the ini of the vassal that calls it."""
-    app, folder = deployment.app, deployment.app.start(process.start)
-    enabled = deployment.paths.enabled / f"{process.vassal(app.name)}.ini"
-    told = specification(
-        deployment.paths, app, deployment.release, deployment.revision, process.start, str(enabled)
-    )
-    files.write_json(folder / "cron.json", told)
-    files.write(folder / "cron.py", files.read(RUNNER))
-    app_env.make_folders(app)
-    states_folder(app).mkdir(mode=0o700, exist_ok=True)
-    (states_folder(app) / "lock").touch(mode=0o600)  # on a full disk the runner could not make it
-    scheduler = scheduling.Scheduler(
-        folder=str(folder),
-        python=subprocesses.system_python(),
-        log=str(log),
-        zone=deployment.values["TZ"].strip() if "TZ" in deployment.values else None,
-        options=options,
-    )
-    schedules = {
-        entry.kind: entry.schedule
-        for entry in deployment.revision.procfile.jobs
+def jobs(app: AppPaths, release: Release, source: Revision) -> list[cron.Job]:
+    """The jobs of a release, ready to run."""
+    state = state_folder(app)
+    state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return [
+        cron.Job(
+            name=entry.kind,
+            schedule=entry.schedule,
+            argv=subprocesses.shell(entry.command),
+            release=release.number,
+            checkout=str(app.releases / release.checkout),
+            log=str(app.logs / f"{entry.kind}.1.log"),
+            log_maxsize=settings.LOG_MAXSIZE.read(source.values),
+            lock=str(state / f"{entry.kind}.lock"),
+            status=str(state / f"{entry.kind}.json"),
+        )
+        for entry in source.procfile.jobs
         if entry.schedule is not None
-    }
-    return scheduling.config(scheduler, schedules)
+    ]
 
 
-# --- runs ----------------------------------------------------------------------------------------
+def write(jobs: Iterable[cron.Job], folder: Path) -> ini.Pairs:
+    """Write the jobs' scripts into this folder; returns the options of the vassal that calls them."""
+    options: list[tuple[str, str]] = []
+    for job in jobs:
+        script = folder / f"{job.name}.sh"
+        files.write(script, cron.script(job))
+        options += cron.lines(job, str(script))
+    return tuple(options)
 
 
-def states(app: AppPaths) -> dict[str, dict[str, Any]]:
-    """What is known of the runs of each job, also of jobs that the app no longer has."""
-    folder = states_folder(app)
-    names = sorted(path.stem for path in folder.glob("cron-*.json"))
-    return {name: cron_runner.load(str(folder), name) for name in names}
-
-
-def running(app: AppPaths) -> dict[str, Mapping[str, Any]]:
-    """The runs that are at work, by their deployment."""
-    runs = {name: state.get("running") for name, state in states(app).items()}
-    return {
-        name: run for name, run in runs.items() if run is not None and cron_runner.is_alive(run)
-    }
-
-
-def end(app: AppPaths, timeout: float) -> None:
-    """End the jobs of an app whose vassals are gone, and all that they started: SIGTERM, then SIGKILL.
-
-    Raises PikuError when something of them is left.
-    """
-    if not (names := list(states(app))):
-        return
-    with cron_runner.locked(str(states_folder(app))):
-        pass  # a runner that was called before is on record now, one that comes later starts nothing
-    left: list[int] = []
-    for _ in files.poll(time.monotonic() + timeout + _LATE):
-        left = procfs.end(_processes(app, names), timeout)
-        if not left and not running(app):  # who looked after it has said so
-            return
-    raise _remains(app, left)
-
-
-def _remains(app: AppPaths, left: Sequence[int]) -> PikuError:
-    at_work = running(app)
-    pids = left or [run["runner"][0] for run in at_work.values()]
-    named = ", ".join(f"process {pid} ({procfs.command(pid)[:60]})" for pid in pids)
-    return PikuError(
-        f"{', '.join(at_work) or 'a scheduled job'} of {app.name} did not end: {named}",
-        hint="once it has ended, do this again; that of another user only root can end",
-    )
-
-
-def _processes(app: AppPaths, names: Sequence[str]) -> set[int]:
-    """What runs of these jobs, known by its variables, or by who started it: a program may leave its
-    session, and may drop its variables."""
-    own = {"APP": str(app.name), "LOG_ROOT": str(app.logs)}
-    found = {pid for name in names for pid in procfs.with_variables({**own, "PIKU_CRON": name})}
-    for run in running(app).values():
-        found |= _started_by(run)
+def last_runs(app: AppPaths) -> dict[str, Run]:
+    """The last run of each job, also of jobs that the app no longer has."""
+    found: dict[str, Run] = {}
+    for path in sorted(state_folder(app).glob("cron-*.json")):
+        try:
+            run = records.load(path, Run)
+        except PikuError:  # a run begins now, or the disk is full
+            continue
+        if run is not None:
+            found[path.stem] = run
     return found
 
 
-def _started_by(run: Mapping[str, Any]) -> set[int]:
-    """The process of a run, those below it, and those of its session, which may have lost their parent."""
-    job = run["job"]
-    if job is None or cron_runner.identity(job[0])[1] not in ("", job[1]):
-        return set()  # it has not begun; or its number is another one's by now
-    return {*procfs.descendants(job[0]), *procfs.session(job[0])}
+def running(app: AppPaths) -> dict[str, Run]:
+    """The runs that have not ended, by their job."""
+    found = {}
+    for name, run in last_runs(app).items():
+        with locks.try_lock(state_folder(app) / f"{name}.lock") as free:
+            if not free:
+                found[name] = run
+    return found
+
+
+def end(app: AppPaths, timeout: float) -> None:
+    """End the runs of an app whose scheduler is gone, and all that they started.
+
+    SIGTERM, then SIGKILL after `timeout` seconds; raises PikuError when something is left.
+    """
+    own = {"APP": str(app.name), "LOG_ROOT": str(app.logs)}
+    marks = [{**own, _VARIABLE: name} for name in last_runs(app)]
+    marked = {pid for mark in marks for pid in procfs.with_variables(mark)}
+    below = {child for pid in marked for child in procfs.descendants(pid)}
+    if left := procfs.end(marked | below, timeout):
+        names = ", ".join(f"process {pid} ({procfs.command(pid)[:60]})" for pid in left)
+        raise PikuError(
+            f"a scheduled job of {app.name} did not end: {names}",
+            hint="once it has ended, run this again; only root can end a process of another user",
+        )

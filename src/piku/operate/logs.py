@@ -1,189 +1,251 @@
-"""What an app's processes wrote, merged in the order of time, and what they write from now on."""
+"""What an app's processes wrote: the last lines, and those to come.
+
+A log is plain text, one file per start of a process; uWSGI renames it to `.old` when it is large. A
+line is placed by the time at its own start, if it has one there. A file without any such line is one
+block, placed by when it was last written to.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import heapq
 import os
+import re
 import select
 import sys
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from itertools import groupby
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
-from piku.operate import log_archive, log_timestamps, logfiles, loghistory, loglines, tail
-from piku.operate.logfiles import LogFile
-from piku.operate.loghistory import Stream
-from piku.operate.loglines import Line, Part
+from piku.deploy import releases
+from piku.errors import PikuError
 from piku.paths import AppPaths
 from piku.uwsgi import noise
 
-_EVERY = 0.25  # seconds between looks while somebody follows
-_AT_ONCE = 1 << 20  # bytes of a log that are read before the next one has its turn
+BUILD = "build"  # the transcript of deploys, shown only when it is asked for
+_NAME = re.compile(
+    r"(?P<process>[A-Za-z][\w-]*\.\d+|nginx|drain|build)(?:@(?P<start>\d+))?\.log(?:\.old)?"
+)
+_ISO = re.compile(
+    rb"\[?(\d{4})[-/](\d\d)[-/](\d\d)[T ](\d\d:\d\d:\d\d)(?:[.,](\d{1,6})\d*)?\s?(Z|[+-]\d\d:?\d\d)?"
+)
+_ACCESS = re.compile(rb"[^\[\n]{1,200} - [^\[\n]{1,200} \[([^\]\n]{20,30})\] \"")
+_INTERVAL = 0.25  # seconds between looks while following
+_PATIENCE = 4  # looks without news after which a line without an end is shown
+_BLOCK = 1 << 16
+_LONGEST = 1 << 20  # a longer line is shown in pieces
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """Which lines: the last `count` (None: all of them) that are not older than `since` and hold `text`.
+class LogFile:
+    """One log on disk. A `start` of 0 belongs to no start of a process: nginx's, a scheduled job's."""
 
-    `text` is looked for as it is; without a capital it also finds what is written in capitals. Unless it is
-    `everything`, what uWSGI says of itself when it starts and stops is left out.
+    process: str
+    start: int
+    path: Path
+    inode: int
+    size: int
+    written: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Query:
+    """Which lines: the last `count` (None: all) that are not older than `since` and contain `text`.
+
+    A `text` without capitals is found in capitals too. Unless `everything`, uWSGI's remarks about its
+    own starts and stops are left out.
     """
 
+    process: str = ""
+    release: int | None = None
     count: int | None = None
     since: float = 0
     text: str = ""
     everything: bool = False
 
-    def holds(self, line: Line) -> bool:
-        """Whether the line is one of them, whenever it was written."""
-        if not self.everything and noise.is_routine(line.text):
+    def names(self, process: str) -> bool:
+        """Whether this is the process, or one of the type, that is asked for."""
+        if not self.process:
+            return process != BUILD
+        return self.process in (process, process.rpartition(".")[0])
+
+    def matches(self, line: bytes) -> bool:
+        if not self.everything and noise.is_routine(line):
             return False
-        if not self.text:
-            return True
-        said = line.text.decode(errors="replace")
-        return self.text in (said.lower() if self.text.islower() else said)
+        text = line.decode(errors="replace")
+        return self.text in (text.lower() if self.text.islower() else text)
 
 
-class Logs:
-    """The logs of an app's processes (of one type, one instance, one release), opened at one moment.
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """A line with the time that it says of itself, in seconds of the epoch, and its place in time."""
 
-    What is in them by then is history; `follow` goes on from there, so no line is missed or shown twice.
-    Raises PikuError when nothing of that name ever logged, or there was never such a release.
-    """
+    process: str
+    release: int | None
+    time: float | None
+    place: float
+    text: bytes
 
-    def __init__(
-        self, app: AppPaths, name: str = "", *, release: int | None = None, following: bool = False
-    ) -> None:
-        self._app, self._name, self._release = app, name, release
-        self._releases = logfiles.release_of(app)
-        self._newest = max((log.activation for log in logfiles.existing(app)), default=0)
-        self._parts = self._opened(whole_lines=following)
 
-    @property
-    def workers(self) -> list[str]:
-        """The processes that have a log here."""
-        return sorted({log.worker for log, _ in self._parts})
-
-    def _opened(self, *, whole_lines: bool) -> list[tuple[LogFile, Part]]:
-        for _ in range(5):
-            found: list[tuple[LogFile, Part]] = []
-            with contextlib.suppress(FileNotFoundError):  # a deploy has just ended: look again
-                for log in logfiles.chosen(self._app, self._name, self._release):
-                    found += ((log, part) for part in self._parts_of(log, whole_lines=whole_lines))
-                return [pair for pair in found if self._release in (None, pair[1].release)]
-            for handle in {part.handle for _, part in found}:
-                os.close(handle)
-        return []
-
-    def _parts_of(self, log: LogFile, *, whole_lines: bool) -> list[Part]:
-        if log.current:
-            release = self._releases.get(log.activation)
-            part = loglines.open_part(log.path, release, log.activation, whole_lines=whole_lines)
-            return [part]
-        parts = loglines.open_past(log.path)
-        if parts[0].activation:
-            return parts
-        activation = log_archive.moved_by(log.path, log.worker, parts[0].written)
-        return [replace(parts[0], activation=activation, release=self._releases.get(activation))]
-
-    def history(self, wanted: Wanted) -> Iterator[Line]:
-        """The lines that are wanted, in the order of time."""
-        return loghistory.history(self._streams(), wanted.holds, wanted.since, wanted.count)
-
-    def _streams(self) -> list[Stream]:
-        """What was written one after the other: two starts of a process overlap, what was rotated goes on."""
-
-        def whose(pair: tuple[LogFile, Part]) -> tuple[str, int]:
-            return pair[0].worker, pair[1].activation
-
-        ordered = sorted(self._parts, key=lambda pair: (*whose(pair), pair[0].current))
-        each = groupby(ordered, key=whose)
-        return [(worker, [part for _, part in parts][::-1]) for (worker, _), parts in each]
-
-    def follow(self, wanted: Wanted, began: Callable[[str, int], None]) -> Iterator[list[Line]]:
-        """Lines as they come, over rotations and deploys, until whoever reads us goes away.
-
-        `began` is told when a process of another release than before begins to write.
-        """
-        followed = {
-            log.path: _Followed(log, part.handle, part.end, part.release)
-            for log, part in self._parts
-            if log.current
-        }
-        releases = {one.log.worker: one.release for one in followed.values()}
-        while not _reader_gone(0 if any(one.behind for one in followed.values()) else _EVERY):
-            for one in self._new(followed):
-                if (
-                    one.release is not None
-                    and releases.get(one.log.worker, one.release) != one.release
-                ):
-                    began(one.log.worker, one.release)
-                releases[one.log.worker] = one.release
-                followed[one.log.path] = one
-            news = [line for one in followed.values() for line in one.news()]
-            yield [line for line in sorted(news, key=lambda line: line.time) if wanted.holds(line)]
-            followed = {path: one for path, one in followed.items() if not one.ended}
-
-    def _new(self, followed: dict[Path, _Followed]) -> Iterator[_Followed]:
-        for log in logfiles.existing(self._app):
-            is_new = log.activation > self._newest or log.plain
-            if not log.current or log.path in followed or not is_new:
+def scan(app: AppPaths) -> list[LogFile]:
+    """Every log of the app at this moment."""
+    found = []
+    with contextlib.suppress(FileNotFoundError), os.scandir(app.logs) as entries:
+        for entry in entries:
+            match = _NAME.fullmatch(entry.name)
+            if match is None or entry.is_symlink():
                 continue
-            if not logfiles.matches(log.worker, self._name):
-                continue
-            if log.activation not in self._releases:
-                self._releases = logfiles.release_of(self._app)
             with contextlib.suppress(FileNotFoundError):
-                handle = os.open(log.path, os.O_RDONLY | os.O_CLOEXEC)
-                yield _Followed(log, handle, 0, self._releases.get(log.activation))
+                status = entry.stat()
+                found.append(
+                    LogFile(
+                        process=match["process"], start=int(match["start"] or 0), path=Path(entry.path),
+                        inode=status.st_ino, size=status.st_size, written=status.st_mtime,
+                    )
+                )  # fmt: skip
+    return found
+
+
+def select_logs(app: AppPaths, logs: Sequence[LogFile], query: Query) -> list[LogFile]:
+    """The logs to show. Those of failed releases only when asked for, or when there are no others.
+
+    Raises PikuError when there was never such a release, or nothing of that name ever logged.
+    """
+    named = [log for log in logs if query.names(log.process)]
+    if query.process and not named:
+        hint = f"its logs: {', '.join(sorted({log.process for log in logs} | {BUILD}))}"
+        raise PikuError(f"{app.name} has no log of {query.process!r}", hint=hint)
+    if query.release is not None:
+        starts = releases.load_release(app, query.release).starts
+        return [log for log in named if log.start in starts]
+    every = releases.releases(app)
+    failed = {start for one in every if one.outcome == releases.FAILED for start in one.starts}
+    return [log for log in named if log.start not in failed] or named
+
+
+def releases_by_start(app: AppPaths) -> dict[int, int]:
+    """The release of each start."""
+    return {start: one.number for one in releases.releases(app) for start in one.starts}
+
+
+def history(app: AppPaths, logs: Iterable[LogFile], query: Query) -> list[Line]:
+    """The lines of these logs that are asked for, in the order of time as far as it is known."""
+    started = releases_by_start(app)
+    files = sorted(logs, key=lambda log: log.written)
+    lines = heapq.merge(
+        *(_lines(log, query, started.get(log.start)) for log in files), key=lambda line: line.place
+    )
+    found = [line for line in lines if line.place >= query.since]
+    return found if query.count is None else found[max(0, len(found) - query.count) :]
+
+
+def _lines(log: LogFile, query: Query, release: int | None) -> list[Line]:
+    """The last lines of one log. What follows a line with a time is placed with it, but lines after the
+    last such line are as new as the file."""
+    found: list[tuple[float | None, bytes]] = []
+    with contextlib.suppress(FileNotFoundError), log.path.open("rb") as file:
+        for text in _backwards(file.fileno(), log.size):
+            if len(found) == query.count:
+                break
+            if query.matches(text):
+                found.append((time_of(text), text))
+    found.reverse()
+    known = [index for index, (time, _) in enumerate(found) if time is not None]
+    place = (found[known[0]][0] or log.written) if known else log.written
+    lines = []
+    for index, (time, text) in enumerate(found):
+        if not known or index > known[-1]:
+            place = log.written
+        elif time is not None:
+            place = max(place, min(time, log.written))
+        lines.append(
+            Line(process=log.process, release=release, time=time, place=place, text=text)
+        )  # fmt: skip
+    return lines
+
+
+def _backwards(handle: int, end: int) -> Iterator[bytes]:
+    """The lines of a file up to this place, the last one first."""
+    rest = os.pread(handle, 1, end - 1).strip(b"\n") if end else b""
+    end = max(0, end - 1)
+    while end:
+        start = max(0, end - _BLOCK)
+        rest, *lines = (os.pread(handle, end - start, start) + rest).split(b"\n")
+        yield from reversed(lines)
+        end = start
+        if len(rest) >= _LONGEST:
+            yield rest
+            rest = b""
+    if rest:
+        yield rest
+
+
+def time_of(line: bytes) -> float | None:
+    """The time at the start of a line: an ISO date with a time of day, or as access logs have it."""
+    try:
+        if found := _ISO.match(line):
+            year, month, day, clock, fraction, zone = (part.decode() for part in found.groups(b""))
+            text = f"{year}-{month}-{day}T{clock}.{fraction or '0':0<6}{zone}"
+            return datetime.fromisoformat(text).timestamp()
+        if found := _ACCESS.match(line):
+            return datetime.strptime(found[1].decode(), "%d/%b/%Y:%H:%M:%S %z").timestamp()
+    except (ValueError, OverflowError):
+        pass
+    return None
+
+
+# --- what is to come -----------------------------------------------------------------------------
 
 
 @dataclass
-class _Followed:
-    """A process's log that is read as it grows."""
+class Tail:
+    """A log that is read as it grows: how far it was read, and a line that has no end yet."""
 
-    log: LogFile
-    handle: int
-    offset: int
-    release: int | None
+    offset: int = 0
+    rest: bytes = b""
+    quiet: int = field(default=0)
 
-    def __post_init__(self) -> None:
-        self._tail = tail.Tail(str(self.log.path), self.handle, self.offset)
-
-    @property
-    def behind(self) -> bool:
-        """Whether there is more to be read at once."""
-        return self._tail.behind
-
-    @property
-    def ended(self) -> bool:
-        """Whether there will be no more."""
-        return self._tail.ended
-
-    def news(self) -> list[Line]:
-        """The lines that have come since the last look."""
-        worker = self.log.worker
-        return [
-            Line(when or time.time(), worker, self.release, text)
-            for when, text in self._tail.news(_AT_ONCE)
-        ]
+    def read(self, log: LogFile) -> list[bytes]:
+        """The lines that came since the last look."""
+        if self.offset > log.size:  # another file has the inode of one that was removed
+            self.offset = 0
+        data = b""
+        if log.size > self.offset:
+            with contextlib.suppress(FileNotFoundError), log.path.open("rb") as file:
+                data = os.pread(file.fileno(), log.size - self.offset, self.offset)
+        self.offset += len(data)
+        self.quiet = 0 if data else self.quiet + 1
+        *lines, self.rest = (self.rest + data).split(b"\n")
+        if self.rest and (self.quiet >= _PATIENCE or len(self.rest) > _LONGEST):
+            lines, self.rest = [*lines, self.rest], b""
+        return lines
 
 
-def transcript(app: AppPaths, wanted: Wanted) -> Iterator[Line]:
-    """The lines of what deploys have said."""
-    parts = []
-    for path in (app.build_log, Path(f"{app.build_log}.old")):
-        with contextlib.suppress(FileNotFoundError):
-            parts.append(loglines.open_part(path, None))
-    return loghistory.history(
-        [(log_timestamps.BUILD, parts)], wanted.holds, wanted.since, wanted.count
-    )
+def follow(app: AppPaths, known: Iterable[LogFile], query: Query) -> Iterator[list[Line]]:
+    """What is added to the known logs and to new ones, until nobody reads our output any more."""
+    tails = {log.inode: Tail(offset=log.size) for log in known}
+    started: Mapping[int, int] = releases_by_start(app)
+    while not reader_gone(_INTERVAL):
+        batch = []
+        for log in sorted(scan(app), key=lambda log: log.written):
+            if not query.names(log.process):
+                continue
+            if log.start and log.start not in started:
+                started = releases_by_start(app)
+            batch += [
+                Line(
+                    process=log.process, release=started.get(log.start), time=time_of(text),
+                    place=log.written, text=text,
+                )
+                for text in tails.setdefault(log.inode, Tail()).read(log)
+                if query.matches(text)
+            ]  # fmt: skip
+        yield batch
 
 
-def _reader_gone(timeout: float) -> bool:
-    """Wait that long; true as soon as nobody can read our output any more."""
+def reader_gone(timeout: float) -> bool:
+    """Wait that many seconds; true as soon as nobody can read our output any more."""
     poll = select.poll()
     poll.register(sys.stdout.fileno(), select.POLLERR | select.POLLHUP)
     return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(timeout * 1000))

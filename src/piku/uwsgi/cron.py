@@ -1,96 +1,114 @@
-"""An app's jobs as uWSGI's own cron knows them: when it is to call the runner.
+"""An app's scheduled jobs: uWSGI's cron lines, and the script that they call. Pure.
 
-Pure. uWSGI matches whole numbers, once a second. A line for any minute is called 60 s after its last
-time, and so drifts until it misses a minute; a line for one minute is called in its first second.
+uWSGI compares whole numbers with the clock once a second. A line for any minute is called 60 s after
+its last time, and so drifts until it misses a minute; a line for one minute is called in its first
+second. So there is a line for each minute, and the script looks at hour and day.
 """
 
 from __future__ import annotations
 
-import itertools
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from piku.app.schedule import Schedule
 from piku.uwsgi import ini
 
-# A job has at most that many lines: what they then match too much, the runner leaves out.
-_MOST = 120
-_ANY = (-1,)
+# Two schedulers may call in one minute, around a deploy: the lock file holds the time of the last
+# run. It is not the job's to hold, or a program that the job leaves behind would end all runs.
+# `{again}`: with a given hour, what the clock shows for the second time does not count.
+_SCRIPT = """\
+# {job} of v{release}; called by uWSGI, or with "now" by cron:run.
+unset UWSGI_EMPEROR_FD UWSGI_ORIGINAL_PROC_NAME UWSGI_RELOADS
+path=$PATH PATH=/usr/bin:/bin
+set -- "$1" $(date '+%s %Y%m%d%H%M %-H %-m %-d %w')
+by=$1 epoch=$2 clock=$3 hour=$4 month=$5 day=$6/$7
+say() {{ echo "$(date '+%Y-%m-%d %H:%M:%S %z') [piku] {job} $*" >>{log}; }}
+status() {{
+    echo "{{\\"release\\": {release}, \\"started\\": $epoch, \\"ended\\": $1, \\"code\\": $2}}" >{status}.new
+    mv {status}.new {status}
+}}
+seen() {{
+    [ "$by" != now ] && read -r last shown <{lock} || return 1
+    [ $((last / 60)) -eq $((epoch / 60)) ]{again}
+}}
+if [ "$by" != now ]; then
+    case $hour in {hours}) ;; *) exit ;; esac
+    case $month in {months}) ;; *) exit ;; esac
+    case $day in {days}) ;; *) exit ;; esac
+fi
+exec 9<>{lock}
+if ! flock -w 2 9; then
+    seen || say "is skipped: the run before has not ended"
+    exit
+fi
+seen && exit
+[ "$by" = now ] || echo "$epoch $clock" >{lock}
+[ "$(stat -c %s {log} 2>/dev/null || echo 0)" -lt {log_maxsize} ] || mv {log} {log}.old
+trap : INT TERM
+status null null
+say "of v{release} starts"
+cd {checkout} && PATH=$path {command} </dev/null >>{log} 2>&1 9<&-
+code=$? end=$(date +%s)
+status "$end" "$code"
+say "of v{release} ended with exit code $code after $((end - epoch)) s"
+exit $code
+"""
+_AGAIN = """ \\
+        || {{ [ "$clock" -le "$shown" ] && [ "$epoch" -gt "$last" ] && [ $((epoch - last)) -lt 7200 ]; }}"""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scheduler:
-    """The one vassal that calls an app's jobs; `folder` has the runner's files."""
+class Job:
+    """What the script of a job needs; `lock` and `status` are its files, `argv` is its command."""
 
-    folder: str
-    python: str
+    name: str
+    schedule: Schedule
+    argv: Sequence[str]
+    release: int
+    checkout: str
     log: str
-    zone: str | None  # a time zone's name, or the server's
-    options: ini.Pairs = ()  # of extras
+    log_maxsize: int
+    lock: str
+    status: str
 
 
-def config(scheduler: Scheduler, jobs: Mapping[str, Schedule]) -> str:
-    """The ini of that vassal."""
-    return ini.render(
-        [
-            ("strict", "true"),
-            ("master", "true"),
-            ("die-on-term", "true"),
-            ("processes", "0"),
-            ("chdir", scheduler.folder),
-            # The clock that uWSGI's cron goes by, and the runner's.
-            ("unenv", "TZ") if scheduler.zone is None else ("env", f"TZ={scheduler.zone}"),
-            ("logto", scheduler.log),
-            ("log-maxsize", "262144"),
-            ("log-backupname", f"{scheduler.log}.old"),
-            ("logfile-chmod", "640"),
-            *scheduler.options,
-            *(
-                ("cron2", line)
-                for job, schedule in jobs.items()
-                for line in _lines(scheduler, job, schedule)
-            ),
-        ]
+def lines(job: Job, script: str) -> ini.Pairs:
+    """uWSGI's options for a job."""
+    command = f"exec env -u PIKU_PROCESS PIKU_CRON={job.name} sh {shlex.quote(script)}"
+    return tuple(
+        ("cron2", f"minute={minute},hour=-1,day=-1,month=-1,week=-1 {command} uwsgi")
+        for minute in job.schedule.minutes
     )
 
 
-def _lines(scheduler: Scheduler, job: str, schedule: Schedule) -> Iterable[str]:
-    command = f"exec {shlex.quote(scheduler.python)} -IS cron.py {job}"
-    for minute, hour, day, month, week in _times(schedule):
-        when = f"minute={minute},hour={hour},day={day},month={month},week={week}"
-        yield f"{when} {command} {minute}"
+def script(job: Job) -> str:
+    """The text of the script that runs a job if it is due, once a minute and once at a time."""
+    schedule = job.schedule
+    return _SCRIPT.format(
+        job=job.name,
+        release=job.release,
+        again=_AGAIN.format() if schedule.by_clock else "",
+        hours=_pattern(schedule.hours),
+        months=_pattern(schedule.months),
+        days=_days(schedule),
+        log_maxsize=job.log_maxsize,
+        command=shlex.join(job.argv),
+        **{name: shlex.quote(vars(job)[name]) for name in ("checkout", "log", "lock", "status")},
+    )
 
 
-def _times(schedule: Schedule) -> list[tuple[int, ...]]:
-    """Minute, hour, day, month and weekday of each line, -1 for any; every moment of the schedule is
-    among theirs."""
-    hours = _restricted(schedule.hours, 24)
-    months = _restricted(schedule.months, 12)
-    dates = _dates(schedule)
-    every = [(-1, -1)]
-    choices = [
-        (hours, months, dates),
-        (hours, months, every),
-        (hours, _ANY, every),
-        (_ANY, _ANY, every),
-    ]
-    for some_hours, some_months, some_dates in choices:
-        if len(schedule.minutes) * len(some_hours) * len(some_months) * len(some_dates) <= _MOST:
-            break
-    product = itertools.product(schedule.minutes, some_hours, some_months, some_dates)
-    return [(minute, hour, day, month, week) for minute, hour, month, (day, week) in product]
+def _pattern(values: Sequence[int]) -> str:
+    return "|".join(map(str, values))
 
 
-def _restricted(values: tuple[int, ...], full: int) -> tuple[int, ...]:
-    return values if len(values) < full else _ANY
-
-
-def _dates(schedule: Schedule) -> list[tuple[int, int]]:
-    """Day of the month and of the week. A line with both would be called on either: the runner looks."""
-    days, weekdays = _restricted(schedule.days, 31), _restricted(schedule.weekdays, 7)
+def _days(schedule: Schedule) -> str:
+    """A pattern for DAY/WEEKDAY."""
     if schedule.either:
-        return [*((day, -1) for day in days), *((-1, weekday) for weekday in weekdays)]
-    if days == _ANY:
-        return [(-1, weekday) for weekday in weekdays]
-    return [(day, -1) for day in days]
+        return "|".join(
+            (*(f"{day}/*" for day in schedule.days), *(f"*/{w}" for w in schedule.weekdays))
+        )
+    days = ("*",) if len(schedule.days) == 31 else schedule.days
+    weekdays = ("*",) if len(schedule.weekdays) == 7 else schedule.weekdays
+    return "|".join(f"{day}/{weekday}" for day, weekday in product(days, weekdays))

@@ -135,6 +135,11 @@ def daemon(vassal: Vassal, runner: str) -> str:
     )
 
 
+def scheduler(vassal: Vassal, lines: Pairs) -> str:
+    """The ini of the vassal that starts an app's scheduled jobs; `lines` say when."""
+    return render([*_common(vassal), ("processes", "0"), *vassal.options, *lines])
+
+
 def _added(vassal: Vassal) -> Pairs:
     return (*vassal.options, *((("include", vassal.include),) if vassal.include else ()))
 

@@ -29,8 +29,6 @@ def told(
         ("relases shop", 2, "there is no command 'relases'"),
         ("--nonsense", 2, "no such option"),
         ("stop", 2, "missing argument 'APP'"),
-        ("ps --watch", 2, "--watch draws on a terminal"),
-        ("ps --watch --json", 2, "give one of them"),
         ("ps:stop shop", 2, "missing argument"),
         ("ps:stop shop run.1", 1, "shop has no detached command 'run.1'"),
         ("run --detach shop true", 1, "shop has no live release"),

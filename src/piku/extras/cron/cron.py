@@ -1,32 +1,35 @@
-"""An app's scheduled jobs: when they are due, what became of the last run, and a run by hand."""
+"""An app's scheduled jobs: when they are due, how the last run went, and a run by hand."""
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Mapping
+import re
+import signal
+import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
-from typing import Any, NoReturn
 
 from piku import subprocesses
-from piku.app import schedule as schedule_module
 from piku.app.procfile import Entry
-from piku.deploy import app_env, cron_runner, releases, revision
-from piku.deploy import scheduler as jobs
-from piku.deploy.releases import Live, Release
-from piku.deploy.revision import Revision
+from piku.deploy import app_env, scheduler
+from piku.deploy.scheduler import Run
 from piku.errors import PikuError
+from piku.extras.cron.next_run import next_run, zone_of
+from piku.operate import logs
+from piku.operate.run import live_source
 from piku.paths import AppPaths, Paths
+from piku.uwsgi import cron
+
+_REMARK = re.compile(rb"[0-9-]{10} [0-9:]{8} \S{5} \[piku\] .*")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One job. `last`, `duration` (seconds) and `code` are of the last run that ended; the latter two
-    are None when it was killed together with its runner. Times are in the app's zone."""
+    """One job; times are in the app's zone. `last` is when the last run started, `duration` (seconds)
+    and `code` are None while it runs, and when it was killed together with its script."""
 
     job: str
-    schedule: str  # empty for a job that the app no longer has, and that still runs
+    schedule: str  # empty for a job that the app no longer has and that still runs
     command: str
     next: datetime | None
     last: datetime | None
@@ -36,15 +39,14 @@ class Row:
 
 
 def rows(paths: Paths, app: AppPaths) -> list[Row]:
-    """The jobs of the live release, in the Procfile's order, then those that still run of others."""
-    live, _, found = _live(paths, app)
-    zone, now = schedule_module.zone(found.values), datetime.now(UTC)
-    states, running = jobs.states(app), jobs.running(app)
-    present = {entry.kind: entry for entry in found.procfile.jobs}
+    """The jobs of the live release in the Procfile's order, then those of others that still run."""
+    live, _, source = live_source(paths, app)
+    zone, now = zone_of(source.values), None if live.stopped else datetime.now(UTC)
+    last, running = scheduler.last_runs(app), scheduler.running(app)
+    present = {entry.kind: entry for entry in source.procfile.jobs}
     names = [*present, *(name for name in running if name not in present)]
-    after = None if live.stopped else now
     return [
-        _row(name, present.get(name), states.get(name, {}), running.get(name), after, zone)
+        _row(name, present.get(name), last.get(name), now, zone, runs=name in running)
         for name in names
     ]
 
@@ -52,60 +54,66 @@ def rows(paths: Paths, app: AppPaths) -> list[Row]:
 def _row(
     name: str,
     entry: Entry | None,
-    state: Mapping[str, Any],
-    running: Mapping[str, Any] | None,
-    after: datetime | None,
+    run: Run | None,
+    now: datetime | None,
     zone: tzinfo,
+    *,
+    runs: bool,
 ) -> Row:
     schedule = entry.schedule if entry else None
-    run = state.get("running")
-    last = state.get("last") if run is None or running is not None else cron_runner.lost(run)
-    ended = last["ended"] if last else None
+    started = datetime.fromtimestamp(run.started, zone) if run else None
     return Row(
         job=name,
         schedule=schedule.text if schedule else "",
         command=entry.command if entry else "",
-        next=schedule_module.next_run(schedule, after, zone) if schedule and after else None,
-        last=_moment(last["started"], zone) if last else None,
-        duration=round(ended - last["started"], 3) if last and ended else None,
-        code=last["code"] if last else None,
-        running_since=_moment(running["started"], zone) if running else None,
+        next=next_run(schedule, now, zone) if schedule and now else None,
+        last=None if runs else started,
+        duration=run.ended - run.started if run and run.ended else None,
+        code=run.code if run else None,
+        running_since=started if runs else None,
     )
 
 
-def _moment(seconds: float, zone: tzinfo) -> datetime:
-    return datetime.fromtimestamp(seconds, zone)
+def run(paths: Paths, app: AppPaths, name: str) -> int:
+    """Run a job now and print its output; returns its exit code.
+
+    SIGINT and SIGTERM end the job. When our reader goes away, it goes on.
+    """
+    _, release, source = live_source(paths, app)
+    job = _find(app, scheduler.jobs(app, release, source), name)
+    if job.name in scheduler.running(app):
+        raise PikuError(f"{job.name} is still running", hint="a job never runs twice at once")
+    app_env.make_folders(app)
+    known = logs.scan(app)
+    process = subprocesses.spawn(
+        ["/bin/sh", "-c", cron.script(job), job.name, "now"],
+        cwd=app.releases / release.checkout,
+        env=app_env.variables(paths, app, release, source) | {"PIKU_CRON": job.name},
+        output=sys.stderr.fileno(),
+    )
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, _frame: os.killpg(process.pid, number))
+    has_ended = False
+    for batch in logs.follow(app, known, logs.Query(process=f"{job.name}.1", everything=True)):
+        for line in batch:
+            text = _REMARK.sub(b"", line.text)
+            if text or not line.text:
+                sys.stdout.buffer.write(text + b"\n")
+        sys.stdout.buffer.flush()
+        if has_ended:
+            break
+        has_ended = process.poll() is not None
+    return process.poll() or 0
 
 
-def run(paths: Paths, app: AppPaths, name: str) -> NoReturn:
-    """Become the runner of a job: what it prints is shown and logged, and its exit code is ours."""
-    live, release, found = _live(paths, app)
-    present = [entry.kind for entry in found.procfile.jobs]
-    job = name if name in present else f"cron-{name}"
-    if job not in present:
+def _find(app: AppPaths, jobs: list[cron.Job], name: str) -> cron.Job:
+    present = {job.name: job for job in jobs}
+    found = present.get(name) or present.get(f"cron-{name}")
+    if found is None:
         hint = (
-            f"there are: {', '.join(present)}"
+            f"jobs: {', '.join(present)}"
             if present
-            else "a line 'cron-NAME: ...' in the Procfile is one"
+            else "add a line 'cron-NAME: …' to the Procfile"
         )
         raise PikuError(f"{app.name} has no scheduled job {name[:60]!r}", hint=hint)
-    app_env.make_folders(app)
-    # A file without a name: it holds secrets, and is gone whatever happens.
-    handle = os.memfd_create("cron")
-    os.write(
-        handle, json.dumps(jobs.specification(paths, app, release, found, live.start)).encode()
-    )
-    os.lseek(handle, 0, os.SEEK_SET)
-    os.dup2(handle, 0)
-    subprocesses.exec_program(
-        [subprocesses.system_python(), "-IS", str(jobs.RUNNER), job, cron_runner.BY_HAND],
-        env=app_env.variables(paths, app, release, found),
-    )
-
-
-def _live(paths: Paths, app: AppPaths) -> tuple[Live, Release, Revision]:
-    live = releases.live(app)
-    if live is None:
-        raise PikuError(f"{app.name} has no live release", hint="push a working commit first")
-    release = releases.load_release(app, live.release)
-    return live, release, revision.of_release(paths, app, release)
+    return found

@@ -15,7 +15,7 @@ from piku.deploy import app_env, releases
 from piku.deploy.releases import Live, Release
 from piku.deploy.revision import Revision
 from piku.errors import PikuError
-from piku.operate.ps import Row, Sight
+from piku.operate.ps import Row, memory_of
 from piku.paths import SEPARATOR, AppPaths, Paths
 
 KIND = "run"
@@ -72,18 +72,16 @@ def releases_in_use(app: AppPaths) -> set[int]:
     return {run.release for run in running(app).values()}
 
 
-def rows(app: AppPaths, sight: Sight) -> list[Row]:
+def rows(app: AppPaths) -> list[Row]:
     """The runs as `piku ps` shows them."""
     return [
         Row(
-            worker=run.name,
+            process=run.name,
             release=run.release,
             pid=run.leader,
             state="running",
             uptime=int(procfs.age(run.leader)),
-            memory=sight.now.memory(run.leader),
-            address="",
-            cpu=sight.cpu(run.leader),
+            memory=memory_of(run.leader),
         )
         for run in running(app).values()
     ]

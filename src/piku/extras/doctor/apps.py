@@ -106,12 +106,12 @@ def _is_held(app: AppPaths) -> bool:
 
 def processes(scene: Scene) -> Iterator[Finding]:
     """Processes that do not run, keep ending, or listen where nobody asks."""
-    if scene.sight.states is None:
+    if scene.states is None:
         return  # without an emperor none does, and that is told
     for app in scene.apps:
         live = scene.live.get(app.name)
         if live is not None and not live.stopped:
-            rows = {row.worker: row for row in ps.rows(app, live, scene.sight)}
+            rows = {row.process: row for row in ps.rows(scene.paths, app, scene.states)}
             found = [
                 one
                 for process in live.processes
@@ -214,13 +214,12 @@ def jobs(scene: Scene) -> Iterator[Finding]:
     """Scheduled jobs whose last run failed."""
     for app in scene.apps:
         scheduled = _scheduled(scene, app)
-        for name, known in scheduler.states(app).items():
-            last = known.get("last") or {}
-            if name not in scheduled or not last:
+        for name, run in scheduler.last_runs(app).items():
+            if name not in scheduled or run.code is None:
                 continue
-            when = time.strftime("%Y-%m-%d %H:%M", time.localtime(last["started"]))
-            if last.get("code"):
-                what = f"{name} failed with exit code {last['code']} at {when}"
+            when = time.strftime("%Y-%m-%d %H:%M", time.localtime(run.started))
+            if run.code:
+                what = f"{name} failed with exit code {run.code} at {when}"
                 yield warning(
                     what, f"see why: piku logs {app.name} {name} --no-follow", app=app.name
                 )
@@ -230,12 +229,10 @@ def jobs(scene: Scene) -> Iterator[Finding]:
 
 def _scheduled(scene: Scene, app: AppPaths) -> frozenset[str]:
     """The jobs of the live release, as its scheduler was told."""
-    from piku import files
-
     live = scene.live.get(app.name)
     process = next((one for one in live.processes if one.schedules), None) if live else None
-    told = files.read_json(app.start(process.start) / "cron.json") if process else None
-    return frozenset(told["jobs"]) if told else frozenset()
+    scripts = app.start(process.start).glob("cron-*.sh") if process else ()
+    return frozenset(path.stem for path in scripts)
 
 
 def static(scene: Scene) -> Iterator[Finding]:

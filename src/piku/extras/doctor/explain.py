@@ -96,7 +96,7 @@ def _nobody_there(line: str, facts: Facts) -> Why:
     found = re.search(r'upstream: "(?:http|uwsgi)://(?P<address>unix:[^:"]+|[0-9.]+:[0-9]+)', line)
     address = found["address"].removeprefix("unix:") if found else ""
     process = _at(facts, address)
-    row = next((row for row in facts.rows() if process and row.worker == process.title), None)
+    row = next((row for row in facts.rows() if process and row.process == process.title), None)
     restart = f"piku restart {facts.app.name}"
     if process is None or row is None or row.state == "down":
         what = process.title if process else "what is to answer it"
@@ -107,7 +107,7 @@ def _nobody_there(line: str, facts: Facts) -> Why:
         )
     if row.state == "crashing":
         code = "" if row.exit_code is None else f" with exit code {row.exit_code}"
-        text = f"nginx met nobody at {address}: {row.worker} keeps ending{code}"
+        text = f"nginx met nobody at {address}: {row.process} keeps ending{code}"
         return Why(severity=PROBLEM, text=text, fix=facts.logs, detail=row.last_lines)
     if address.startswith("/"):
         how = "is missing" if not Path(address).exists() else "leads to nobody"
@@ -134,7 +134,7 @@ def _broken_off(_line: str, facts: Facts) -> Why:
             if row.exit_code is not None and row.uptime <= asking.PATIENCE
         ]
         if ended:
-            how = f"{ended[0].worker} ended with exit code {ended[0].exit_code}"
+            how = f"{ended[0].process} ended with exit code {ended[0].exit_code}"
             break
     text = f"{how} while it was at this request, without an answer"
     return Why(severity=PROBLEM, text=text, fix=facts.logs, detail=facts.written())

@@ -11,8 +11,9 @@ from piku.extras.doctor.scene import Scene
 from piku.extras.maintenance.state import Maintenance
 from piku.nginx.site import Site
 from piku.operate import ps
-from piku.operate.ps import Observer, Row
+from piku.operate.ps import Row
 from piku.paths import AppPaths
+from piku.uwsgi import emperor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +38,7 @@ class Facts:
 
     def rows(self) -> list[Row]:
         """Its processes as they are now: the question may have changed that."""
-        return ps.rows(self.app, self.live, Observer(self.scene.paths).look())
+        return ps.rows(self.scene.paths, self.app, emperor.observe(self.scene.paths))
 
     @property
     def logs(self) -> str:

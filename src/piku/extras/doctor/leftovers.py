@@ -42,7 +42,7 @@ def _files(scene: Scene) -> Iterator[Finding]:
 
 def _processes(scene: Scene) -> Iterator[Finding]:
     """Processes that apps started, whose own process is no more."""
-    alive = {str(name) for name in (*(scene.sight.states or {}), *emperor.enabled(scene.paths))}
+    alive = {str(name) for name in (*(scene.states or {}), *emperor.enabled(scene.paths))}
     names = {app.name for app in scene.apps}
     for pid, mark in procfs.marked(scene.paths.root).items():
         name = VassalName.parse(mark)

@@ -17,8 +17,9 @@ from piku.deploy.releases import Live
 from piku.errors import PikuError
 from piku.nginx import service
 from piku.nginx.site import Platform, Site
-from piku.operate.ps import Observer, Sight
+from piku.operate.ps import States
 from piku.paths import AppPaths, Paths
+from piku.uwsgi import emperor
 
 _LISTEN = "0A"
 
@@ -80,8 +81,8 @@ class Scene:
         return {name: live.site for name, live in self.live.items() if live.site is not None}
 
     @cached_property
-    def sight(self) -> Sight:
-        return Observer(self.paths).look()
+    def states(self) -> States | None:
+        return emperor.observe(self.paths)
 
     @cached_property
     def platform(self) -> Platform:

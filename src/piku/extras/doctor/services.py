@@ -21,7 +21,7 @@ _MAY_NOT_BIND = re.compile(r"bind\(\) to \S+ failed \(13: Permission denied\)")
 
 def platform(scene: Scene) -> Iterator[Finding]:
     """Whether nginx and the emperor run and answer."""
-    answers, nginx = scene.sight.states is not None, scene.nginx is not None
+    answers, nginx = scene.states is not None, scene.nginx is not None
     exists = emperor.pid(scene.paths) is not None
     if not (answers or exists or nginx):
         yield problem("piku does not run here: nothing is served", starting(scene))
@@ -31,7 +31,7 @@ def platform(scene: Scene) -> Iterator[Finding]:
     else:
         yield ok(f"nginx runs (process {scene.nginx})")
     if answers:
-        yield ok(f"the emperor answers, with {len(scene.sight.states or {})} processes of apps")
+        yield ok(f"the emperor answers, with {len(scene.states or {})} processes of apps")
     elif exists:
         yield problem(
             "the uWSGI emperor runs, and does not answer",

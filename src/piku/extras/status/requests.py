@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from piku.deploy.releases import Live
-from piku.operate import log_timestamps, logfiles
+from piku.operate import logs as logs_module
 from piku.paths import AppPaths
 from piku.uwsgi import ini
 
@@ -19,9 +19,9 @@ _MOST = 1 << 19
 def by_process(app: AppPaths, live: Live, now: float) -> dict[str, int]:
     """Of each process that uWSGI serves itself, by its name; those of the release before it count as well."""
     workers = [process.worker for process in live.processes if process.kind in ini.MODIFIERS]
-    logs = logfiles.existing(app)[::-1] if workers else []
+    logs = sorted(logs_module.scan(app), key=lambda log: -log.written) if workers else []
     return {
-        worker: count([log.path for log in logs if log.worker == worker], now, at_end=False)
+        worker: count([log.path for log in logs if log.process == worker], now)
         for worker in workers
     }
 
@@ -31,20 +31,17 @@ def by_nginx(live: Live, now: float) -> int | None:
     if live.site is None or not live.site.access_log:
         return None
     log = Path(live.site.access_log)
-    return count([log, Path(f"{log}.old")], now, at_end=True)
+    return count([log, Path(f"{log}.old")], now)
 
 
-def count(logs: Iterable[Path], now: float, *, at_end: bool) -> int:
-    """The requests of the minute before `now` in these logs, given the last first.
-
-    An access line has the time at which the request began, or `at_end` that of its end.
-    """
+def count(logs: Iterable[Path], now: float) -> int:
+    """The requests of the minute before `now` in these logs, given the last first."""
     found, oldest, left = 0, now, _MOST
     for path in logs:
         tail, whole = _tail(path, left, now - _MINUTE)
         left -= len(tail)
         for line in reversed(tail.split(b"\n")):
-            when = log_timestamps.access_time(line, at_end=at_end)
+            when = logs_module.time_of(line)
             if when is not None and when < now - _MINUTE:
                 break
             if when is not None:

@@ -18,9 +18,9 @@ from piku.errors import PikuError
 from piku.extras.certs import certs
 from piku.extras.detached import runs
 from piku.extras.maintenance import state as state_module
+from piku.extras.status import requests
 from piku.nginx import service
 from piku.nginx.site import Platform
-from piku.operate import ps
 from piku.operate import summary as summary_module
 from piku.operate.summary import Summary
 from piku.paths import AppName, AppPaths, Paths
@@ -116,10 +116,10 @@ class Status:
 
 def of_server(paths: Paths) -> Status:
     """How everything is now."""
-    sight = ps.Observer(paths).look()
-    summaries = summary_module.of_all(paths, sight)
+    states = emperor.observe(paths)
+    summaries = summary_module.of_all(paths, states)
     where = service.platform(paths)
-    found = [_app(paths, summary, where, running=sight.states is not None) for summary in summaries]
+    found = [_app(paths, summary, where, running=states is not None) for summary in summaries]
     found.sort(key=lambda app: (_ORDER.index(app.state), app.app))
     apps = [paths.app(name) for name in paths.app_names()]
     return Status(
@@ -170,7 +170,7 @@ def _app(paths: Paths, summary: Summary, where: Platform, *, running: bool) -> A
     app = paths.app(AppName(summary.app))
     counts: dict[str, int] = {}
     for row in summary.processes:
-        kind = row.worker.rpartition(".")[0] or row.worker
+        kind = row.process.rpartition(".")[0] or row.process
         counts[kind] = counts.get(kind, 0) + (row.state not in ("down", "stopping"))
     state, note = _state(app, summary, running=running)
     return App(
@@ -180,10 +180,22 @@ def _app(paths: Paths, summary: Summary, where: Platform, *, running: bool) -> A
         deployed=_created(app, summary.release),
         processes=counts,
         memory=sum(row.memory for row in summary.processes),
-        requests_per_minute=summary.requests_per_minute,
+        requests_per_minute=_requests(app, summary.release),
         url=_url(app, where),
         note=note,
     )
+
+
+def _requests(app: AppPaths, release: int | None) -> int | None:
+    """The requests of the last minute; None when nothing counts them."""
+    with contextlib.suppress(PikuError):
+        live = releases.live(app)
+        if live is not None and release is not None:
+            now = time.time()
+            counted = [*requests.by_process(app, live, now).values(), requests.by_nginx(live, now)]
+            known = [count for count in counted if count is not None]
+            return sum(known) if known else None
+    return None
 
 
 def _state(app: AppPaths, summary: Summary, *, running: bool) -> tuple[str, str]:
@@ -193,8 +205,8 @@ def _state(app: AppPaths, summary: Summary, *, running: bool) -> tuple[str, str]
     crashing = [row for row in summary.processes if row.state == "crashing"]
     if crashing:
         code = "" if crashing[0].exit_code is None else f" with exit code {crashing[0].exit_code}"
-        return CRASHING, f"{crashing[0].worker} keeps ending{code}"
-    down = [row.worker for row in summary.processes if row.state == "down"]
+        return CRASHING, f"{crashing[0].process} keeps ending{code}"
+    down = [row.process for row in summary.processes if row.state == "down"]
     if down:
         return DOWN, f"{', '.join(down)} does not run" if running else "piku does not run"
     with contextlib.suppress(PikuError, TypeError):
@@ -253,21 +265,19 @@ def _last_releases(app: AppPaths) -> Iterator[Release]:
 
 def _jobs(app: AppPaths) -> Iterator[Job]:
     running = scheduler.running(app)
-    for name, state in scheduler.states(app).items():
-        last = state.get("last") or {}
-        since = running[name]["started"] if name in running else None
+    for name, run in scheduler.last_runs(app).items():
         yield Job(
             app=app.name,
             job=name,
-            running_since=since,
-            last=last.get("started"),
-            code=last.get("code"),
+            running_since=run.started if name in running else None,
+            last=run.started,
+            code=run.code,
         )
-    for name, run in runs.running(app).items():
+    for name, detached in runs.running(app).items():
         yield Job(
             app=app.name,
             job=name,
-            running_since=time.time() - procfs.age(run.leader),
+            running_since=time.time() - procfs.age(detached.leader),
             last=None,
             code=None,
         )

@@ -1,0 +1,85 @@
+"""rsyslogd's configuration for the drains of one app. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from piku.extras.log_drain.settings import TLS, UDP, Drain
+
+# imfile knows a file by its inode and keeps how far it has read it, so rotation loses nothing. The
+# stable names in the folder are links to the same files: their names have no "@". A run in the queue
+# outlives a restart. What rsyslogd says of itself is the app's log "drain".
+_CONFIG = """\
+global(workDirectory={state} processInternalMessages="on" internalmsg.severity="warning"
+       maxMessageSize="64k" shutdown.queue.doublesize="on")
+module(load="imfile")
+template(name="line" type="list") {{
+    constant(value="<14>1 ")
+    property(name="timereported" dateFormat="rfc3339")
+    constant(value=" ")
+    property(name="hostname")
+    constant(value=" {app} ")
+    property(name="$!metadata!filename" regex.type="ERE" regex.submatch="1"
+             regex.expression="([^/@]+)(@[0-9]+)?\\\\.log$")
+    constant(value=" - - ")
+    property(name="msg")
+}}
+ruleset(name="drains") {{
+{actions}}}
+{inputs}action(type="omfile" file={log})
+"""
+_ACTION = """\
+    action(type="omfwd" target={host} port="{port}" template="line" {protocol}
+           action.resumeRetryCount="-1" action.resumeInterval="5" action.resumeIntervalMax="60"
+           queue.type="LinkedList" queue.size="5000" queue.filename="drain{number}"
+           queue.maxDiskSpace="16m" queue.saveOnShutdown="on")
+"""
+_TLS = """\
+protocol="tcp" TCP_Framing="octet-counted"
+           StreamDriver="{driver}" StreamDriverMode="1" StreamDriverAuthMode="x509/name"
+           StreamDriverPermittedPeers={host} StreamDriver.CAFile={authorities}"""
+_INPUT = """\
+input(type="imfile" file={file} tag="app" ruleset="drains" addMetadata="on"
+      persistStateInterval="20")
+"""
+_FILES = ("*@*.log", "cron-*.1.log", "run.*.log", "nginx*.log")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Files:
+    """Where things are: the app's logs, rsyslogd's own files, trusted authorities."""
+
+    logs: str
+    state: str
+    authorities: str
+
+
+def render(app: str, drains: Sequence[Drain], files: Files, tls_driver: str) -> str:
+    """The configuration; `tls_driver` is "gtls" or "ossl"."""
+    return _CONFIG.format(
+        app=app[:48],  # the longest APP-NAME of RFC 5424
+        state=_quoted(files.state),
+        log=_quoted(f"{files.logs}/drain.log"),
+        actions="".join(
+            _action(number, drain, files, tls_driver) for number, drain in enumerate(drains)
+        ),
+        inputs="".join(_INPUT.format(file=_quoted(f"{files.logs}/{name}")) for name in _FILES),
+    )
+
+
+def _action(number: int, drain: Drain, files: Files, tls_driver: str) -> str:
+    host = _quoted(drain.host)
+    if drain.scheme == TLS:
+        authorities = _quoted(files.authorities)
+        protocol = _TLS.format(driver=tls_driver, host=host, authorities=authorities)
+    elif drain.scheme == UDP:
+        protocol = 'protocol="udp"'
+    else:
+        protocol = 'protocol="tcp" TCP_Framing="octet-counted"'
+    return _ACTION.format(number=number, host=host, port=drain.port, protocol=protocol)
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$")
+    return f'"{escaped}"'

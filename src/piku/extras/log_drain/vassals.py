@@ -1,0 +1,104 @@
+"""A rsyslogd for each app with a drain, run by the emperor as long as the app has one."""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+from collections.abc import Collection
+from pathlib import Path
+
+from piku import files, subprocesses
+from piku.app import variables
+from piku.deploy.deployment import Deployment
+from piku.errors import PikuError
+from piku.extras.log_drain import config
+from piku.extras.log_drain.settings import LOG_DRAIN, LOG_DRAIN_CA, TLS
+from piku.nginx.site import Site
+from piku.paths import SEPARATOR, AppPaths, Paths
+from piku.uwsgi import ini
+
+_AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
+
+
+def check(deployment: Deployment) -> tuple[str, ...]:
+    """Refuse drains that this server cannot send to."""
+    drains = LOG_DRAIN.read(deployment.values)
+    if not drains:
+        return ()
+    if subprocesses.which("rsyslogd") is None:
+        hint = "ask the server's owner to run: apt-get install rsyslog"
+        raise PikuError(f"{LOG_DRAIN.name}: this server lacks rsyslogd", hint=hint)
+    if any(drain.scheme == TLS for drain in drains) and not _tls_driver():
+        hint = "ask the server's owner to run: apt-get install rsyslog-gnutls"
+        raise PikuError(f"{LOG_DRAIN.name}: rsyslogd on this server lacks TLS", hint=hint)
+    wanted = LOG_DRAIN_CA.read(deployment.values)
+    root = deployment.checkout.resolve()
+    path = (root / wanted).resolve()
+    if wanted and not Path(wanted).is_absolute() and not path.is_relative_to(root):
+        raise PikuError(f"{LOG_DRAIN_CA.name}={wanted} is outside the app's folder")
+    if wanted and "-----BEGIN CERTIFICATE-----" not in files.read(path):
+        raise PikuError(f"{LOG_DRAIN_CA.name}={wanted} has no certificate in PEM form")
+    return ()
+
+
+def vassals(paths: Paths, _sites: Collection[Site]) -> dict[str, str]:
+    """The ini of each app's rsyslogd; writes the configuration that it names."""
+    found = {}
+    for name in paths.app_names():
+        app = paths.app(name)
+        values = variables.parse_literal(files.read(app.live_env))
+        drains = LOG_DRAIN.read(values)
+        if not drains:
+            continue
+        state = _folder(paths, app)
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        authorities = str(app.live_link / LOG_DRAIN_CA.read(values))
+        places = config.Files(
+            logs=str(app.logs),
+            state=str(state),
+            authorities=authorities if LOG_DRAIN_CA.read(values) else _AUTHORITIES,
+        )
+        text = config.render(name, drains, places, _tls_driver())
+        place = state / "rsyslogd.conf"
+        if files.read(place) != text:
+            files.write(place, text, mode=0o600)
+        found[f"{SEPARATOR}drain-{name}.ini"] = _ini(paths, place, text)
+    return found
+
+
+def _ini(paths: Paths, place: Path, text: str) -> str:
+    command = shlex.join(["rsyslogd", "-n", "-f", str(place), "-i", str(place.with_name("pid"))])
+    log = str(paths.uwsgi / "drain.log")
+    return ini.render(
+        [
+            ("strict", "true"),
+            ("master", "true"),
+            ("die-on-term", "true"),
+            # The emperor restarts a vassal whose ini changes.
+            ("set-placeholder", f"digest={hashlib.sha256(text.encode()).hexdigest()}"),
+            ("processes", "0"),
+            ("env", f"PATH={subprocesses.SYSTEM_PATH}"),
+            ("reload-mercy", "6"),  # seconds in which rsyslogd sends or saves its queue
+            ("attach-daemon", f"exec setpriv --pdeathsig KILL -- {command}"),
+            ("logto", log),
+            ("log-maxsize", "1048576"),
+            ("log-backupname", f"{log}.old"),
+        ]
+    )
+
+
+def destroyed(paths: Paths, app: AppPaths) -> None:
+    files.remove(_folder(paths, app))
+
+
+def _folder(paths: Paths, app: AppPaths) -> Path:
+    return paths.uwsgi / "drains" / app.name
+
+
+def _tls_driver() -> str:
+    """The name of rsyslogd's TLS driver that is installed, or ""."""
+    folders = [*Path("/usr/lib").glob("*/rsyslog"), Path("/usr/lib/rsyslog")]
+    for name in ("gtls", "ossl"):
+        if any((folder / f"lmnsd_{name}.so").exists() for folder in folders):
+            return name
+    return ""
