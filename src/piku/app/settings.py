@@ -64,8 +64,8 @@ CACHE_ANY = Setting(name="NGINX_CACHE_ANY", default="3600", check=checks.whole(0
 CACHE_EXPIRY = Setting(name="NGINX_CACHE_EXPIRY", default="86400", check=checks.whole(1, 10**9),
     doc="Seconds without a request after which a cached response is removed.")
 CACHE_PATH = Setting(name="NGINX_CACHE_PATH", check=nginx_checks.file_path,
-    doc="Where the cache is: a path inside the app's cache folder, or an absolute one inside that or"
-        " its data folder; by default the folder nginx in the app's cache folder.")
+    doc="Where nginx makes a folder for its cache: a path in the app's cache folder (the default), or"
+        " an absolute one in its cache or data folder.")
 CLOUDFLARE_ACL = Setting(name="NGINX_CLOUDFLARE_ACL", default="false", check=checks.boolean,
     doc="true or false: allow only Cloudflare, and the address that deployed last.")
 CLOUDFLARE_API = Setting(name="PIKU_CLOUDFLARE_API", repository=False, check=nginx_checks.http_url,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 import click
@@ -59,7 +60,9 @@ def housekeeping(paths: Paths) -> None:
     """Do what is due: certificates, rotating logs, and what extras do now and then."""
     from piku.operate import housekeeping as due
 
-    due.run(paths, calling(), Output(sys.stdout))
+    # What was started here ends when the platform stops.
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+    due.run(paths, Output(sys.stdout))
 
 
 @click.command(

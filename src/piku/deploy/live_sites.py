@@ -82,7 +82,7 @@ def set_aside(paths: Paths, sites: service.Sites, warn: Say) -> set[AppName]:
 
 def follow(paths: Paths, sites: Mapping[AppName, Site]) -> None:
     """Do what these sites need from time to time; the caller holds nginx's lock."""
-    rotation.rotate(paths, {})
+    rotation.rotate(paths, ())
     housekeeping.follow(paths, sites.values())
     if certificates.due(paths, sites):
         housekeeping.ask(paths)

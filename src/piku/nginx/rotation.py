@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from piku import files
@@ -13,16 +13,15 @@ from piku.nginx import service
 from piku.paths import Paths
 
 
-def rotate(paths: Paths, access: Mapping[Path, int]) -> None:
-    """Rename logs that have grown too large to `.old`; `access` are nginx's access logs, with their
-    limits in bytes. The caller holds nginx's lock."""
+def rotate(paths: Paths, access: Iterable[Path]) -> None:
+    """Rename logs that have grown too large to `.old`; `access` are nginx's access logs. The caller
+    holds nginx's lock."""
     most = int(settings.LOG_MAXSIZE.default)
     if _size(paths.emperor_log) > most:
         # The emperor never reopens it, but appends.
         files.write(Path(f"{paths.emperor_log}.old"), files.read(paths.emperor_log), mode=0o640)
         os.truncate(paths.emperor_log, 0)
-    logs = {**access, paths.nginx_errors: most}
-    grown = [path for path, limit in logs.items() if _size(path) > limit]
+    grown = [path for path in (*access, paths.nginx_errors) if _size(path) > most]
     for path in grown:
         path.rename(f"{path}.old")
         path.touch(mode=0o640)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from piku import locks, procfs
-from piku.app import settings
 from piku.deploy import live_sites, reconcile, releases
 from piku.errors import PikuError
 from piku.extra import hooks
@@ -22,9 +21,9 @@ from piku.uwsgi import emperor
 _LATE = 10  # seconds that uWSGI may take beyond what a process has to stop
 
 
-def run(paths: Paths, calling: Sequence[str], output: Output) -> None:
+def run(paths: Paths, output: Output) -> None:
     """Do everything that is due. What fails is reported, and keeps nothing else from being done."""
-    this = renew.Round(paths=paths, command=calling, output=output, asked=False)
+    this = renew.Round(paths=paths, output=output, asked=False)
     works: list[Callable[[], object]] = [
         partial(rotate, paths),
         partial(end_hanging, paths),
@@ -45,8 +44,7 @@ def rotate(paths: Paths) -> None:
     """Move the logs of nginx and of the emperor that have grown too large to `.old`."""
     with locks.lock(paths.uwsgi / "nginx.lock", "rotating logs"):
         logs = (site.access_log for site in live_sites.load(paths)[0].values())
-        limit = int(settings.LOG_MAXSIZE.default)
-        rotation.rotate(paths, {Path(log): limit for log in logs if log})
+        rotation.rotate(paths, [Path(log) for log in logs if log])
 
 
 def end_hanging(paths: Paths) -> None:

@@ -2,8 +2,7 @@
 """Stands in for acme.sh: understands exactly the arguments that its documentation gives, refuses any
 other, notes each call, and leaves the exchange with the authority to lego.
 
-Like acme.sh it keeps a certificate in DOMAIN_ecc, exits 2 when one is not due, remembers where a
-certificate was installed, and on --cron renews and installs by itself.
+Like acme.sh it keeps a certificate in DOMAIN_ecc, exits 2 when one is not due, and renews on --cron.
 """
 
 import json
@@ -13,13 +12,9 @@ import sys
 from pathlib import Path
 
 HOME = Path(os.environ.get("LE_WORKING_DIR", Path(__file__).parent))
-ONCE = {"--server", "-m", "--key-file", "--fullchain-file", "--reloadcmd", "--dns"}
+ONCE = {"--server", "-m"}
 COMMANDS = {
     "--issue": {"needs": {"-d", "-w", "--server"}, "may": {"-m", "--force"}},
-    "--install-cert": {
-        "needs": {"-d", "--key-file", "--fullchain-file", "--reloadcmd"},
-        "may": set(),
-    },
     "--cron": {"needs": set(), "may": set()},
 }
 
@@ -66,6 +61,7 @@ def issue(domain, names, options):
         ["/usr/bin/lego", "--path", str(HOME / "lego"), "--server", options["--server"], "--accept-tos",
          "--email", email, *words, "--http", "--http.webroot", str(webroot), "run"],
         check=False, capture_output=True, text=True,
+        env={**os.environ, "LEGO_CA_CERTIFICATES": os.environ["CURL_CA_BUNDLE"]},
     )  # fmt: skip
     if done.returncode:
         print(f"[Sat Nov 21 02:38:05 UTC 2026] {done.stderr.strip().splitlines()[-1]}")
@@ -79,22 +75,6 @@ def issue(domain, names, options):
     )
 
 
-def install(domain, options):
-    folder = HOME / f"{domain}_ecc"
-    if not folder.is_dir():
-        raise SystemExit(f"The domain '{domain}' is not a cert name.")
-    note = folder / "conf.json"
-    note.write_text(json.dumps({**json.loads(note.read_text()), "install": options}))
-    # One after the other, each in place, as acme.sh does.
-    for option, source in (("--key-file", f"{domain}.key"), ("--fullchain-file", "fullchain.cer")):
-        target = Path(options[option])
-        assert target.is_absolute()
-        target.write_text((folder / source).read_text())
-    command = f"eval {options['--reloadcmd']}"
-    if subprocess.run(["sh", "-c", command], check=False, cwd=folder).returncode:
-        raise SystemExit(f"Reload error for: {domain}")
-
-
 def main():
     # A switch of its own, which the app under test has as a setting for something else.
     assert "STAGE" not in os.environ
@@ -105,16 +85,11 @@ def main():
         for note in HOME.glob("*_ecc/conf.json"):
             known = json.loads(note.read_text())
             issue(known["order"][0], known["order"], {**known["options"], "--force": True})
-            install(known["order"][0], known["install"])
         return
     assert (
         os.environ["LE_WORKING_DIR"] == os.environ["LE_CONFIG_HOME"] == str(Path(__file__).parent)
     )
-    if command == "--issue":
-        issue(options["-d"][0], options["-d"], options)
-    else:
-        [domain] = options["-d"]
-        install(domain, options)
+    issue(options["-d"][0], options["-d"], options)
 
 
 main()

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from piku import files
-from piku.deploy import certificates, releases
-from piku.deploy.certificates import Attempts, Wish
-from piku.deploy.releases import Live
+from piku.deploy import certificates
+from piku.deploy.certificates import Attempts, Request
 from piku.nginx.site import Site
 from piku.paths import AppPaths, Paths
-from piku.tls import certificate, pem
+from piku.tls import certificate
 
 ELSEWHERE = {"ACME_ROOT_CA": "https://ca.internal/dir"}
-Commit = Callable[..., str]
 
 
 @pytest.mark.parametrize(
@@ -31,94 +27,69 @@ Commit = Callable[..., str]
         ("*.shop.de,shop.de", {"ACME_DNS": "cloudflare"}, "*.shop.de,shop.de"),
     ],
 )
-def test_what_an_authority_can_be_asked_for(names: str, values: dict[str, str], asked: str) -> None:
-    found = certificates.certifiable(tuple(names.split(",")), values)
+def test_what_an_authority_can_be_asked_for(
+    paths: Paths, names: str, values: dict[str, str], asked: str
+) -> None:
+    found = certificates.certifiable(paths, tuple(names.split(",")), values)
     assert ",".join(found) == asked
-
-
-def test_a_push_says_what_a_wildcard_needs(paths: Paths) -> None:
-    [said] = certificates.warnings(paths, {"NGINX_SERVER_NAME": "*.shop.de,shop.de"})
-    assert "*.shop.de" in said
-    assert "ACME_DNS" in said
-    by_dns = {"NGINX_SERVER_NAME": "*.shop.de", "ACME_DNS": "cloudflare"}
-    assert not certificates.warnings(paths, by_dns)
-    assert not certificates.warnings(paths, {"NGINX_SERVER_NAME": "*.shop.localhost,shop.de"})
-
-
-def live(paths: Paths, app: AppPaths, commit: Commit, env: str, *names: str) -> Site:
-    """A site of a live release with these settings."""
-    made = commit(app, {"Procfile": "web: x\n", "ENV": env})
-    release = releases.new_release(app, kind="push", description="", commit=made, by="me")
-    site = Site(app=app.name, names=names)
-    activation = Live(number=1, release=release.number, checkout=made, site=site)
-    releases.save_activation(app, activation)
-    releases.commit(app, activation)
-    files.write(app.live_env, env)
-    return site
 
 
 def give(app: AppPaths, source: str, *names: str) -> certificate.Certificate:
     """A certificate that is on disk."""
-    text = Path(certificate.certificate(app, names).path).read_text()
-    bundle = pem.bundle(text, "")
-    place = (
-        certificate.own_path(app)
-        if source == certificate.OWN
-        else certificate.acme_path(app, names)
-    )
-    found = certificate.store(place, bundle, source)
+    made = certificate.certificate(app, names)
+    text = Path(made.path).read_text().partition("\n")[2]
+    own = source == certificate.OWN
+    place = certificate.own_path(app) if own else certificate.acme_path(app, names)
+    found = certificate.write(place, certificate.inspect(text, source), text)
     # Self-signed as all of these are, it stands for one that an authority signed.
     place.write_text(place.read_text().replace('"trusted": false', '"trusted": true'))
     return found
 
 
-def test_a_site_wants_one_until_it_has_one(paths: Paths, shop: AppPaths, commit: Commit) -> None:
-    site = live(
-        paths, shop, commit, "NGINX_SERVER_NAME=shop.de\nACME_EMAIL=me@shop.de\n", "shop.de"
-    )
-    wanted = certificates.wish(paths, shop, site)
+def test_a_site_wants_one_until_it_has_one(paths: Paths, shop: AppPaths) -> None:
+    site = Site(app=shop.name, names=("shop.de",))
+    shop.envs.mkdir(parents=True)
+    shop.live_env.write_text("ACME_EMAIL=me@shop.de\n")
+    wanted = certificates.request(paths, shop, site)
     assert wanted is not None
     assert wanted.names == ("shop.de",)
     assert wanted.values["ACME_EMAIL"] == "me@shop.de"
-    assert certificates.is_due(shop, wanted, time.time())
-    found = give(shop, "lego", "shop.de")
-    assert not certificates.is_due(shop, wanted, time.time())
-    assert certificates.is_due(shop, wanted, found.not_after - 10)
+    assert certificates.is_due(shop, wanted)
+    give(shop, "lego", "shop.de")
+    assert not certificates.is_due(shop, wanted)
 
-    # Its owner's own is none of ours, until it ends.
+    # Its owner's own is none of ours, until it expires.
     own = give(shop, certificate.OWN, "shop.de")
-    assert certificates.wish(paths, shop, site) is None
+    assert certificates.request(paths, shop, site) is None
     text = certificate.own_path(shop).read_text()
-    certificate.own_path(shop).write_text(
-        text.replace(str(own.not_after), str(int(time.time()) + 86400))
-    )
-    assert certificates.wish(paths, shop, site) is not None
+    tomorrow = str(int(time.time()) + 86400)
+    certificate.own_path(shop).write_text(text.replace(str(own.not_after), tomorrow))
+    assert certificates.request(paths, shop, site) is not None
     # The one that is there for then is enough, although the own one is still served.
-    assert not certificates.is_due(shop, wanted, time.time())
+    assert not certificates.is_due(shop, wanted)
 
 
 def test_local_names_are_asked_for_where_there_is_an_authority(
-    paths: Paths, shop: AppPaths, commit: Commit
+    paths: Paths, shop: AppPaths
 ) -> None:
-    site = live(paths, shop, commit, "A=1\n", "shop.localhost")
-    assert certificates.wish(paths, shop, site) is None
+    site = Site(app=shop.name, names=("shop.localhost",))
+    assert certificates.request(paths, shop, site) is None
     paths.server_env.write_text("ACME_ROOT_CA=https://ca.internal/dir\n")
-    assert certificates.wish(paths, shop, site) is not None
+    assert certificates.request(paths, shop, site) is not None
 
 
 def test_pauses_grow_and_a_change_ends_them(paths: Paths, shop: AppPaths) -> None:
-    wanted = Wish(names=("shop.de",), values={})
+    wanted = Request(names=("shop.de",), values={})
     assert certificates.attempts(paths, shop) == Attempts()
     pauses = []
     for _ in range(8):
         tried = certificates.note_failure(paths, shop, wanted, "no")
-        pauses.append(round(tried.next - tried.last))
+        pauses.append(round(tried.next - time.time()))
     assert pauses == [60, 300, 900, 3600, 21600, 86400, 86400, 86400]
     assert certificates.attempts(paths, shop) == tried
-    assert not certificates.may_try(tried, wanted, tried.next - 1)
-    assert certificates.may_try(tried, wanted, tried.next)
-    changed = Wish(names=("shop.de",), values={"ACME_EMAIL": "me@shop.de"})
-    assert certificates.may_try(tried, changed, tried.last)
+    assert not tried.may_retry(wanted)
+    changed = Request(names=("shop.de",), values={"ACME_EMAIL": "me@shop.de"})
+    assert tried.may_retry(changed)
     assert certificates.note_failure(paths, shop, changed, "no").count == 1
 
     (paths.root / "certificates" / "shop.json").write_text("{")
@@ -128,8 +99,8 @@ def test_pauses_grow_and_a_change_ends_them(paths: Paths, shop: AppPaths) -> Non
     assert (paths.root / "certificates").stat().st_mode & 0o777 == 0o700
 
 
-def test_when_an_authority_is_asked(paths: Paths, shop: AppPaths, commit: Commit) -> None:
-    site = live(paths, shop, commit, "", "shop.de")
+def test_when_an_authority_is_asked(paths: Paths, shop: AppPaths) -> None:
+    site = Site(app=shop.name, names=("shop.de",))
     local = Site(app=shop.name, names=("shop.localhost",))
 
     def due(now: Site) -> bool:
@@ -137,15 +108,12 @@ def test_when_an_authority_is_asked(paths: Paths, shop: AppPaths, commit: Commit
 
     assert not due(local)
     assert due(site)
-    wanted = certificates.wish(paths, shop, site)
+    wanted = certificates.request(paths, shop, site)
     assert wanted is not None
     certificates.note_failure(paths, shop, wanted, "no")
     assert not due(site)
     give(shop, "lego", "shop.de")
     assert not due(site)
-    give(shop, certificate.OWN, "shop.de")
-    assert not due(local)
-    # Settings that are wrong are told where they are read.
-    shop.nginx.with_name("shop@own.pem").unlink()
+    # Settings that are wrong are reported where they are read.
     paths.server_env.write_text("nonsense\n")
-    assert due(Site(app=shop.name, names=("other.de",)))
+    assert due(site)

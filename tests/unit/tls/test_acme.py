@@ -1,4 +1,4 @@
-"""How the programs are called that get certificates, and what is made of their answers."""
+"""How acme.sh is called, and what is made of its answers."""
 
 from __future__ import annotations
 
@@ -23,61 +23,17 @@ def order(tmp_path: Path, **changes: object) -> Order:
         authority=URL,
         home=tmp_path,
         settings={},
-        key=tmp_path / "shop.key",
-        chain=tmp_path / "shop.crt",
-        reload=["env", "PIKU_ROOT=/a b", "piku", "certs:renew", "--installed", "shop"],
     )
     return replace(plain, **changes)  # type: ignore[arg-type]
 
 
-def test_acme_sh(tmp_path: Path) -> None:
-    wanted = order(tmp_path)
-    script = f"{tmp_path}/.acme.sh/acme.sh"
+def test_how_it_is_called(tmp_path: Path) -> None:
     names = ["-d", "shop.example", "-d", "www.shop.example"]
-    assert acme.acme_sh_issue(wanted) == [
-        script, "--issue", *names, "-w", f"{tmp_path}/acme", "--server", URL,
-    ]  # fmt: skip
-    more = order(tmp_path, email="me@shop.example", dns="dns_cf", options=("--dnssleep", "9"))
-    assert acme.acme_sh_issue(more, force=True) == [
-        script, "--issue", *names, "--dns", "dns_cf", "--server", URL, "-m", "me@shop.example", "--force",
-        "--dnssleep", "9",
-    ]  # fmt: skip
-    install = [
-        script, "--install-cert", "-d", "shop.example", "--key-file", f"{tmp_path}/shop.key",
-        "--fullchain-file", f"{tmp_path}/shop.crt", "--reloadcmd",
-        "env 'PIKU_ROOT=/a b' piku certs:renew --installed shop",
-    ]  # fmt: skip
-    assert acme.acme_sh_install(wanted) == install
-    # Where an RSA one is from long ago, acme.sh must be told which of the two is meant.
-    for folder in ("shop.example", "shop.example_ecc"):
-        (wanted.root / folder).mkdir(parents=True)
-    assert acme.acme_sh_install(wanted) == [*install[:4], "--ecc", *install[4:]]
-
-
-def test_lego(tmp_path: Path) -> None:
-    wanted = order(tmp_path)
-    names = ["--domains", "shop.example", "--domains", "www.shop.example"]
-    start = ["lego", "--path", f"{tmp_path}/lego", "--server", URL, "--accept-tos", "--email"]
-    web = ["--http", "--http.webroot", f"{tmp_path}/acme"]
-    assert acme.lego(wanted) == [*start, "webmaster@shop.example", *names, *web, "run"]
-    more = order(tmp_path, email="me@shop.example", dns="cloudflare", options=("--dns.disable-cp",))
-    assert acme.lego(more) == [
-        *start, "me@shop.example", *names, "--dns", "cloudflare", "--dns.disable-cp", "run",
-    ]  # fmt: skip
-    # One account for all apps, also without an address.
-    (wanted.state / "accounts" / "ca.example" / "webmaster@first.example").mkdir(parents=True)
-    assert acme.lego(wanted)[7] == "webmaster@first.example"
-
-
-def test_authorities() -> None:
-    live, staging = (acme.directory(name) for name in ("letsencrypt.org", "letsencrypt_test"))
-    assert live.startswith("https://acme-v02.api.letsencrypt.org/")
-    assert staging.startswith("https://acme-staging-v02.api.letsencrypt.org/")
-    assert acme.directory("LetsEncrypt") == live
-    assert acme.directory("letsencrypt.org_test") == staging
-    assert acme.directory(URL) == URL
-    with pytest.raises(PikuError, match="zerossl"):
-        acme.directory("zerossl")
+    plain = [f"{tmp_path}/.acme.sh/acme.sh", "--issue", *names, "-w", f"{tmp_path}/acme",
+             "--server", URL]  # fmt: skip
+    assert acme.issue(order(tmp_path)) == plain
+    more = order(tmp_path, email="me@shop.example", options=("--days", "9"))
+    assert acme.issue(more) == [*plain, "-m", "me@shop.example", "--days", "9"]
 
 
 @pytest.mark.parametrize(
@@ -98,31 +54,37 @@ def script(root: Path, text: str) -> None:
     (root / "acme.sh").chmod(0o755)
 
 
-def test_a_failure_is_told_in_the_program_s_words(tmp_path: Path) -> None:
-    wanted = order(
-        tmp_path, settings={"CF_TOKEN": "opensesame", "STAGE": "live", "PATH": "/nowhere"}
-    )
+def test_a_failure_has_the_program_s_words_and_no_secret(tmp_path: Path) -> None:
+    wanted = order(tmp_path, settings={"CF_TOKEN": "opensesame", "STAGE": "1", "PATH": "/nowhere"})
     script(
         wanted.root,
-        'echo "[Sat Nov 21 02:38:05 UTC 2026] token $CF_TOKEN, stage $STAGE, $LE_WORKING_DIR"; exit 1',
+        'echo "[Sat Nov 21 02:38:05 UTC 2026] no opensesame, stage $STAGE, $LE_WORKING_DIR"; exit 1',
     )
     with pytest.raises(PikuError, match=r"acme\.sh got no certificate") as caught:
-        acme.get(wanted)
-    assert caught.value.detail == (f"token ********, stage , {wanted.root}",)
+        acme.ACME_SH.fetch(wanted)
+    assert caught.value.detail == (f"no ********, stage , {wanted.root}",)
 
 
-def test_success_without_a_certificate_is_a_failure(tmp_path: Path) -> None:
+def test_what_is_not_due_for_it_is_forced(tmp_path: Path) -> None:
     wanted = order(tmp_path)
-    script(wanted.root, "exit 0")
-    with pytest.raises(
-        PikuError, match="said that all is well, but what was given as key has none in it"
-    ):
-        acme.get(wanted)
+    script(wanted.root, 'test "$9" != --force && test "${10}" != --force && exit 2; exit 0')
+    with pytest.raises(PikuError, match=r"acme\.sh succeeded, but .* has no certificate"):
+        acme.ACME_SH.fetch(wanted)
+    folder = wanted.root / "shop.example_ecc"
+    folder.mkdir()
+    (folder / "fullchain.cer").write_text("chain\n")
+    (folder / "shop.example.key").write_text("key\n")
+    assert acme.ACME_SH.fetch(wanted) == "chain\nkey\n"
 
 
-def test_which_program(tmp_path: Path) -> None:
-    assert acme.client(tmp_path) == "lego"
+def test_which_client(tmp_path: Path) -> None:
+    def name(**settings: str) -> str:
+        found = acme.client(tmp_path, settings)
+        return found.name if found else ""
+
+    assert name() == "lego"
     (tmp_path / "acme.sh").touch()  # not executable
-    assert acme.client(tmp_path) == "lego"
+    assert name() == "lego"
     (tmp_path / "acme.sh").chmod(0o755)
-    assert acme.client(tmp_path) == "acme.sh"
+    assert name() == "acme.sh"
+    assert name(ACME_DNS="cloudflare") == "lego", "acme.sh is asked for proofs by HTTP alone"

@@ -1,53 +1,49 @@
-"""The certificates of the live sites: those that their owners gave, and how all of them stand."""
+"""An app's own certificate, and the state of all certificates."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from piku import files
 from piku.app import settings
 from piku.deploy import certificates, live_sites
 from piku.deploy.certificates import Attempts
+from piku.deploy.deployment import Deployment
 from piku.errors import PikuError
 from piku.nginx import service
+from piku.operate import renew
 from piku.paths import AppName, AppPaths, Paths
-from piku.tls import certificate as certificate_module
-from piku.tls import pem
+from piku.tls import acme, certificate
 from piku.tls.certificate import Certificate
-from piku.tls.pem import Bundle
 
 
-def add(paths: Paths, app: AppPaths, certificate: str, key: str) -> tuple[Certificate, list[str]]:
-    """Serve an app with a certificate of its owner's; returns it, and what is to be said about it.
+def add(paths: Paths, app: AppPaths, text: str) -> tuple[Certificate, list[str]]:
+    """Serve an app with this certificate: chain and key as PEM. Returns it, and warnings.
 
-    Raises PikuError when certificate and key do not match, or it is not valid for the app's names.
+    Raises PikuError when it is not valid, or not for all names of the app.
     """
-    bundle = pem.bundle(certificate, key)
-    found = certificate_module.Certificate.of("", bundle, certificate_module.OWN)
+    found = certificate.inspect(text, certificate.OWN)
     names = _names(paths, app)
     if missing := found.missing(names):
         raise PikuError(
-            f"the certificate is not for {', '.join(missing)}, which {app.name} has as a name",
+            f"the certificate is not for {', '.join(missing)}, a name of {app.name}",
             hint=f"it is for {', '.join(found.names) or 'no name at all'}",
         )
-    notes = (
-        [] if names else [f"{app.name} has no host name yet: the certificate is kept until it has"]
-    )
-    if not bundle.complete:
-        notes.append(
-            "whoever issued it is not in the file: browsers may not trust it without the chain"
-        )
-    if bundle.facts.self_signed:
-        notes.append("it is self-signed: browsers will warn")
-    return put(paths, certificate_module.own_path(app), bundle, certificate_module.OWN), notes
+    warnings = []
+    if not names:
+        warnings.append(f"{app.name} has no host name yet: it is kept until then")
+    if not found.trusted:
+        warnings.append("it is self-signed: browsers will warn")
+    elif text.count("-----BEGIN CERTIFICATE-----") == 1:
+        warnings.append("its chain is missing: browsers may not trust it")
+    renew.put(paths, certificate.own_path(app), found, text)
+    return found, warnings
 
 
 def remove(paths: Paths, app: AppPaths) -> Certificate:
-    """Go back to certificates that piku gets by itself; returns what the app is served with now."""
-    place = certificate_module.own_path(app)
+    """Go back to certificates that piku gets; returns the one that the app is now served with."""
+    place = certificate.own_path(app)
     if not place.exists():
         raise PikuError(
             f"{app.name} has no certificate of its own", hint=f"see: piku certs {app.name}"
@@ -55,7 +51,7 @@ def remove(paths: Paths, app: AppPaths) -> Certificate:
     service.want_reload(paths)
     files.remove(place)
     live_sites.update(paths)
-    return certificate_module.certificate(app, _names(paths, app) or (app.name,))
+    return certificate.certificate(app, _names(paths, app) or (app.name,))
 
 
 def _names(paths: Paths, app: AppPaths) -> tuple[str, ...]:
@@ -66,21 +62,25 @@ def _names(paths: Paths, app: AppPaths) -> tuple[str, ...]:
     return (*settings.SERVER_NAME.read(values), *settings.REDIRECT_FROM.read(values))
 
 
-def put(paths: Paths, place: Path, bundle: Bundle, source: str) -> Certificate:
-    """Put a certificate in place and have nginx take it up."""
-    # First, so that a reload which is cut off is made up for: nginx's own files may not change at all.
-    service.want_reload(paths)
-    found = certificate_module.store(place, bundle, source)
-    live_sites.update(paths)
+def warnings(deployment: Deployment) -> list[str]:
+    """What a push says about names for which no certificate can be had."""
+    paths, values = deployment.paths, deployment.values
+    names = (*settings.SERVER_NAME.read(values), *settings.REDIRECT_FROM.read(values))
+    asked = certificates.certifiable(paths, names, values)
+    stars = [name for name in certificates.candidates(names, values) if name not in asked]
+    found = []
+    if stars:
+        found.append(
+            f"No authority certifies {', '.join(stars)} by HTTP: a wildcard needs ACME_DNS"
+        )
+    if asked and acme.client(certificates.acme_root(paths, values), values) is None:
+        found.append("Browsers will warn of its certificate; for others: apt-get install lego")
     return found
-
-
-# --- how they stand ------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
 class Status:
-    """One app: its names, what it is served with, which of them that is not for, and past failures."""
+    """An app's names, the certificate that it is served with, and failed attempts for another."""
 
     app: AppName
     names: tuple[str, ...]
@@ -93,15 +93,10 @@ class Status:
 
 
 def status(paths: Paths, only: AppPaths | None = None) -> Iterable[Status]:
-    """How the certificates of the live sites stand."""
+    """The state of the live sites' certificates."""
     for name, site in live_sites.load(paths)[0].items():
         app = paths.app(name)
         if only in (None, app):
-            yield Status(
-                app=name, names=site.certified, serving=certificate_module.certificate(app, site.certified),
-                tried=certificates.attempts(paths, app),
-            )  # fmt: skip
-
-
-def day(when: float) -> str:
-    return time.strftime("%Y-%m-%d", time.localtime(when))
+            serving = certificate.certificate(app, site.certified)
+            tried = certificates.attempts(paths, app)
+            yield Status(app=name, names=site.certified, serving=serving, tried=tried)

@@ -50,9 +50,7 @@ def certs(paths: Paths, app: AppPaths | None, as_json: bool) -> None:
 def _row(status: Status) -> tuple[str, ...]:
     serving = status.serving
     days = (serving.not_after - time.time()) / 86400
-    expires = (
-        f"until {time.strftime('%Y-%m-%d', time.localtime(serving.not_after))} ({days:.0f} days)"
-    )
+    expires = f"until {serving.last_day} ({days:.0f} days)"
     issuer = "" if serving.issuer == serving.source else serving.issuer
     return (status.app, ", ".join(status.names), serving.source, issuer, expires)
 
@@ -60,7 +58,7 @@ def _row(status: Status) -> tuple[str, ...]:
 def _trouble(status: Status) -> list[str]:
     found = [f"it is not for {', '.join(status.missing)}"] if status.missing else []
     if status.serving.source == OWN and status.serving.not_after - time.time() < _SOON:
-        found.append("it ends soon: give the app a new one with certs:add")
+        found.append("it expires soon: replace it with certs:add")
     if status.tried.count:
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(status.tried.next))
         found += [
@@ -84,17 +82,18 @@ def _record(status: Status) -> dict[str, object]:
 def certs_add(paths: Paths, app: AppPaths, certificate: str, key: str | None) -> None:
     """Serve an app with a certificate of your own.
 
-    CERT and KEY are PEM files; `-` is standard input, for both of them, as in
+    CERT (with its chain after it) and KEY are PEM files; `-` is standard input, for both, as in
     `cat chain.pem key.pem | ssh piku@server certs:add APP -`.
     """
     from piku.extras.certs import certs as operating
 
-    found, notes = operating.add(paths, app, _text(certificate), _text(key) if key else "")
+    text = "\n".join(_text(place) for place in (certificate, key) if place)
+    found, warnings = operating.add(paths, app, f"{text}\n")
     output = Output(sys.stdout)
     output.step(f"{app.name} has a certificate of its own: {', '.join(found.names)}")
-    output.detail(f"from {found.issuer}, valid until {operating.day(found.not_after)}")
-    for note in notes:
-        output.warn(note)
+    output.detail(f"from {found.issuer}, valid until {found.last_day}")
+    for warning in warnings:
+        output.warn(warning)
 
 
 @click.command("certs:remove")
@@ -109,9 +108,9 @@ def certs_remove(paths: Paths, app: AppPaths) -> None:
 
 
 def _text(place: str) -> str:
+    if place == "-":
+        return sys.stdin.read(_MAX)
     try:
-        return (
-            sys.stdin.read(_MAX) if place == "-" else Path(place).read_text(errors="replace")[:_MAX]
-        )
+        return Path(place).read_text(errors="replace")[:_MAX]
     except OSError as error:
         raise PikuError(f"{place} cannot be read: {error.strerror}") from None

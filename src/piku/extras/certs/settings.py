@@ -9,8 +9,8 @@ from piku.app.setting import Setting
 
 # fmt: off
 ACME_DNS = Setting(name="ACME_DNS", check=checks.program_name,
-    doc="Prove names by DNS, as a wildcard needs: the name of acme.sh's hook (dns_cf) or of lego's"
-        " provider (cloudflare). Its credentials are settings as well.")
+    doc="Prove names by DNS, as a wildcard needs: the name of lego's provider, such as cloudflare."
+        " Its credentials are settings as well.")
 # fmt: on
 
 SETTINGS: tuple[Setting[Any], ...] = (ACME_DNS,)

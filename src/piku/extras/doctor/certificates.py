@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from piku.deploy import certificates as wishes
 from piku.extras.certs import certs
-from piku.extras.certs.certs import Status, day
+from piku.extras.certs.certs import Status
 from piku.extras.doctor import front
 from piku.extras.doctor.findings import Finding, ok, problem, warning
 from piku.extras.doctor.scene import Scene
@@ -23,7 +23,7 @@ def certificates(scene: Scene) -> Iterator[Finding]:
         found = list(_of(scene, status))
         yield from found or [
             ok(
-                f"its certificate ({status.serving.source}) is valid until {day(status.serving.not_after)}",
+                f"its certificate ({status.serving.source}) is valid until {status.serving.last_day}",
                 app=status.app,
             )
         ]
@@ -43,9 +43,8 @@ def _of(scene: Scene, status: Status) -> Iterator[Finding]:
     elif (
         serving.source == SELF_SIGNED and public and not front.address(scene)
     ):  # else browsers never see it
-        has = acme.client(
-            wishes.acme_root(scene.paths, wishes.live_values(scene.paths, scene.paths.app(app)))
-        )
+        values = wishes.live_values(scene.paths, scene.paths.app(app))
+        has = acme.client(wishes.acme_root(scene.paths, values), values)
         fix = f"piku certs:renew {app}" if has else "sudo apt-get install lego"
         yield warning(
             f"its certificate is self-signed: browsers warn of {', '.join(public)}", fix, app=app
@@ -59,10 +58,10 @@ def _of(scene: Scene, status: Status) -> Iterator[Finding]:
     )
     left = serving.not_after - time.time()
     if left <= 0:
-        yield problem(f"its certificate has expired on {day(serving.not_after)}", fix, app=app)
+        yield problem(f"its certificate has expired on {serving.last_day}", fix, app=app)
     elif left < _SOON and serving.due(time.time()):
         yield warning(
-            f"its certificate ends on {day(serving.not_after)}, in {left / 86400:.0f} days",
+            f"its certificate ends on {serving.last_day}, in {left / 86400:.0f} days",
             fix,
             app=app,
         )

@@ -17,10 +17,10 @@ from urllib.parse import urlsplit
 from piku import files
 from piku.app import settings
 from piku.deploy import releases, revision
+from piku.extras.certs import lego
 from piku.extras.doctor.findings import Finding, ok, problem, warning
 from piku.extras.doctor.scene import Scene
 from piku.paths import AppPaths
-from piku.tls import acme
 
 MB = 2**20
 _TIME_ERROR = 5  # adjtimex(2): nobody sets the clock by another one
@@ -129,7 +129,7 @@ def _is_set() -> bool | None:
 
 
 def _online(scene: Scene, fix: str) -> Iterator[Finding]:
-    address = acme.directory(settings.ACME_ROOT_CA.read(revision.layered(scene.paths, "", {})))
+    address = lego.directory(settings.ACME_ROOT_CA.read(revision.layered(scene.paths, "", {})))
     try:
         theirs = asked_time(address)
     except (OSError, HTTPException, ValueError, TypeError) as error:

@@ -12,10 +12,9 @@ from pathlib import Path
 
 import piku
 from piku import files, procfs
-from piku.deploy import releases, scheduler
+from piku.deploy import certificates, live_sites, releases, scheduler
 from piku.deploy.releases import Release
 from piku.errors import PikuError
-from piku.extras.certs import certs
 from piku.extras.detached import runs
 from piku.extras.maintenance import state as state_module
 from piku.extras.status import requests
@@ -24,6 +23,7 @@ from piku.nginx.site import Platform
 from piku.operate import summary as summary_module
 from piku.operate.summary import Summary
 from piku.paths import AppName, AppPaths, Paths
+from piku.tls import certificate
 from piku.uwsgi import emperor
 
 CRASHING, DOWN, MAINTENANCE = "crashing", "down", "maintenance"
@@ -236,11 +236,13 @@ def _url(app: AppPaths, where: Platform) -> str:
 def _certificates(paths: Paths) -> Iterator[Expiry]:
     """Those that end soon and are not renewed by themselves in time, and those that could not be had."""
     now = time.time()
-    for status in certs.status(paths):
-        if status.serving.not_after - now < _SOON or status.tried.count:
+    for name, site in live_sites.load(paths)[0].items():
+        serving = certificate.certificate(paths.app(name), site.certified)
+        tried = certificates.attempts(paths, paths.app(name))
+        if serving.not_after - now < _SOON or tried.count:
             yield Expiry(
-                app=status.app, names=status.names, source=status.serving.source, until=status.serving.not_after,
-                error=(status.tried.error.splitlines() or [""])[-1] if status.tried.count else "",
+                app=name, names=site.certified, source=serving.source, until=serving.not_after,
+                error=(tried.error.splitlines() or [""])[-1] if tried.count else "",
             )  # fmt: skip
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from piku.errors import PikuError
 from piku.paths import AppPaths, Paths
-from piku.tls import certificate, pem
+from piku.tls import certificate
 from piku.tls.certificate import Certificate
 
 NOW = 1_800_000_000
@@ -65,9 +67,9 @@ def test_self_signed_at_once_and_kept(shop: AppPaths) -> None:
     assert found.source == certificate.SELF_SIGNED
     path = Path(found.path)
     assert path.stat().st_mode & 0o777 == 0o600
-    facts = pem.facts(path.read_text())
+    facts = certificate.inspect(path.read_text(), "x")
     assert facts.names == names
-    assert facts.self_signed
+    assert not facts.trusted
     assert certificate.certificate(shop, names) == found
     assert certificate.certificate(shop, names[:1]).path != found.path
 
@@ -76,13 +78,17 @@ def test_what_is_stored_is_chosen_and_damage_is_passed_over(paths: Paths, shop: 
     names = ("a.example",)
     mine = certificate.certificate(shop, names)
     text = Path(mine.path).read_text().partition("\n")[2]
-    bundle = pem.bundle(text, "")
-    own = certificate.store(certificate.own_path(shop), bundle, certificate.OWN)
+    found = certificate.inspect(text, certificate.OWN)
+    own = certificate.write(certificate.own_path(shop), found, text)
     assert certificate.certificate(shop, names) == own
     # One file is what nginx reads: chain and key, and the line before is nobody's concern.
     for option in ("x509", "pkey"):
         subprocess.run(["openssl", option, "-noout", "-in", own.path], check=True)
 
+    # A field of another version is ignored.
+    head, rest = certificate.own_path(shop).read_text().split("\n", 1)
+    certificate.own_path(shop).write_text(f'{head[:-1]}, "colour": "blue"}}\n{rest}')
+    assert certificate.certificate(shop, names) == own
     for damage in (
         "",
         "# piku: {}\n" + text,
@@ -102,3 +108,72 @@ def test_an_expired_self_signed_one_is_made_anew(shop: AppPaths) -> None:
     path = Path(mine.path)
     path.write_text(path.read_text().replace(str(mine.not_after), str(int(time.time()) - 1)))
     assert certificate.certificate(shop, ("a.example",)).not_after > time.time()
+
+
+# --- what openssl says ---------------------------------------------------------------------------
+
+NEW = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+Make = Callable[..., tuple[str, str]]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    """A function that makes a certificate and its key, signed by the one called `by` or by itself."""
+
+    def made(
+        name: str, *names: str, by: str = "", options: tuple[str, ...] = ("-nodes",), days: int = 30
+    ) -> tuple[str, str]:
+        key, crt = tmp_path / f"{name}.key", tmp_path / f"{name}.crt"
+        command = [*NEW, *options, "-days", str(days), "-subj", f"/O=Acme\\, Inc./CN={name}"]
+        command += ["-keyout", str(key), "-out", str(crt)]
+        if names:
+            kinds = (f"{'IP' if one[0].isdigit() or ':' in one else 'DNS'}:{one}" for one in names)
+            command += ["-addext", f"subjectAltName={','.join(kinds)}"]
+        if by:
+            command += ["-CA", str(tmp_path / f"{by}.crt"), "-CAkey", str(tmp_path / f"{by}.key")]
+        subprocess.run(command, check=True, capture_output=True)
+        return crt.read_text(), key.read_text()
+
+    return made
+
+
+def test_what_a_certificate_says(make: Make) -> None:
+    root, _ = make("root")
+    names = ("Shop.example", "*.shop.example", "192.0.2.1", "2001:db8::1")
+    leaf, key = make("leaf", *names, by="root")
+    for text in (leaf + root + key, key + leaf + root, leaf + key):
+        found = certificate.inspect(text.replace("\n", "\r\n"), "x")
+        assert found.names == ("shop.example", "*.shop.example", "192.0.2.1", "2001:db8::1")
+        assert found.issuer == "root, Acme, Inc."
+        assert found.trusted
+        assert abs(found.not_before - time.time()) < 60
+        assert found.not_after - found.not_before == 30 * 86400
+    evil, key = make("DNS:evil.example")
+    found = certificate.inspect(evil + key, "x")
+    assert (found.names, found.trusted) == ((), False)
+
+
+def test_what_is_refused(make: Make) -> None:
+    make("root")
+    leaf, key = make("leaf", "shop.example", by="root")
+    other, _ = make("other", "other.example")
+    _, locked = make("locked", options=("-passout", "pass:secret"))
+    for text, words in (
+        (key, "the certificate cannot be read"),
+        (leaf, "the key cannot be read"),
+        (leaf + locked, "the key cannot be read"),
+        (other + leaf + key, "does not belong to the certificate"),
+        (leaf.replace("MII", "NII") + key, "the certificate cannot be read"),
+        ("hello", "the certificate cannot be read"),
+    ):
+        with pytest.raises(PikuError, match=words):
+            certificate.inspect(text, "x")
+
+
+def test_an_expired_one_is_refused(make: Make, tmp_path: Path) -> None:
+    make("old", "shop.example")
+    places = [str(tmp_path / name) for name in ("old.crt", "old.key")]
+    again = ["openssl", "x509", "-in", places[0], "-signkey", places[1], "-days", "-1"]
+    past = subprocess.run(again, check=True, capture_output=True, text=True).stdout
+    with pytest.raises(PikuError, match="the certificate expired on 20"):
+        certificate.inspect(past + Path(places[1]).read_text(), "x")
