@@ -108,45 +108,13 @@ def _setting(setting: Setting[Any]) -> Iterator[str]:
     yield f"*Takes {_takes(setting)}.*{default}{where}"
 
 
-# What the checks that are functions let through.
-_TAKES = {
-    "absolute_path": "an absolute path",
-    "authority": "an authority's name, or an https address",
-    "boolean": "true or false",
-    "branch": "a branch",
-    "cache_prefixes": "addresses' prefixes, between `|` or commas",
-    "check_zone": "a time zone",
-    "email": "an e-mail address",
-    "error_pages": "`status:path`, several",
-    "file_path": "a path",
-    "host_names": "host names, several",
-    "hsts": "true, false or seconds",
-    "http_url": "an https address",
-    "inner_path": "a path in the repository",
-    "inner_paths": "paths in the repository, several",
-    "ipv4": "an IPv4 address",
-    "ipv6": "an IPv6 address",
-    "memory": "a size, such as 256M or 1.5G",
-    "node_version": "a version",
-    "processor": "cores, or a percentage of one",
-    "passwords": "`user:hash`, several",
-    "port": "a port from 1024 on",
-    "tasks": "a whole number",
-    "program_name": "a provider's name",
-    "python_version": "a version",
-    "rate": "`10/s` or `300/m`, with a burst",
-    "receivers": "addresses, several",
-    "size": "a size with k, m or g",
-    "static_paths": "`/prefix:path`, several",
-    "url": "a path of an address",
-    "url_path": "a path of an address",
-    "words": "words, quoted as in a shell",
-}
-
-
 def _takes(setting: Setting[Any]) -> str:
+    """What its check lets through, as `app/checks.py` says it."""
     check = setting.check
-    return _TAKES[check.__name__] if inspect.isfunction(check) else str(check)
+    if not inspect.isfunction(check):
+        return str(check)
+    said = re.split(r": |\.?$", (check.__doc__ or "").split("\n")[0])[0]
+    return said[:1].lower() + said[1:]
 
 
 # --- commands ------------------------------------------------------------------------------------

@@ -1,1 +1,5 @@
-"""What an app says of itself: its Procfile and its settings."""
+"""What an app says: its Procfile, its settings, the files of a commit. Pure, but for reading git.
+
+`procfile` and `schedule` read the Procfile, `variables` ENV files, `tree` a commit. `settings` is
+the table of settings, with checks in `checks` and `nginx_checks`. Start reading in procfile.py.
+"""

@@ -1,4 +1,4 @@
-"""Checks of the settings that nginx follows: text to value, or ValueError with what is wrong."""
+"""Checks of the settings for nginx (see `checks`): text to value, or ValueError."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterable
 
 from piku.app import checks
+from piku.app.checks import quoted
 
-# Addresses that begin so are piku's own: challenges of certificate authorities, and what is only internal.
+# Beginnings of piku's own addresses: challenges of certificate authorities, and internal ones.
 _RESERVED = ("/.well-known/acme-challenge/", "/@piku-", "/@before-")
 _URL = re.compile(r"/[\w./+~@-]*")
 _LONGEST_URL = 1000  # bytes, of the 4096 that nginx takes for a word
@@ -20,65 +21,65 @@ _SERVER_ERRORS = (500, 502, 503, 504)
 
 
 def url(text: str) -> str:
-    """A path of the app's addresses, such as /docs; empty for none."""
+    """A path of an address: such as /docs."""
     if not text:
         return ""
     if not _URL.fullmatch(text) or "//" in text or {".", ".."} & set(text.split("/")):
-        raise ValueError(f"{checks.shown(text)} is not a path of an address, such as /docs")
+        raise ValueError(f"{quoted(text)} is not a path of an address, such as /docs")
     if len(text.encode()) > _LONGEST_URL:
-        raise ValueError(f"{checks.shown(text)} is too long")
+        raise ValueError(f"{quoted(text)} is too long")
     if f"{text}/".startswith(_RESERVED):
-        raise ValueError(f"{checks.shown(text)} is used by piku itself")
+        raise ValueError(f"{quoted(text)} is used by piku itself")
     return text
 
 
 def static_paths(text: str) -> tuple[tuple[str, str], ...]:
-    """Pairs of a prefix, "/" or without a slash at its end, and a file's or folder's path."""
+    """`/prefix:path`, several: a prefix without a slash at its end, or "/"; a file or folder."""
     pairs = []
-    for part in _parts(text, ","):
+    for part in _parts(text):
         prefix, colon, path = part.partition(":")
         if not colon or not prefix or not path:
-            raise ValueError(f"{checks.shown(part)} is not of the form /prefix:path")
+            raise ValueError(f"{quoted(part)} is not of the form /prefix:path")
         pairs.append((url(prefix).rstrip("/") or "/", file_path(path)))
     _refuse_twice(prefix for prefix, _ in pairs)
     return tuple(pairs)
 
 
 def file_path(text: str) -> str:
-    """A path relative to the app's folder, or an absolute one; links are looked at when it is used."""
+    """A path: relative to the app's folder, or absolute; links are followed when it is used."""
     if not text.startswith("/"):
         return "." if text in (".", "./") else checks.inner_path(text)
     return "/" + checks.inner_path(text.lstrip("/"))
 
 
 def cache_prefixes(text: str) -> tuple[str, ...]:
-    """Prefixes of addresses, separated by '|' or commas; each begins with a slash."""
-    found = tuple(url("/" + part.lstrip("/")) for part in _parts(text.replace("|", ","), ","))
+    """Prefixes of addresses, between `|` or commas."""
+    found = tuple(url("/" + part.lstrip("/")) for part in _parts(text.replace("|", ",")))
     _refuse_twice(prefix.rstrip("/") for prefix in found)
     return found
 
 
 def passwords(text: str) -> tuple[tuple[str, str], ...]:
-    """Pairs of a user and the hash of a password (crypt(5), or nginx's {SSHA})."""
+    """`user:hash`, several: hashes are those of crypt(5), or nginx's {SSHA}."""
     pairs: dict[str, str] = {}
-    for number, part in enumerate(_parts(text, ","), 1):
+    for number, part in enumerate(_parts(text), 1):
         # No part of the text is shown: where it is wrong, anything in it may be the password.
         user, _, password = part.partition(":")
         if not re.fullmatch(r"[\w.@+-]{1,64}", user) or not password:
             raise ValueError(f"entry {number} is not of the form user:hash")
         if not _HASH.fullmatch(password):
             raise ValueError(
-                f"what entry {number} has after its user is not a hash: make one with `openssl passwd -6`,"
-                " a password itself is never kept"
+                f"what follows the user in entry {number} is not a hash: make one with"
+                " `openssl passwd -6`; passwords themselves are never kept"
             )
         if user in pairs:
-            raise ValueError(f"entry {number} is for a user that has one already")
+            raise ValueError(f"entry {number} is for a user that already has one")
         pairs[user] = password
     return tuple(pairs.items())
 
 
 def rate(text: str) -> tuple[str, int] | None:
-    """A rate such as nginx takes ("10r/s"), and how many more requests may come at once."""
+    """`10/s` or `300/m`, with a burst: as nginx takes it ("10r/s"), and the burst's size."""
     if not text:
         return None
     found = re.fullmatch(r"([1-9][0-9]{0,5})(?:r)?/(s|m)(?:[ ,]+burst=([0-9]{1,6}))?", text)
@@ -90,14 +91,14 @@ def rate(text: str) -> tuple[str, int] | None:
 
 
 def size(text: str) -> str:
-    """A size as nginx takes it: bytes, or with k, m or g; 0 for no limit."""
+    """A size with k, m or g: or in bytes; 0 for no limit."""
     if not re.fullmatch(r"[0-9]{1,9}[kmg]?", text.lower()):
         raise ValueError("not a size such as 512k, 64m or 2g")
     return text.lower()
 
 
 def hsts(text: str) -> str:
-    """The value of Strict-Transport-Security; empty for none."""
+    """true, false or seconds: the value of Strict-Transport-Security."""
     first, *words = re.split(r"[ ,;]+", text.strip())
     lowered = first.lower()
     if lowered in ("", "false", "off", "no", "0"):
@@ -112,15 +113,15 @@ def hsts(text: str) -> str:
 
 
 def error_pages(text: str) -> tuple[tuple[int, str], ...]:
-    """Pairs of a status and a file's path; "50x" and "5xx" stand for the errors of a server."""
+    """`status:path`, several: "50x" and "5xx" stand for the errors of a server."""
     pairs = []
-    for part in _parts(text, ","):
+    for part in _parts(text):
         status, colon, path = part.partition(":")
         if not colon or not path:
-            raise ValueError(f"{checks.shown(part)} is not of the form 404:path or 50x:path")
+            raise ValueError(f"{quoted(part)} is not of the form 404:path or 50x:path")
         if not _STATUS.fullmatch(status):
             raise ValueError(
-                f"{checks.shown(status)} is no error that a page can be shown for: 400 to 599, 50x"
+                f"{quoted(status)} is no error that a page can be shown for: 400 to 599, 50x"
             )
         statuses = _SERVER_ERRORS if status.endswith("x") else (int(status),)
         pairs += [(number, checks.inner_path(path)) for number in statuses]
@@ -128,19 +129,13 @@ def error_pages(text: str) -> tuple[tuple[int, str], ...]:
     return tuple(pairs)
 
 
-def http_url(text: str) -> str:
-    if text and not re.fullmatch(r"https?://[\w.\[\]:-]+/[\w./?=&%-]*", text):
-        raise ValueError("not an address that begins with https://")
-    return text
-
-
-def _parts(text: str, separator: str) -> list[str]:
-    return [part.strip() for part in text.split(separator) if part.strip()]
+def _parts(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def _refuse_twice(items: Iterable[str]) -> None:
     seen: set[str] = set()
     for item in items:
         if item in seen:
-            raise ValueError(f"{checks.shown(item)} stands twice")
+            raise ValueError(f"{quoted(item)} is there twice")
         seen.add(item)

@@ -8,24 +8,36 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from piku.app import schedule as schedule_module
+from piku.app.checks import quoted
 from piku.errors import PikuError
-
-_KIND = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,40}")
-_MODULE = re.compile(
-    r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*(:[A-Za-z_][A-Za-z0-9_.]*(\(\))?)?"
-)
-
-_JAVA_ENTRY = re.compile(r"[A-Za-z_$][\w$]*([./][A-Za-z_$][\w$]*)*(:[A-Za-z_$][\w$]*)?")
 
 PHASES = ("preflight", "release")
 UWSGI_SERVED = ("wsgi", "jwsgi", "rwsgi", "php")
-# The process types that mean something; any other is a worker.
+# The process types with a meaning; any other is a worker.
 _WITH_MEANING = (*PHASES, *UWSGI_SERVED, "web", "static")
+
+_KIND = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,40}")
+_NAME, _JAVA = r"[A-Za-z_][A-Za-z0-9_]*", r"[A-Za-z_$][\w$]*"
+_PATH = (r"(?!/)(?!(.*/)?\.\.(/|$))[\w./ @+=,~-]+", "a path inside the app")
+# What follows a type, if it is no command: its form, and what it is called.
+_FORMS = {
+    "wsgi": (
+        rf"{_NAME}(\.{_NAME})*(:[A-Za-z_][A-Za-z0-9_.]*(\(\))?)?",
+        "a WSGI module, such as 'module:callable'",
+    ),
+    "jwsgi": (
+        rf"{_JAVA}([./]{_JAVA})*(:{_JAVA})?",
+        "a Java entry, such as 'package/Class:method'",
+    ),
+    "rwsgi": _PATH,
+    "php": _PATH,
+    "static": _PATH,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One line: a process type and its command (for `static` a folder), for `cron-*` with its schedule."""
+    """One line: a process type and its command (for `static`, a folder)."""
 
     kind: str
     command: str
@@ -49,21 +61,18 @@ class Procfile:
 
     @property
     def serving(self) -> str:
-        """The process type that answers requests, or nothing."""
+        """The process type that answers requests, or empty."""
         return next((kind for kind in (*UWSGI_SERVED, "web") if kind in self.entries), "")
 
     @property
     def workers(self) -> tuple[str, ...]:
-        """The process types that run beside what answers requests."""
-        return tuple(
-            kind
-            for kind, entry in self.entries.items()
-            if kind not in _WITH_MEANING and not entry.schedule
-        )
+        """The process types that run beside the one that answers requests."""
+        plain = (entry for entry in self.entries.values() if not entry.schedule)
+        return tuple(entry.kind for entry in plain if entry.kind not in _WITH_MEANING)
 
     @property
     def jobs(self) -> tuple[Entry, ...]:
-        """What runs by a schedule."""
+        """The scheduled jobs."""
         return tuple(entry for entry in self.entries.values() if entry.schedule)
 
     @property
@@ -79,93 +88,59 @@ def parse(text: str) -> Procfile:
         if not stripped or stripped.startswith("#"):
             continue
         entry = _entry(stripped, number)
-        if entry.kind in entries:
-            first = entries[entry.kind].line
-            raise _problem(number, f"{entry.kind!r} stands twice (first in line {first})")
-        entries[entry.kind] = entry
+        first = entries.setdefault(entry.kind, entry).line
+        if first != number:
+            raise _problem(number, f"{entry.kind!r} is there twice (first in line {first})")
     if not entries:
         raise PikuError("the Procfile is empty", hint="add a line such as 'web: python3 server.py'")
-    return _without_superseded(entries)
+    by_uwsgi = next((kind for kind in UWSGI_SERVED if kind in entries), None)
+    disabled = by_uwsgi is not None and entries.pop("web", None) is not None
+    warnings = [f"'web' is disabled: '{by_uwsgi}' answers the requests"] if disabled else []
+    return Procfile(entries=entries, warnings=(*warnings, *_mistyped(entries)))
 
 
-def _mistyped(entries: dict[str, Entry]) -> tuple[str, ...]:
-    """What to say of types that are nearly ones with a meaning: as they stand they are plain workers."""
+def _mistyped(entries: dict[str, Entry]) -> list[str]:
+    """Warnings about types that are nearly ones with a meaning: as written, they are workers."""
     known = [kind for kind in _WITH_MEANING if kind not in entries]
-    pairs = ((entry, _meant(kind, known)) for kind, entry in entries.items() if not entry.schedule)
-    return tuple(
-        f"Procfile line {entry.line}: {entry.kind!r} runs as a worker; did you mean {meant!r}?"
-        for entry, meant in pairs
-        if meant
-    )
+    found = []
+    for kind, entry in entries.items():
+        if not entry.schedule and kind not in _WITH_MEANING and (meant := _meant(kind, known)):
+            text = f"{kind!r} runs as a worker; did you mean {meant!r}?"
+            found.append(f"Procfile line {entry.line}: {text}")
+    return found
 
 
 def _meant(kind: str, known: Sequence[str]) -> str:
-    if kind in _WITH_MEANING:
-        return ""
-    swapped = (one for one in known if sorted(one) == sorted(kind.lower()))
-    return next(swapped, "") or next(iter(get_close_matches(kind.lower(), known, 1, 0.75)), "")
+    swapped = [one for one in known if sorted(one) == sorted(kind.lower())]
+    return next(iter(swapped or get_close_matches(kind.lower(), known, 1, 0.75)), "")
 
 
 def _entry(line: str, number: int) -> Entry:
     kind, colon, command = (part.strip() for part in line.partition(":"))
     if not colon or not _KIND.fullmatch(kind):
-        raise _problem(number, f"{_short(line)!r} is not of the form 'type: command'")
+        raise _problem(number, f"{quoted(line)} is not of the form 'type: command'")
     if not command:
         raise _problem(number, f"{kind!r} has no command")
     if "\0" in command:
         raise _problem(number, f"the command of {kind!r} contains a NUL byte")
     if kind.startswith("cron-"):
         return _job(kind, command, number)
-    if kind == "wsgi" and not _MODULE.fullmatch(command):
-        raise _problem(
-            number,
-            f"{_short(command)!r} is not a WSGI module",
-            hint="write 'wsgi: module:callable'",
-        )
-    if kind == "jwsgi" and not _JAVA_ENTRY.fullmatch(command):
-        raise _problem(
-            number,
-            f"{_short(command)!r} is not a Java entry",
-            hint="write 'jwsgi: package/Class:method'",
-        )
-    if kind in ("static", "php", "rwsgi"):
-        _check_path(kind, command, number)
+    pattern, what = _FORMS.get(kind, (".*", ""))
+    if not re.fullmatch(pattern, command):
+        raise _problem(number, f"{quoted(command)} is not {what}")
     return Entry(kind=kind, command=command, line=number)
 
 
 def _job(kind: str, text: str, number: int) -> Entry:
     if kind == "cron-":
-        raise _problem(
-            number, "a scheduled job needs a name", hint="write 'cron-NAME: */5 * * * * command'"
-        )
+        hint = "write 'cron-NAME: */5 * * * * command'"
+        raise _problem(number, "a scheduled job needs a name", hint)
     try:
         schedule, command = schedule_module.parse(text)
     except PikuError as error:
-        raise _problem(number, f"{kind}: {error.message}", hint=error.hint) from None
+        raise _problem(number, f"{kind}: {error.message}", error.hint) from None
     return Entry(kind=kind, command=command, line=number, schedule=schedule)
-
-
-def _check_path(kind: str, path: str, number: int) -> None:
-    if path.startswith("/") or ".." in path.split("/"):
-        raise _problem(number, f"the {kind} path {_short(path)!r} is outside the app")
-    if re.search(r"[^\w./ @+=,~-]", path):
-        raise _problem(
-            number, f"the {kind} path {_short(path)!r} has characters nginx cannot be given"
-        )
-
-
-def _without_superseded(entries: dict[str, Entry]) -> Procfile:
-    by_uwsgi = next((kind for kind in UWSGI_SERVED if kind in entries), None)
-    if by_uwsgi is None or "web" not in entries:
-        return Procfile(entries=entries, warnings=_mistyped(entries))
-    kept = {kind: entry for kind, entry in entries.items() if kind != "web"}
-    disabled = f"'web' is disabled: '{by_uwsgi}' answers the requests"
-    return Procfile(entries=kept, warnings=(disabled, *_mistyped(kept)))
 
 
 def _problem(number: int, text: str, hint: str = "") -> PikuError:
     return PikuError(f"Procfile line {number}: {text}", hint=hint)
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 60 else text[:60] + "…"

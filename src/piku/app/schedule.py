@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 
+from piku.app.checks import quoted
 from piku.errors import PikuError
 
 _SHORTCUTS = {
@@ -66,7 +67,7 @@ def parse(line: str) -> tuple[Schedule, str]:
     words = line.split(None, count)
     text, command = " ".join(words[:count]), "".join(words[count:])
     if len(words) < count:
-        raise PikuError(f"{_short(line)!r} is not a schedule and a command", hint=_HINT)
+        raise PikuError(f"{quoted(line)} is not a schedule and a command", hint=_HINT)
     schedule = _parse_fields(_expand(text) if count == 1 else text, text)
     if not command:
         raise PikuError(f"there is no command after the schedule {text!r}")
@@ -83,7 +84,7 @@ def _expand(shortcut: str) -> str:
         raise PikuError("@reboot is not a time", hint=hint)
     if shortcut not in _SHORTCUTS:
         hint = f"shortcuts: {', '.join(_SHORTCUTS)}"
-        raise PikuError(f"{_short(shortcut)!r} is not a schedule", hint=hint)
+        raise PikuError(f"{quoted(shortcut)} is not a schedule", hint=hint)
     return _SHORTCUTS[shortcut]
 
 
@@ -136,22 +137,18 @@ def _number(part: Field, text: str, word: str) -> int:
         return part.low + part.names.index(word.lower())
     if not re.fullmatch("[0-9]{1,4}", word):
         names = f" nor one of {' '.join(part.names)}" if part.names else ""
-        raise _problem(part, text, f"{_short(word)!r} is not a number{names}")
+        raise _problem(part, text, f"{quoted(word)} is not a number{names}")
     if not part.low <= int(word) <= part.high:
         raise _problem(part, text, f"{word} is not within {part.low} to {part.high}")
     return int(word)
 
 
 def _problem(part: Field, text: str, what: str) -> PikuError:
-    return PikuError(f"in the {part.name} {_short(text)!r}, {what}", hint=_HINT)
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 60 else text[:60] + "…"
+    return PikuError(f"in the {part.name} {quoted(text)}, {what}", hint=_HINT)
 
 
 def check_zone(name: str) -> str:
-    """The name of a time zone as it is; raises ValueError when this server does not know it."""
+    """A time zone: one that this server knows."""
     from zoneinfo import ZoneInfo, available_timezones
 
     try:

@@ -33,11 +33,5 @@ class Setting(Generic[T]):
         try:
             return self.check(text)
         except ValueError as error:
-            shown = "" if self.secret else f"={_printable(text[:80])}"
+            shown = "" if self.secret else f"={repr(text[:80])[1:-1]}"
             raise PikuError(f"{self.name}{shown}: {error}", hint=self.doc) from None
-
-
-def _printable(text: str) -> str:
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
-    )

@@ -13,21 +13,12 @@ from piku.errors import PikuError
 
 _OURS = ("PIKU_", "NGINX_", "UWSGI_")
 # Variables that piku gives to an app; they cannot be set.
-GIVEN = (
-    "APP",
-    "HOME",
-    "USER",
-    "PATH",
-    "PWD",
-    "LOG_ROOT",
-    "DATA_ROOT",
-    "VIRTUAL_ENV",
-    "PIKU_RELEASE",
-    "PIKU_COMMIT",
-    "PIKU_PROCESS",
-)
-
 # fmt: off
+GIVEN = frozenset((
+    "APP", "HOME", "USER", "PATH", "PWD", "LOG_ROOT", "DATA_ROOT", "VIRTUAL_ENV", "PIKU_RELEASE",
+    "PIKU_COMMIT", "PIKU_PROCESS",
+))
+
 SERVER_NAME = Setting(name="NGINX_SERVER_NAME", check=checks.host_names,
     doc="Host names of the app, separated by commas. Without one, nginx does not serve the app.")
 REDIRECT_FROM = Setting(name="NGINX_REDIRECT_FROM", check=checks.host_names,
@@ -64,11 +55,11 @@ CACHE_ANY = Setting(name="NGINX_CACHE_ANY", default="3600", check=checks.whole(0
 CACHE_EXPIRY = Setting(name="NGINX_CACHE_EXPIRY", default="86400", check=checks.whole(1, 10**9),
     doc="Seconds without a request after which a cached response is removed.")
 CACHE_PATH = Setting(name="NGINX_CACHE_PATH", check=nginx_checks.file_path,
-    doc="Where nginx makes a folder for its cache: a path in the app's cache folder (the default), or"
-        " an absolute one in its cache or data folder.")
+    doc="Where nginx makes a folder for its cache: a path in the app's cache folder (the default),"
+        " or an absolute one in its cache or data folder.")
 CLOUDFLARE_ACL = Setting(name="NGINX_CLOUDFLARE_ACL", default="false", check=checks.boolean,
     doc="true or false: allow only Cloudflare, and the address that deployed last.")
-CLOUDFLARE_API = Setting(name="PIKU_CLOUDFLARE_API", repository=False, check=nginx_checks.http_url,
+CLOUDFLARE_API = Setting(name="PIKU_CLOUDFLARE_API", repository=False, check=checks.http_url,
     default="https://api.cloudflare.com/client/v4/ips",
     doc="Where piku gets the addresses of Cloudflare.")
 BASIC_AUTH = Setting(name="NGINX_BASIC_AUTH", check=nginx_checks.passwords, secret=True,
@@ -82,8 +73,8 @@ MAX_BODY_SIZE = Setting(name="NGINX_MAX_BODY_SIZE", default="64m", check=nginx_c
 PROXY_TIMEOUT = Setting(name="NGINX_PROXY_TIMEOUT", default="60", check=checks.whole(1, 86400),
     doc="Seconds for which nginx waits for the app to send something before it answers 504.")
 ERROR_PAGES = Setting(name="NGINX_ERROR_PAGES", check=nginx_checks.error_pages,
-    doc="Pages in the app's folder for errors that nginx answers: 404:path,50x:path. The one for 503"
-        " is also the page of `piku maintenance:on`.")
+    doc="Pages in the app's folder for errors that nginx answers: 404:path,50x:path. The one for"
+        " 503 is also the page of `piku maintenance:on`.")
 ALLOW_GIT = Setting(name="NGINX_ALLOW_GIT_FOLDERS", default="false", check=checks.boolean,
     doc="true or false: serve paths that begin with .git.")
 INCLUDE_FILE = Setting(name="NGINX_INCLUDE_FILE", check=checks.inner_path,
@@ -118,8 +109,8 @@ GEVENT = Setting(name="UWSGI_GEVENT", default="0", check=checks.whole(0, 100000)
 ASYNCIO = Setting(name="UWSGI_ASYNCIO", default="0", check=checks.whole(0, 100000),
     doc="asyncio tasks of one process of a wsgi app, which must install greenlet.")
 ENABLE_THREADS = Setting(name="UWSGI_ENABLE_THREADS", default="true", check=checks.boolean,
-    doc="true or false: let a wsgi app start threads of its own. With UWSGI_THREADS above 1 it always"
-        " may.")
+    doc="true or false: let a wsgi app start threads of its own. With UWSGI_THREADS above 1 it"
+        " always may.")
 LOG_X_FORWARDED_FOR = Setting(name="UWSGI_LOG_X_FORWARDED_FOR", default="false",
     check=checks.boolean,
     doc="true or false: log the client that X-Forwarded-For names instead of the one connected.")
@@ -137,8 +128,8 @@ PYTHON_INSTALLER = Setting(name="PYTHON_INSTALLER", default="pip", check=checks.
 NODE_VERSION = Setting(name="NODE_VERSION", check=checks.node_version,
     doc="Node.js version of the app, such as 20, 20.11 or 20.11.1; by default the server's.")
 NODE_PACKAGE_MANAGER = Setting(name="NODE_PACKAGE_MANAGER", check=checks.words,
-    doc="npm, yarn, pnpm or another, optionally with a version and options: pnpm@9 --prod. By default"
-        " the one whose lock file the repository has, else npm.")
+    doc="npm, yarn, pnpm or another, optionally with a version and options: pnpm@9 --prod. By"
+        " default the one whose lock file the repository has, else npm.")
 AUTO_RESTART = Setting(name="PIKU_AUTO_RESTART", default="true", check=checks.boolean,
     doc="true or false: whether a deploy goes live at once, or waits for `piku restart`.")
 DEPLOY_BRANCH = Setting(name="PIKU_DEPLOY_BRANCH", repository=False, check=checks.branch,
@@ -157,8 +148,8 @@ STOP_TIMEOUT = Setting(name="PIKU_STOP_TIMEOUT", default="10", check=checks.whol
 HEALTHCHECK_PATH = Setting(name="PIKU_HEALTHCHECK_PATH", check=checks.url_path,
     doc="A path that a new release must answer below 500 before it goes live.")
 HEALTHCHECK = Setting(name="PIKU_HEALTHCHECK", default="http", check=checks.choice("http", "tcp"),
-    doc="http: a new release must answer a request, and not with an error of its own (500 and above)"
-    " where the live one does not. tcp: that it accepts connections is enough.")
+    doc="http: a new release must answer an HTTP request, and not with a server error (5xx) where"
+        " the live one has none. tcp: accepting connections is enough.")
 PERSIST = Setting(name="PIKU_PERSIST", check=checks.inner_paths,
     doc="Paths, separated by commas, kept in the data folder and linked into each release.")
 KEEP_RELEASES = Setting(name="PIKU_KEEP_RELEASES", default="5", check=checks.whole(1, 1000),
@@ -177,7 +168,7 @@ def table() -> dict[str, Setting[Any]]:
 
 
 def check_all(values: Mapping[str, str]) -> None:
-    """Check every setting in `values` that piku reads; raises PikuError for a wrong or unknown one."""
+    """Check every setting in `values`; raises PikuError for a wrong or unknown one of piku's."""
     known = table()
     for name in values:
         if name in known:

@@ -14,7 +14,7 @@ MAX_TEXT = 1024 * 1024
 
 @dataclass(frozen=True, kw_only=True)
 class Tree:
-    """The files of a commit: each path with the id of its content (for a submodule, of its commit)."""
+    """The files of a commit: each path with the id of its content (a submodule's: its commit)."""
 
     files: Mapping[str, str]
     read: Callable[[str], str]

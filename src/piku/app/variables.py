@@ -1,4 +1,4 @@
-"""The text in which people write variables, and which names and values they may have."""
+"""ENV files: how variables are written, and which names and values they may have."""
 
 from __future__ import annotations
 
@@ -11,17 +11,15 @@ from piku.errors import PikuError
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*))")
 MAX_VALUE = 64 * 1024
-# Variables that dash or bash set, change or drop: no process behind a shell would get what was given.
-_SHELLS_OWN = frozenset((
-    "_", "BASH", "BASHOPTS", "BASHPID", "BASH_ARGV0", "BASH_COMMAND", "BASH_EXECUTION_STRING", "BASH_SUBSHELL",
-    "BASH_VERSINFO", "BASH_VERSION", "COMP_WORDBREAKS", "EPOCHREALTIME", "EPOCHSECONDS", "HISTCMD", "IFS",
-    "LINENO", "OLDPWD", "OPTERR", "OPTIND", "PPID", "PS1", "PS2", "PS4", "RANDOM", "SHELLOPTS", "SHLVL",
-    "SRANDOM",
-))  # fmt: skip
+# Variables that dash or bash set, change or drop: a process behind a shell would not get the value.
+_SHELLS_OWN = re.compile(
+    r"_|BASH(_\w+|OPTS|PID)?|COMP_WORDBREAKS|EPOCH(REALTIME|SECONDS)|HISTCMD|IFS|LINENO|OLDPWD"
+    r"|OPTERR|OPTIND|PPID|PS[124]|S?RANDOM|SHELLOPTS|SHLVL"
+)
 
 
 def check_pair(key: str, value: str) -> None:
-    """Refuse a name or value that cannot be stored and handed to a process unchanged."""
+    """Refuse a name or value that cannot reach a process unchanged."""
     if not _KEY.fullmatch(key):
         raise PikuError(
             f"{key[:80]!r} is not a setting's name",
@@ -31,7 +29,7 @@ def check_pair(key: str, value: str) -> None:
         raise PikuError(f"{key} is given to the app by piku and cannot be set")
     if key.startswith("LD_"):
         raise PikuError(f"{key} cannot be set: it changes how every program of the app is loaded")
-    if key in _SHELLS_OWN:
+    if _SHELLS_OWN.fullmatch(key):
         raise PikuError(f"{key} cannot be set: a shell would change it")
     if "\n" in value or "\r" in value or "\0" in value:
         raise PikuError(
@@ -43,7 +41,7 @@ def check_pair(key: str, value: str) -> None:
 
 
 def parse_literal(text: str) -> dict[str, str]:
-    """The file that config:set keeps: each value is exactly what stands after the first '='."""
+    """The file that config:set keeps: each value is exactly what follows the first '='."""
     pairs = (
         line.partition("=") for line in text.split("\n") if "=" in line and not line.startswith("#")
     )
@@ -55,11 +53,10 @@ def render_literal(values: Mapping[str, str]) -> str:
 
 
 def parse_file(text: str, lower: Mapping[str, str], *, source: str = "ENV") -> dict[str, str]:
-    """An ENV file that a person wrote (design page, "ENV settings").
+    """An ENV file that a person wrote; raises PikuError that names the line.
 
-    Comments and blank lines are skipped, `$NAME` and `${NAME}` are replaced from earlier lines and
-    the layers below, an unknown name stays as it is. A value in single quotes is taken literally.
-    Raises PikuError that names the line.
+    Comments and blank lines are skipped. `$NAME` and `${NAME}` are replaced from earlier lines and
+    the `lower` layers; an unknown name stays as it is. A value in single quotes is literal.
     """
     values: dict[str, str] = {}
     for number, line in enumerate(text.split("\n"), 1):

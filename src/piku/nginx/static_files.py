@@ -138,7 +138,7 @@ def cache(release: Release, static: Sequence[Static]) -> Cache | None:
     for prefix in prefixes:
         if (prefix.rstrip("/") or "/") in taken:
             raise PikuError(
-                f"{checks.shown(prefix)} is in NGINX_CACHE_PREFIXES and in NGINX_STATIC_PATHS",
+                f"{checks.quoted(prefix)} is in NGINX_CACHE_PREFIXES and in NGINX_STATIC_PATHS",
                 hint="choose one",
             )
     if not prefixes:

@@ -16,7 +16,7 @@ _LEAST_TASKS, _MOST_TASKS = 10, 100000
 
 
 def memory(text: str) -> int | None:
-    """Bytes; none when empty."""
+    """A size, such as 256M or 1.5G: in bytes; none when empty."""
     if not text:
         return None
     found = re.fullmatch(r"([0-9]{1,7}(?:\.[0-9]{1,3})?) ?([MG])(?:i?B)?", text, re.IGNORECASE)
@@ -29,7 +29,7 @@ def memory(text: str) -> int | None:
 
 
 def processor(text: str) -> float | None:
-    """Processors that may be busy at a time; none when empty."""
+    """Cores, or a percentage of one: how many may be busy at a time; none when empty."""
     if not text:
         return None
     found = re.fullmatch(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)( ?%)?", text)
@@ -42,5 +42,5 @@ def processor(text: str) -> float | None:
 
 
 def tasks(text: str) -> int | None:
-    """A number of processes and threads; none when empty."""
+    """A whole number: of processes and threads; none when empty."""
     return checks.whole(_LEAST_TASKS, _MOST_TASKS)(text) if text else None
