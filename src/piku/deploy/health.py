@@ -114,22 +114,23 @@ def _wait_one(deployment: Deployment, process: Process, check: Check, deadline: 
 
 def wait_workers(deployment: Deployment, workers: Sequence[Process]) -> None:
     """Wait until every worker runs, and a moment more to see that it keeps running; raises PikuError."""
-    timeout = settings.DEPLOY_TIMEOUT.read(deployment.values)
+    app, timeout = deployment.app, settings.DEPLOY_TIMEOUT.read(deployment.values)
     deadline = time.monotonic() + timeout
     pids: dict[Process, int] = {}
     for process in workers:
         for _ in files.poll(deadline):
-            if pid := daemon_pid(deployment.paths, deployment.app, process):
+            state = (emperor.observe(deployment.paths) or {}).get(process.vassal(app.name))
+            if pid := daemon_pid(app, process, state.pid if state is not None else 0):
                 pids[process] = pid
                 break
-            if has_ended(deployment.app, process):
+            if has_ended(app, process):
                 break
         else:
             raise failure(deployment, process, f"did not start within {timeout:.0f} s")
     for _ in files.poll(time.monotonic() + _SETTLED, first=0.05):
         for process in workers:
             pid = pids.get(process, 0)
-            if has_ended(deployment.app, process) or not procfs.is_running(pid):
+            if has_ended(app, process) or not procfs.is_running(pid):
                 raise failure(deployment, process, "ended right after it was started")
 
 
@@ -145,10 +146,13 @@ def wait_back(paths: Paths, app: AppPaths, chosen: Sequence[Process], timeout: f
             return
 
 
-def daemon_pid(paths: Paths, app: AppPaths, process: Process) -> int:
-    """The program of a process that uWSGI watches over, or 0 when it does not run now."""
-    state = (emperor.observe(paths) or {}).get(process.vassal(app.name))
-    return next(iter(procfs.children(state.pid)), 0) if state is not None and state.pid else 0
+def daemon_pid(app: AppPaths, process: Process, vassal: int) -> int:
+    """The program that uWSGI, the process `vassal`, watches over; 0 when it does not run now."""
+    runner = str(process_config.runner(app, process))
+    for child in procfs.children(vassal) if vassal else ():
+        if runner in procfs.command(child):
+            return next(iter(procfs.children(child)), 0)
+    return 0
 
 
 def has_ended(app: AppPaths, process: Process) -> bool:

@@ -29,6 +29,11 @@ def log_file(app: AppPaths, process: Process) -> Path:
     return app.logs / f"{process.worker}{SEPARATOR}{process.start}.log"
 
 
+def runner(app: AppPaths, process: Process) -> Path:
+    """The script by which uWSGI starts a process that it only watches."""
+    return app.start(process.start) / f"{process.worker}.sh"
+
+
 def write(deployment: Deployment, process: Process) -> None:
     """Write the ini, the variables and the command of one process."""
     place = deployment.paths.available / f"{process.vassal(deployment.app.name)}.ini"
@@ -63,12 +68,12 @@ def _config(deployment: Deployment, process: Process) -> str:
         return ini.scheduler(vassal, scheduler.write(jobs, folder))
     if process.kind in ini.MODIFIERS:
         return ini.served(vassal, _served(deployment, process))
-    runner = folder / f"{process.worker}.sh"
     argv = subprocesses.shell(deployment.revision.procfile.command(process.kind))
     for wrap in hooks("wrap"):
         argv = wrap(deployment, process, argv)
-    files.write(runner, ini.runner(argv, process.worker))
-    return ini.daemon(vassal, str(runner))
+    script = runner(app, process)
+    files.write(script, ini.runner(argv, process.worker))
+    return ini.daemon(vassal, str(script))
 
 
 # --- what uWSGI serves itself --------------------------------------------------------------------

@@ -89,7 +89,7 @@ def _seen(app: AppPaths, row: Row, process: Process, state: State | None, *, ena
     log = process_config.log_file(app, process)
     text = _end_of(log)
     judge = _served if process.kind in ini.MODIFIERS else _daemon
-    row = judge(row, process, state, text)
+    row = judge(app, row, process, state, text)
     if row.state == "down" and not enabled:
         return replace(row, state="asleep")
     if row.state == "crashing":
@@ -97,7 +97,7 @@ def _seen(app: AppPaths, row: Row, process: Process, state: State | None, *, ena
     return row
 
 
-def _daemon(row: Row, process: Process, state: State | None, log: bytes) -> Row:
+def _daemon(app: AppPaths, row: Row, process: Process, state: State | None, log: bytes) -> Row:
     """The row of a program that uWSGI only watches."""
     codes = [int(code) for code in _ENDED.findall(log)]
     row = replace(row, restarts=len(codes), exit_code=codes[-1] if codes else None)
@@ -106,7 +106,7 @@ def _daemon(row: Row, process: Process, state: State | None, log: bytes) -> Row:
     if process.schedules:  # its jobs are no part of it
         memory = procfs.memory(state.pid)
         return replace(row, state="up", pid=state.pid, memory=memory, uptime=_since(state))
-    pid = _program(state.pid)
+    pid = health.daemon_pid(app, process, state.pid)
     uptime = int(procfs.age(pid)) if pid else 0
     is_looping = len(codes) > 1 and uptime < _STEADY
     current = (
@@ -115,15 +115,7 @@ def _daemon(row: Row, process: Process, state: State | None, log: bytes) -> Row:
     return replace(row, state=current, pid=pid, uptime=uptime, memory=memory_of(state.pid))
 
 
-def _program(vassal: int) -> int:
-    """The program below uWSGI's wrapper; 0 when none runs."""
-    for wrapper in procfs.children(vassal):
-        for program in procfs.children(wrapper):
-            return program
-    return 0
-
-
-def _served(row: Row, _process: Process, state: State | None, log: bytes) -> Row:
+def _served(_app: AppPaths, row: Row, _process: Process, state: State | None, log: bytes) -> Row:
     """The row of an application that uWSGI serves. Between two attempts the emperor forgets a vassal
     that could not start; the app's log does not."""
     first, *starts = log.split(_START)
