@@ -387,7 +387,7 @@ def test_a_line_is_shown_when_it_is_whole_or_after_a_moment(app: App) -> None:
         tell(app, "\nnext\n")
         client.sees("next")
         lines = client.lines()
-        assert lines[lines.index("no end") :] == ["no end", "next"]
+        assert lines[lines.index("no end") :] == ["no end", "", "next"]
         client.leave()
 
 
@@ -475,7 +475,7 @@ def test_the_end_of_a_big_log_is_found_without_reading_it(app: App, server: Sand
 
 
 def test_what_nginx_answered_for_a_web_app(new_app: Callable[..., App]) -> None:
-    app = new_app("asked", web("asked", env="UWSGI_LOG_MAXSIZE=1024\n"))
+    app = new_app("asked", web("asked"))
     log = app.server.root / "logs" / app.name / "nginx.log"
     headers = {"User-Agent": "Agent/1", "Referer": "http://from.example/"}
     app.server.get("asked.localhost", "/some?a=1", headers=headers)
@@ -486,13 +486,12 @@ def test_what_nginx_answered_for_a_web_app(new_app: Callable[..., App]) -> None:
     assert log.stat().st_mode & 0o777 == 0o640
     assert ("nginx", line) in shown(app, "nginx")
 
-    # It is rotated like the others, and no line is lost.
-    for number in range(20):
-        app.server.get("asked.localhost", f"/before/{number}")
-    app.server.wait(lambda: "/before/19 " in log.read_text())
+    # It is rotated, and no line is lost.
+    with log.open("a") as file:
+        file.write("filler\n" * 200_000)
     assert app.server.piku("housekeeping").returncode == 0
     old = log.with_name("nginx.log.old")
-    assert "/before/19 " in old.read_text() and log.stat().st_mode & 0o777 == 0o640
+    assert "/some" in old.read_text() and log.stat().st_mode & 0o777 == 0o640
     app.server.get("asked.localhost", "/after")
     app.server.wait(lambda: "/after " in log.read_text() + old.read_text())
     app.server.get("asked.localhost", "/last")

@@ -44,7 +44,12 @@ def ps(paths: Paths, app: str | None, as_json: bool) -> None:
         lines = ps_view.of_all(apps)
         value = {"apps": [asdict(one) for one in apps]}
     click.echo(json.dumps(value, indent=1) if as_json else "\n".join(lines))
-    for line in ps_view.remarks(apps, running=states is not None):
+    remarks = list(ps_view.remarks(apps))
+    if not emperor.is_running(paths):
+        remarks.append(" !     piku is not running on this server, so no app is")
+    elif states is None:
+        remarks.append(" !     uWSGI does not answer, so it is unknown what runs")
+    for line in remarks:
         click.echo(line, err=True)
 
 

@@ -38,8 +38,8 @@ def of_all(apps: Sequence[Summary]) -> list[str]:
     return lines
 
 
-def remarks(apps: Sequence[Summary], *, running: bool) -> Iterator[str]:
-    """What is wrong: damaged records, crashing processes, a platform that does not answer."""
+def remarks(apps: Sequence[Summary]) -> Iterator[str]:
+    """What is wrong: damaged records and crashing processes."""
     for app in apps:
         if app.error:
             yield f" !     {app.app}: {app.error}"
@@ -48,8 +48,6 @@ def remarks(apps: Sequence[Summary], *, running: bool) -> Iterator[str]:
                 code = "" if row.exit_code is None else f" with exit code {row.exit_code}"
                 yield f" !     {row.process} of {app.app} keeps ending{code}. Its last lines:"
                 yield from (f"       {line}" for line in row.last_lines or ("(none)",))
-    if not running:
-        yield " !     uWSGI does not answer: piku is not running here, or is very busy"
 
 
 def _cells(row: Row) -> tuple[str, ...]:
