@@ -24,7 +24,10 @@ unset UWSGI_EMPEROR_FD UWSGI_ORIGINAL_PROC_NAME UWSGI_RELOADS
 path=$PATH PATH=/usr/bin:/bin
 set -- "$1" $(date '+%s %Y%m%d%H%M %-H %-m %-d %w')
 by=$1 epoch=$2 clock=$3 hour=$4 month=$5 day=$6/$7
-say() {{ echo "$(date '+%Y-%m-%d %H:%M:%S %z') [piku] {job} $*" >>{log}; }}
+say() {{
+    [ -z "$(tail -c 1 {log} 2>/dev/null)" ] || echo >>{log}
+    echo "$(date '+%Y-%m-%d %H:%M:%S %z') [piku] {job} $*" >>{log}
+}}
 status() {{
     echo "{{\\"release\\": {release}, \\"started\\": $epoch, \\"ended\\": $1, \\"code\\": $2}}" >{status}.new
     mv {status}.new {status}

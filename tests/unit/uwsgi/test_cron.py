@@ -118,7 +118,7 @@ def test_when_the_clock_is_set_back_intervals_go_on(tmp_path: Path) -> None:
 
 
 def test_what_it_leaves(tmp_path: Path) -> None:
-    made = job(tmp_path, "* * * * *", "pwd; cat; echo oops >&2; exit 7")
+    made = job(tmp_path, "* * * * *", "pwd; cat; echo oops >&2; printf end; exit 7")
     begun = int(time.time())
     assert run(made) == 7
     found = status(made)
@@ -126,7 +126,7 @@ def test_what_it_leaves(tmp_path: Path) -> None:
     assert found["started"] is not None and found["ended"] is not None
     assert begun <= found["started"] <= found["ended"] <= time.time()
     first, *output, last = Path(made.log).read_text().splitlines()
-    assert output == [str(tmp_path), "oops"]
+    assert output == [str(tmp_path), "oops", "end"]
     stamp = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \+0[12]00 \[piku\] cron-x of v3"
     assert re.fullmatch(f"{stamp} starts", first)
     assert re.fullmatch(rf"{stamp} ended with exit code 7 after \d+ s", last)

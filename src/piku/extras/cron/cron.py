@@ -20,7 +20,7 @@ from piku.operate.run import live_source
 from piku.paths import AppPaths, Paths
 from piku.uwsgi import cron
 
-_REMARK = re.compile(rb"[0-9-]{10} [0-9:]{8} \S{5} \[piku\] .*")
+_REMARK = re.compile(rb"[0-9-]{10} [0-9:]{8} \S{5} \[piku\] ")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,9 +96,8 @@ def run(paths: Paths, app: AppPaths, name: str) -> int:
     has_ended = False
     for batch in logs.follow(app, known, logs.Query(process=f"{job.name}.1", everything=True)):
         for line in batch:
-            text = _REMARK.sub(b"", line.text)
-            if text or not line.text:
-                sys.stdout.buffer.write(text + b"\n")
+            if not _REMARK.match(line.text):
+                sys.stdout.buffer.write(line.text + b"\n")
         sys.stdout.buffer.flush()
         if has_ended:
             break
