@@ -179,7 +179,7 @@ def check_all(values: Mapping[str, str]) -> None:
             raise PikuError(f"{name} is not a setting of this version of piku", hint=hint)
 
 
-def refuse_unrepeatable(values: Mapping[str, str]) -> None:
+def refuse_in_repository(values: Mapping[str, str]) -> None:
     """Refuse settings in a repository's ENV that are read before any commit is."""
     for setting in table().values():
         if not setting.repository and setting.name in values:

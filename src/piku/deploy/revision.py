@@ -40,7 +40,7 @@ def layered(paths: Paths, repository_text: str, own: Mapping[str, str]) -> dict[
     """
     server = variables.parse_file(files.read(paths.server_env), {}, source=str(paths.server_env))
     repository = variables.parse_file(repository_text, server)
-    settings.refuse_unrepeatable(repository)
+    settings.refuse_in_repository(repository)
     values = {**server, **repository, **own}
     settings.check_all(values)
     return values

@@ -195,6 +195,6 @@ def test_what_is_read_before_any_commit_cannot_stand_in_one() -> None:
     with pytest.raises(
         PikuError, match="PIKU_DEPLOY_BRANCH cannot be set in the repository"
     ) as error:
-        settings.refuse_unrepeatable({"PIKU_DEPLOY_BRANCH": "main"})
+        settings.refuse_in_repository({"PIKU_DEPLOY_BRANCH": "main"})
     assert "config:set" in error.value.hint
-    settings.refuse_unrepeatable({"PIKU_KEEP_RELEASES": "3", "A": "1"})
+    settings.refuse_in_repository({"PIKU_KEEP_RELEASES": "3", "A": "1"})

@@ -36,7 +36,11 @@ def everything(name: str, text: str) -> None:
     tree = Tree(files=dict.fromkeys(files, "id"), read=lambda path: files.get(path, ""))
     folder = Path("/nowhere")
     context = Context(
-        tree=tree, settings={}, checkout=folder, environment=folder, cache=folder / "app"
+        tree=tree,
+        settings={"NODE_VERSION": "20"},
+        checkout=folder,
+        environment=folder,
+        cache=folder / "app",
     )
     runtime = next(r for r in runtimes.RUNTIMES if r.detect(tree, procfile.parse("web: x")))
     if runtime.key is not None:
