@@ -117,7 +117,7 @@ def bring(folder: Path, base: Path) -> Case:
         app, kind="push", description=folder.name, commit=commit, by="golden", settings=own,
         runtime=found.runtime.name, environment=found.environment, checkout=found.checkout,
     )  # fmt: skip
-    job = Job(
+    job = Deployment(
         paths=paths, app=app, release=release, source=found, plan=planned, output=output,
         progress=Progress(app, release),
     )  # fmt: skip

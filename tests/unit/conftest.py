@@ -11,8 +11,19 @@ from pathlib import Path
 import pytest
 from hypothesis import settings as hypothesis_settings
 
-from piku.deploy import build, process_plan, releases, revision
+from piku.app import settings
+from piku.deploy import (
+    checkout,
+    going_live,
+    instances,
+    persist,
+    process_plan,
+    releases,
+    revision,
+)  # fmt: skip
+from piku.deploy.deployment import Deployment
 from piku.deploy.progress import Progress
+from piku.deploy.releases import Live
 from piku.operate import server
 from piku.output import Output
 from piku.paths import AppName, AppPaths, Paths
@@ -73,7 +84,7 @@ def commit() -> Commit:
 
 
 @pytest.fixture
-def job(paths: Paths, commit: Commit) -> Callable[..., Job]:
+def deployment(paths: Paths, commit: Commit) -> Callable[..., Deployment]:
     """A function that brings a release of these files and settings as far as its checkout."""
 
     def make(
@@ -82,17 +93,35 @@ def job(paths: Paths, commit: Commit) -> Callable[..., Job]:
         *,
         counts: Mapping[str, int] | None = None,
         **own: str,
-    ) -> Job:
-        found = revision.read(paths, app, commit(app, files), own)
-        build.prepare_checkout(app, found)
+    ) -> Deployment:
         release = releases.new_release(
-            app, kind="push", description="test", commit=found.commit, by="me", settings=own,
-            runtime=found.runtime.name, environment=found.environment, checkout=found.checkout,
-        )  # fmt: skip
-        return Job(
-            paths=paths, app=app, release=release, source=found,
+            app, kind="push", description="test", commit=commit(app, files), by="me", settings=own
+        )
+        name = f"v{release.number}"
+        found = revision.read(paths, app, release.commit, own, checkout=name)
+        progress = Progress(app, release)
+        release = progress.update(
+            runtime=found.runtime.name, environment=found.environment, checkout=name
+        )
+        checkout.create(app, name, release.commit)
+        persist.link(app, app.releases / name, settings.PERSIST.read(found.values))
+        return Deployment(
+            paths=paths, app=app, release=release, revision=found,
             plan=process_plan.plan(found.procfile, found.values, counts or {}),
-            output=Output(io.StringIO()), progress=Progress(app, release),
+            output=Output(io.StringIO()), progress=progress,
         )  # fmt: skip
+
+    return make
+
+
+@pytest.fixture
+def go_live() -> Callable[[Deployment], Live]:
+    """A function that commits a release as a deploy does, without starting anything."""
+
+    def make(made: Deployment) -> Live:
+        new = going_live.record(made, *instances.create(made))
+        releases.commit(made.app, new)
+        releases.finish(made.app, made.progress.record, releases.SUCCEEDED)
+        return new
 
     return make

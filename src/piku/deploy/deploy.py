@@ -121,8 +121,9 @@ def _make(
     checks = [warning for hook in hooks("check") for warning in hook(deployment)]
     for warning in (*deployment.plan.warnings, *checks):
         output.warn(warning)
+    _keep_files(deployment, allow_untracked=request.allow_untracked)
     if base is None:
-        _build(deployment, allow_untracked=request.allow_untracked)
+        _build(deployment)
     if not _goes_live(request, found):
         output.step(f"v{number} is ready and waits: go live with `piku restart {app.name}`")
         return releases.finish(app, progress.record, PREPARED)
@@ -145,22 +146,27 @@ def _read(
     return found, None
 
 
-def _build(deployment: Deployment, *, allow_untracked: bool) -> None:
+def _keep_files(deployment: Deployment, *, allow_untracked: bool) -> None:
+    """See to what the live release wrote beside its code before another checkout takes its place."""
+    app, live = deployment.app, releases.live(deployment.app)
+    if live is None or live.checkout == deployment.release.checkout:
+        return
+    persisted = settings.PERSIST.read(deployment.values)
+    if not allow_untracked:
+        checkout.check_untracked(app, live.checkout, persisted)
+    persist.move(app, app.releases / live.checkout, persisted)
+
+
+def _build(deployment: Deployment) -> None:
     """Check the commit out and build what it needs, beside what is live."""
     app, progress, release = deployment.app, deployment.progress, deployment.release
-    persisted = settings.PERSIST.read(deployment.values)
-    live = releases.live(app)
-    if live is not None:
-        if not allow_untracked:
-            checkout.check_untracked(app, live.checkout, persisted)
-        persist.move(app, app.releases / live.checkout, persisted)
     progress.at("checkout")
     # A checkout shares the repository's objects: a reference keeps them when branches move on.
     kept = f"refs/piku/{release.commit}"
     subprocesses.run(["git", "-C", str(app.repo), "update-ref", kept, release.commit])
     app.data.mkdir(parents=True, exist_ok=True)  # the first commands know it already
     checkout.create(app, release.checkout, release.commit)
-    persist.link(app, deployment.checkout, persisted)
+    persist.link(app, deployment.checkout, settings.PERSIST.read(deployment.values))
     progress.at("preflight")
     build.run_phase("preflight", deployment)
     progress.at("build")

@@ -27,7 +27,7 @@ def activate(deployment: Deployment, *, carried: Sequence[Process] = ()) -> Live
     try:
         deployment.progress.at("configuration")
         number, started = instances.create(deployment, carried)
-        new = _record(deployment, number, (*carried, *started), going)
+        new = record(deployment, number, (*carried, *started), going)
         _check_nginx(deployment, new)
         _start(deployment, started, going)
         files.sync_tree(app.start(number))
@@ -44,9 +44,10 @@ def activate(deployment: Deployment, *, carried: Sequence[Process] = ()) -> Live
     return new
 
 
-def _record(
-    deployment: Deployment, number: int, processes: Sequence[Process], going: Sequence[Process]
+def record(
+    deployment: Deployment, number: int, processes: Sequence[Process], going: Sequence[Process] = ()
 ) -> Live:
+    """The live record of this start; `going` are the processes that it replaces."""
     app, values, release = deployment.app, deployment.values, deployment.release
     live = releases.live(app)
     seen = deployment.variables(next((process for process in processes if process.port), None))

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from piku.app import settings
 from piku.deploy import site_config
-from piku.deploy.deployment import Job
+from piku.deploy.deployment import Deployment
 from piku.deploy.releases import Process
 from piku.errors import PikuError
 from piku.nginx import cloudflare, vhost
@@ -204,10 +204,10 @@ Make = Callable[[Mapping[str, str], str], Site]
 
 
 @pytest.fixture
-def make(paths: Paths, shop: AppPaths, job: Callable[..., Job]) -> Make:
+def make(paths: Paths, shop: AppPaths, job: Callable[..., Deployment]) -> Make:
     """A function that does with settings what a deploy does, for one of the Procfiles."""
     jobs = {
-        kind: job(shop, {**FILES, "Procfile": text}, NGINX_SERVER_NAME="x")
+        kind: deployment(shop, {**FILES, "Procfile": text}, NGINX_SERVER_NAME="x")
         for kind, text in PROCFILES.items()
     }
     for kind in jobs.values():

@@ -8,21 +8,22 @@ from pathlib import Path
 import pytest
 
 from piku.deploy import releases, site_config
+from piku.deploy.deployment import Deployment
 from piku.deploy.releases import Live
 from piku.errors import PikuError
 from piku.nginx.site import Site
 from piku.paths import AppName, AppPaths, Paths
 
-MakeJob = Callable[..., Job]
+MakeDeployment = Callable[..., Deployment]
 FILES = {"Procfile": "worker: x\n", "public/page.html": "x", "x.conf": "# x\n"}
 
 
 @pytest.fixture
-def of(shop: AppPaths, job: MakeJob) -> Callable[..., Site]:
+def of(shop: AppPaths, deployment: MakeDeployment) -> Callable[..., Site]:
     """A function: the site that a release with these settings gets; `links` are made in its checkout."""
 
     def made(links: Mapping[str, Path | str] | None = None, /, **values: str) -> Site:
-        found = job(shop, FILES, NGINX_SERVER_NAME="shop.example", **values)
+        found = deployment(shop, FILES, NGINX_SERVER_NAME="shop.example", **values)
         for name, target in (links or {}).items():
             if not (found.checkout / name).is_symlink():
                 (found.checkout / name).symlink_to(target)
@@ -196,15 +197,17 @@ def test_a_size_is_said_only_when_it_was_asked_for(of: Callable[..., Site]) -> N
     assert of(NGINX_MAX_BODY_SIZE="2G").max_body == "2g"
 
 
-def test_redirects_need_somewhere_to_go(shop: AppPaths, job: MakeJob) -> None:
+def test_redirects_need_somewhere_to_go(shop: AppPaths, deployment: MakeDeployment) -> None:
     for names in ("", "*.shop.example"):
         with pytest.raises(PikuError, match="NGINX_REDIRECT_FROM needs a host name"):
             site_config.of(
-                job(shop, FILES, NGINX_SERVER_NAME=names, NGINX_REDIRECT_FROM="old.example"), ()
+                deployment(shop, FILES, NGINX_SERVER_NAME=names, NGINX_REDIRECT_FROM="old.example"),
+                (),
             )
     with pytest.raises(PikuError, match="is in NGINX_SERVER_NAME and in NGINX_REDIRECT_FROM"):
         site_config.of(
-            job(shop, FILES, NGINX_SERVER_NAME="a.example", NGINX_REDIRECT_FROM="A.Example"), ()
+            deployment(shop, FILES, NGINX_SERVER_NAME="a.example", NGINX_REDIRECT_FROM="A.Example"),
+            (),
         )
 
 

@@ -13,13 +13,13 @@ from piku.uwsgi import emperor
 
 
 def test_data_and_cache_stay_and_like_named_apps_are_not_touched(
-    paths: Paths, shop: AppPaths, job: Callable[..., Job]
+    paths: Paths, shop: AppPaths, job: Callable[..., Deployment]
 ) -> None:
     other = paths.app(AppName("shop.uk"))
     third = paths.app(AppName("shopping"))
     for number, app in enumerate((shop, other, third)):
         new = instances.create(
-            job(app, {"Procfile": "wsgi: a:b\n"}, NGINX_SERVER_NAME=f"h{number}.example")
+            deployment(app, {"Procfile": "wsgi: a:b\n"}, NGINX_SERVER_NAME=f"h{number}.example")
         )
         releases.commit(app, new)
         reconcile.reconcile(paths, app)

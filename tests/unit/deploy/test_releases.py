@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import pytest
@@ -38,9 +39,9 @@ SITES = st.builds(
     cache=st.none() | st.builds(Cache, prefixes=TEXTS, path=TEXT, size=st.integers(1, 9)),
     error_pages=st.lists(st.tuples(st.integers(400, 599), TEXT), max_size=2).map(tuple),
 )  # fmt: skip
-ACTIVATIONS = st.builds(
+LIVES = st.builds(
     Live,
-    number=st.integers(1, 99), release=st.integers(1, 99), checkout=TEXT, stopped=st.booleans(),
+    start=st.integers(1, 99), release=st.integers(1, 99), checkout=TEXT, stopped=st.booleans(),
     processes=st.lists(PROCESSES, max_size=3).map(tuple), site=st.none() | SITES,
 )  # fmt: skip
 
@@ -57,13 +58,23 @@ def test_a_release(kept: AppPaths, release: Release) -> None:
     assert releases.load_release(kept, release.number) == release
 
 
-@given(ACTIVATIONS)
-def test_an_activation(kept: AppPaths, activation: Live) -> None:
-    releases.save_activation(kept, activation)
-    found = releases.load_activation(kept, activation.number)
-    assert found == activation
-    assert hash(found) == hash(activation)  # tuples all the way down, as before
-    assert activation.number in releases.activations_of(kept, activation.release)
+@given(LIVES)
+def test_what_is_live(kept: AppPaths, live: Live) -> None:
+    releases.commit(kept, live)
+    found = releases.live(kept)
+    assert found == live
+    assert hash(found.processes) == hash(live.processes)  # tuples all the way down, as before
+
+
+def test_a_record_of_another_version_is_read_and_a_damaged_one_named(shop: AppPaths) -> None:
+    releases.commit(shop, Live(start=1, release=1, checkout="v1"))
+    stored = json.loads(shop.live_record.read_text())
+    shop.live_record.write_text(json.dumps({**stored, "invented": [1]}))
+    assert releases.live(shop) == Live(start=1, release=1, checkout="v1")
+    for text in ("[]", "{", "{}", json.dumps({**stored, "processes": {"a": 1}}), " "):
+        shop.live_record.write_text(text)
+        with pytest.raises(PikuError, match=r"live\.json is damaged"):
+            releases.live(shop)
 
 
 def test_releases_are_numbered_and_listed_with_the_newest_first(shop: AppPaths) -> None:
@@ -72,7 +83,6 @@ def test_releases_are_numbered_and_listed_with_the_newest_first(shop: AppPaths) 
     assert [releases.new_release(shop, **values).number for _ in range(11)] == list(range(1, 12))
     (shop.releases / "vx.json").write_text("not ours")
     (shop.releases / "v².json").write_text("not ours")
-    (shop.releases / "v3.activations").write_text("7\n")
     assert [release.number for release in releases.releases(shop)] == list(range(11, 0, -1))
     assert releases.load_release(shop, 3).outcome == releases.BUILDING
     assert not releases.load_release(shop, 3).usable
@@ -94,23 +104,5 @@ def test_records_are_private(shop: AppPaths) -> None:
     assert shop.settings.stat().st_mode & 0o777 == 0o600
 
 
-def test_activations_never_reuse_a_number(shop: AppPaths) -> None:
-    assert [releases.next_activation(shop) for _ in range(3)] == [1, 2, 3]
-    for number in (2, 3):
-        releases.save_activation(shop, Live(number=number, release=1, checkout="c"))
-    assert releases.activation_numbers(shop) == [2, 3]
-    assert releases.activations_of(shop, 1) == {2, 3}
-    assert releases.next_activation(shop) == 4
-
-
-def test_the_live_activation_is_the_committed_one(shop: AppPaths) -> None:
-    assert releases.live(shop) is None
-    first = Live(number=1, release=1, checkout="a")
-    second = Live(number=2, release=2, checkout="b")
-    for activation in (first, second):
-        releases.save_activation(shop, activation)
-    releases.commit(shop, first)
-    assert releases.live(shop) == first
-    releases.commit(shop, second)
-    assert releases.live(shop) == second
-    assert not [name for name in os.listdir(shop.releases) if name.endswith(".tmp")]
+def test_starts_never_reuse_a_number(paths: Paths, shop: AppPaths) -> None:
+    assert [releases.next_start(paths) for _ in range(3)] == [1, 2, 3]

@@ -1,4 +1,4 @@
-"""Making the server match the live record; neither nginx nor an emperor runs here."""
+"""Making the server follow the live record; neither nginx nor an emperor runs here."""
 
 from __future__ import annotations
 
@@ -9,27 +9,21 @@ from dataclasses import replace
 
 import pytest
 
-from piku.deploy import cleanup, instances, reconcile, recovery, releases
+from piku.deploy import cleanup, going_live, instances, live_sites, reconcile, recovery, releases
+from piku.deploy.deployment import Deployment
 from piku.deploy.releases import Live
 from piku.errors import PikuError
 from piku.nginx import service, site_state
-from piku.operate import log_timestamps, server
+from piku.operate import server
 from piku.output import Output
 from piku.paths import AppName, AppPaths, Paths
 from piku.uwsgi import emperor
 
-MakeJob = Callable[..., Job]
+MakeDeployment = Callable[..., Deployment]
+GoLive = Callable[[Deployment], Live]
 WSGI = {"Procfile": "wsgi: app:app\nworker: work\n"}
 WEB = {"Procfile": "web: serve\n"}
 NAME = {"NGINX_SERVER_NAME": "shop.example"}
-
-
-def go_live(made: Job) -> Live:
-    """As a deploy does, without starting anything."""
-    new = instances.create(made)
-    releases.commit(made.app, new)
-    releases.save_release(made.app, replace(made.release, outcome=releases.SUCCEEDED))
-    return new
 
 
 def listing(paths: Paths) -> set[str]:
@@ -39,85 +33,95 @@ def listing(paths: Paths) -> set[str]:
 
 
 def test_links_workers_and_nginx_follow_the_record(
-    paths: Paths, shop: AppPaths, job: MakeJob
+    paths: Paths, shop: AppPaths, deployment: MakeDeployment, go_live: GoLive
 ) -> None:
-    one = go_live(job(shop, WSGI, **NAME))
+    one = go_live(deployment(shop, WSGI, **NAME))
     reconcile.reconcile(paths, shop)
     assert emperor.enabled(paths, shop.name) == sorted(one.vassals(shop.name))
     assert shop.live_link.resolve() == shop.releases / one.checkout
     assert os.readlink(shop.socket(1)) == one.processes[0].address
     assert "shop.example" in shop.nginx.read_text()
-    assert os.readlink(shop.logs / "wsgi.1.log") == f"wsgi.1@{one.number}.log"
+    assert os.readlink(shop.logs / "wsgi.1.log") == f"wsgi.1@{one.start}.log"
 
-    two = go_live(job(shop, WSGI | {"x": "2"}, **NAME))
+    two = go_live(deployment(shop, WSGI | {"x": "2"}, **NAME))
     reconcile.reconcile(paths, shop)
     assert emperor.enabled(paths, shop.name) == sorted(two.vassals(shop.name))
     assert shop.live_link.resolve() == shop.releases / two.checkout
     assert os.readlink(shop.socket(1)) == two.processes[0].address
-    assert releases.activation_numbers(shop) == [two.number]
+    assert os.listdir(shop.releases / "starts") == [str(two.start)]
     assert not (paths.available / f"{one.vassals(shop.name)[0]}.ini").exists()
 
 
-def test_doing_it_again_changes_nothing(paths: Paths, shop: AppPaths, job: MakeJob) -> None:
-    go_live(job(shop, WSGI, **NAME))
+def test_doing_it_again_changes_nothing(
+    paths: Paths, shop: AppPaths, deployment: MakeDeployment, go_live: GoLive
+) -> None:
+    go_live(deployment(shop, WSGI, **NAME))
     reconcile.reconcile(paths, shop)
     before = {name: (paths.root / name).lstat().st_mtime_ns for name in listing(paths)}
     reconcile.reconcile(paths, shop)
     assert {name: (paths.root / name).lstat().st_mtime_ns for name in listing(paths)} == before
     releases.save_release(shop, replace(releases.load_release(shop, 1), outcome=releases.SUCCEEDED))
-    recovery.recover(paths, shop, broken_off=False)
+    recovery.recover(paths, shop, killed=False)
     assert {name: (paths.root / name).lstat().st_mtime_ns for name in listing(paths)} == before
 
 
-def test_what_a_killed_deploy_left_is_undone(paths: Paths, shop: AppPaths, job: MakeJob) -> None:
-    live = go_live(job(shop, WSGI, **NAME))
+def test_what_a_killed_deploy_left_is_undone(
+    paths: Paths, shop: AppPaths, deployment: MakeDeployment, go_live: GoLive
+) -> None:
+    live = go_live(deployment(shop, WSGI, **NAME))
     reconcile.reconcile(paths, shop)
     before = listing(paths)
-    second = job(shop, WSGI | {"x": "2"}, **NAME)
-    left = instances.create(second)  # … and then somebody pulled the plug
-    emperor.enable(paths, left.vassals(shop.name))
+    second = deployment(shop, WSGI | {"x": "2"}, **NAME)
+    _, left = instances.create(second)  # … and then somebody pulled the plug
+    emperor.enable(paths, [process.vassal(shop.name) for process in left])
     (shop.envs / "python-half").mkdir(parents=True)
-    recovery.recover(paths, shop, broken_off=True)
+    (shop.envs / "python-half.building").touch()
+    (shop.envs / "somebodys").mkdir()
+    recovery.recover(paths, shop, killed=True)
     assert listing(paths) == before
     assert releases.live(shop) == live
-    assert releases.activation_numbers(shop) == [live.start]
+    assert os.listdir(shop.releases / "starts") == [str(live.start)]
     assert not (shop.envs / "python-half").exists()
+    assert (shop.envs / "somebodys").is_dir(), "nobody knows what that is"
     release = releases.load_release(shop, second.release.number)
     assert (release.outcome, release.reason) == (releases.FAILED, "interrupted at its start")
-    recovery.recover(paths, shop, broken_off=False)
+    recovery.recover(paths, shop, killed=False)
     assert listing(paths) == before
 
 
 def test_what_a_deploy_killed_after_its_commit_left_is_finished(
-    paths: Paths, shop: AppPaths, job: MakeJob
+    paths: Paths, shop: AppPaths, deployment: MakeDeployment, go_live: GoLive
 ) -> None:
-    go_live(job(shop, WSGI, **NAME))
+    go_live(deployment(shop, WSGI, **NAME))
     reconcile.reconcile(paths, shop)
-    second = job(shop, WSGI | {"x": "2"}, **NAME)
-    new = instances.create(second)
+    second = deployment(shop, WSGI | {"x": "2"}, **NAME)
+    new = going_live.record(second, *instances.create(second))
     emperor.enable(paths, new.vassals(shop.name))
     releases.commit(shop, new)
-    recovery.recover(paths, shop, broken_off=True)
+    recovery.recover(paths, shop, killed=True)
     assert emperor.enabled(paths, shop.name) == sorted(new.vassals(shop.name))
     assert shop.live_link.resolve() == shop.releases / new.checkout
     assert releases.load_release(shop, second.release.number).outcome == releases.SUCCEEDED
 
 
-def test_apps_whose_names_begin_alike_stay_apart(paths: Paths, job: MakeJob) -> None:
+def test_apps_whose_names_begin_alike_stay_apart(
+    paths: Paths, deployment: MakeDeployment, go_live: GoLive
+) -> None:
     apps = [paths.app(AppName(name)) for name in ("foo", "foobar", "foo.bar", "foo-bar")]
     for number, app in enumerate(apps):
-        go_live(job(app, WSGI, NGINX_SERVER_NAME=f"h{number}.example"))
+        go_live(deployment(app, WSGI, NGINX_SERVER_NAME=f"h{number}.example"))
         reconcile.reconcile(paths, app)
     others = {
         name
         for name in listing(paths)
         if not name.split("/")[1].startswith(("foo@", "foo.sock", "foo.conf"))
     }
-    go_live(job(apps[0], WEB, NGINX_SERVER_NAME="h0.example"))
+    go_live(deployment(apps[0], WEB, NGINX_SERVER_NAME="h0.example"))
     reconcile.reconcile(paths, apps[0])
     reconcile.reconcile(paths, apps[0])
     assert others <= listing(paths) | {"apps/foo"}
     assert not apps[0].socket(1).is_symlink(), "a web app has no socket"
+    apps[0].live_link.unlink()
     apps[0].live_record.unlink()
     reconcile.reconcile(paths, apps[0])
     assert emperor.enabled(paths, AppName("foo")) == []
@@ -125,24 +129,31 @@ def test_apps_whose_names_begin_alike_stay_apart(paths: Paths, job: MakeJob) -> 
     assert not apps[0].nginx.exists() and apps[1].nginx.exists()
 
 
-def test_a_name_belongs_to_one_app(paths: Paths, shop: AppPaths, job: MakeJob) -> None:
-    go_live(job(shop, WEB, NGINX_SERVER_NAME="a.example,b.example"))
+def test_a_name_belongs_to_one_app(
+    paths: Paths, shop: AppPaths, deployment: MakeDeployment, go_live: GoLive
+) -> None:
+    go_live(deployment(shop, WEB, NGINX_SERVER_NAME="a.example,b.example"))
     blog = paths.app(AppName("blog"))
-    mine = instances.create(job(blog, WEB, NGINX_SERVER_NAME="c.example,b.example")).site
+    other = deployment(blog, WEB, NGINX_SERVER_NAME="c.example,b.example")
+    mine = going_live.record(other, *instances.create(other)).site
     assert mine is not None
     with pytest.raises(PikuError, match=r"b\.example belongs to the app 'shop'") as error:
-        reconcile.refuse_taken_names(paths, blog.name, mine)
+        live_sites.refuse_taken_names(paths, blog.name, mine)
     assert "config:set shop NGINX_SERVER_NAME=" in error.value.hint
-    reconcile.refuse_taken_names(paths, shop.name, mine)
-    reconcile.refuse_taken_names(paths, blog.name, replace(mine, names=("*.example", "bb.example")))
+    live_sites.refuse_taken_names(paths, shop.name, mine)
+    live_sites.refuse_taken_names(
+        paths, blog.name, replace(mine, names=("*.example", "bb.example"))
+    )
 
 
 def test_a_site_that_nginx_no_longer_takes_keeps_nobody_else_down(
-    paths: Paths, shop: AppPaths, job: MakeJob
+    paths: Paths, shop: AppPaths, deployment: MakeDeployment, go_live: GoLive
 ) -> None:
     blog = paths.app(AppName("blog"))
-    live = go_live(job(shop, WEB | {"x.conf": "gzip on;\n"}, NGINX_INCLUDE_FILE="x.conf", **NAME))
-    go_live(job(blog, WEB, NGINX_SERVER_NAME="blog.example"))
+    live = go_live(
+        deployment(shop, WEB | {"x.conf": "gzip on;\n"}, NGINX_INCLUDE_FILE="x.conf", **NAME)
+    )
+    go_live(deployment(blog, WEB, NGINX_SERVER_NAME="blog.example"))
     for app in (shop, blog):
         reconcile.reconcile(paths, app)
     assert live.site is not None
@@ -153,31 +164,13 @@ def test_a_site_that_nginx_no_longer_takes_keeps_nobody_else_down(
     assert "shop.example" in shop.refused.read_text()
     assert blog.nginx.exists() and not shop.nginx.exists()
     # Deploys of the others are checked without it, and do not bring it back.
-    assert set(sites.live(paths)[0]) == {"blog"}
-    service.check(paths, site_state.all_of(paths, sites.live(paths)[0])[0])
+    assert set(live_sites.load(paths)[0]) == {"blog"}
+    service.check(paths, site_state.all_of(paths, live_sites.load(paths)[0])[0])
     reconcile.reconcile(paths, blog)
     assert not shop.nginx.exists()
     (shop.root / live.site.include).write_text("gzip on;\n")
     server.install_sites(paths, Output(said))
     assert shop.nginx.exists() and not shop.refused.exists()
-
-
-def test_past_logs_are_folded_and_those_of_failures_stay(
-    paths: Paths, shop: AppPaths, job: MakeJob
-) -> None:
-    for text in ("one\n", "two\n", "three\n"):
-        new = go_live(job(shop, WEB, **NAME))
-        (shop.logs / f"web.1@{new.number}.log").write_text(text)
-        reconcile.reconcile(paths, shop)
-    failed = job(shop, WEB, **NAME)
-    instances.create(failed)
-    (shop.logs / "web.1@4.log").write_text("why it failed\n")
-    recovery.recover(paths, shop, broken_off=True)
-    cleanup = (shop.logs / "web.1.log.old").read_bytes()
-    assert log_timestamps.plain(cleanup) == b"one\ntwo\n"
-    assert [release for _, release in log_timestamps.sections(cleanup)] == [1, 2]
-    assert (shop.logs / "web.1.log").read_text() == "three\n"
-    assert (shop.logs / "web.1@4.log").read_text() == "why it failed\n"
 
 
 def test_a_socket_without_its_vassal_is_let_go(paths: Paths, shop: AppPaths) -> None:
@@ -187,3 +180,18 @@ def test_a_socket_without_its_vassal_is_let_go(paths: Paths, shop: AppPaths) -> 
         (paths.enabled / name).symlink_to(paths.available / name)
     cleanup.clean(paths, shop, None)
     assert sorted(place.name for place in paths.enabled.iterdir()) == kept
+
+
+def test_a_missing_record_is_an_error_not_an_app_that_was_never_live(
+    paths: Paths, shop: AppPaths, deployment: MakeDeployment, go_live: GoLive
+) -> None:
+    blog = paths.app(AppName("blog"))
+    for app, name in ((shop, "shop.example"), (blog, "blog.example")):
+        go_live(deployment(app, WSGI, NGINX_SERVER_NAME=name))
+        reconcile.reconcile(paths, app)
+    shop.live_record.unlink()
+    before = listing(paths)
+    with pytest.raises(PikuError, match=r"live\.json is missing, though shop was live"):
+        reconcile.reconcile(paths, shop)
+    reconcile.reconcile(paths, blog)  # the others work, and the site of this one stays
+    assert listing(paths) == before
