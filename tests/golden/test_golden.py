@@ -44,10 +44,23 @@ import pytest
 import piku
 from piku import files as files_module
 from piku import procfs, subprocesses
-from piku.deploy import build, instances, process_plan, releases, revision
+from piku.app import settings
+from piku.deploy import (
+    checkout,
+    going_live,
+    health,
+    instances,
+    persist,
+    process_config,
+    process_plan,
+    releases,
+    revision,
+)  # fmt: skip
+from piku.deploy.deployment import Deployment
 from piku.deploy.progress import Progress
 from piku.deploy.releases import Live, Process
 from piku.errors import PikuError
+from piku.extra import hooks
 from piku.nginx import proxy, service, site_state
 from piku.nginx import vhost as nginx
 from piku.nginx.site import Platform, SiteState
@@ -73,7 +86,7 @@ class Case:
 
     paths: Paths
     app: AppPaths
-    found: revision.Source
+    found: revision.Revision
     made: Live
     platform: Platform
     state: SiteState | None
@@ -82,7 +95,7 @@ class Case:
 
     @property
     def folder(self) -> Path:
-        return self.app.start(self.made.number)
+        return self.app.start(self.made.start)
 
 
 Bring = Callable[[str], Case]
@@ -107,21 +120,28 @@ def bring(folder: Path, base: Path) -> Case:
         name: text.replace("ROOT", str(paths.root))
         for name, text in facts.get("settings", {}).items()
     }
-    found = revision.read(paths, app, commit, own)
+    release = releases.new_release(
+        app, kind="push", description=folder.name, commit=commit, by="golden", settings=own
+    )
+    name = f"v{release.number}"
+    found = revision.read(paths, app, commit, own, checkout=name)
     planned = process_plan.plan(found.procfile, found.values, facts.get("counts", {}))
     output = Output(said)
     for warning in planned.warnings:
         output.warn(warning)
-    build.prepare_checkout(app, found)
-    release = releases.new_release(
-        app, kind="push", description=folder.name, commit=commit, by="golden", settings=own,
-        runtime=found.runtime.name, environment=found.environment, checkout=found.checkout,
+    progress = Progress(app, release)
+    release = progress.update(
+        runtime=found.runtime.name, environment=found.environment, checkout=name
+    )
+    checkout.create(app, name, commit)
+    persist.link(app, app.releases / name, settings.PERSIST.read(found.values))
+    deployment = Deployment(
+        paths=paths, app=app, release=release, revision=found, plan=planned, output=output,
+        progress=progress,
     )  # fmt: skip
-    job = Deployment(
-        paths=paths, app=app, release=release, source=found, plan=planned, output=output,
-        progress=Progress(app, release),
-    )  # fmt: skip
-    made = instances.create(job)
+    for check in hooks("check"):
+        check(deployment)
+    made = going_live.record(deployment, *instances.create(deployment))
     where = Platform(
         **{"ipv6": True, **DEBIAN, "acme": str(paths.acme), **tuples(facts.get("platform", {}))}
     )
@@ -201,15 +221,9 @@ def outcome(case: Case) -> dict[str, str]:
             found["limits.sh"] = limits.read_text().partition("# ")[0]
         variables = sorted((case.folder / f"{name}.env").iterdir())
         found[f"{name}.env"] = "".join(f"{path.name}={path.read_text()}\n" for path in variables)
-    if case.made.drains:
-        found["drains.txt"] = "".join(
-            f"{text}\n" for text in (*case.made.drains, *case.made.drain_ca.splitlines())
-        )
     if case.said:
         found["warnings.txt"] = case.said
-    assigned = [
-        port for process in case.made.processes for port in (process.port, process.spare) if port
-    ]
+    assigned = [process.port for process in case.made.processes if process.port]
     fixed = case.found.values.get("PORT")
     site = case.made.site
     zone = proxy.zone_name(site, site.cache) if site and site.cache else ""
@@ -292,7 +306,7 @@ def test_the_real_uwsgi_starts_every_process(name: str, brought: Bring) -> None:
         log = case.app.logs / f"{process.worker}@{process.start}.log"
         with started(case, process, log) as uwsgi:
             for _ in files_module.poll(time.monotonic() + 20, most=0.02):
-                if uwsgi.poll() is not None or works(case, process):
+                if uwsgi.poll() is not None or works(case, process, uwsgi.pid):
                     break
             else:
                 pytest.fail(log.read_text())
@@ -324,10 +338,13 @@ def started(case: Case, process: Process, log: Path) -> Iterator[subprocess.Pope
                     os.kill(pid, signal.SIGKILL)
 
 
-def works(case: Case, process: Process) -> bool:
+def works(case: Case, process: Process, uwsgi: int) -> bool:
     """Whether a daemon's command was run, or an app that uWSGI serves answers a request."""
-    if process.schedules or (case.folder / f"{process.worker}.sh").exists():
-        return bool(files_module.read(case.folder / f"{process.worker}.notes"))
+    if process.schedules:
+        return "uWSGI is running" in files_module.read(process_config.log_file(case.app, process))
+    if (case.folder / f"{process.worker}.sh").exists():
+        ended = health.has_ended(case.app, process)
+        return ended or bool(health.daemon_pid(case.app, process, uwsgi))
     request = b"GET / HTTP/1.0\r\n\r\n"
     host, _, port = process.address.rpartition(":")
     where: str | tuple[str, int] = process.address if process.by_socket else (host, int(port))

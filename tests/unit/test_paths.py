@@ -64,7 +64,7 @@ def test_files_of_apps_with_like_names_never_coincide() -> None:
         for app in (paths.app(AppName.parse(name)) for name in names)
         for path in (
             app.nginx, app.lock, app.releases, app.socket(1), app.socket(2),
-            app.activation_socket(1, 1), app.activation_socket(11, 1), app.activation_socket(1, 11),
+            app.start_socket(1, 1), app.start_socket(11, 1), app.start_socket(1, 11),
         )
     ]  # fmt: skip
     assert len(set(files)) == len(files)

@@ -1,11 +1,8 @@
 unset UWSGI_EMPEROR_FD
-set -- ROOT/releases/shop/activations/1/web.1.notes
-/bin/sh ROOT/releases/shop/activations/1/limits.sh join $$ web.1 ROOT/logs/shop/web.1@1.log ROOT/releases/shop/activations/1/web.1.notes
 trap : TERM CONT
-/usr/bin/env --default-signal=INT,QUIT setpriv --pdeathsig KILL -- \
-    sh -c 'echo "start $$ $(date +%s)" >>"$0"; exec "$@"' "$1" bash --norc -c 'sleep 60' &
-trap 'trap : CONT; kill -TERM 0' CONT
-set -- "$1" $!
-while wait "$2"; set -- "$1" "$2" $?; kill -0 "$2" 2>/dev/null; do :; done
-echo "end $3 $(date +%s)" >>"$1"
+/usr/bin/env --default-signal=INT,QUIT setpriv --pdeathsig KILL -- bash --norc -c 'sleep 60' &
+set -- $!
+trap 'trap : CONT; set -- "$1" stopping; kill -TERM 0' CONT
+while wait "$1"; set -- "$1" "${2-}" $?; kill -0 "$1" 2>/dev/null; do :; done
+[ "$2" ] || echo "[piku] web.1 ended with exit code $3"
 exit $3

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import pytest
 
-from piku import files as files_module
 from piku.deploy import revision
 from piku.errors import PikuError
 from piku.paths import AppPaths, Paths
@@ -19,11 +18,10 @@ def test_layers_from_the_server_to_config_set(paths: Paths, shop: AppPaths, comm
     name = commit(
         shop, {"Procfile": "web: x\n", "ENV": "B=repository of $A\nC=repository\nD=$LITERAL\n"}
     )
-    found = revision.read(paths, shop, name, {"C": "own $A", "E": "${B}"})
+    found = revision.read(paths, shop, name, {"C": "own $A", "E": "${B}"}, checkout="v1")
     assert found.values == {
         "A": "server", "B": "repository of server", "C": "own $A", "LITERAL": "$A", "D": "$A", "E": "${B}",
     }  # fmt: skip
-    assert found.own == {"C": "own $A", "E": "${B}"}
     assert (found.runtime.name, found.environment, found.checkout) == ("plain", "", name)
 
 
@@ -50,7 +48,7 @@ def test_what_is_wrong_is_said(
     message: str,
 ) -> None:
     with pytest.raises(PikuError, match=message):
-        revision.read(paths, shop, commit(shop, files), own)
+        revision.read(paths, shop, commit(shop, files), own, checkout="v1")
 
 
 def test_a_bad_line_of_the_servers_file_is_told_with_its_place(
@@ -58,11 +56,11 @@ def test_a_bad_line_of_the_servers_file_is_told_with_its_place(
 ) -> None:
     paths.server_env.write_text("nonsense\n")
     with pytest.raises(PikuError, match=f"{paths.server_env} line 1"):
-        revision.read(paths, shop, commit(shop, {"Procfile": "web: x"}), {})
+        revision.read(paths, shop, commit(shop, {"Procfile": "web: x"}), {}, checkout="v1")
 
 
 def environment(paths: Paths, shop: AppPaths, name: str, **own: str) -> str:
-    return revision.read(paths, shop, name, own).environment
+    return revision.read(paths, shop, name, own, checkout="v1").environment
 
 
 def test_an_environment_is_named_by_all_that_a_build_reads(
@@ -94,27 +92,3 @@ def test_an_editable_project_is_built_for_every_change(
     first = environment(paths, shop, commit(shop, files))
     assert environment(paths, shop, commit(shop, files | {"a.py": "2"})) != first
     assert environment(paths, shop, commit(shop, files)) == first
-
-
-def test_a_checkout_that_served_is_not_built_again(
-    paths: Paths, shop: AppPaths, commit: Commit
-) -> None:
-    name = commit(shop, {"Procfile": "wsgi: a:b\n", "requirements.txt": ""})
-    first = revision.read(paths, shop, name, {})
-    assert first.checkout == name
-    files_module.write_json(
-        revision.built_marker(shop, name), {"environment": first.environment, "files": {}}
-    )
-    assert revision.read(paths, shop, name, {}).checkout == name
-    other = revision.read(paths, shop, name, {"PIP_INDEX_URL": "https://example.com"})
-    assert other.checkout == f"{name}-{other.environment}"
-    # Also when the first one has been pruned: an editable project is imported from where it was built.
-    files_module.write_json(
-        revision.built_marker(shop, other.checkout), {"environment": other.environment, "files": {}}
-    )
-    files_module.remove(revision.built_marker(shop, name))
-    assert (
-        revision.read(paths, shop, name, {"PIP_INDEX_URL": "https://example.com"}).checkout
-        == other.checkout
-    )
-    assert revision.read(paths, shop, name, {}).checkout == name

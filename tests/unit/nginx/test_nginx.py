@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from piku import files
-from piku.deploy import releases
+from piku.deploy import live_sites, releases
 from piku.errors import PikuError
 from piku.nginx import service, site_state
 from piku.nginx.directives import Raw, block, d, render
@@ -222,17 +220,12 @@ def test_a_damaged_record_is_one_apps_problem(paths: Paths) -> None:
     shop, other = paths.app(AppName("shop")), paths.app(AppName("other"))
     for app in (shop, other):
         app.repo.mkdir(parents=True)
-        releases.save_activation(
-            app,
-            releases.Live(number=1, release=1, checkout="c", site=replace(SITE, app=app.name)),
-        )
-        files.write_json(app.live_record, {"activation": 1, "release": 1})
-    record = other.activation(1) / "activation.json"
-    stored = json.loads(record.read_text())
-    record.write_text(json.dumps({**stored, "from_another_version": 1}))
-    assert set(sites.live(paths)[0]) == {"shop", "other"}
+        site = replace(SITE, app=app.name)
+        releases.commit(app, releases.Live(start=1, release=1, checkout="c", site=site))
+    record = other.live_record
+    assert set(live_sites.load(paths)[0]) == {"shop", "other"}
     for damaged in ("{", "[]", "{}", '{"processes": [{}], "site": null}'):
         record.write_text(damaged)
-        assert set(sites.live(paths)[0]) == {"shop"}
+        assert set(live_sites.load(paths)[0]) == {"shop"}
         with pytest.raises(PikuError, match="damaged"):
             releases.live(other)

@@ -18,9 +18,9 @@ from hypothesis import settings as effort
 from hypothesis import strategies as st
 
 from piku.app import settings
-from piku.deploy import site_config
+from piku.deploy import releases, site_config
 from piku.deploy.deployment import Deployment
-from piku.deploy.releases import Process
+from piku.deploy.releases import Live, Process
 from piku.errors import PikuError
 from piku.nginx import cloudflare, vhost
 from piku.nginx.site import Additions, Platform, Site, SiteState
@@ -204,7 +204,7 @@ Make = Callable[[Mapping[str, str], str], Site]
 
 
 @pytest.fixture
-def make(paths: Paths, shop: AppPaths, job: Callable[..., Deployment]) -> Make:
+def make(paths: Paths, shop: AppPaths, deployment: Callable[..., Deployment]) -> Make:
     """A function that does with settings what a deploy does, for one of the Procfiles."""
     jobs = {
         kind: deployment(shop, {**FILES, "Procfile": text}, NGINX_SERVER_NAME="x")
@@ -217,9 +217,10 @@ def make(paths: Paths, shop: AppPaths, job: Callable[..., Deployment]) -> Make:
     (shop.data / "file").touch()
     (shop.data / "loop").symlink_to(shop.data / "loop")
     shop.live_link.symlink_to(jobs["wsgi"].checkout)
+    releases.commit(shop, Live(start=1, release=1, checkout="v1"))
     served = {
-        "uwsgi": [Process(kind="wsgi", instance=1, origin=1, address="/x.sock")],
-        "http": [Process(kind="web", instance=1, origin=1, address="127.0.0.1:20000", port=20000)],
+        "uwsgi": [Process(kind="wsgi", instance=1, start=1, address="/x.sock")],
+        "http": [Process(kind="web", instance=1, start=1, address="127.0.0.1:20000", port=20000)],
     }
     places = {"DATA": str(shop.data), "CACHE": str(shop.cache), "LIVE": str(shop.live_link)}
 
@@ -227,7 +228,7 @@ def make(paths: Paths, shop: AppPaths, job: Callable[..., Deployment]) -> Make:
         for short, long in places.items():
             values = {name: text.replace(short, long) for name, text in values.items()}
         settings.check_all(values)
-        this = replace(jobs[kind], source=replace(jobs[kind].source, values=values))
+        this = replace(jobs[kind], revision=replace(jobs[kind].revision, values=values))
         found = site_config.of(
             this, served.get({"wsgi": "uwsgi", "static": "", "none": ""}.get(kind, "http"), ())
         )

@@ -5,23 +5,26 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 
-from piku.deploy import instances, reconcile, releases
+from piku.deploy import reconcile
+from piku.deploy.deployment import Deployment
+from piku.deploy.releases import Live
 from piku.operate import destroy
 from piku.output import Output
 from piku.paths import AppName, AppPaths, Paths
 from piku.uwsgi import emperor
 
+MakeDeployment = Callable[..., Deployment]
+GoLive = Callable[[Deployment], Live]
+
 
 def test_data_and_cache_stay_and_like_named_apps_are_not_touched(
-    paths: Paths, shop: AppPaths, job: Callable[..., Deployment]
+    paths: Paths, shop: AppPaths, deployment: MakeDeployment, go_live: GoLive
 ) -> None:
     other = paths.app(AppName("shop.uk"))
     third = paths.app(AppName("shopping"))
     for number, app in enumerate((shop, other, third)):
-        new = instances.create(
-            deployment(app, {"Procfile": "wsgi: a:b\n"}, NGINX_SERVER_NAME=f"h{number}.example")
-        )
-        releases.commit(app, new)
+        files = {"Procfile": "wsgi: a:b\n"}
+        go_live(deployment(app, files, NGINX_SERVER_NAME=f"h{number}.example"))
         reconcile.reconcile(paths, app)
         app.data.mkdir(exist_ok=True)
         (app.data / "precious").write_text("x")
@@ -40,7 +43,7 @@ def test_data_and_cache_stay_and_like_named_apps_are_not_touched(
         for p in paths.root.rglob("*")
         if p not in before and "/shop" in f"{p}/"
     }
-    assert left <= {"data/shop", "data/shop/precious", "releases/shop@activation"}
+    assert left <= {"data/shop", "data/shop/precious"}
     assert (shop.data / "precious").read_text() == "x"
     assert f"Kept: {shop.data}" in stream.getvalue()
     assert not shop.cache.exists()

@@ -26,9 +26,9 @@ from piku.uwsgi.emperor import VassalName
     st.integers(1, 100),
 )
 def test_a_name_is_read_back_as_it_was_written(
-    app: str, activation: int, kind: str, instance: int
+    app: str, start: int, kind: str, instance: int
 ) -> None:
-    name = VassalName(AppName(app), activation, kind, instance)
+    name = VassalName(AppName(app), start, kind, instance)
     assert VassalName.parse(str(name)) == name
     assert VassalName.parse(f"{name}.ini") == name
     assert name.worker == f"{kind}.{instance}"
@@ -45,9 +45,9 @@ def test_what_is_no_vassal_of_ours(text: str) -> None:
 
 def test_apps_whose_names_begin_alike_are_told_apart(paths: Paths) -> None:
     names = [
-        VassalName(AppName(app), activation, "web", 1)
+        VassalName(AppName(app), start, "web", 1)
         for app in ("foo", "foobar", "foo.bar", "foo-bar", "foo.web.1", "foo.ini")
-        for activation in (1, 11)
+        for start in (1, 11)
     ]
     for name in names:
         (paths.available / f"{name}.ini").write_text("")
@@ -68,7 +68,7 @@ def test_other_peoples_files_are_not_vassals(paths: Paths) -> None:
 
 
 def test_without_an_emperor_nothing_runs_and_nobody_waits(paths: Paths) -> None:
-    assert emperor.observe(paths) is None
+    assert emperor.observe(paths) == {}
     assert not emperor.is_running(paths)
     emperor.wake(paths)
     begun = time.monotonic()
@@ -84,6 +84,36 @@ def test_a_stale_number_is_nobodys_emperor(paths: Paths) -> None:
         assert other.poll() is None
         other.terminate()
         assert other.wait() == -15
+
+
+def test_no_answer_is_neither_running_nor_gone(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(emperor, "_ANSWER_TIMEOUT", 0.2)
+    name = VassalName(AppName("shop"), 1, "worker", 1)
+    (paths.available / f"{name}.ini").write_text(
+        "[uwsgi]\nmaster = true\nprocesses = 0\nattach-daemon = exec sleep 60\n"
+    )
+    with subprocess.Popen(
+        ["uwsgi", "--ini", str(paths.emperor_ini)], stdin=subprocess.DEVNULL
+    ) as running:
+        try:
+            emperor.enable(paths, [name])
+            for _ in files.poll(time.monotonic() + 10):
+                if name in (emperor.observe(paths) or {}):
+                    break
+            running.send_signal(signal.SIGSTOP)
+            assert emperor.observe(paths) is None
+            assert emperor.is_running(paths)
+            emperor.disable(paths, [name])
+            assert emperor.wait_gone(paths, [name], 0.5) == {name}
+            running.send_signal(signal.SIGCONT)
+            assert emperor.wait_gone(paths, [name], 20) == set()
+        finally:
+            running.send_signal(signal.SIGCONT)
+            running.send_signal(signal.SIGINT)
+            running.wait(20)
+    assert emperor.observe(paths) == {}
 
 
 def test_it_survives_being_asked_while_vassals_fail(paths: Paths) -> None:

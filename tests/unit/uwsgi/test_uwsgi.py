@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import signal
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -78,7 +80,6 @@ VASSAL = ini_module.Vassal(
     checkout="/r/c",
     envdir="/r/e",
     log="/r/l",
-    log_backup="/r/l.old",
     log_maxsize=1000,
     stop_timeout=7,
     exact={"EMPTY": "", "BLANK": "50% "},
@@ -129,22 +130,34 @@ def test_variables_that_envdir_would_change_are_given_here() -> None:
     assert "x)" not in error.value.message
 
 
-@pytest.mark.parametrize("folder", ["/r/a b", "/r/it's", '/r/"x"', "/r/$HOME", "/r/`x`"])
-def test_the_runner_notes_each_start_and_end(folder: str, tmp_path: Path) -> None:
-    notes = tmp_path / folder.removeprefix("/r/")
+def test_the_runner_runs_the_program_and_logs_how_it_ended(tmp_path: Path) -> None:
     words = ["printf", "%s|", "a b", "$HOME", "it's", '"', ""]
     script = tmp_path / "run.sh"
-    script.write_text(ini_module.runner(words, str(notes)))
+    script.write_text(ini_module.runner(words, "web.1"))
     first = subprocess.run(["/bin/sh", str(script)], check=True, capture_output=True, text=True)
-    script.write_text(ini_module.runner(["sh", "-c", "exit 7"], str(notes)))
-    assert (
-        subprocess.run(["/bin/sh", str(script)], check=False, capture_output=True).returncode == 7
+    assert first.stdout == "a b|$HOME|it's|\"||[piku] web.1 ended with exit code 0\n"
+    script.write_text(ini_module.runner(["sh", "-c", "exit 7"], "web.2"))
+    second = subprocess.run(["/bin/sh", str(script)], check=False, capture_output=True, text=True)
+    assert second.returncode == 7
+    assert second.stdout == "[piku] web.2 ended with exit code 7\n"
+
+
+def test_the_runner_makes_one_sigterm_of_what_uwsgi_repeats(tmp_path: Path) -> None:
+    script, program = tmp_path / "run.sh", tmp_path / "program.sh"
+    program.write_text(
+        "n=0; trap 'n=$((n + 1))' TERM; echo ready; i=0\n"
+        'while [ "$i" -lt 10 ]; do sleep 0.1; i=$((i + n)); done; echo "asked $n times"\n'
     )
-    assert first.stdout == "a b|$HOME|it's|\"||"
-    said = [line.split() for line in notes.read_text().splitlines()]
-    assert [words[0] for words in said] == ["start", "end"] * 2
-    assert [words[1] for words in said if words[0] == "end"] == ["0", "7"]
-    assert all(word.isdigit() for words in said for word in words[1:])
+    script.write_text(ini_module.runner(["sh", str(program)], "web.1"))
+    with subprocess.Popen(
+        ["/bin/sh", str(script)], stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == "ready\n"
+        for _ in range(3):
+            os.killpg(running.pid, signal.SIGCONT)
+        assert running.stdout.read() == "asked 1 times\n"
+        assert running.wait() == 0
 
 
 def test_a_daemon_is_called_by_a_quoted_path() -> None:
