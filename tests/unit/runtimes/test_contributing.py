@@ -72,7 +72,6 @@ def cpanm(paths: Paths) -> Path:
 
 
 def release(paths: Paths, app: AppPaths, commit: str) -> tuple[Deployment, str]:
-<<<<<<< HEAD
     """Build a release as a deploy does; the job, and what was said."""
     said = io.StringIO()
     record = releases.new_release(
@@ -87,20 +86,6 @@ def release(paths: Paths, app: AppPaths, commit: str) -> tuple[Deployment, str]:
     build.prepare_environment(deployment)
     build.compile_checkout(deployment)
     return deployment, said.getvalue()
-=======
-    """Build a release as a deploy does; the deployment, and what was said."""
-    said = io.StringIO()
-    record = releases.new_release(app, kind="push", description="", commit=commit, by="test")
-    name = f"v{record.number}"
-    found = revision.read(paths, app, commit, {}, checkout=name)
-    progress = Progress(app, record)
-    progress.update(environment=found.environment, checkout=name)
-    checkout.create(app, name, commit)
-    made = deploy.prepare(paths, app, found, {}, Output(said), progress)
-    build.prepare_environment(made)
-    build.compile_checkout(made)
-    return made, said.getvalue()
->>>>>>> 80db805 (Tests of the heart follow it, golden files too)
 
 
 def answer(deployment: Deployment) -> str:
@@ -120,41 +105,25 @@ def test_the_printed_row_builds_apps(
     paths: Paths, shop: AppPaths, commit: Callable[..., str], perl: base.Runtime, cpanm: Path
 ) -> None:
     first, said = release(paths, shop, commit(shop, FILES))
-<<<<<<< HEAD
     assert said.startswith(f"-----> Perl: building {first.release.environment}\n")
-=======
-    assert said.startswith(f"-----> Perl: building {first.revision.environment}\n")
->>>>>>> 80db805 (Tests of the heart follow it, golden files too)
     assert f"cpanm --notest -L {first.context.environment} --installdeps ." in said
     assert answer(first) == "1.0"
     assert (first.context.cache / "cpanm").is_dir()
 
     second, said = release(paths, shop, commit(shop, {**FILES, "readme": "code only"}))
-<<<<<<< HEAD
     assert f"Reusing {first.release.environment}" in said
-=======
-    assert f"Reusing {first.revision.environment}" in said
->>>>>>> 80db805 (Tests of the heart follow it, golden files too)
     assert answer(second) == "1.0"
 
     third, said = release(
         paths, shop, commit(shop, {**FILES, "cpanfile": "requires 'Greeting', '2.0';\n"})
     )
-<<<<<<< HEAD
     assert f"-----> Perl: building {third.release.environment}\n" in said
-=======
-    assert f"-----> Perl: building {third.revision.environment}\n" in said
->>>>>>> 80db805 (Tests of the heart follow it, golden files too)
     assert (answer(third), answer(first)) == ("2.0", "1.0")
 
     with pytest.raises(PikuError, match=r"`cpanm .*` failed with exit code 3"):
         release(paths, shop, commit(shop, {**FILES, "cpanfile": "requires 'broken', '1';\n"}))
     assert sorted(os.listdir(shop.envs)) == sorted(
-<<<<<<< HEAD
         {first.release.environment, third.release.environment}
-=======
-        {first.revision.environment, third.revision.environment}
->>>>>>> 80db805 (Tests of the heart follow it, golden files too)
     )
 
 
@@ -163,11 +132,7 @@ def test_what_it_lacks_is_said(
 ) -> None:
     name = commit(shop, FILES)
     with pytest.raises(PikuError) as caught:
-<<<<<<< HEAD
         # `generic` comes later, and would match as well.
         revision.read(paths, shop, name, {}, checkout="v1")
-=======
-        revision.read(paths, shop, name, {}, checkout="v1")  # `generic` comes later, and would match as well
->>>>>>> 80db805 (Tests of the heart follow it, golden files too)
     assert caught.value.message == "this is a Perl app, and this server lacks: cpanm"
     assert caught.value.hint == "install with: apt-get install cpanminus"
