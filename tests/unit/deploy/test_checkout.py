@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 from collections.abc import Callable
@@ -9,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from piku.deploy import build, checkout, persist, revision
+from piku.deploy import checkout, persist
 from piku.errors import PikuError
-from piku.paths import AppPaths, Paths
+from piku.paths import AppPaths
 
 Commit = Callable[..., str]
 FILES = {
@@ -23,15 +24,18 @@ FILES = {
 
 
 @pytest.fixture
-def release(paths: Paths, shop: AppPaths, commit: Commit) -> Callable[..., Path]:
+def release(shop: AppPaths, commit: Commit) -> Callable[..., Path]:
     """A function that checks out and builds a commit of these files, and returns its folder."""
 
-    def make(files: dict[str, str | bytes], *, built: bool = True, **own: str) -> Path:
-        found = revision.read(paths, shop, commit(shop, {**FILES, **files}), own)
-        build.prepare_checkout(shop, found)
+    numbers = itertools.count(1)
+
+    def make(files: dict[str, str | bytes], *, built: bool = True, persisted: str = "") -> Path:
+        name = f"v{next(numbers)}"
+        checkout.create(shop, name, commit(shop, {**FILES, **files}))
+        persist.link(shop, shop.releases / name, filter(None, persisted.split(",")))
         if built:
-            checkout.mark_built(shop, found.checkout, found.environment)
-        return shop.releases / found.checkout
+            checkout.mark_built(shop, name)
+        return shop.releases / name
 
     return make
 
@@ -48,22 +52,8 @@ def test_a_checkout_is_the_commit_and_appears_whole(
     assert not [path for path in shop.releases.iterdir() if path.name.endswith(".tmp")]
 
 
-def test_a_built_checkout_is_not_made_again_and_a_half_built_one_is(
-    paths: Paths, shop: AppPaths, commit: Commit, release: Callable[..., Path]
-) -> None:
-    folder = release({}, built=False)
-    (folder / "half").write_text("x")
-    release({})
-    assert not (folder / "half").exists()
-    (folder / "whole").write_text("x")
-    found = revision.read(paths, shop, folder.name, {})
-    assert checkout.exists(shop, found)
-    assert not build.prepare_checkout(shop, found)
-    assert (folder / "whole").exists()
-
-
 def test_submodules_are_checked_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, paths: Paths, shop: AppPaths, commit: Commit
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shop: AppPaths, commit: Commit
 ) -> None:
     # git allows a submodule from a folder only when told so, which is fine for this one.
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -74,14 +64,13 @@ def test_submodules_are_checked_out(
     name = commit(
         shop, {"Procfile": "web: x\n", ".gitmodules": modules, "lib": f"submodule:{inner}"}
     )
-    found = revision.read(paths, shop, name, {})
-    build.prepare_checkout(shop, found)
-    assert (shop.releases / name / "lib" / "lib.txt").read_text() == "inner\n"
-    checkout.mark_built(shop, name, "")
-    assert checkout.untracked_files(shop, name, ()) == []
+    checkout.create(shop, "v1", name)
+    assert (shop.releases / "v1" / "lib" / "lib.txt").read_text() == "inner\n"
+    checkout.mark_built(shop, "v1")
+    assert checkout.untracked_files(shop, "v1", ()) == []
     shutil.rmtree(other.repo)
     with pytest.raises(PikuError, match="a submodule could not be fetched") as error:
-        checkout.create(shop, found)
+        checkout.create(shop, "v2", name)
     assert error.value.detail
 
 
@@ -110,7 +99,7 @@ def test_what_the_build_left_is_not_the_apps_until_it_changes(
     (folder / "var").mkdir()
     (folder / "var" / "built.css").write_text("x")
     (folder / "app.py").write_text("patched")
-    checkout.mark_built(shop, folder.name, "")
+    checkout.mark_built(shop, folder.name)
     assert checkout.untracked_files(shop, folder.name, ()) == []
     (folder / "var" / "built.css").write_text("changed since")
     (folder / "data" / "seed.txt").write_text("changed since")
@@ -184,7 +173,7 @@ def test_nothing_is_said_of_a_checkout_that_was_never_built(shop: AppPaths) -> N
 def test_persisted_paths_live_in_the_data_folder(
     shop: AppPaths, release: Callable[..., Path]
 ) -> None:
-    folder = release({}, PIKU_PERSIST="data,store.db,uploads")
+    folder = release({}, persisted="data,store.db,uploads")
     assert (folder / "data").resolve() == shop.data / "data"
     assert (folder / "data" / "seed.txt").read_text() == "seed\n"
     assert (shop.data / "uploads").is_dir()
@@ -194,7 +183,7 @@ def test_persisted_paths_live_in_the_data_folder(
     assert checkout.untracked_files(shop, folder.name, ("data", "store.db", "uploads")) == []
 
     second = release(
-        {"app.py": "2\n", "data/seed.txt": "newer seed\n"}, PIKU_PERSIST="data,store.db,uploads"
+        {"app.py": "2\n", "data/seed.txt": "newer seed\n"}, persisted="data,store.db,uploads"
     )
     assert (second / "store.db").read_text() == "rows"
     assert (second / "uploads" / "x").read_text() == "x"

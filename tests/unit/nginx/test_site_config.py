@@ -177,8 +177,7 @@ def test_who_deploys_is_let_in_beside_cloudflare(
     clients: tuple[str, ...],
 ) -> None:
     before = Site(app="shop", names=("shop.example",), clients=("198.51.100.1",))
-    releases.save_activation(shop, Live(number=1, release=1, checkout="c", site=before))
-    releases.commit(shop, releases.load_activation(shop, 1))
+    releases.commit(shop, Live(start=1, release=1, checkout="c", site=before))
     monkeypatch.setenv("SSH_CLIENT", said)
     assert of(NGINX_CLOUDFLARE_ACL="true").clients == clients
     assert of().clients == ()
