@@ -9,7 +9,7 @@ MANY   = -n 6 --dist loadfile --no-loadscope-reorder
 LOAD   = tests/faults/test_no_lost_request.py
 # The core's end-to-end tests without extras; `make test` runs only those that go the longest way.
 BARE   = PIKU_EXTRAS=none $(MANY)
-CORE   = tests/e2e/test_deploy.py tests/e2e/test_releases.py tests/e2e/test_platform.py
+CORE   = $(addprefix tests/e2e/, test_deploy.py test_releases.py test_config.py)
 EXTRAS = $(wildcard tests/extras tests/web tests/processes tests/client tests/doctor)
 ARGS   =
 
