@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 import socket
 import ssl
@@ -11,13 +10,12 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 # RFC 5424, section 6: PRI VERSION, then a time, and fields without blanks.
 MESSAGE = re.compile(
-    rb"<(?P<priority>\d{1,3})>1 (?P<time>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) (?P<host>[!-~]{1,255})"
-    rb" (?P<app>[!-~]{1,48}) (?P<process>[!-~]{1,128}) (?P<rest>- -|-) (?P<text>.*)",
+    rb"<(?P<priority>\d{1,3})>1 (?P<time>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+(?:Z|[+-]\d\d:\d\d)) (?P<host>[!-~]{1,255})"
+    rb" (?P<app>[!-~]{1,48}) (?P<process>[!-~]{1,128}) - - (?P<text>.*)",
     re.DOTALL,
 )
 
@@ -30,20 +28,13 @@ class Message:
     process: str
     text: str
     time: str
-    heroku: bool = False
 
     @classmethod
-    def parse(cls, raw: bytes, *, heroku: bool = False) -> Message:
+    def parse(cls, raw: bytes) -> Message:
         match = MESSAGE.fullmatch(raw)
-        assert match is not None, raw
-        assert match["priority"] == b"14"
-        assert heroku or match["rest"] == b"- -", raw
-        # uWSGI's own last line is now and then not what it should be, and no text.
-        words = (
-            match[name].decode(errors="backslashreplace")
-            for name in ("app", "process", "text", "time")
-        )
-        return cls(*words, heroku=heroku)
+        assert match is not None and match["priority"] == b"14", raw
+        words = (match[name].decode() for name in ("app", "process", "text", "time"))
+        return cls(*words)
 
 
 def frames(data: bytes) -> tuple[list[bytes], bytes]:
@@ -132,55 +123,6 @@ class Tcp(Receiver):
             with contextlib.suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
             one.close()
-
-
-class Http(Receiver):
-    """Takes posts, as Heroku's or as lines of JSON; answers with the `statuses` first, then 200."""
-
-    def __init__(self, *statuses: int, context: ssl.SSLContext | None = None) -> None:
-        super().__init__()
-        receiver = self
-        self.statuses = list(statuses)
-        self.requests: list[tuple[str, dict[str, str]]] = []
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                status = receiver.statuses.pop(0) if receiver.statuses else 200
-                receiver.take(self.path, dict(self.headers), body if status == 200 else b"")
-                self.send_response(status)
-                self.send_header("Content-Length", "2")
-                self.end_headers()
-                self.wfile.write(b"ok")
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        if context is not None:
-            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
-        self.port = self._server.server_address[1]
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
-
-    def take(self, path: str, headers: dict[str, str], body: bytes) -> None:
-        self.requests.append((path, headers))
-        if headers["Content-Type"] == "application/x-ndjson":
-            for line in body.splitlines():
-                found = json.loads(line)
-                self.messages.append(
-                    Message(found["app"], found["process"], found["message"], found["time"])
-                )
-            return
-        found, rest = frames(body)
-        assert not rest
-        assert not body or int(headers["Logplex-Msg-Count"]) == len(found)
-        self.messages += [Message.parse(message, heroku=True) for message in found]
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
 
 @contextlib.contextmanager
