@@ -34,6 +34,7 @@ class Extra:
     resting: str = ""  # paths, app, live record -> vassals that need not run now
     wrap: str = ""  # deployment, process, argv -> argv of a daemon
     ended: str = ""  # app, process -> why it ended, to follow "ended", or ""
+    starting: str = ""  # paths: before the platform starts, in the process that becomes it
     reconciled: str = ""  # paths, app, live record: after the server follows it
     destroyed: str = ""  # paths, app: after the app is gone
     vassals: str = ""  # paths, sites -> file names and ini texts of vassals of the platform

@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,51 +19,36 @@ from tests.e2e.support import APPS, CHECKOUT, App
 HUNGRY = (APPS / "hungry.py").read_text()
 COMMANDS = {"wsgi": "hungry:app", "web": "exec python3 -IS hungry.py"}
 # The shell goes there itself, and becomes the platform.
-ENTER = 'until [ "$1" = -- ]; do echo 0 >"$1/cgroup.procs" || exit; shift; done; shift; exec "$@"'
+ENTER = 'echo 0 >"$1/cgroup.procs" || exit; shift; exec "$@"'
 _numbers = itertools.count()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Groups:
-    """The groups that we were given, by controller."""
+    """The group that the tests were given."""
 
-    folders: Mapping[str, Path]
-    unified: bool
+    folder: Path
 
     @classmethod
     def ours(cls) -> Groups:
         own, mounts = (Path("/proc/self", name).read_text() for name in ("cgroup", "mountinfo"))
-        places = cgroups.located(own, mounts)
-        unified = "memory" not in places
-        found = {name: places["" if unified else name].parent for name in cgroups.CONTROLLERS}
-        if not all(place.name.startswith("piku-test-") for place in found.values()):
+        found = cgroups.located(own, mounts)
+        if found is None or not found.parent.name.startswith("piku-test-"):
             pytest.exit("run these with: make test-limits", returncode=2)
-        return cls(folders=found, unified=unified)
+        return cls(folder=found.parent)
 
-    def new(self, controllers: Sequence[str] = cgroups.CONTROLLERS) -> list[Path]:
-        """New groups that have these controllers and nobody in them."""
-        name = f"server-{next(_numbers)}"
-        if not self.unified:
-            made = [self.folders[controller] / name for controller in controllers]
-        elif set(controllers) == set(cgroups.CONTROLLERS):
-            made = [self.folders["memory"] / name]
-        else:
-            outer = self.folders["memory"] / f"{name}-outer"
-            outer.mkdir()
-            (outer / "cgroup.subtree_control").write_text(
-                " ".join(f"+{each}" for each in controllers)
-            )
-            made = [outer / name]
-        for folder in made:
-            folder.mkdir()
-        return made
+    def new(self) -> Path:
+        """A new group that has nobody in it."""
+        folder = self.folder / f"server-{next(_numbers)}"
+        folder.mkdir()
+        return folder
 
 
 @contextlib.contextmanager
-def started(given: Sequence[Path]) -> Iterator[Sandbox]:
-    """A server whose platform is started in these groups."""
+def started(given: Path) -> Iterator[Sandbox]:
+    """A server whose platform is started in this group."""
     base = Path(tempfile.mkdtemp(prefix="limits-"))
-    prefix = ["sh", "-c", ENTER, "sh", *map(str, given), "--"]
+    prefix = ["sh", "-c", ENTER, "sh", str(given)]
     server = Sandbox(CHECKOUT, base, prefix=prefix)
     try:
         with server:
@@ -79,13 +64,13 @@ def groups() -> Groups:
 
 
 @pytest.fixture(scope="session")
-def given(groups: Groups) -> list[Path]:
+def given(groups: Groups) -> Path:
     """What the shared server was given."""
     return groups.new()
 
 
 @pytest.fixture(scope="session")
-def server(given: list[Path]) -> Iterator[Sandbox]:
+def server(given: Path) -> Iterator[Sandbox]:
     with started(given) as server:
         yield server
 

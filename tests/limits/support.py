@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 from pathlib import Path
 
 from tests.e2e.support import App
 
-MB = 2**20
 # Seconds within which an app comes back; a processor that is emulated takes its time.
 PATIENCE = 120 if "QEMU TCG" in Path("/proc/cpuinfo").read_text() else 10
 KILLED = "killed: the app used more than PIKU_MEMORY_LIMIT=64M; started again"
@@ -27,10 +27,17 @@ def is_back(app: App) -> None:
     app.server.wait(lambda: app.status() == 200, timeout=PATIENCE)
 
 
-def limits(app: App) -> dict[str, float]:
-    shown = json.loads(app.server.piku("ps", "--json").stdout)
-    [found] = [entry["limits"] for entry in shown["apps"] if entry["app"] == app.name]
-    return dict(found)
+def limits(app: App) -> str:
+    """What `piku ps` says that it uses of its limits."""
+    [line] = [line for line in app.does("ps").splitlines() if line.startswith("Limits: ")]
+    return line.removeprefix("Limits: ")
+
+
+def memory(app: App) -> float:
+    """Megabytes that it uses of its limit."""
+    found = re.match(r"memory ([0-9.]+) of 64 MB", limits(app))
+    assert found, limits(app)
+    return float(found[1])
 
 
 def told(app: App) -> int:
@@ -43,9 +50,9 @@ def about(app: App) -> dict[str, str]:
     return found
 
 
-def left(given: list[Path], app: str) -> list[str]:
+def left(given: Path, app: str) -> list[str]:
     """The groups that there are of the app."""
-    return sorted({path.name for place in given for path in place.glob(f"app-{app}@*")})
+    return sorted(path.name for path in given.glob(f"app-{app}@*"))
 
 
 def group_in(app: App, text: str) -> str:

@@ -40,15 +40,15 @@ def test_the_limit_is_for_all_processes_together_also_those_that_come_later(hung
     assert "/app-together@" in app.does("logs", "worker", "--no-follow")
     assert eat(app, 20) and eat(app, 20)  # nginx takes turns
     assert not (eat(app, 20) and eat(app, 20))
-    app.server.wait(lambda: limits(app)["killed"] > 0, timeout=PATIENCE)
+    app.server.wait(lambda: "killed" in limits(app), timeout=PATIENCE)
 
 
-def test_a_new_release_has_room_beside_the_old_one(hungry: Hungry, given: list[Path]) -> None:
+def test_a_new_release_has_room_beside_the_old_one(hungry: Hungry, given: Path) -> None:
     app = hungry("twice", "wsgi", "PIKU_MEMORY_LIMIT=64M\n", greedy_txt="30")
     [old] = left(given, "twice")
     app.commit(greedy_txt="31")
     app.deployed()
-    assert limits(app)["killed"] == 0
+    assert "killed" not in limits(app)
     app.ps()  # once the old process has ended
     assert app.server.piku("housekeeping").returncode == 0
     [new] = left(given, "twice")
@@ -62,7 +62,7 @@ def test_a_release_that_takes_too_much_at_its_start_fails_and_says_why(
     app = hungry(f"greedy-{kind}", kind, "PIKU_MEMORY_LIMIT=64M\n")
     app.commit(greedy_txt="100")
     said = "\n".join(app.failed())
-    assert "it was killed, for the app took more memory than PIKU_MEMORY_LIMIT allows" in said
+    assert "it was killed, for the app used more memory than PIKU_MEMORY_LIMIT allows" in said
     assert "still runs, as before" in said
     assert app.body() == "one"
 
@@ -80,26 +80,15 @@ def test_limits_hold_after_the_platform_was_started_again(groups: Groups, hungry
     with started(given) as server:
         app = hungry("again", "wsgi", "PIKU_MEMORY_LIMIT=64M\n", on=server)
         server.stop_platform()
-        for place in given:  # as a service manager does
-            for folder in sorted((p for p in place.rglob("*") if p.is_dir()), reverse=True):
-                folder.rmdir()
-            place.rmdir()
-            place.mkdir()
+        for folder in sorted((p for p in given.rglob("*") if p.is_dir()), reverse=True):
+            folder.rmdir()  # as a service manager does
+        given.rmdir()
+        given.mkdir()
         server.start_platform()
         is_back(app)
         assert not eat(app, 100)
         is_back(app)
         assert told(app) == 1
-
-
-def test_a_controller_that_was_not_given_is_missed(groups: Groups, hungry: Hungry) -> None:
-    with started(groups.new(["memory", "pids"])) as server:
-        app = hungry("part", "web", "PIKU_MEMORY_LIMIT=64M\nPIKU_NPROC_LIMIT=40\n", on=server)
-        assert limits(app)["together"]
-        app.commit(ENV="NGINX_SERVER_NAME=part.localhost\nPIKU_CPU_LIMIT=0.5\n")
-        said = "\n".join(app.failed())
-        assert "PIKU_CPU_LIMIT=0.5 cannot be kept here" in said
-        assert app.body() == "one"
 
 
 def test_without_groups_at_the_next_start_an_app_still_runs(groups: Groups, hungry: Hungry) -> None:

@@ -80,6 +80,33 @@ def set_aside(paths: Paths, sites: service.Sites, warn: Say) -> set[AppName]:
     return refused
 
 
+def install_all(paths: Paths, warn: Say) -> None:
+    """Install every app's file before nginx starts. One that nginx refuses is set aside, so that the
+    rest is served; so is a file that somebody else put there."""
+    with locks.lock(paths.uwsgi / "nginx.lock", "starting nginx"):
+        for name in paths.app_names():
+            files.remove(paths.app(name).refused)
+        sites, unknown = load(paths)
+        complete, unclear = site_state.all_of(paths, sites)
+        for name in unclear:
+            warn(f"{name} keeps its file for nginx: its certificate or another file is unreadable")
+        refused = set_aside(paths, complete, warn)
+        accepted = {name: pair for name, pair in complete.items() if name not in refused}
+        service.install(paths, accepted, keep=[*unknown, *unclear])
+        while foreign := service.foreign(paths):
+            try:
+                service.check_installed(paths)
+                break
+            except PikuError as error:
+                culprit = next((file for file in foreign if str(file) in error.message), None)
+                if culprit is None:
+                    raise
+                warn(f"{culprit.name} is NOT used: {error.message}")
+                warn(f"piku did not write it; it is kept as {culprit.name}.refused")
+                culprit.rename(f"{culprit}.refused")
+        follow(paths, load(paths)[0])
+
+
 def follow(paths: Paths, sites: Mapping[AppName, Site]) -> None:
     """Do what these sites need from time to time; the caller holds nginx's lock."""
     rotation.rotate(paths, ())

@@ -22,9 +22,6 @@ COMMON = f"{SEPARATOR}common.conf"
 DEFAULT = f"{SEPARATOR}default.conf"
 MARK = "# Written by piku, and written anew at every change.\n"
 _RELOAD_TIMEOUT = 30.0
-# nginx's processes share the memory of the configuration; the C library's lists of freed memory
-# would copy it for each of them, which costs a quarter more for every app.
-GLIBC_TUNABLES = "glibc.malloc.mxfast=0:glibc.malloc.tcache_count=0"
 
 Sites = Mapping[AppName, tuple[Site, SiteState]]
 

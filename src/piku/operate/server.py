@@ -1,7 +1,7 @@
-"""Setting a server up, and running what serves: `piku setup`, `piku up`, and the two system services.
+"""Setting a server up, and running the platform: `piku setup`, `piku up`, and the two system services.
 
 The services do in two halves what `piku up` does at once. Each half holds a lock as long as it runs, so
-that nobody serves the same root twice.
+that nothing else serves the same root.
 """
 
 from __future__ import annotations
@@ -18,41 +18,40 @@ from importlib import resources
 from pathlib import Path
 from typing import NoReturn
 
-from piku import files, locks, ports, procfs, subprocesses
+from piku import files, ports, procfs, subprocesses
 from piku.deploy import live_sites, recovery
 from piku.errors import PikuError
-from piku.extras.limits import cgroups, limits
-from piku.nginx import main_config, service, site_state
+from piku.extra import hooks
+from piku.nginx import main_config, service
 from piku.nginx.site import Platform
 from piku.output import Output
 from piku.paths import Paths
 from piku.uwsgi import emperor, housekeeping, ini
 
 _PROGRAMS = {"nginx": "nginx", "uwsgi": "uwsgi-core", "git": "git", "openssl": "openssl"}
-
-# Who serves holds these as long as it does; the numbers are known to templates/up.sh.
+# Descriptors of the locks that a running half holds; templates/up.sh knows the numbers.
 _NGINX_LOCK, _EMPEROR_LOCK = 8, 9
 
 
 def setup(paths: Paths, calling: Sequence[str] = ()) -> list[str]:
-    """Make the folders and files of a server; what is there stays. Returns what was made.
+    """Make the folders and files of a server; returns what was missing or out of date.
 
-    `calling` is how programs that we start call this very piku.
+    `calling` is how programs that we start call this piku.
     """
     made = [name for name in paths.FOLDERS if not (paths.root / name).is_dir()]
     for name in made:
-        # nginx and uWSGI run as the same user: nobody else has any business in here.
         (paths.root / name).mkdir(parents=True, mode=0o750)
-    emperor = ini.emperor(
-        str(paths.enabled),
-        str(paths.emperor_stats),
-        str(paths.uwsgi / "emperor.pid"),
-        str(paths.emperor_log),
-    )
-    main = main_config.main_config(
-        str(paths.root), f"{paths.nginx}/*.conf", service.platform(paths)
-    )
-    texts = {paths.emperor_ini: emperor, paths.nginx_main: main}
+    texts = {
+        paths.emperor_ini: ini.emperor(
+            str(paths.enabled),
+            str(paths.emperor_stats),
+            str(paths.uwsgi / "emperor.pid"),
+            str(paths.emperor_log),
+        ),
+        paths.nginx_main: main_config.main_config(
+            str(paths.root), f"{paths.nginx}/*.conf", service.platform(paths)
+        ),
+    }
     if calling:
         texts[paths.available / housekeeping.VASSAL] = housekeeping.config(paths, calling)
     for path, text in texts.items():
@@ -60,44 +59,45 @@ def setup(paths: Paths, calling: Sequence[str] = ()) -> list[str]:
             files.write(path, text)
             made.append(path.name)
     if not paths.server_env.exists():
-        files.write(
-            paths.server_env,
-            "# Settings for every app of this server, one NAME=value a line.\n",
-            mode=0o600,
-        )
+        text = "# Settings for every app of this server, one NAME=value a line.\n"
+        files.write(paths.server_env, text, mode=0o600)
         made.append(paths.server_env.name)
     return made
 
 
 def missing_programs() -> list[str]:
-    """The Debian packages of the programs that are not here."""
-    return [
-        package for program, package in _PROGRAMS.items() if subprocesses.which(program) is None
-    ]
+    """The Debian packages of required programs that are not installed."""
+    return [package for name, package in _PROGRAMS.items() if subprocesses.which(name) is None]
+
+
+def platform_of(http_port: int | None, https_port: int | None, host: str | None) -> Platform:
+    """Where to listen; by default on the standard ports of every address."""
+    return Platform(
+        http_port=http_port or 80,
+        https_port=https_port or 443,
+        host=host or "",
+        ipv6=ports.has_ipv6(),
+    )
+
+
+# --- running -------------------------------------------------------------------------------------
 
 
 def up(paths: Paths, platform: Platform, output: Output, calling: Sequence[str]) -> NoReturn:
     """Run nginx and the emperor in the foreground, in place of this process; raises PikuError."""
     _prepare(paths, calling)
-    _hold(paths.nginx, _NGINX_LOCK)
-    _hold(paths.uwsgi, _EMPEROR_LOCK)
-    _end_leftovers({service.master_pid(paths): signal.SIGTERM, emperor.pid(paths): signal.SIGINT})
+    _take_over(paths.nginx, _NGINX_LOCK, {service.master_pid(paths): signal.SIGTERM})
+    _take_over(paths.uwsgi, _EMPEROR_LOCK, {emperor.pid(paths): signal.SIGINT})
     _listen(paths, platform)
-    _take_cgroups(paths)
-    recovery.recover_all(paths, output)
-    install_sites(paths, output)
+    _reconcile(paths, output)
+    live_sites.install_all(paths, output.warn)
     script = resources.files("piku") / "templates" / "up.sh"
-    where = platform.host if platform.host and platform.host != "0.0.0.0" else "localhost"  # noqa: S104 (compared)
-    output.step(
-        f"piku serves http://{where}:{platform.http_port}/ and https://{where}:{platform.https_port}/"
-    )
+    host = platform.host or "localhost"
+    http, https = f"http://{host}:{platform.http_port}/", f"https://{host}:{platform.https_port}/"
+    output.step(f"piku serves {http} and {https}")
     output.detail("Stop it with Ctrl-C")
-    os.umask(0o027)
-    subprocesses.exec_program(
-        ["bash", str(script), str(subprocesses.which("nginx")), str(paths.nginx_main),
-         str(subprocesses.which("uwsgi")), str(paths.emperor_ini), service.GLIBC_TUNABLES],
-        cwd=paths.root, env=_clean(),
-    )  # fmt: skip
+    nginx, uwsgi = (str(subprocesses.which(name)) for name in ("nginx", "uwsgi"))
+    _exec(paths, "bash", str(script), nginx, str(paths.nginx_main), uwsgi, str(paths.emperor_ini))
 
 
 def serve_nginx(
@@ -105,152 +105,77 @@ def serve_nginx(
 ) -> NoReturn:
     """Become nginx, for its service: it goes to the background once it listens. Raises PikuError."""
     _prepare(paths, calling)
-    _hold(paths.nginx, _NGINX_LOCK)
-    _end_leftovers({service.master_pid(paths): signal.SIGTERM})
+    _take_over(paths.nginx, _NGINX_LOCK, {service.master_pid(paths): signal.SIGTERM})
     _listen(paths, platform)
-    install_sites(paths, output)
-    os.umask(0o027)
-    nginx = str(subprocesses.which("nginx"))
-    variables = {**_clean(), "GLIBC_TUNABLES": service.GLIBC_TUNABLES}
-    subprocesses.exec_program(
-        [nginx, "-e", "stderr", "-c", str(paths.nginx_main)], cwd=paths.root, env=variables
-    )
+    live_sites.install_all(paths, output.warn)
+    _exec(paths, "nginx", "-e", "stderr", "-c", str(paths.nginx_main))
 
 
 def serve_emperor(paths: Paths, output: Output, calling: Sequence[str]) -> NoReturn:
-    """Become the emperor, for its service, with every app as its live record says. Raises PikuError."""
+    """Become the emperor, for its service, after every app was reconciled. Raises PikuError."""
     _prepare(paths, calling)
-    _hold(paths.uwsgi, _EMPEROR_LOCK)
-    _end_leftovers({emperor.pid(paths): signal.SIGINT})
-    _take_cgroups(paths)
-    recovery.recover_all(paths, output)
-    os.umask(0o027)
-    program = str(subprocesses.which("uwsgi"))
-    _tell_systemd(os.environ.get("NOTIFY_SOCKET", ""))
-    subprocesses.exec_program(
-        [program, "--ini", str(paths.emperor_ini)], cwd=paths.root, env=_clean()
-    )
-
-
-def _tell_systemd(address: str) -> None:
-    """Say that we are ready (sd_notify(3)). uWSGI could, but then has a second process for it, which takes
-    the signals that are to wake the emperor."""
-    if address:
+    _take_over(paths.uwsgi, _EMPEROR_LOCK, {emperor.pid(paths): signal.SIGINT})
+    _reconcile(paths, output)
+    # uWSGI could notify systemd itself, but by a second process, which takes the emperor's signals.
+    if address := os.environ.get("NOTIFY_SOCKET", ""):
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
             systemd.sendto(b"READY=1", f"\0{address[1:]}" if address.startswith("@") else address)
+    _exec(paths, "uwsgi", "--ini", str(paths.emperor_ini))
 
 
 def _prepare(paths: Paths, calling: Sequence[str]) -> None:
-    missing = missing_programs()
-    if missing:
-        raise PikuError(
-            f"this server lacks: {', '.join(missing)}",
-            hint=f"install with: apt-get install {' '.join(missing)}",
-        )
+    if missing := " ".join(missing_programs()):
+        hint = f"install with: apt-get install {missing}"
+        raise PikuError(f"this server lacks: {missing}", hint=hint)
     setup(paths, calling)
 
 
-def _listen(paths: Paths, platform: Platform) -> None:
-    _refuse_taken_ports(platform)
-    files.write_json(paths.platform, asdict(platform), mode=0o644)
-
-
-def platform_of(http_port: int | None, https_port: int | None, host: str | None) -> Platform:
-    """Where to listen: as asked for now, on every address and the standard ports by default."""
-    ipv6 = ports.has_ipv6()
-    return Platform(
-        http_port=http_port or 80, https_port=https_port or 443, host=host or "", ipv6=ipv6
-    )
-
-
-def _clean() -> dict[str, str]:
-    # Every app inherits the emperor's variables: they get none that happened to be around.
-    return {
-        "PATH": subprocesses.SYSTEM_PATH,
-        "LANG": "C.UTF-8",
-        "HOME": os.environ.get("HOME", "/"),
-    }
-
-
-def _take_cgroups(paths: Paths) -> None:
-    """Divide the cgroup that we were started in, if it was given to us; all that we start is in a leaf."""
-    own, mounts = (files.read(Path("/proc/self", name)) for name in ("cgroup", "mountinfo"))
-    given = cgroups.take(cgroups.located(own, mounts))
-    cgroups.publish(limits.place(paths.root), given)
-    for group in cgroups.groups(limits.place(paths.root)):
-        cgroups.remove_empty(group)
-
-
-def _hold(folder: Path, number: int) -> None:
-    """Hold the lock of who serves from this folder, in the descriptor of that number."""
+def _take_over(folder: Path, number: int, left: Mapping[int | None, signal.Signals]) -> None:
+    """Lock this half of the platform, in the descriptor of that number, and end what one that was killed
+    left running."""
     handle = os.open(folder / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise PikuError(
             "piku runs already on this root",
-            hint="stop that one first (its services: systemctl stop piku-nginx piku-emperor), or set PIKU_ROOT",
+            hint="stop that one first (its services: systemctl stop piku-nginx piku-emperor),"
+            " or set PIKU_ROOT",
         ) from None
-    # The program that takes our place keeps this descriptor, and with it the lock.
-    if handle == number:
-        os.set_inheritable(handle, True)
-    else:
-        os.dup2(handle, number, inheritable=True)
+    # The program that takes our place inherits this descriptor, and with it the lock.
+    os.dup2(handle, number, inheritable=True)
+    if handle != number:
         os.close(handle)
-
-
-def _end_leftovers(left: Mapping[int | None, signal.Signals]) -> None:
-    """End what a platform that was killed left running, by its signal: nobody watches over it."""
+    os.set_inheritable(number, True)
     pids = {pid: number for pid, number in left.items() if pid is not None}
-    for pid, number in pids.items():
+    for pid, end in pids.items():
         with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, number)
+            os.kill(pid, end)
     for _ in files.poll(time.monotonic() + 20):
-        if not any(procfs.is_running(pid) for pid in pids):
-            return
+        if not any(map(procfs.is_running, pids)):
+            break
 
 
-def _refuse_taken_ports(platform: Platform) -> None:
+def _listen(paths: Paths, platform: Platform) -> None:
     address = platform.host or "0.0.0.0"  # noqa: S104 (a web server)
     for port in (platform.http_port, platform.https_port):
-        problem = ports.cannot_listen(address, port)
-        if problem:
+        if problem := ports.cannot_listen(address, port):
             raise PikuError(
                 f"piku cannot listen on {address}:{port}: {problem}",
-                hint="choose others with --http-port and --https-port, or see who has it: ss -ltnp",
+                hint="choose others with --http-port and --https-port, or see what uses it: ss -ltnp",
             )
+    files.write_json(paths.platform, asdict(platform), mode=0o644)
 
 
-def install_sites(paths: Paths, output: Output) -> None:
-    """Install every app's nginx file; one that nginx refuses is set aside, so that the rest is served."""
-    with locks.lock(paths.uwsgi / "nginx.lock", "starting nginx"):
-        for name in paths.app_names():
-            files.remove(paths.app(name).refused)
-        complete, unclear = site_state.all_of(paths, live_sites.load(paths)[0])
-        for name in unclear:
-            output.warn(f"{name} keeps its file for nginx: what belongs to it is damaged")
-        refused = live_sites.set_aside(paths, complete, output.warn)
-        service.install(
-            paths,
-            {name: pair for name, pair in complete.items() if name not in refused},
-            keep=unclear,
-        )
-        _set_foreign_aside(paths, output)
-        live_sites.follow(paths, live_sites.load(paths)[0])
+def _reconcile(paths: Paths, output: Output) -> None:
+    for starting in hooks("starting"):
+        starting(paths)
+    recovery.recover_all(paths, output)
 
 
-def _set_foreign_aside(paths: Paths, output: Output) -> None:
-    """Have nginx judge all that it is about to read; a file of somebody else's must not keep it down."""
-    while service.foreign(paths):
-        try:
-            service.check_installed(paths)
-            return
-        except PikuError as error:
-            culprit = next(
-                (file for file in service.foreign(paths) if str(file) in error.message), None
-            )
-            if culprit is None:
-                raise
-            output.warn(f"{culprit.name} is NOT used: {error.message}")
-            output.warn(f"piku did not write it; it is kept as {culprit.name}.refused")
-            culprit.rename(f"{culprit}.refused")
+def _exec(paths: Paths, *argv: str) -> NoReturn:
+    os.umask(0o027)
+    # Apps inherit the emperor's variables: they get none that happened to be set.
+    home = os.environ.get("HOME", "/")
+    variables = {"PATH": subprocesses.SYSTEM_PATH, "LANG": "C.UTF-8", "HOME": home}
+    subprocesses.exec_program(argv, cwd=paths.root, env=variables)

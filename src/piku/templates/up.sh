@@ -1,6 +1,5 @@
-# Runs piku's nginx and its uWSGI emperor in the foreground until told to stop, or until one of them ends.
-# bash, not sh, for `wait -n`. $1 nginx, $2 its configuration, $3 uwsgi, $4 the emperor's ini,
-# $5 how nginx's C library handles memory.
+# Runs nginx and the uWSGI emperor in the foreground until told to stop, or until one of them ends.
+# bash, not sh, for `wait -n`. $1 nginx, $2 its configuration, $3 uwsgi, $4 the emperor's ini.
 # Descriptors 8 and 9 are the locks of a running platform: this process alone holds them.
 stop() {
     asked=yes
@@ -8,7 +7,7 @@ stop() {
     [ -z "$emperor" ] || kill -INT "$emperor" 2>/dev/null
 }
 trap stop TERM INT HUP
-GLIBC_TUNABLES=$5 "$1" -e stderr -c "$2" -g 'daemon off;' 8>&- 9>&- &
+"$1" -e stderr -c "$2" -g 'daemon off;' 8>&- 9>&- &
 nginx=$!
 "$3" --ini "$4" 8>&- 9>&- &
 emperor=$!
@@ -20,10 +19,10 @@ if [ -z "$asked" ]; then
     failed=1
     stop
 fi
-# A client that never ends its request does not hold us up for ever.
+# nginx waits for its clients to finish, but not for ever.
 sleep 30 8>&- 9>&- &
 timer=$!
-# A signal interrupts `wait`, and so does the end of any of the three: ask until the two are gone.
+# `wait` is interrupted by a signal and by the end of any of the three: check until both are gone.
 while kill -0 "$nginx" 2>/dev/null || kill -0 "$emperor" 2>/dev/null; do
     kill -0 "$timer" 2>/dev/null || kill -TERM "$nginx" 2>/dev/null
     wait -n

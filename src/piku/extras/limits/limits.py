@@ -1,174 +1,171 @@
-"""What an app may take of the server: memory, processors, processes (docs/limits.md).
+"""Keeping an app's limits, and saying what it uses of them.
 
-A script beside each activation puts its processes under the limits as they start. It is started with
-them, by uWSGI or the daemon's runner, within the platform: who deploys is in another cgroup, and may
-not move anybody.
+A script puts processes under the limits as they start. It runs with them, below the platform: whoever
+deploys is in another cgroup, and may not move processes of the platform's.
 """
 
 from __future__ import annotations
 
+import contextlib
 import shlex
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Sequence
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
 from piku import files
-from piku.app.setting import Setting
-from piku.deploy import releases
+from piku.app.procfile import UWSGI_SERVED
+from piku.deploy import process_config, releases
 from piku.deploy.deployment import Deployment
 from piku.deploy.releases import Live, Process
 from piku.errors import PikuError
-from piku.extras.limits import cgroups, settings
-from piku.paths import AppPaths, Paths
+from piku.extras.limits import cgroups
+from piku.extras.limits.settings import CPU_LIMIT, MEMORY_LIMIT, NPROC_LIMIT
+from piku.paths import SEPARATOR, AppPaths, Paths
 
 _PERIOD = 100_000  # microseconds; a processor's share is given in each of them
-_CONTROLLERS: dict[Setting[Any], str] = {
-    settings.MEMORY_LIMIT: "memory",
-    settings.CPU_LIMIT: "cpu",
-    settings.NPROC_LIMIT: "pids",
-}
+_MB = 2**20
 
 
-@dataclass(frozen=True, kw_only=True)
-class Usage:
-    """What an app takes of what it may, None where nothing is limited or known; memory in bytes.
-
-    `together` is off where memory is limited for each process by itself. `killed` are the processes that
-    were killed for want of memory since the app was started.
-    """
-
-    memory: int | None
-    memory_limit: int | None
-    together: bool
-    processors_limit: float | None
-    tasks: int | None
-    tasks_limit: int | None
-    killed: int
-
-
-def place(root: Path) -> Path:
-    """Where the platform has said which cgroups there are."""
-    return root / "uwsgi" / "cgroups"
-
-
-# --- before a release ----------------------------------------------------------------------------
-
-
-def refuse(paths: Paths, app: AppPaths, values: Mapping[str, str]) -> None:
-    """Raise PikuError for a limit that this server cannot keep. Memory is limited in any case."""
-    missing = cgroups.missing(place(paths.root))
-    for setting in (settings.CPU_LIMIT, settings.NPROC_LIMIT):
-        if setting.read(values) is not None and (reason := missing.get(_CONTROLLERS[setting])):
-            raise PikuError(
-                f"{setting.name}={values[setting.name]} cannot be kept here: {reason}",
-                hint="run piku as a service that has a cgroup of its own, Delegate=yes of systemd"
-                f" (docs/limits.md), or take the limit away: piku config:set {app.name} {setting.name}=",
-            )
-
-
-def warnings(paths: Paths, values: Mapping[str, str]) -> list[str]:
-    """What a push is to say of limits that are kept otherwise than one would think."""
-    reason = cgroups.missing(place(paths.root)).get("memory")
-    if settings.MEMORY_LIMIT.read(values) is None or reason is None:
+def check(deployment: Deployment) -> list[str]:
+    """Refuse limits that this server cannot keep. Memory is limited in any case."""
+    values, missing = deployment.values, cgroups.missing(deployment.paths.root)
+    if not missing:
         return []
-    return [
-        f"PIKU_MEMORY_LIMIT={values[settings.MEMORY_LIMIT.name]} limits each process by itself here,"
-        f" not the app as a whole: {reason}"
-    ]
+    for setting in (CPU_LIMIT, NPROC_LIMIT):
+        if setting.read(values) is not None:
+            unset = f"piku config:set {deployment.app.name} {setting.name}="
+            raise PikuError(
+                f"{setting.name}={values[setting.name]} cannot be kept here: {missing}",
+                hint="run piku as a service with a cgroup of its own, Delegate=yes of systemd"
+                f" (docs/limits.md), or remove the limit: {unset}",
+            )
+    if MEMORY_LIMIT.read(values) is None:
+        return []
+    limit = f"{MEMORY_LIMIT.name}={values[MEMORY_LIMIT.name]}"
+    return [f"{limit} limits each process separately here, not the app as a whole: {missing}"]
 
 
 # --- its processes -------------------------------------------------------------------------------
 
 
-def write(deployment: Deployment, activation: Live) -> None:
-    """Write the script of an activation whose app has limits."""
-    values, folder = deployment.values, deployment.app.start(activation.start)
-    limits = {name: setting.read(values) for setting, name in _CONTROLLERS.items()}
-    if not any(limits.values()):
-        return
-    group = _group(deployment.app, activation)
-    files.write_json(folder / "limits.json", {"group": group, **limits})
-    told = {
-        "groups": str(place(deployment.paths.root)),
+def uwsgi(deployment: Deployment, process: Process) -> Sequence[tuple[str, str]]:
+    """Options that have a uWSGI join its group before anything else; for a program, `wrap` does it."""
+    if process.kind not in UWSGI_SERVED and not process.schedules:
+        return ()
+    script = _script(deployment, process)
+    if not script:
+        return ()
+    join, report = (
+        f"exec:{shlex.join(_call(deployment.app, process, script, action))}"
+        for action in ("join", "report")
+    )
+    # A worker process that was killed is replaced without another start.
+    hooks = (("hook-asap", join.replace(" - ", " $PPID ", 1)), ("hook-post-fork", report))
+    return hooks[:1] if process.schedules else hooks
+
+
+def wrap(deployment: Deployment, process: Process, argv: Sequence[str]) -> Sequence[str]:
+    """The program's command line, which joins its group first."""
+    script = _script(deployment, process)
+    return [*_call(deployment.app, process, script, "run"), *argv] if script else argv
+
+
+def _call(app: AppPaths, process: Process, script: str, action: str) -> list[str]:
+    log = str(process_config.log_file(app, process))
+    return ["/bin/sh", script, action, "-", process.worker, log]
+
+
+def _script(deployment: Deployment, process: Process) -> str:
+    """Write the script of a start; returns its path, or "" for an app without limits."""
+    values, folder = deployment.values, deployment.app.start(process.start)
+    memory, cpu, pids = (one.read(values) for one in (MEMORY_LIMIT, CPU_LIMIT, NPROC_LIMIT))
+    if not (memory or cpu or pids):
+        return ""
+    # What scaling adds joins the processes that go on: the limit is for all together.
+    live = releases.live(deployment.app) if deployment.plan.counts is not None else None
+    group = _stored(deployment.app, live).get("group")
+    group = group or f"app-{deployment.app.name}{SEPARATOR}{process.start}"
+    files.write_json(
+        folder / "limits.json", {"group": group, "memory": memory, "cpu": cpu, "pids": pids}
+    )
+    variables = {
+        "groups": cgroups.place(deployment.paths.root),
         "group": group,
-        "folder": str(folder),
-        "memory": limits["memory"],
-        "memory_said": values.get(settings.MEMORY_LIMIT.name),
-        "processor": limits["cpu"] and max(1000, int(limits["cpu"] * _PERIOD)),
-        "processor_said": values.get(settings.CPU_LIMIT.name),
-        "tasks": limits["pids"],
+        "folder": folder,
+        "memory": memory,
+        "memory_said": values.get(MEMORY_LIMIT.name),
+        "cpu": cpu and max(1000, int(cpu * _PERIOD)),
+        "cpu_said": values.get(CPU_LIMIT.name),
+        "pids": pids,
     }
-    lines = "".join(f"{name}={shlex.quote(str(value or ''))}\n" for name, value in told.items())
+    lines = "".join(
+        f"{name}={shlex.quote(str(value or ''))}\n" for name, value in variables.items()
+    )
     body = (resources.files("piku") / "templates" / "limits.sh").read_text()
     files.write(folder / "limits.sh", lines + body)
+    return str(folder / "limits.sh")
 
 
-def _group(app: AppPaths, activation: Live) -> str:
-    """Its own; or that of the processes which go on, when there are any: the limit is for all together."""
-    if any(process.start != activation.start for process in activation.processes):
-        live = releases.live(app)
-        if live is not None and (stored := _stored(app, live)):
-            return str(stored["group"])
-    return cgroups.group(app.name, activation.start)
+def _stored(app: AppPaths, live: Live | None) -> dict[str, Any]:
+    """The group and the limits of what is live."""
+    starts = [process.start for process in live.processes] if live else []
+    return files.read_json(app.start(starts[0]) / "limits.json") or {} if starts else {}
 
 
-def _stored(app: AppPaths, activation: Live) -> dict[str, Any]:
-    return files.read_json(app.start(activation.start) / "limits.json") or {}
-
-
-def command(
-    app: AppPaths, process: Process, log: Path, *, what: str, pid: str, notes: str = ""
-) -> str:
-    """The shell's command that puts the process `pid` under the limits, or nothing if there are none."""
-    script = app.start(process.start) / "limits.sh"
-    if not script.exists():
+def ended(app: AppPaths, process: Process) -> str:
+    """Whether a process that ended was killed for its memory."""
+    stored = files.read_json(app.start(process.start) / "limits.json") or {}
+    if not stored or not _killed(app, stored["group"], process):
         return ""
-    words = [process.worker, str(log), *([notes] if notes else [])]
-    return f"/bin/sh {shlex.quote(str(script))} {what} {pid} {shlex.join(words)}"
+    return ": it was killed, for the app used more memory than PIKU_MEMORY_LIMIT allows"
 
 
-# --- what they take, and what they leave ---------------------------------------------------------
+def _killed(app: AppPaths, group: str, process: Process) -> int:
+    events = cgroups.place(app.root) / group / process.worker / "memory.events"
+    return cgroups.number(events, "oom_kill")
 
 
-def usage(app: AppPaths, live: Live) -> Usage | None:
-    """What the app takes now, or None when nothing is limited."""
+# --- what they use, and what they leave ----------------------------------------------------------
+
+
+def notes(_paths: Paths, app: AppPaths) -> list[str]:
+    """What the app uses of its limits, for `piku ps`."""
+    live = releases.live(app)
     stored = _stored(app, live)
-    if not stored:
-        return None
-    given = place(app.root)
-    memory, pids = (given / name / stored["group"] for name in ("memory", "pids"))
-    together = bool(stored["memory"]) and (given / "memory").is_dir()
-    return Usage(
-        memory=cgroups.memory(memory) if together else None,
-        memory_limit=stored["memory"],
-        together=together,
-        processors_limit=stored["cpu"],
-        tasks=cgroups.tasks(pids) if stored["pids"] else None,
-        tasks_limit=stored["pids"],
-        killed=sum(killed(app, live, process) for process in live.processes),
-    )
+    if live is None or not stored:
+        return []
+    group, parts = cgroups.place(app.root) / stored["group"], []
+    if stored["memory"]:
+        limit, used = f"{stored['memory'] / _MB:.0f} MB", cgroups.number(group / "memory.current")
+        # The kernel would give this part back at once.
+        used -= cgroups.number(group / "memory.stat", "inactive_file")
+        killed = sum(_killed(app, group.name, process) for process in live.processes)
+        times = f" (killed {killed} times for more)" if killed else ""
+        together = f"memory {used / _MB:.1f} of {limit}{times}"
+        each = f"memory {limit} for each process"
+        parts.append(together if (group / "memory.current").exists() else each)
+    if stored["cpu"]:
+        parts.append(f"{stored['cpu']:g} processors")
+    if stored["pids"]:
+        tasks = cgroups.number(group / "pids.current")
+        parts.append(f"{tasks} of {stored['pids']} processes and threads")
+    return ["", f"Limits: {', '.join(parts)}"]
 
 
-def killed(app: AppPaths, live: Live, process: Process) -> int:
-    """How often a process was killed for want of memory since the app was started."""
-    stored = _stored(app, live)
-    return (
-        cgroups.killed(place(app.root) / "memory" / stored["group"] / process.worker)
-        if stored
-        else 0
-    )
+def reconciled(_paths: Paths, app: AppPaths, live: Live | None) -> None:
+    """Remove the app's groups in which nothing runs any more."""
+    own = _stored(app, live).get("group")
+    for folder in cgroups.groups(app.root, app.name):
+        if folder.name != own:
+            cgroups.remove_empty(folder)
 
 
-def destroyed(_paths: Paths, app: AppPaths) -> None:
-    """Remove the groups of an app that is gone."""
-    clean(app, None)
+def destroyed(paths: Paths, app: AppPaths) -> None:
+    reconciled(paths, app, None)
 
 
-def clean(app: AppPaths, live: Live | None) -> None:
-    """Remove the groups in which nothing of the app runs any more; those of the live one's may be empty."""
-    going = [process.worker for process in live.processes] if live is not None else []
-    own = _stored(app, live).get("group") if live is not None and going else None
-    for folder in cgroups.groups(place(app.root), app.name):
-        cgroups.remove_empty(folder, going if folder.name == own else None)
+def periodic(paths: Paths) -> None:
+    """Remove the groups of processes that ended after the deploy that replaced them."""
+    for name in paths.app_names():
+        with contextlib.suppress(PikuError):
+            reconciled(paths, paths.app(name), releases.live(paths.app(name)))
