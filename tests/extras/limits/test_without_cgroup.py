@@ -3,7 +3,6 @@
 import http.client
 
 import pytest
-from sandbox import Sandbox
 
 from tests.e2e.conftest import NewApp
 from tests.e2e.support import APPS, App
@@ -37,7 +36,7 @@ def test_memory_is_limited_for_each_process_and_the_push_says_so(hungry: NewApp,
     said = app.deployed()
     [warning] = [line for line in said if "PIKU_MEMORY_LIMIT" in line]
     assert warning.startswith(
-        " !     PIKU_MEMORY_LIMIT=160M limits each process by itself here, not the app"
+        " !     PIKU_MEMORY_LIMIT=160M limits each process separately here, not the app"
     )
     assert "cgroup" in warning
     assert eat(app, 20)
@@ -67,20 +66,3 @@ def test_what_cannot_be_kept_is_refused_with_the_reason(hungry: NewApp, setting:
     asked = app.says("config:set", setting)
     assert asked.returncode == 1 and f"{setting} cannot be kept here: " in asked.stderr
     assert app.live() == 1 and app.body() == "one"
-
-
-def test_a_setting_of_the_server_that_cannot_be_kept_does_not_stop_a_stop(
-    hungry: NewApp, own_server: Sandbox
-) -> None:
-    repository = own_server.repository(
-        "later", {"Procfile": "web: exec python3 -IS hungry.py\n", "hungry.py": HUNGRY}
-    )
-    app = App(server=own_server, name="later", repository=repository)
-    app.deployed()
-    (own_server.root / "ENV").write_text("PIKU_CPU_LIMIT=2\n")
-    restarted = app.says("restart")
-    assert (
-        restarted.returncode == 1 and "PIKU_CPU_LIMIT=2 cannot be kept here: " in restarted.stderr
-    )
-    assert "v1" in restarted.stderr and "still runs, as before" in restarted.stderr
-    app.does("stop")
