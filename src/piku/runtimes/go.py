@@ -86,13 +86,12 @@ def _env(context: Context) -> Mapping[str, str]:
     # A GOPATH that the server's administrator filled saves the downloads.
     ready, root = context.cache.parent.parent / "gopath", _root()
     proxy = f"file://{ready}/pkg/mod/cache/download,https://proxy.golang.org,direct"
-    # With -trimpath, a package is compiled once for all checkouts. Before Go 1.20 it would cost the
-    # precompiled standard library.
+    # With -trimpath, a package is compiled once for all checkouts, and the standard library once for
+    # all apps: Go keeps both in ~/.cache. Before Go 1.20 it would cost the precompiled library.
     trim = " -trimpath" if _version() >= (1, 20) else ""
     return {
         "GOPATH": f"{context.environment}:{ready}" if ready.is_dir() else str(context.environment),
         "GOMODCACHE": str(context.cache / "go" / "mod"),
-        "GOCACHE": str(context.cache / "go" / "build"),
         "GOFLAGS": f"-modcacherw{trim}",
         "GO15VENDOREXPERIMENT": "1",
         **({"GOROOT": str(root)} if (root / "VERSION").is_file() else {}),

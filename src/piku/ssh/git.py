@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 # What deploys is loaded in the hook: a push would wait for it twice.
 from piku import files, subprocesses
 from piku.deploy import repository
 from piku.errors import PikuError
+from piku.output import Output
 from piku.paths import SEPARATOR, AppName, AppPaths, Paths
 
 # The file for the result: first the updates, and when they are dealt with, FAILED or nothing.
@@ -73,24 +75,19 @@ def receive_pack(paths: Paths, app: AppPaths, command: list[str], environ: dict[
         return status or int(left == FAILED)
     finally:
         files.remove(result)
-        if fresh and not app.releases.is_dir() and not _has_references(app):
-            files.remove(app.repo)
-
-
-def _has_references(app: AppPaths) -> bool:
-    return bool(subprocesses.run(["git", "-C", str(app.repo), "for-each-ref", "--count=1"]))
+        references = ["git", "-C", str(app.repo), "for-each-ref", "--count=1"]
+        if fresh and not app.releases.is_dir() and not subprocesses.run(references):
+            files.remove(app.repo)  # nothing came
 
 
 def _finish_killed(paths: Paths, app: AppPaths, lines: list[str]) -> None:
     """Recover from a hook that was killed. Raises PikuError unless its deploy went live first."""
-    from piku import locks
-    from piku.deploy import recovery, releases
+    from piku.deploy import deploy, releases, report
     from piku.ssh import branches
 
     updates = branches.parse(lines)
     commits = [update.new for update in updates]
-    with locks.lock(app.lock, "recovering a push") as killed:
-        recovery.recover(paths, app, killed=killed)
+    with deploy.locked(paths, app, "recovering a push", Output(sys.stderr)):
         live = releases.live(app)
         if live and releases.load_release(app, live.release).commit in commits:
             return
@@ -98,11 +95,8 @@ def _finish_killed(paths: Paths, app: AppPaths, lines: list[str]) -> None:
             branches.reset(app, update)
         newest = next(iter(releases.releases(app)), None)
     step = f" ({newest.reason})" if newest and newest.reason and newest.commit in commits else ""
-    serving = f"v{live.release} still runs, as before" if live else "nothing of this app runs yet"
-    raise PikuError(
-        f"the deploy was killed{step}",
-        hint=f"{serving}; the branch was put back: push again to retry",
-    )
+    hint = f"{report.what_runs(paths, app)}\nThe branch was put back: push again to retry."
+    raise PikuError(f"the deploy was killed{step}", hint=hint)
 
 
 def upload_pack(app: AppPaths) -> int:

@@ -29,9 +29,8 @@ def handle(paths: Paths, app: AppPaths, lines: Iterable[str], by: str, output: O
             if not error.shown:
                 output.error(error)
             if branches.reset(app, update):
-                output.warn(
-                    "The branch was put back. Fix it and push again; pushing the same commit retries."
-                )
+                output.warn("The branch was put back: fix it and push again.")
+                output.warn("Pushing the same commit retries.")
             status = 1
     result = os.environ.get(git.RESULT, "")
     if os.path.exists(result):
@@ -48,12 +47,9 @@ def _deploy(paths: Paths, app: AppPaths, update: Update, by: str, output: Output
             output.step(f"{update.new[:8]} is not deployed: a later push replaces it")
             return
         request = deploy.Request(
-            kind="push",
-            description=branches.subject(app, update.new),
-            commit=update.new,
-            by=by,
+            kind="push", description=branches.subject(app, update.new), commit=update.new, by=by,
             own=revision.own_settings(app),
-        )
+        )  # fmt: skip
         deploy.deploy(paths, app, request, output)
 
 
@@ -65,6 +61,6 @@ def _store(paths: Paths, app: AppPaths, update: Update, output: Output) -> None:
     output.step(f"{what} is {done}, not deployed: {app.name} deploys {main!r}")
     if update.branch and not update.deletes:
         output.detail(f"Deploy it with: git push REMOTE {update.branch}:{main}")
-        setting = f"PIKU_DEPLOY_BRANCH={update.branch}"
-        output.detail(f"or for good: piku config:set {app.name} {setting}")
+        always = f"piku config:set {app.name} PIKU_DEPLOY_BRANCH={update.branch}"
+        output.detail(f"or for good: {always}")
         output.detail(f"and then: piku deploy {app.name}")

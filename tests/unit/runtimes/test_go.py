@@ -99,7 +99,6 @@ def test_the_variables(tmp_path: Path) -> None:
     app = context({"go.mod": ""}, root=tmp_path)
     found = go.GO.env(app)
     assert found["GOPATH"] == str(app.environment)
-    assert found["GOCACHE"].startswith(f"{app.cache}/")
     assert found["GOMODCACHE"].startswith(f"{app.cache}/")
     assert found["GO15VENDOREXPERIMENT"] == "1"
     assert "GOPROXY" not in found
