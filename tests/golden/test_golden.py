@@ -8,9 +8,9 @@ Each folder is a case. What goes in:
   without a release, as of the certificate), `maintenance` (its record), `app` (its name).
 
 What comes out is `nginx.conf`, and for every process its ini, its variables (`.env`) and its command
-(`.sh`), what the runner of scheduled jobs is told (`cron.txt`, `cron.env`), who gets a copy of the log
-(`drains.txt`), the app's limits (`limits.sh`), and what the push warns of (`warnings.txt`); or `error.txt`
-alone. With UPDATE_GOLDEN=1 in the environment they are written anew: read the difference before you commit it.
+(`.sh`), the scripts of scheduled jobs, the app's limits (`limits.sh`), and what the push warns of
+(`warnings.txt`); or `error.txt` alone. With UPDATE_GOLDEN=1 in the environment they are written anew:
+read the difference before you commit it.
 
 A case whose name begins with "nginx-" is about `nginx.conf` alone. Each of those is also shown to a
 newer nginx.
@@ -203,19 +203,7 @@ def outcome(case: Case) -> dict[str, str]:
         if script.exists():
             found[f"{name}.sh"] = script.read_text()
         if process.schedules:
-            told = json.loads((case.folder / "cron.json").read_text())
-            found["cron.env"] = "".join(
-                f"{key}={value}\n" for key, value in sorted(told.pop("env").items())
-            )
-            told |= {
-                f"{job} {key}": value
-                for job, of in told.pop("jobs").items()
-                for key, value in of.items()
-            }
-            found["cron.txt"] = "".join(
-                f"{key}: {json.dumps(value)}\n" for key, value in told.items()
-            )
-            continue
+            found |= {path.name: path.read_text() for path in case.folder.glob("cron-*.sh")}
         limits = case.folder / "limits.sh"
         if limits.exists():
             found["limits.sh"] = limits.read_text().partition("# ")[0]
@@ -341,7 +329,9 @@ def started(case: Case, process: Process, log: Path) -> Iterator[subprocess.Pope
 def works(case: Case, process: Process, uwsgi: int) -> bool:
     """Whether a daemon's command was run, or an app that uWSGI serves answers a request."""
     if process.schedules:
-        return "uWSGI is running" in files_module.read(process_config.log_file(case.app, process))
+        return "spawned uWSGI master" in files_module.read(
+            process_config.log_file(case.app, process)
+        )
     if (case.folder / f"{process.worker}.sh").exists():
         ended = health.has_ended(case.app, process)
         return ended or bool(health.daemon_pid(case.app, process, uwsgi))

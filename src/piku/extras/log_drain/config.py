@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from piku.errors import PikuError
 from piku.extras.log_drain.settings import TLS, UDP, Drain
 
 # imfile knows a file by its inode and keeps how far it has read it, so rotation loses nothing. The
@@ -80,6 +82,7 @@ def _action(number: int, drain: Drain, files: Files, tls_driver: str) -> str:
     return _ACTION.format(number=number, host=host, port=drain.port, protocol=protocol)
 
 
-def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$")
-    return f'"{escaped}"'
+def _quoted(path: str) -> str:
+    if re.search(r'["\\\n]', path):  # rsyslogd has no way to write these
+        raise PikuError(f"a log drain cannot use the path {path!r}")
+    return f'"{path}"'

@@ -1,0 +1,52 @@
+"""What PIKU_LOG_DRAIN means, and that rsyslogd accepts the configuration made of it."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from piku.extras.log_drain import config, settings
+from piku.extras.log_drain.settings import Drain
+
+
+def test_receivers() -> None:
+    assert settings.receivers("") == ()
+    assert settings.receivers("syslog://h, SYSLOG+TCP://[::1]:5140/,syslog://h:514") == (
+        Drain(scheme="syslog", host="h", port=514),
+        Drain(scheme="syslog+tcp", host="::1", port=5140),
+    )
+    assert settings.receivers("syslog+tls://h.example")[0].port == 6514
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("https://ann:pw@h/x", "a drain over HTTP is not supported: use syslog"),
+        ("http+json://h/x", "a drain over HTTP is not supported"),
+        ("ftp://h", "not one of syslog://, syslog"),
+        ("h:514", "not one of syslog://"),
+        ("syslog://h:5140/x", "only HOST:PORT may follow syslog://"),
+        ("syslog://ann@h", "only HOST:PORT may follow syslog://"),
+        ("syslog://:5140", "it has no host"),
+        ("syslog://h:port", "its host or port is invalid"),
+        ('syslog://h"x', "its host or port is invalid"),
+    ],
+)
+def test_refused(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message.replace("+", r"\+")):
+        settings.receivers(text)
+
+
+def test_rsyslogd_accepts_it(tmp_path: Path) -> None:
+    state = tmp_path / "a $folder's"
+    state.mkdir()
+    files = config.Files(logs=str(state), state=str(state), authorities="/etc/ssl/ca.pem")
+    drains = settings.receivers("syslog://h,syslog+tcp://h,syslog+tls://h.example")
+    place = tmp_path / "rsyslogd.conf"
+    place.write_text(config.render("shop", drains, files, "gtls"))
+    command = ["/usr/sbin/rsyslogd", "-N1", "-f", str(place)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "error" not in done.stderr and "warning" not in done.stderr.lower()
