@@ -26,10 +26,11 @@ PATIENCE = 20.0  # seconds after which a request has failed
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """`rate` quick requests a second, and `slow` connections that ask for requests of `work` seconds.
+    """`rate` quick requests a second, and `slow` connections that ask for requests of `work`
+    seconds.
 
-    Of the connections `kept` are kept alive, the others are fresh for each request. They are TLS, and
-    must be for this host, when a file of certificates to `trust` is given.
+    Of the connections `kept` are kept alive, the others are fresh for each request. They are TLS,
+    and must be for this host, when a file of certificates to `trust` is given.
     """
 
     port: int

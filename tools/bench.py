@@ -1,6 +1,8 @@
-"""Measure commands, deploys, requests and memory on a server of its own: the tables of docs/benchmarks.md.
+"""Measure commands, deploys, requests and memory on a server of its own: the tables of
+docs/benchmarks.md.
 
-hyperfine takes the times of commands, wrk asks for pages. `make bench` drops to a throwaway user first.
+hyperfine takes the times of commands, wrk asks for pages. `make bench` drops to a throwaway user
+first.
 """
 
 import argparse
@@ -43,7 +45,7 @@ def host_of(kind: str) -> str:
     return str(host)
 
 
-# --- times -----------------------------------------------------------------------------------------
+# --- times ------------------------------------------------------------------------------------
 
 
 def times(
@@ -99,7 +101,7 @@ def report_requests(server: Sandbox, kind: str, seconds: int) -> None:
     table(f"Requests to a {kind} app over 16 connections", re.findall(wanted, said))
 
 
-# --- memory ----------------------------------------------------------------------------------------
+# --- memory -----------------------------------------------------------------------------------
 
 
 def megabytes(found: Iterable[processes.Process]) -> str:

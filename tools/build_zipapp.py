@@ -1,4 +1,4 @@
-"""Build dist/piku: one executable file with piku and click in it, for machines with Python alone."""
+"""Build dist/piku: one executable file with piku and click, for machines with Python alone."""
 
 import importlib.metadata
 import os

@@ -1,4 +1,5 @@
-"""Systems of Debian and Ubuntu made by debootstrap, kept in a cache, and copies of them that cost nothing.
+"""Systems of Debian and Ubuntu made by debootstrap, kept in a cache, and copies of them that cost
+nothing.
 
 For root only.
 """
@@ -55,7 +56,8 @@ def inside(root: Path, *command: str) -> str:
 
 
 def base(suite: str, packages: Sequence[str], archives: Sequence[str] = ()) -> Path:
-    """The folder of a minimal system with these packages, made in a minute or two unless it is there.
+    """The folder of a minimal system with these packages, made in a minute or two unless it is
+    there.
 
     The archives of others, and of what they depend on, lie ready in it to be installed offline.
     """

@@ -1,4 +1,5 @@
-"""Write what docs/ has from the code and the examples: the references, and the files shown in pages.
+"""Write what docs/ has from the code and the examples: the references, and the files shown in
+pages.
 
 A page shows files of an example between two comments, which name the folder and the files:
 
@@ -41,9 +42,10 @@ def _page(lines: Iterator[str]) -> str:
 # --- files of the examples -----------------------------------------------------------------------
 
 _LANGUAGES = {
-    ".clj": "clojure", ".edn": "clojure", ".go": "go", ".gradle": "groovy", ".html": "html", ".java": "java",
-    ".js": "javascript", ".json": "json", ".php": "php", ".py": "python", ".rs": "rust", ".ru": "ruby",
-    ".toml": "toml", "ENV": "sh", "Gemfile": "ruby", "Procfile": "yaml",
+    ".clj": "clojure", ".edn": "clojure", ".go": "go", ".gradle": "groovy", ".html": "html",
+    ".java": "java", ".js": "javascript", ".json": "json", ".php": "php", ".py": "python",
+    ".rs": "rust", ".ru": "ruby", ".toml": "toml", "ENV": "sh", "Gemfile": "ruby",
+    "Procfile": "yaml",
 }  # fmt: skip
 
 
@@ -75,13 +77,18 @@ _OTHERS = "Deploys, limits and logs"
 _ORDER = ("nginx", "Certificates", "Where an app listens", "uWSGI", "Languages", _OTHERS, "Time")
 
 
+_ABOUT_SETTINGS = """\
+# Settings
+
+What Piku itself reads. Set one for an app with `piku config:set APP NAME=value` or in the file
+`ENV` of its repository, or for all apps of a server in `ENV` in its Piku folder. The first of these
+that has it wins, in this order: `config:set`, the repository, the server. Every other setting is
+the app's own, and reaches its processes unchanged; one that begins like these and is none of them
+is refused."""
+
+
 def _settings() -> Iterator[str]:
-    yield "# Settings"
-    yield ""
-    yield "What piku itself reads. Set one for an app with `piku config:set APP NAME=value` or in the file `ENV`"
-    yield "of its repository, or for all apps of a server in `ENV` in its piku folder. The first of these that has"
-    yield "it wins, in this order: `config:set`, the repository, the server. Every other setting is the app's own,"
-    yield "and reaches its processes as it is; one that begins like these and is none of them is refused."
+    yield _ABOUT_SETTINGS
     for topic, found in groupby(sorted(settings.table().values(), key=_place), key=_topic):
         yield ""
         yield f"## {topic}"
@@ -130,14 +137,18 @@ def commands() -> Iterator[tuple[click.Context, click.Command]]:
                 yield context, command
 
 
+_ABOUT_COMMANDS = """\
+# Commands
+
+Run them on the server, or from a client whose key was added: `ssh piku@server COMMAND`. With
+[Piku on your laptop](client.md), `piku COMMAND` in the app's folder is enough, without the app's
+name. `piku help COMMAND` shows the same. The exit code is 0 when all went well, 1 when an app or
+its settings are at fault, 2 when the command was not understood, and 3 when Piku itself failed;
+`run` returns that of its program."""
+
+
 def _commands() -> Iterator[str]:
-    yield "# Commands"
-    yield ""
-    yield "Give them on the server, or from a client whose key was let in: `ssh piku@server COMMAND`. With"
-    yield "[piku on your laptop](client.md), `piku COMMAND` in the app's folder is enough, and the app need not be named."
-    yield "`piku help COMMAND` shows the same. They end with exit code 0 when all went well, 1 when an app or its"
-    yield "settings are at fault, 2 when the command was not understood, and 3 when piku itself failed; `run` hands"
-    yield "on its program's own."
+    yield _ABOUT_COMMANDS
     for context, command in commands():
         if not command.hidden:
             yield from _command(context, command)

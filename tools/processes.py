@@ -64,7 +64,8 @@ def ancestors(pid: int) -> set[int]:
 
 
 def marked(mark: str, folder: Path) -> set[Process]:
-    """Those that were started with the mark (NAME=value) in their environment, or work in the folder."""
+    """Those that were started with the mark (NAME=value) in their environment, or work in the
+    folder."""
     return {process for process in running() if _has(process.pid, mark.encode(), folder)}
 
 

@@ -1,4 +1,4 @@
-"""Draw the terminals of the documentation from a real run of docs/tutorial.md: a tar archive of SVG files."""
+"""Draw the documentation's terminals from a run of the tutorial: a tar archive of SVG files."""
 
 import io
 import sys
@@ -19,6 +19,7 @@ WIDTH, HEIGHT, MARGIN, TOP = (
     16,
     44,
 )  # of a character, a line, and the frame, in units of the picture
+FONTS = "ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace"
 NO_BREAK = "\u00a0"  # of several plain spaces in a row a browser shows one
 
 # Which commands of the page a picture has: how the command begins, and which of those it is.
@@ -61,7 +62,7 @@ def svg(texts: Sequence[str]) -> str:
     return "\n".join(
         (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}"'
-            ' font-family="ui-monospace, \'DejaVu Sans Mono\', Menlo, Consolas, monospace" font-size="13.5">',
+            f' font-family="{FONTS}" font-size="13.5">',
             f'<rect width="{width}" height="{height}" rx="8" fill="#17212b"/>',
             '<g fill="#4a5a6a"><circle cx="22" cy="20" r="6"/><circle cx="42" cy="20" r="6"/>'
             '<circle cx="62" cy="20" r="6"/></g>',
@@ -75,14 +76,15 @@ def svg(texts: Sequence[str]) -> str:
 
 
 def _line(text: str, y: int) -> str:
-    """One line, as wide as it is in a terminal whatever the font; its colour is all that is added."""
+    """One line, as wide as it is in a terminal whatever the font, and coloured."""
     bare = text.removeprefix("remote: ")
     colour = "#7ee2a8" if text.startswith("$ ") or bare.startswith("----->") else ""
     colour = "#ff9b8e" if bare.startswith(" ! ") or text.startswith("error: ") else colour
     fill = f' fill="{colour}"' if colour else ""
     indent = len(text) - len(text.lstrip(" "))
     x, length = MARGIN + indent * WIDTH, (len(text) - indent) * WIDTH
-    return f'<text x="{x:g}" y="{y}" textLength="{length:g}"{fill}>{escape(text.strip()).replace(" ", NO_BREAK)}</text>'
+    words = escape(text.strip()).replace(" ", NO_BREAK)
+    return f'<text x="{x:g}" y="{y}" textLength="{length:g}"{fill}>{words}</text>'
 
 
 def drawn() -> dict[str, str]:

@@ -1,4 +1,5 @@
-"""docs/tutorial.md as a list of steps, and somebody who follows them against a server of the sandbox."""
+"""docs/tutorial.md as a list of steps, and somebody who follows them against a server of the
+sandbox."""
 
 from __future__ import annotations
 
@@ -49,7 +50,8 @@ class Reader:
     def __init__(self, server: Sandbox, home: Path) -> None:
         self._home = home
         self._folder = home
-        # The only differences to what the page says: who the server's user is, and where it listens.
+        # The only differences to what the page says: who the server's user is, and where it
+        # listens.
         self._given = {"piku@server.example.com": f"{server.user}@server.example.com"}
         self._printed = {f":{server.http_port}/": "/", str(server.root): "/var/lib/piku/.piku"}
         programs = home / "bin"
@@ -73,7 +75,8 @@ class Reader:
         (self._folder / file.name).write_text(file.text)
 
     def run(self, command: Command) -> list[str]:
-        """Run it where the one before ended; the lines it printed. Its exit code must be the expected one."""
+        """Run it where the one before ended; the lines it printed. Its exit code must be the
+        expected one."""
         line = command.line
         for shown, real in self._given.items():
             line = line.replace(shown, real)

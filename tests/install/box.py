@@ -36,9 +36,9 @@ SYSTEM = (
 )  # fmt: skip
 # What is to be installed in it later: piku's dependencies, and what the tests use.
 ARCHIVES = (
-    "nginx", "nginx-light", "uwsgi-core", "uwsgi-plugin-python3", "openssh-server", "openssh-client",
-    "git", "python3", "python3-click", "virtualenv", "openssl", "curl", "make", "debconf", "adduser",
-    "lego", "sudo", "apache2",
+    "nginx", "nginx-light", "uwsgi-core", "uwsgi-plugin-python3", "openssh-server", "git",
+    "python3", "openssh-client", "python3-click", "virtualenv", "openssl", "curl", "make", "debconf", "lego",
+    "adduser", "sudo", "apache2",
 )  # fmt: skip
 PATIENCE = 60.0  # seconds that a start may take
 REBOOT = 133  # how systemd-nspawn says that the machine wants to start again

@@ -32,10 +32,12 @@ class Laptop:
         (home / ".ssh").mkdir(mode=0o700)
         laptop = cls(home=home, box=box)
         laptop.does("ssh-keygen -q -t ed25519 -N '' -C laptop -f ~/.ssh/id_ed25519")
-        # ssh asks the system, not $HOME, where the configuration is: it is named in ssh's and git's own variables.
+        # ssh asks the system, not $HOME, where the configuration is: it is named in ssh's and git's
+        # own variables.
         (home / ".ssh/config").write_text(
             f"Host {SERVER}\nHostName {box.address}\nHost *\nIdentityFile {home}/.ssh/id_ed25519\n"
-            f"UserKnownHostsFile {home}/.ssh/known_hosts\nStrictHostKeyChecking accept-new\nBatchMode yes\n"
+            f"UserKnownHostsFile {home}/.ssh/known_hosts\nStrictHostKeyChecking accept-new\n"
+            "BatchMode yes\n"
             "IdentitiesOnly yes\nLogLevel ERROR\nKexAlgorithms curve25519-sha256\n"
         )
         (home / "bin").mkdir()
@@ -60,8 +62,12 @@ class Laptop:
         """What a line typed into a shell of the laptop does; its output in one."""
         return subprocess.run(
             ["bash", "-c", line], check=False, cwd=self.home / folder, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", timeout=120,
-            env={"PATH": f"{self.home}/bin:{PATH}", "HOME": str(self.home), "LANG": "C.UTF-8", "GIT_CONFIG_NOSYSTEM": "1"},
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+            timeout=120,
+            env={
+                "PATH": f"{self.home}/bin:{PATH}", "HOME": str(self.home), "LANG": "C.UTF-8",
+                "GIT_CONFIG_NOSYSTEM": "1",
+            },
         )  # fmt: skip
 
     def does(self, line: str, folder: str = "") -> str:

@@ -1,4 +1,5 @@
-"""A bare checkout on a fresh machine: the demo, then install.sh, then updates, also such as do not work."""
+"""A bare checkout on a fresh machine: the demo, then install.sh, then updates, also such as do not
+work."""
 
 import subprocess
 from pathlib import Path
@@ -22,7 +23,7 @@ def git(folder: Path, *words: str) -> str:
 
 @pytest.fixture(scope="module")
 def upstream(box: Box, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where piku's source comes from: a work tree of ours, pushed to /srv/piku.git of the machine."""
+    """Where piku's source comes from: a work tree that is pushed to /srv/piku.git of the machine."""
     folder = tmp_path_factory.mktemp("upstream")
     deb.copy(folder)
     git(folder, "init", "--quiet", "-b", "main")
@@ -102,9 +103,10 @@ def test_update_brings_what_follows(box: Box, laptop: Laptop, upstream: Path) ->
     assert "is the newest" in newest
     init = "src/piku/__init__.py"
     control, unit = "debian/control", "contrib/systemd/piku-emperor.service"
+    sudo = ("Depends: adduser,", "Depends: adduser, sudo,")
     wanted = publish(upstream, {
         init: (upstream / init).read_text().replace("0.1.0", "0.1.1"),
-        control: (upstream / control).read_text().replace("Depends: adduser,", "Depends: adduser, sudo,"),
+        control: (upstream / control).read_text().replace(*sudo),
         unit: (upstream / unit).read_text().replace("[Service]", "[Service]\nEnvironment=OF=good"),
     })  # fmt: skip
     refused = laptop.says(f"ssh piku@{SERVER} update")

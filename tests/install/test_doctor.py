@@ -1,4 +1,5 @@
-"""`piku doctor` where systemd runs piku, nginx has ports that nobody else may bind, and root leaves traces."""
+"""`piku doctor` where systemd runs piku, nginx has ports that nobody else may bind, and root leaves
+traces."""
 
 import json
 from pathlib import Path

@@ -52,8 +52,9 @@ def test_the_package_is_installed(
     line = "apt install --yes ./piku_*.deb"
     said = box.sh(f"DEBIAN_FRONTEND=noninteractive {line}").stdout
     transcript.say(
-        "# A fresh machine, step by step\n\n<!-- Written by a test (make install-transcript): do not edit. -->\n\n"
-        "Debian 12 as its installer leaves it, here in systemd-nspawn, with the key of a laptop in\n"
+        "# A fresh machine, step by step\n\n"
+        "<!-- Written by a test (make install-transcript): do not edit. -->\n\n"
+        "Debian 12 as its installer leaves it, here in systemd-nspawn, with the key of a laptop\nin "
         "root's `~/.ssh/authorized_keys`. On the machine:"
     )
     shown = said[said.index("Setting up piku") :].replace("box", SERVER)
@@ -89,7 +90,8 @@ def test_a_push_over_the_network_is_live(box: Box, laptop: Laptop, transcript: T
     laptop.does("git init --quiet && git add -A && git commit --quiet -m 'First version'", "hello")
     laptop.does(f"git remote add piku piku@{SERVER}:hello", "hello")
     transcript.say(
-        "On the laptop, in a git repository with `app.py`, a `Procfile` (`wsgi: app:app`) and an `ENV` (its host name):"
+        "On the laptop, in a git repository with `app.py`, a `Procfile` (`wsgi: app:app`) and an "
+        "`ENV` (its host name):"
     )
     transcript.show("ada@laptop$", f"git remote add piku piku@{SERVER}:hello", "")
     said = laptop.does("git push piku main", "hello")
@@ -226,7 +228,7 @@ def test_removing_keeps_and_purging_asks(
 
     box.sh(f"{apt} install -q --yes ./{packages[1].name}")
     transcript.say(
-        "`apt remove` and `apt purge` keep the apps and their data, unless one says that they are to go:"
+        "`apt remove` and `apt purge` keep the apps and their data, unless told otherwise:"
     )
     line = "echo piku piku/purge-data boolean true | debconf-set-selections"
     box.sh(line)

@@ -1,4 +1,5 @@
-"""The package in an image that is made in a chroot, where no systemd runs, and that a machine then starts from."""
+"""The package in an image that is made in a chroot, where no systemd runs, and that a machine then
+starts from."""
 
 from pathlib import Path
 
@@ -8,7 +9,10 @@ from tests.install.box import Box, call
 from tests.install.support import Laptop, wait
 
 pytestmark = pytest.mark.timeout(240)
-INSTALL = "DEBIAN_FRONTEND=noninteractive apt-get -q --yes --no-install-recommends install /srv/piku.deb 2>&1"
+INSTALL = (
+    "DEBIAN_FRONTEND=noninteractive "
+    "apt-get -q --yes --no-install-recommends install /srv/piku.deb 2>&1"
+)
 
 
 def test_piku_has_the_ports_at_the_first_boot(
@@ -28,7 +32,8 @@ def test_piku_has_the_ports_at_the_first_boot(
         finally:
             call("umount", str(root / "proc"))
             policy.unlink()
-        # Every machine made of the image is to be one of its own: systemd then sees to all services at the first boot.
+        # Every machine made of the image is to be one of its own: systemd then sees to all services
+        # at the first boot.
         (root / "etc/machine-id").write_text("uninitialized\n")
 
     with Box(prepare=install) as box:

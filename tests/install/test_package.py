@@ -1,4 +1,5 @@
-"""The package on a machine where somebody runs a web server already; and where it gets newer ones from."""
+"""The package on a machine where somebody runs a web server already; and where it gets newer ones
+from."""
 
 import hashlib
 import shutil
@@ -37,7 +38,8 @@ def test_another_web_server_is_left_alone(
 
 def test_it_listens_elsewhere_beside_it(box: Box, laptop: Laptop) -> None:
     box.sh(
-        "sed -i 's/^#PIKU_HTTP_PORT=.*/PIKU_HTTP_PORT=8080/; s/^#PIKU_HTTPS_PORT=.*/PIKU_HTTPS_PORT=8443/' /etc/default/piku"
+        "sed -i -e 's/^#PIKU_HTTP_PORT=.*/PIKU_HTTP_PORT=8080/'"
+        " -e 's/^#PIKU_HTTPS_PORT=.*/PIKU_HTTPS_PORT=8443/' /etc/default/piku"
     )
     box.run("systemctl", "restart", "piku-nginx")
     (box.root / "root/first.pub").write_text(laptop.key)

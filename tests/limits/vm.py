@@ -1,9 +1,9 @@
 """Run a command as root where there are real cgroups of version 2: vm.py COMMAND...
 
-That is here if this machine has them, else in a virtual machine.
-The machine shows this one's files, read-only and with a layer in its memory above them, so that whatever
-is installed here is there as well; nothing that it writes comes back. Its kernel is Debian's for clouds,
-fetched once. For root only; needs qemu-system-x86 and busybox-static.
+That is here if this machine has them, else in a virtual machine. The machine shows this one's
+files, read-only and with a layer in its memory above them, so that whatever is installed here is
+there as well; nothing that it writes comes back. Its kernel is Debian's for clouds, fetched once.
+For root only; needs qemu-system-x86 and busybox-static.
 """
 
 import os
@@ -145,15 +145,18 @@ def share(socket: Path, log: Path) -> subprocess.Popen[bytes]:
 def run(folder: Path, words: list[str]) -> int:
     """Boot, show what the command says, and return its exit code."""
     found = kernel()
-    command = f"cd {shlex.quote(os.getcwd())} && export HOME=/root LANG=C.UTF-8 TERM=dumb PATH={os.environ['PATH']} && "
+    variables = f"HOME=/root LANG=C.UTF-8 TERM=dumb PATH={os.environ['PATH']}"
+    command = f"cd {shlex.quote(os.getcwd())} && export {variables} && "
     archive = start_files(folder / "start", found, command + shlex.join(words))
     [image] = (found / "boot").glob("vmlinuz-*")
     server = share(folder / "fs", folder / "fs.log")
     qemu = [
-        "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", str(os.cpu_count() or 1),
+        "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max",
+        "-smp", str(os.cpu_count() or 1),
         "-m", MEMORY, "-object", f"memory-backend-memfd,id=mem,size={MEMORY},share=on",
         "-machine", "q35,memory-backend=mem", "-kernel", str(image), "-initrd", str(archive),
-        "-append", "console=ttyS0 quiet loglevel=1 panic=-1", "-no-reboot", "-display", "none", "-nodefaults",
+        "-append", "console=ttyS0 quiet loglevel=1 panic=-1", "-no-reboot", "-display", "none",
+        "-nodefaults",
         "-serial", "stdio", "-chardev", f"socket,id=fs,path={folder / 'fs'}",
         "-device", "vhost-user-fs-pci,chardev=fs,tag=host", "-device", "virtio-rng-pci",
     ]  # fmt: skip

@@ -1,8 +1,9 @@
-"""make soak: deploys, crashes, scaling, cron and requests for half an hour; nothing may be left of it.
+"""make soak: deploys, crashes, scaling, cron and requests for half an hour; nothing may be left of
+it.
 
-Every app is worked on by a lane of its own. Clients ask all the time; each failure of theirs must have
-a reason. At the end every app is put back as it was, and then destroyed: both times the server must
-have nothing that it did not have before. With the same --seed the same is tried.
+Every app is worked on by a lane of its own. Clients ask all the time; each failure of theirs must
+have a reason. At the end every app is put back as it was, and then destroyed: both times the server
+must have nothing that it did not have before. With the same --seed the same is tried.
 """
 
 import argparse
@@ -32,7 +33,8 @@ LOG_SIZE = 2 << 20  # what a log may have, by its setting and what comes until i
 BOUNDED = re.compile(r"^file .*(/logs/.*|\.log(\.N|\.old)*|/tmp_objdir-[^/]*)$|^descriptors of ")
 # What stays when an app was destroyed: its data, and what belongs to the server.
 OUTLIVES = re.compile(
-    r"^file BASE/server/\.piku/(data/|cache/|certificates|releases/[^/]*@|uwsgi/|nginx/error)|^descriptors "
+    r"^file BASE/server/\.piku/(data/|cache/|certificates|releases/[^/]*@|uwsgi/|nginx/error)"
+    r"|^descriptors "
 )
 PASSING = re.compile(r"^process .*(shutting down|sshd: |bin/piku|git |vassal nap@|@waker)")
 

@@ -60,7 +60,8 @@ _BROKEN: tuple[Mapping[str, str], ...] = (
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Kind:
-    """An app: its Procfile, its settings, how many processes it has at first, how often it is asked."""
+    """An app: its Procfile, its settings, how many processes it has at first, how often it is
+    asked."""
 
     name: str
     procfile: str

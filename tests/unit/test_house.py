@@ -1,7 +1,8 @@
 """The budgets of the code, and which of its rooms may import which.
 
-A rule is a list of what breaks it, or a number of lines. TODAY has the rules that do not hold yet with
-what there is at the moment: a figure there may only be made smaller, and its row goes when the rule holds.
+A rule is a list of what breaks it, or a number of lines. TODAY has the rules that do not hold yet
+with what there is at the moment: a figure there may only be made smaller, and its row goes when the
+rule holds.
 """
 
 from __future__ import annotations
@@ -61,7 +62,8 @@ class Module:
 
     @property
     def room(self) -> str:
-        """The folder that it is in; "" for a module of piku itself, and its name for those that stand apart."""
+        """The folder that it is in; "" for a module of piku itself, and its name for those that
+        stand apart."""
         alone = {name for level in ROOMS for name in level}
         is_package = self.file.name == "__init__.py"
         top = self.parts[0]
@@ -133,7 +135,7 @@ def level(room: str) -> int | None:
     return next((number for number, names in enumerate(ROOMS) if room in names), None)
 
 
-# --- the rules -------------------------------------------------------------------------------------
+# --- the rules --------------------------------------------------------------------------------
 
 
 def lines_of_src() -> int:
@@ -210,7 +212,8 @@ def import_circles() -> Iterator[str]:
         reached[name] = found
     for name, found in reached.items():
         if name in found:
-            yield f"{name}, with {', '.join(sorted(o for o in found if name in reached[o] and o != name))}"
+            others = sorted(other for other in found if name in reached[other] and other != name)
+            yield f"{name}, with {', '.join(others)}"
 
 
 def imports_of_what_stands_apart() -> Iterator[str]:
@@ -236,9 +239,9 @@ def imports_of_the_server_by_the_client() -> Iterator[str]:
 
 
 RULES: tuple[Callable[[], int | Iterator[str]], ...] = (
-    lines_of_src, lines_of_the_core, lines_of_the_client, lines_of_tools, large_extras, large_modules,
-    long_functions, wide_lines, rooms_without_a_place, imports_upward, import_circles,
-    imports_of_what_stands_apart, imports_between_extras, imports_of_the_server_by_the_client,
+    lines_of_src, lines_of_the_core, lines_of_the_client, lines_of_tools, large_extras,
+    large_modules, long_functions, wide_lines, rooms_without_a_place, imports_upward,
+    import_circles, imports_of_what_stands_apart, imports_between_extras, imports_of_the_server_by_the_client,
 )  # fmt: skip
 
 
