@@ -7,6 +7,8 @@ import os
 import shlex
 import sys
 
+from piku.errors import PikuError
+
 
 def main() -> None:
     """Run the command that the arguments, or an SSH client, ask for; ends the process."""
@@ -16,6 +18,8 @@ def main() -> None:
     try:
         code = _run(sys.argv[1:])
         sys.stdout.flush()
+    except KeyboardInterrupt:
+        code = 130
     except BrokenPipeError:
         # The reader has seen enough. What is buffered for it would fail once more at exit.
         code = 0
@@ -25,20 +29,33 @@ def main() -> None:
 
 def _run(arguments: list[str]) -> int:
     asked = os.environ.get("SSH_ORIGINAL_COMMAND")
-    if asked is None and arguments != [""]:
-        from piku.client import entry
+    if asked is not None or arguments == [""]:
+        # Under sshd's forced command: what the client sent is words to parse, never a shell's to run.
+        try:
+            words = shlex.split(asked or "help")
+        except ValueError as error:
+            print(f" !     this command cannot be read: {error}", file=sys.stderr)
+            return 2
+        # Clients say "piku", so that a login's shell would understand the command as well.
+        arguments = words[1:] if words[:1] == ["piku"] else words
+    elif instruction := os.environ.get("_PIKU_COMPLETE"):
+        from piku.cli.main import complete
 
-        return entry.main(arguments)
-    # Under sshd's forced command: what the client sent is words to parse, never a shell's to run.
+        return complete(instruction)
+    else:
+        from piku.client import main as client
+
+        try:
+            client.main(arguments)
+        except BrokenPipeError:
+            raise
+        except (PikuError, OSError) as error:
+            from piku.cli.main import report
+
+            return report(error, arguments)
     from piku.cli.main import execute
 
-    try:
-        words = shlex.split(asked or "help")
-    except ValueError as error:
-        print(f" !     cannot parse this command: {error}", file=sys.stderr)
-        return 2
-    # Clients say "piku", so that a login's shell would understand the command as well.
-    return execute(words[1:] if words[:1] == ["piku"] else words)
+    return execute(arguments)
 
 
 if __name__ == "__main__":

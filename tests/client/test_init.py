@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from piku.app import procfile
-from piku.app.tree import Tree
-from piku.client import fitting
+from piku.client.detect import Files, detect
 from tests.client.laptop import ALIAS, Laptop
 from tests.e2e.support import CHECKOUT, WSGI, refused
 
@@ -16,8 +15,8 @@ EXAMPLES = {
 }  # fmt: skip
 
 
-def tree(files: dict[str, str]) -> Tree:
-    return Tree(files=dict.fromkeys(files, ""), read=lambda path: files.get(path, ""))
+def tree(files: dict[str, str]) -> Files:
+    return Files(names=list(files), read=lambda path: files.get(path, ""))
 
 
 @pytest.mark.parametrize("name", sorted(EXAMPLES))
@@ -29,7 +28,7 @@ def test_what_fits_an_example_is_what_it_has(name: str) -> None:
         for path, file in found.items()
         if path not in ("Procfile", "ENV")
     }
-    fit = fitting.fit(tree(files))
+    fit = detect(tree(files))
     has = procfile.parse((folder / "Procfile").read_text()).entries
     gets = procfile.parse("\n".join(fit.lines)).entries
     serving = next(kind for kind in ("wsgi", "rwsgi", "php", "web", "static") if kind in has)
@@ -43,7 +42,7 @@ def test_what_fits_an_example_is_what_it_has(name: str) -> None:
     ("files", "title", "lines"),
     [
         ({"requirements.txt": "flask", "shop/__init__.py": "def create_app():\n    return 1\n"},
-         "Python, Flask", ("wsgi: shop:create_app()",)),
+         "Python, WSGI", ("wsgi: shop:create_app()",)),
         ({"requirements.txt": "flask", "wsgi.py": "from shop import app as application\napp = Flask(__name__)\n"},
          "Python, Flask", ("wsgi: wsgi:app",)),
         ({"requirements.txt": "fastapi", "app/main.py": "from fastapi import FastAPI\n\napi = FastAPI()\n"},
@@ -64,7 +63,7 @@ def test_what_fits_an_example_is_what_it_has(name: str) -> None:
     ],
 )  # fmt: skip
 def test_what_is_recognised(files: dict[str, str], title: str, lines: tuple[str, ...]) -> None:
-    found = fitting.fit(tree(files))
+    found = detect(tree(files))
     assert (found.title, found.lines) == (title, lines)
     procfile.parse("\n".join(lines))
 
@@ -72,7 +71,7 @@ def test_what_is_recognised(files: dict[str, str], title: str, lines: tuple[str,
 @pytest.mark.parametrize("assets", [True, False])
 def test_nginx_serves_only_assets_that_a_release_makes(assets: bool) -> None:
     files = {"Gemfile": "gem 'rails'", "config/application.rb": "", "config.ru": ""}
-    fit = fitting.fit(tree(files | ({"app/assets/config/manifest.js": ""} if assets else {})))
+    fit = detect(tree(files | ({"app/assets/config/manifest.js": ""} if assets else {})))
     assert any("assets:precompile" in line for line in fit.lines) == assets
     assert ("NGINX_STATIC_PATHS=/assets:public/assets" in fit.settings) == assets
 
@@ -98,7 +97,7 @@ def test_a_checkout_becomes_an_app(laptop: Laptop, tmp_path: Path) -> None:
     laptop.git(folder, "commit", "--quiet", "-m", "For piku")
     laptop.git(folder, "push", "--quiet", "piku", "main")
     assert laptop.server.get("first.localhost", "/about")[0] == 200
-    assert "Nothing is to be done" in laptop.says(folder, "init")
+    assert "Nothing to do" in laptop.says(folder, "init")
     opened = laptop.piku(folder, "open", "about", env={"BROWSER": "echo opened %s"})
     assert opened.stdout.startswith(f"http://first.localhost:{laptop.server.http_port}/about\n")
 
@@ -107,7 +106,7 @@ def test_what_is_there_stays(laptop: Laptop, tmp_path: Path) -> None:
     files = {"Procfile": "web: ./serve\n", "ENV": "A=1\n", "serve": ""}
     folder = laptop.checkout(str(tmp_path / "there"), f"{ALIAS}:there", files)
     said = laptop.says(folder, "init", "other@example.com:there")
-    assert "Nothing is to be done" in said and "stays as it is" in said
+    assert "Nothing to do" in said and "stays as it is" in said
     assert {name: (folder / name).read_text() for name in files} == files
     assert laptop.git(folder, "remote", "get-url", "piku") == f"{ALIAS}:there\n"
     (folder / "ENV").unlink()
@@ -127,9 +126,3 @@ def test_what_cannot_be_prepared(laptop: Laptop, tmp_path: Path) -> None:
     refused(laptop.piku(tmp_path / "none", "init"), 2, "no git repository", "git init")
     folder = laptop.checkout(str(tmp_path / "empty"))
     assert laptop.piku(folder, "init").returncode == 1
-    for text, words in (("web\n", "line 1"), ("web: a\nweb: b\n", "twice")):
-        (folder / "Procfile").write_text(text)
-        result = laptop.piku(folder, "init")
-        assert result.returncode == 1 and words in result.stderr
-    (folder / "Procfile").write_text("web: x\n")
-    refused(laptop.piku(folder, "init", "--name", "a;b"), 1, "NGINX_SERVER_NAME")

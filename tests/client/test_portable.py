@@ -51,7 +51,6 @@ def test_it_needs_nothing_of_linux(
     assert mac.piku(checkout, "run", "exit 7").returncode == 7
     assert "ps:scale" in mac.says(checkout, "help")
     assert "ps:scale" in mac.says(tmp_path, "help")
-    assert mac.says(checkout, "complete", "logs", "wo") == "worker\t\n"
     (checkout / "mac.env").write_text("MAC=1\n")
     mac.says(checkout, "config:push", "--yes", "--no-restart", "mac.env")
     mac.says(checkout, "config:pull", "mac.pulled")

@@ -176,7 +176,7 @@ def test_destroy(new_app: Callable[..., App], server: Sandbox) -> None:
             assert result.returncode == 1
             assert "Type its name" in said and "that is not its name: nothing was removed" in said
     result = app.asked("destroy", input="")
-    assert result.returncode == 1 and "nobody answered: nothing was removed" in result.stderr
+    assert result.returncode == 1 and "that is not its name: nothing was removed" in result.stderr
     assert "piku destroy doomed --force" in result.stderr
     assert app.body() == "one"
     result = app.asked("destroy", input="doomed\n", tty=True)

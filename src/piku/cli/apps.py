@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +14,16 @@ from piku.cli.common import app_argument, pass_paths, progress, release_number, 
 from piku.errors import PikuError
 from piku.output import Output, table
 from piku.paths import AppName, AppPaths, Paths
+
+if TYPE_CHECKING:
+    from piku.deploy.releases import Release
+
+_IN_JSON = (
+    "number", "kind", "description", "commit", "created", "by", "outcome", "step", "reason", "runtime",
+)  # fmt: skip
+_allow_untracked = click.option(
+    "--allow-untracked", is_flag=True, help="Go live although the app left files beside its code."
+)
 
 
 @click.command()
@@ -23,16 +34,26 @@ def apps(paths: Paths) -> None:
         click.echo(name)
 
 
+@click.command(hidden=True)
+@app_argument
+@pass_paths
+def url(paths: Paths, app: AppPaths) -> None:
+    """Print the address of an app, for `piku open`."""
+    from piku.deploy import releases
+    from piku.nginx import service
+
+    live = releases.live(app)
+    if live is None or live.site is None:
+        hint = "give it a host name: piku config:set APP NGINX_SERVER_NAME=www.example.com"
+        raise PikuError(f"nginx does not serve {app.name}", hint=hint)
+    click.echo(service.platform(paths).url(live.site.names[0], secure=live.site.https_only))
+
+
 @click.command()
 @app_argument
-@click.option(
-    "--allow-untracked",
-    "leave_behind",
-    is_flag=True,
-    help="Go live although the app left files beside its code.",
-)
+@_allow_untracked
 @pass_paths
-def deploy(paths: Paths, app: AppPaths, leave_behind: bool) -> None:
+def deploy(paths: Paths, app: AppPaths, allow_untracked: bool) -> None:
     """Deploy what was last pushed."""
     from piku.deploy import deploy, revision
     from piku.ssh import branches
@@ -41,11 +62,11 @@ def deploy(paths: Paths, app: AppPaths, leave_behind: bool) -> None:
     with deploy.locked(paths, app, f"a deploy by {who()}", output):
         # Under the lock: a push that we waited for may have moved the branch.
         branch = branches.deploying(paths, app)
-        refused = branches.failed_commit(app) if leave_behind else ""
+        refused = branches.failed_commit(app) if allow_untracked else ""
         commit = refused or branches.tip(app, branch)
         request = deploy.Request(
             kind="deploy", description=branches.subject(app, commit), commit=commit, by=who(),
-            own=revision.own_settings(app), allow_untracked=leave_behind,
+            own=revision.own_settings(app), allow_untracked=allow_untracked,
         )  # fmt: skip
         deploy.deploy(paths, app, request, output)
         if refused:
@@ -63,77 +84,37 @@ def releases(app: AppPaths, as_json: bool) -> None:
     current = live.release if live else 0
     found = releases.releases(app)
     if as_json:
-        keys = (
-            "number",
-            "kind",
-            "description",
-            "commit",
-            "created",
-            "by",
-            "outcome",
-            "step",
-            "reason",
-            "runtime",
-        )
         rows = [
-            {key: getattr(r, key) for key in keys} | {"live": r.number == current} for r in found
+            {**{key: getattr(release, key) for key in _IN_JSON}, "live": release.number == current}
+            for release in found
         ]
         click.echo(json.dumps(rows, indent=1))
         return
-    for line in table(_release_row(release, release.number == current) for release in found):
+    for line in table(_row(release, current) for release in found):
         click.echo(line)
 
 
-def _release_row(release: object, live: bool) -> tuple[str, ...]:
-    from piku.deploy.releases import FAILED, Release
-
-    assert isinstance(release, Release)
+def _row(release: Release, current: int) -> tuple[str, ...]:
     what = release.kind if release.kind in ("push", "deploy") else release.description
-    outcome = (
-        "live"
-        if live
-        else f"failed: {release.reason}"[:100]
-        if release.outcome == FAILED
-        else release.outcome
-    )
+    outcome = f"failed: {release.reason}"[:100] if release.reason else release.outcome
     when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(release.created))
-    return (f"v{release.number}", what, release.commit[:8], when, release.by.split(" ")[0], outcome)
+    state = "live" if release.number == current else outcome
+    return (f"v{release.number}", what, release.commit[:8], when, release.by.split(" ")[0], state)
 
 
 @click.command()
 @app_argument
 @click.argument("release", required=False)
-@click.option(
-    "--allow-untracked",
-    "leave_behind",
-    is_flag=True,
-    help="Go back although the app left files beside its code.",
-)
+@_allow_untracked
 @pass_paths
-def rollback(paths: Paths, app: AppPaths, release: str | None, leave_behind: bool) -> None:
+def rollback(paths: Paths, app: AppPaths, release: str | None, allow_untracked: bool) -> None:
     """Go back to an earlier release, by default the last one: its code and settings."""
     from piku.deploy import deploy, lifecycle
 
     number = None if release is None else release_number(app, release)
     output = progress(app)
     with deploy.locked(paths, app, f"a rollback by {who()}", output):
-        lifecycle.rollback(paths, app, number, who(), output, allow_untracked=leave_behind)
-
-
-def _confirm(app: str) -> None:
-    """Have the app's name typed; over ssh that needs no terminal. Raises PikuError for another answer."""
-    question = f"This removes {app} with its settings and logs. Type its name to go on: "
-    click.echo(question, nl=False, err=True)
-    typed = sys.stdin.readline()
-    if not typed.endswith("\n"):
-        click.echo(err=True)
-    if not typed:
-        raise PikuError(
-            "nobody answered: nothing was removed",
-            hint=f"where nobody can be asked: piku destroy {app} --force",
-        )
-    if typed.strip() != app:
-        raise PikuError("that is not its name: nothing was removed")
+        lifecycle.rollback(paths, app, number, who(), output, allow_untracked=allow_untracked)
 
 
 @click.command()
@@ -146,9 +127,24 @@ def destroy(paths: Paths, app: str, force: bool) -> None:
 
     found = paths.existing(AppName.parse(app))
     if not force:
-        _confirm(app)
+        _confirm(found.name)
     output = Output(sys.stdout)
     with locks.lock(
         found.lock, "destroying the app", waiting=lambda by: output.step(f"Waiting for {by}")
     ):
         destroying.destroy(paths, found, output)
+
+
+def _confirm(app: str) -> None:
+    """Have the app's name typed, with or without a terminal; raises PikuError for another answer."""
+    click.echo(
+        f"This removes {app} with its settings and logs. Type its name to go on: ",
+        nl=False,
+        err=True,
+    )
+    typed = sys.stdin.readline()
+    if not typed.endswith("\n"):
+        click.echo(err=True)
+    if typed.strip() != app:
+        hint = f"without a question: piku destroy {app} --force"
+        raise PikuError("that is not its name: nothing was removed", hint=hint)

@@ -27,7 +27,7 @@ COMMANDS = {
     "keys:remove": "piku.cli.keys:keys_remove",
     "up": "piku.cli.server:up",
     "help": "piku.cli.server:help_",
-    "names": "piku.cli.completion_data:names",
+    "url": "piku.cli.apps:url",
     "git-receive-pack": "piku.cli.internal:git_receive_pack",
     "git-upload-pack": "piku.cli.internal:git_upload_pack",
     "git-hook": "piku.cli.internal:git_hook",

@@ -24,12 +24,19 @@ pass_paths = click.make_pass_decorator(Paths)
 
 def app_argument(function: F) -> F:
     """The argument APP, an app that exists; commands get its paths."""
-    return click.argument("app", metavar="APP", callback=_existing)(function)
+    return click.argument("app", metavar="APP", callback=_existing, shell_complete=_apps)(function)
 
 
 def optional_app_argument(function: F) -> F:
     """The same for a command that is about all apps when none is named: it gets None then."""
-    return click.argument("app", metavar="[APP]", required=False, callback=_existing)(function)
+    return click.argument(
+        "app", metavar="[APP]", required=False, callback=_existing, shell_complete=_apps
+    )(function)
+
+
+def _apps(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    paths: Paths = ctx.obj
+    return [name for name in paths.app_names() if name.startswith(incomplete)]
 
 
 def _existing(

@@ -108,6 +108,14 @@ def cli(app: str | None, remote: str | None) -> None:
     del app, remote  # resolve_command reads them
 
 
+def complete(instruction: str) -> int:
+    """Answer a shell that completes a command line, or print the script for it (click's own)."""
+    from click.shell_completion import shell_complete
+
+    paths = Paths.from_environment(os.environ)
+    return shell_complete(cli, {"obj": paths}, "piku", "_PIKU_COMPLETE", instruction)
+
+
 def execute(arguments: Sequence[str]) -> int:
     """Run a command, and print its error if there is one; returns the exit code.
 
@@ -131,11 +139,12 @@ def execute(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         raise
     except Exception as error:  # noqa: BLE001 (the last line of defence: reported below)
-        return report(error, words, paths)
+        return report(error, words)
 
 
-def report(error: Exception, words: Sequence[str], paths: Paths) -> int:
+def report(error: Exception, words: Sequence[str]) -> int:
     """Print an error; returns the exit code."""
+    paths = Paths.from_environment(os.environ)
     known = _known(error) or plugins.failure(paths, error)
     if known is None:
         known = PikuError("piku itself failed here", hint=_kept(error, words, paths), code=3)

@@ -1,18 +1,17 @@
-"""piku on a laptop: its commands go to a server over ssh, and a few are done right here.
+"""piku on a laptop: most commands go to a server over ssh, and a few run here.
 
-What every call loads (`entry`, `where`, `address`, `ssh`, `spawn`) imports next to nothing: a command is
-to feel as if it ran here.
+Start at `main.py`. What every call loads (`main`, `target`, `address`, `ssh`) imports little, and nothing of
+the server's: a command should feel as if it ran here.
 """
 
-# The commands that are done on the laptop, as "module:function".
+# The commands that run on the laptop, as "module:function".
 COMMANDS = {
     "init": "piku.client.commands:init",
     "open": "piku.client.commands:open_",
     "shell": "piku.client.commands:shell",
     "tmux": "piku.client.commands:tmux",
-    "download": "piku.client.commands:download",
-    "upload": "piku.client.commands:upload",
-    "config:push": "piku.client.commands:config_push",
-    "config:pull": "piku.client.commands:config_pull",
-    "completion": "piku.client.commands:completion",
+    "download": "piku.client.copy:download",
+    "upload": "piku.client.copy:upload",
+    "config:push": "piku.client.config:config_push",
+    "config:pull": "piku.client.config:config_pull",
 }

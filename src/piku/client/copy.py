@@ -1,83 +1,64 @@
-"""`download` and `upload`: files of an app, by scp."""
+"""`upload` and `download`: files of an app, by scp."""
 
 from __future__ import annotations
 
 import os
-import re
+import shlex
+import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from piku import files as files_module
-from piku import subprocesses
-from piku.client import spawn, ssh
-from piku.client.address import Target
+import click
+
+from piku.client import ssh
+from piku.client.commands import pass_target
+from piku.client.target import Target
 from piku.errors import PikuError
 
-_SPECIAL = re.compile(r"[\s'\"\\$`&;|<>(){}!#]")
 
-
+@click.command()
+@click.argument("path", metavar="PATH")
+@click.argument("place", metavar="[PLACE]", default=".")
+@pass_target
 def download(target: Target, path: str, place: str) -> int:
-    """Fetch a file or folder; returns scp's exit code, or raises PikuError for one of ssh's troubles."""
-    way = _way()
-    return _scp(target, way, [_there(target, path, way), _here(place)])
+    """Copy a file or folder of the app's data to this machine.
+
+    PATH is below the app's data; with a leading "/", it is below the piku root, as in /logs/APP/web.1.log.
+    """
+    return _scp(target, [_remote(target, path), _local(place)])
 
 
+@click.command()
+@click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@click.option(
+    "--to", "path", metavar="PATH", default=".",
+    help="Where to, below the app's data; with a leading '/', below the piku root.",
+)  # fmt: skip
+@pass_target
 def upload(target: Target, files: Sequence[str], path: str) -> int:
-    """Send files or folders; returns the same."""
-    for file in files:
-        if not os.path.lexists(file):
-            raise PikuError(f"there is no file {file}")
-    way = _way()
-    return _scp(target, way, [*map(_here, files), _there(target, path, way)])
+    """Copy files or folders from this machine into the app's data."""
+    if missing := [file for file in files if not os.path.lexists(file)]:
+        raise PikuError(f"there is no file {missing[0]}")
+    return _scp(target, [*map(_local, files), _remote(target, path)])
 
 
-def _way() -> list[str]:
-    """How scp is told to copy by SFTP, as it does by itself since OpenSSH 9; nothing for one that cannot.
-    Called without words, it says which options it knows."""
-    usage = subprocesses.run(["scp"], env=os.environ, check=False, merged=True)
-    return ["-s"] if re.search(r"\[-\w*s", usage) else []
+def _remote(target: Target, path: str) -> str:
+    place = path.lstrip("/") if path.startswith("/") else f"data/{target.app}/{path}"
+    return f"{target.address.login}:{place}".removesuffix("/.")
 
 
-def _there(target: Target, path: str, way: Sequence[str]) -> str:
-    """A path on the server, as scp takes it: below the app's data, or with a "/" before it below the piku root."""
-    address = target.address
-    if not way:
-        # The server splits it as a shell would; scp compares what comes, and knows "\\" but no quotes.
-        path = _SPECIAL.sub(r"\\\g<0>", path)
-    host = f"[{address.host}]" if ":" in address.host else address.host
-    login = f"{address.user}@{host}" if address.user else host
-    if path.startswith("/"):
-        return f"{login}:{path.lstrip('/')}"
-    if not target.app:
-        raise PikuError(
-            "which app is meant?",
-            hint="say it: piku --app APP …, or begin the path with '/'",
-            code=2,
-        )
-    return f"{login}:data/{target.app}/{path}".removesuffix("/.").rstrip("/")
-
-
-def _here(path: str) -> str:
-    """A path on this machine, which scp cannot take for an option or a server."""
+def _local(path: str) -> str:
+    """A path that scp cannot take for an option or a server."""
     return path if path.startswith(("/", ".")) else f"./{path}"
 
 
-def _scp(target: Target, way: Sequence[str], paths: Sequence[str]) -> int:
+def _scp(target: Target, paths: Sequence[str]) -> int:
     port = ["-P", target.address.port] if target.address.port else []
     with tempfile.TemporaryDirectory(prefix="piku-") as folder:
-        said = Path(folder, "said")
+        # scp takes a program without options: this one has those of git's configuration.
         program = Path(folder, "ssh")
-        # scp takes one program and no options for it: this one has those that git's configuration says,
-        # and keeps what ssh has to say for us.
-        files_module.write(program, _script(target.ssh, said), mode=0o700)
-        code = spawn.attached(["scp", *way, "-r", "-p", "-S", str(program), *port, "--", *paths])
-        if code:
-            ssh.judge(target, ssh.FAILED, files_module.read(said))
-        return code
-
-
-def _script(words: Sequence[str], said: Path) -> str:
-    import shlex
-
-    return f'#!/bin/sh\n{shlex.join(words)} -E {shlex.quote(str(said))} "$@"\n'
+        program.write_text(f'#!/bin/sh\nexec {shlex.join(ssh.program())} "$@"\n')
+        program.chmod(0o700)
+        argv = ["scp", "-r", "-p", "-S", str(program), *port, "--", *paths]
+        return subprocess.run(argv, check=False).returncode

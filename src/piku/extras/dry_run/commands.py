@@ -9,12 +9,12 @@ from piku.paths import AppPaths, Paths
 
 
 @pass_paths
-def dry_run(paths: Paths, app: AppPaths, leave_behind: bool) -> None:
+def dry_run(paths: Paths, app: AppPaths, allow_untracked: bool) -> None:
     """Show what would change, and change nothing."""
     from piku.extras.dry_run import preview
     from piku.ssh import branches
 
     branch = branches.deploying(paths, app)
-    refused = branches.failed_commit(app) if leave_behind else ""
+    refused = branches.failed_commit(app) if allow_untracked else ""
     for line in preview.lines(paths, app, refused or branches.tip(app, branch)):
         click.echo(line)

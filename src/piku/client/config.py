@@ -1,0 +1,73 @@
+"""`config:push` and `config:pull`: an app's settings, and a .env file on the laptop."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from piku import stdin_files
+from piku.client import dotenv, ssh
+from piku.client.commands import confirm, pass_target, yes_option
+from piku.client.target import Target
+from piku.errors import PikuError
+from piku.output import Output
+
+
+@click.command("config:push")
+@click.argument("file", metavar="[FILE]", default=".env", type=click.Path(path_type=Path))
+@click.option("--no-restart", is_flag=True, help="Wait for `piku restart` before it takes effect.")
+@yes_option
+@pass_target
+def config_push(target: Target, file: Path, no_restart: bool, yes: bool) -> None:
+    """Set what a .env file has for the app; other settings stay.
+
+    Values are literal: $NAME is not replaced. The names that differ are shown first.
+    """
+    if not file.is_file():
+        raise PikuError(f"there is no file {file}", hint="name another one: piku config:push FILE")
+    values = dotenv.parse(file.read_text(errors="surrogateescape"), str(file))
+    server = _on_server(target)
+    if not _shown(server, values, f"Settings of {target.app}"):
+        return
+    confirm("Set them?", yes=yes)
+    changed = (f"{name}={value}\n" for name, value in values.items() if server.get(name) != value)
+    # Over standard input: everybody on a machine can see the words of a command.
+    stdin_files.feed("".join(changed))
+    ssh.become(target, ["config:set", *(["--no-restart"] if no_restart else []), "-"])
+
+
+@click.command("config:pull")
+@click.argument("file", metavar="[FILE]", default=".env", type=click.Path(path_type=Path))
+@yes_option
+@pass_target
+def config_pull(target: Target, file: Path, yes: bool) -> None:
+    """Write the app's settings into a .env file; other lines stay."""
+    text = file.read_text(errors="surrogateescape") if file.exists() else ""
+    server = _on_server(target)
+    if not _shown(dotenv.parse(text, str(file)), server, f"Settings in {file}"):
+        return
+    if text:
+        confirm(f"Change {file}?", yes=yes)
+    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with open(handle, "w", errors="surrogateescape") as stream:
+        stream.write(dotenv.updated(text, server))
+    Output(sys.stdout).step(f"{file} is written; it holds secrets: do not commit it")
+
+
+def _on_server(target: Target) -> dict[str, str]:
+    lines = ssh.output(target, ["config"]).splitlines()
+    return {name: value for name, _, value in (line.partition("=") for line in lines)}
+
+
+def _shown(before: Mapping[str, str], after: Mapping[str, str], title: str) -> bool:
+    """Show the names of what differs, never the values; returns whether anything does."""
+    output = Output(sys.stdout)
+    changed = [name for name, value in after.items() if before.get(name) != value]
+    output.step(f"{title} to change:" if changed else "Nothing differs")
+    for name in changed:
+        output.detail(f"{'changed' if name in before else 'new':<7}  {name}")
+    return bool(changed)
