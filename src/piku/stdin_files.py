@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from collections.abc import Sequence
 from itertools import pairwise
-from pathlib import Path
 
 from piku.errors import PikuError
 
@@ -19,7 +17,7 @@ _MAX = 1 << 20  # bytes
 
 
 def replaced(words: Sequence[str], app: str) -> list[str]:
-    """The command with "-" for the files that it names; from now on they are our standard input."""
+    """The command with "-" for each file that it names; together they are our standard input now."""
     named = [
         word
         for before, word in pairwise(words)
@@ -34,11 +32,13 @@ def replaced(words: Sequence[str], app: str) -> list[str]:
         hint = "give the public one, a .pub file"
         raise PikuError(f"{named[0]} is a private key: it stays here", hint=hint)
     feed(text)
-    return [*(word for word in words if word not in (*named, "-")), "-"]
+    return ["-" if word in named else word for word in words]
 
 
 def feed(text: str) -> None:
     """Make the text our standard input, and that of the program that takes our place."""
+    import tempfile  # it takes long to load, and every call of a client loads this module
+
     with tempfile.TemporaryFile() as file:
         file.write(text.encode(errors="surrogateescape"))
         file.seek(0)
@@ -48,4 +48,5 @@ def feed(text: str) -> None:
 def _read(name: str) -> str:
     if os.path.getsize(name) > _MAX:
         raise PikuError(f"{name} is larger than {_MAX >> 20} MiB: not a key or certificate")
-    return Path(name).read_text(errors="surrogateescape")
+    with open(name, errors="surrogateescape") as file:
+        return file.read()

@@ -87,7 +87,8 @@ def make(
             f"Host {ALIAS}", f"  HostName {HOST}", f"  User {server.user}", f"  Port {server.ssh_port}",
             "Host *", f"  IdentityFile {key or server.key}", "  IdentitiesOnly yes", "  IdentityAgent none",
             f"  UserKnownHostsFile {home}/known_hosts", "  GlobalKnownHostsFile /dev/null",
-            "  StrictHostKeyChecking accept-new", "  LogLevel ERROR", "  BatchMode yes", "  KexAlgorithms curve25519-sha256", "",
+            "  StrictHostKeyChecking accept-new", "  LogLevel ERROR", "  BatchMode yes",
+            "  KexAlgorithms curve25519-sha256", "",
         ))
     )  # fmt: skip
     (home / ".gitconfig").write_text(

@@ -199,23 +199,6 @@ def test_control_c_ends_the_command_on_both_sides(
     shop.server.wait(gone, what="logs has ended on the server")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_program_ends_with_a_client_that_has_no_terminal(
-    laptop: Laptop, checkout: Path, shop: App, number: signal.Signals
-) -> None:
-    with subprocess.Popen(
-        [*laptop.program, "run", "echo $$; sleep 635"], cwd=checkout, env=laptop.env,
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
-    ) as process:  # fmt: skip
-        assert process.stdout is not None and process.stderr is not None
-        pid = int(process.stdout.readline())
-        os.killpg(process.pid, number)
-        assert process.wait(10) == 255  # as ssh ends
-    shop.server.wait(
-        lambda: not Path(f"/proc/{pid}").exists(), what="the program has ended on the server"
-    )
-
-
 @pytest.mark.parametrize("line", ["", 'ssh -F "$OWN"'])
 def test_a_client_that_is_ended_ends_ssh(laptop: Laptop, checkout: Path, line: str) -> None:
     env = {**laptop.env, "GIT_SSH_COMMAND": line, "OWN": str(laptop.ssh_config)}

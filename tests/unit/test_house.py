@@ -34,7 +34,6 @@ SERVER = {"cli", "operate", "ssh", "deploy", "nginx", "uwsgi", "tls", "runtimes"
 BUDGETS: Mapping[str, int] = {
     "lines of src": 14_000,
     "lines of the core": 7_500,
-    "lines of the client": 1_000,
     "lines of tools": 2_000,
 }
 TODAY: Mapping[str, int] = {

@@ -41,20 +41,18 @@ def folder(tmp_path: Path) -> Path:
 def test_files_of_certs_add_with_and_without_the_app(folder: Path) -> None:
     both = "text of chain.pem\ntext of key.pem"
     words = ["certs:add", "shop", "chain.pem", "key.pem"]
-    assert _replaced(folder, "", "certs:add", "other", *words[2:]) == [
-        ["certs:add", "other", "-"],
-        both,
-    ]
-    assert _replaced(folder, "shop", "certs:add", *words[2:]) == [["certs:add", "-"], both]
+    other = _replaced(folder, "", "certs:add", "other", *words[2:])
+    assert other == [["certs:add", "other", "-", "-"], both]
+    assert _replaced(folder, "shop", "certs:add", *words[2:]) == [["certs:add", "-", "-"], both]
     # A file that is named like the app is not read.
-    assert _replaced(folder, "shop", *words) == [["certs:add", "shop", "-"], both]
+    assert _replaced(folder, "shop", *words) == [["certs:add", "shop", "-", "-"], both]
     with_key_typed = _replaced(folder, "shop", "certs:add", "chain.pem", "-")
-    assert with_key_typed == [["certs:add", "-"], "text of chain.pem\ntyped"]
+    assert with_key_typed == [["certs:add", "-", "-"], "text of chain.pem\ntyped"]
 
 
 def test_other_words_are_not_read(folder: Path) -> None:
     key = ["setup:ssh", "me.pub", "--name", "shop"]
-    assert _replaced(folder, "", *key) == [["setup:ssh", "--name", "shop", "-"], "text of me.pub"]
+    assert _replaced(folder, "", *key) == [["setup:ssh", "-", "--name", "shop"], "text of me.pub"]
     for words in (["run", "shop", "me.pub"], ["setup:ssh", "-"], ["certs:add", "shop", "-"]):
         assert _replaced(folder, "shop", *words) == [words, "typed"]
 
