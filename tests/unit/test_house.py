@@ -34,19 +34,17 @@ SERVER = {"cli", "operate", "ssh", "deploy", "nginx", "uwsgi", "tls", "runtimes"
 BUDGETS: Mapping[str, int] = {
     "lines of src": 14_000,
     "lines of the core": 7_500,
+    "lines of the client": 1_000,
     "lines of tools": 2_000,
 }
 TODAY: Mapping[str, int] = {
     "lines of src": 20_400,
     "lines of the core": 12_600,
-    "lines of the client": 2_260,
     "large extras": 7,
     "large modules": 4,
     "wide lines": 335,
-    "import circles": 4,
     "imports of what stands apart": 5,
     "imports between extras": 7,
-    "imports of the server by the client": 15,
 }
 
 
