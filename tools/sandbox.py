@@ -124,7 +124,7 @@ class Sandbox(Laptop):
         self._sshd = _start(command, self.sshd_log, {"PATH": environment.PATH})
         self._wait_until_ready(self._sshd, self.sshd_log, lambda: _accepts((HOST, self.ssh_port)))
 
-    def start_platform(self, *options: str, timeout: float = 20) -> None:
+    def start_platform(self, *options: str, timeout: float = 60) -> None:
         """Start nginx and the emperor with `piku up`, return when both answer."""
         ports = ["--http-port", str(self.http_port), "--https-port", str(self.https_port)]
         piku = str(self.checkout / "bin/piku")
@@ -137,7 +137,7 @@ class Sandbox(Laptop):
 
         self._wait_until_ready(self._platform, self.platform_log, ready, timeout)
 
-    def stop_platform(self, *, timeout: float = 20) -> int | None:
+    def stop_platform(self, *, timeout: float = 60) -> int | None:
         """Stop it as Ctrl-C or systemd would; its exit code, or None when it was not running."""
         platform, self._platform = self._platform, None
         if platform is None:

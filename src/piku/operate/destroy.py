@@ -33,7 +33,7 @@ def destroy(paths: Paths, app: AppPaths, output: Output) -> None:
     reconcile.stop(paths, emperor.enabled(paths, app.name), timeout)
     scheduler.end(app, timeout)
     certificates.forget_failures(paths, app)
-    # What an authority or a person gave is kept: an authority gives only so many.
+    # Certificates that an authority or a person gave are kept: an authority gives only so many.
     given = [
         Path(certificate.path)
         for certificate in certificate_module.stored(app)

@@ -43,7 +43,7 @@ def test_without_one_there_is_a_reason(paths: Paths) -> None:
     assert "start it again" in cgroups.missing(paths.root)
     cgroups.prepare(paths)  # the tests have none of their own
     assert "cgroup" in cgroups.missing(paths.root)
-    assert list(cgroups.groups(paths.root)) == []
+    assert not cgroups.place(paths.root).exists()
 
 
 def test_groups_are_matched_by_the_apps_whole_name(paths: Paths) -> None:

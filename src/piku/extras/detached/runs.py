@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,11 +91,8 @@ def start(
 ) -> str:
     """Start a shell's command line in the live release and return the run's name."""
     if KIND in found.procfile:
-        raise PikuError(
-            f"detached commands are called {KIND}.1, {KIND}.2 and so on, and the Procfile has a"
-            f" process type {KIND!r}",
-            hint="rename that process type",
-        )
+        hint = f"detached commands are called {KIND}.1, {KIND}.2 and so on: rename it"
+        raise PikuError(f"the Procfile has a process type {KIND!r}", hint=hint)
     app_env.make_folders(app)
     _remove_old_logs(app)
     name, log = _new_log(app)
@@ -126,9 +122,9 @@ def _new_log(app: AppPaths) -> tuple[str, int]:
 
 
 def _remove_old_logs(app: AppPaths) -> None:
-    over = _logs(app).keys() - running(app).keys()
-    for name in sorted(over, key=_number)[:-_KEPT]:
-        files.remove(_logs(app)[name])
+    logs = _logs(app)
+    for name in sorted(logs.keys() - running(app).keys(), key=_number)[:-_KEPT]:
+        files.remove(logs[name])
 
 
 def _logs(app: AppPaths) -> Mapping[str, Path]:
@@ -147,17 +143,15 @@ def stop(app: AppPaths, name: str) -> None:
         hint = f"running: {', '.join(found)}" if found else "see what runs with: piku ps"
         raise PikuError(f"{app.name} has no detached command {name[:60]!r}", hint=hint)
     live = releases.live(app)
-    if _end([found[name]], live.stop_timeout if live else _GRACE):
+    if _end(found[name].processes, live.stop_timeout if live else _GRACE):
         raise PikuError(f"{name} of {app.name} did not end")
 
 
 def end_all(_paths: Paths, app: AppPaths) -> None:
     """End every run of an app."""
-    _end(running(app).values(), _GRACE)
+    _end({pid for run in running(app).values() for pid in run.processes}, _GRACE)
 
 
-def _end(runs: Iterable[Run], grace: float) -> list[int]:
-    """End these runs; returns the processes that are left."""
-    deadline = time.monotonic() + grace
-    pids = {pid for run in runs for pid in run.processes} - procfs.ancestors(os.getpid())
-    return procfs.end(pids, max(0.0, deadline - time.monotonic()))
+def _end(pids: Collection[int], grace: float) -> list[int]:
+    """End these processes; returns those that are left. One of them may have called us."""
+    return procfs.end(set(pids) - procfs.ancestors(os.getpid()), grace)

@@ -74,7 +74,7 @@ def put_to_sleep(paths: Paths, app: AppPaths) -> None:
     if live is None or live.stopped or is_asleep(app, live) or not _is_idle(app, live):
         return
     files.write(marker(app), f"{live.start}\n")
-    drained = _wait_drained(app, live)
+    drained = _drains(app, live)
     with locks.lock(_woken(app), "going to sleep"):
         if drained and is_asleep(app, live):
             reconcile.stop(paths, resting(paths, app, live), live.stop_timeout)
@@ -87,18 +87,18 @@ def _is_idle(app: AppPaths, live: Live) -> bool:
     times = (app.access_log, app.live_record, _woken(app))
     last = max(path.stat().st_mtime for path in times if path.exists())
     limit = live.site.sleeps if live.site else 0
-    return bool(limit) and time.time() - last >= limit and not _connections(live)
+    return bool(limit) and time.time() - last >= limit and not _is_connected(live)
 
 
-def _connections(live: Live) -> int:
-    return ports.connections(process.address for process in _web(live))
+def _is_connected(live: Live) -> bool:
+    return ports.connections(process.address for process in _web(live)) > 0
 
 
-def _wait_drained(app: AppPaths, live: Live) -> bool:
-    """Wait until nobody is connected; False when somebody stays, or woke it meanwhile."""
+def _drains(app: AppPaths, live: Live) -> bool:
+    """Wait until nobody is connected; returns whether that happens and nobody wakes the app."""
     quiet = 0
     for _ in files.poll(time.monotonic() + _DRAIN, first=0.1, most=0.2):
-        quiet = 0 if _connections(live) else quiet + 1
+        quiet = 0 if _is_connected(live) else quiet + 1
         if quiet == _QUIET or not is_asleep(app, live):
             break
     return quiet == _QUIET
@@ -107,11 +107,8 @@ def _wait_drained(app: AppPaths, live: Live) -> bool:
 # --- waking --------------------------------------------------------------------------------------
 
 
-def wake(paths: Paths, app: AppPaths) -> float:
-    """Start what sleeps, and wait until it listens; returns how many seconds that took.
-
-    Raises PikuError when the app does not run, ends, or does not listen in time.
-    """
+def wake(paths: Paths, app: AppPaths) -> None:
+    """Start what sleeps, and wait until it listens; raises PikuError when it does not."""
     begun = time.monotonic()
     live = _running(app)
     ends = {process: _ends(app, process) for process in _web(live)}
@@ -128,7 +125,7 @@ def wake(paths: Paths, app: AppPaths) -> float:
             if slept:
                 with process_config.log_file(app, web[0]).open("a") as log:
                     log.write(f"[piku] woken by a request, ready after {took:.2f} s\n")
-            return took
+            return
         if all(_ends(app, process) > ends.get(process, 0) for process in web):
             raise PikuError(f"{app.name} was woken, and ended before it listened")
     raise PikuError(f"{app.name} was woken, and does not listen after {_PATIENCE:.0f} s")

@@ -1,5 +1,4 @@
-"""The WSGI app that nginx asks to wake a sleeping `web` app: a vassal of the platform, which starts when
-nginx connects to its socket and ends when nobody needs it.
+"""The WSGI app that nginx asks to wake a sleeping `web` app; a vassal that sleeps itself until then.
 
 nginx keeps the request. Once the app listens, the answer here has nginx pass the request on
 (`X-Accel-Redirect` to a named location, which leaves method and body as they are).
@@ -13,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import piku
 from piku.errors import PikuError
@@ -52,70 +51,50 @@ def vassals(paths: Paths, sites: Collection[Site]) -> dict[str, str]:
     return {"@waker.ini": text, f"@waker.ini{ini.DEMAND}": str(socket_path(paths))}
 
 
-class Answer(NamedTuple):
-    """What nginx gets."""
-
-    status: str
-    headers: list[tuple[str, str]]
-    body: bytes = b""
-
-
-_AWAKE = Answer("200 OK", [("X-Accel-Redirect", AWAKE)])
-_FAILED = Answer(
-    "503 Service Unavailable",
-    [("Retry-After", "10"), ("Content-Type", "text/plain")],
-    b"This app could not be woken up.\n",
-)
-
-
 class Waker:
-    """One request wakes an app; others that come meanwhile wait for the same answer."""
+    """One request wakes an app; others that come meanwhile wait for it as well."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
-        self._waking: dict[AppName, Future[Answer]] = {}
+        self._waking: dict[AppName, Future[bool]] = {}
         self._waiting: Counter[AppName] = Counter()
 
     def __call__(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
-        answer = self._answer(AppName.parse(environ["PIKU_APP"]))
-        start_response(answer.status, answer.headers)
-        return [answer.body]
+        if self._awake(AppName.parse(environ["PIKU_APP"])):
+            start_response("200 OK", [("X-Accel-Redirect", AWAKE)])
+            return []
+        headers = [("Retry-After", "10"), ("Content-Type", "text/plain")]
+        start_response("503 Service Unavailable", headers)
+        return [b"This app could not be woken up.\n"]
 
-    def _answer(self, name: AppName) -> Answer:
+    def _awake(self, name: AppName) -> bool:
         with self._guard:
             if self._waiting[name] == _MOST:
-                return _FAILED
+                return False
             self._waiting[name] += 1
-            found = self._waking.get(name)
-            future = found or self._waking.setdefault(name, Future())
+            first = name not in self._waking
+            future = self._waking.setdefault(name, Future())
         try:
-            return future.result() if found else self._lead(name, future)
+            if first:
+                self._lead(name, future)
+            return future.result()
         finally:
             with self._guard:
                 self._waiting[name] -= 1
 
-    def _lead(self, name: AppName, future: Future[Answer]) -> Answer:
-        answer = _FAILED
+    def _lead(self, name: AppName, future: Future[bool]) -> None:
+        woken, paths = False, Paths.from_environment(os.environ)
         try:
-            answer = _wake(name)
+            sleeping.wake(paths, paths.app(name))
+            woken = True
+        except PikuError as error:
+            print(error.message, flush=True)
         finally:
             with self._guard:
                 del self._waking[name]
-            future.set_result(answer)
-        return answer
-
-
-def _wake(name: AppName) -> Answer:
-    paths = Paths.from_environment(os.environ)
-    try:
-        took = sleeping.wake(paths, paths.app(name))
-    except PikuError as error:
-        print(f"{name}: {error.message}", flush=True)
-        return _FAILED
-    print(f"{name}: woken in {took:.2f} s", flush=True)
-    return _AWAKE
+            future.set_result(woken)
 
 
 application = Waker()

@@ -15,7 +15,7 @@ from pathlib import Path
 from piku import files
 from piku.paths import SEPARATOR, AppName, Paths
 
-CONTROLLERS = ("memory", "cpu", "pids")
+_CONTROLLERS = ("memory", "cpu", "pids")
 # Where the platform itself goes: no group with limited ones in it may have processes.
 _LEAF = "platform"
 
@@ -43,12 +43,9 @@ def prepare(paths: Paths) -> None:
         group = group.parent  # started there, as by DelegateSubgroup= of systemd
     reason = _divide(group) if group is not None else "this system has no cgroups of version 2"
     files.write(_reason(paths.root), reason)
-    if reason:
-        files.remove(place(paths.root))
-    else:
+    files.remove(place(paths.root))
+    if not reason:
         files.link(str(group), place(paths.root))
-    for folder in groups(paths.root):
-        remove_empty(folder)
 
 
 def located(own: str, mounts: str) -> Path | None:
@@ -65,9 +62,8 @@ def located(own: str, mounts: str) -> Path | None:
 
 def _divide(group: Path) -> str:
     """Have groups in this one get every controller; returns why that cannot be."""
-    offered = files.read(group / "cgroup.controllers").split()
-    if lacking := [name for name in CONTROLLERS if name not in offered]:
-        return f"the cgroup that piku was started in lacks: {', '.join(lacking)}"
+    if lacking := {*_CONTROLLERS} - {*files.read(group / "cgroup.controllers").split()}:
+        return f"the cgroup that piku was started in lacks: {', '.join(sorted(lacking))}"
     if not (os.access(group, os.W_OK) and os.access(group / "cgroup.procs", os.W_OK)):
         return f"piku was started in a cgroup that is not its own ({group})"
     if set(files.read(group / "cgroup.procs").split()) - {str(os.getpid())}:
@@ -75,7 +71,7 @@ def _divide(group: Path) -> str:
     try:
         (group / _LEAF).mkdir(exist_ok=True)
         (group / _LEAF / "cgroup.procs").write_text("0")
-        (group / "cgroup.subtree_control").write_text(" ".join(f"+{name}" for name in CONTROLLERS))
+        (group / "cgroup.subtree_control").write_text(" ".join(f"+{name}" for name in _CONTROLLERS))
     except OSError as error:
         return f"the kernel does not let {group} be divided: {error.strerror}"
     return ""
@@ -84,11 +80,10 @@ def _divide(group: Path) -> str:
 # --- the groups of apps --------------------------------------------------------------------------
 
 
-def groups(root: Path, app: AppName | None = None) -> Iterator[Path]:
-    """The groups of an app, or of all."""
-    for folder in sorted(place(root).glob(f"app-*{SEPARATOR}*")):
-        name, _, start = folder.name.removeprefix("app-").rpartition(SEPARATOR)
-        if start.isdigit() and app in (None, name):
+def groups(root: Path, app: AppName) -> Iterator[Path]:
+    """The groups of an app."""
+    for folder in sorted(place(root).glob(f"app-{app}{SEPARATOR}*")):
+        if folder.name.rpartition(SEPARATOR)[2].isdigit():
             yield folder
 
 

@@ -6,7 +6,6 @@ deploys is in another cgroup, and may not move processes of the platform's.
 
 from __future__ import annotations
 
-import contextlib
 import shlex
 from collections.abc import Sequence
 from importlib import resources
@@ -29,17 +28,15 @@ _MB = 2**20
 def check(deployment: Deployment) -> list[str]:
     """Refuse limits that this server cannot keep. Memory is limited in any case."""
     values, missing = deployment.values, cgroups.missing(deployment.paths.root)
-    if not missing:
-        return []
     for setting in (CPU_LIMIT, NPROC_LIMIT):
-        if setting.read(values) is not None:
+        if missing and setting.read(values) is not None:
             unset = f"piku config:set {deployment.app.name} {setting.name}="
             raise PikuError(
                 f"{setting.name}={values[setting.name]} cannot be kept here: {missing}",
                 hint="run piku as a service with a cgroup of its own, Delegate=yes of systemd"
                 f" (docs/limits.md), or remove the limit: {unset}",
             )
-    if MEMORY_LIMIT.read(values) is None:
+    if not missing or MEMORY_LIMIT.read(values) is None:
         return []
     limit = f"{MEMORY_LIMIT.name}={values[MEMORY_LIMIT.name]}"
     return [f"{limit} limits each process separately here, not the app as a whole: {missing}"]
@@ -50,18 +47,15 @@ def check(deployment: Deployment) -> list[str]:
 
 def uwsgi(deployment: Deployment, process: Process) -> Sequence[tuple[str, str]]:
     """Options that have a uWSGI join its group before anything else; for a program, `wrap` does it."""
-    if process.kind not in UWSGI_SERVED and not process.schedules:
-        return ()
-    script = _script(deployment, process)
-    if not script:
+    served = process.kind in UWSGI_SERVED or process.schedules
+    if not served or not (script := _script(deployment, process)):
         return ()
     join, report = (
         f"exec:{shlex.join(_call(deployment.app, process, script, action))}"
         for action in ("join", "report")
     )
     # A worker process that was killed is replaced without another start.
-    hooks = (("hook-asap", join.replace(" - ", " $PPID ", 1)), ("hook-post-fork", report))
-    return hooks[:1] if process.schedules else hooks
+    return (("hook-asap", join.replace(" - ", " $PPID ", 1)), ("hook-post-fork", report))
 
 
 def wrap(deployment: Deployment, process: Process, argv: Sequence[str]) -> Sequence[str]:
@@ -83,26 +77,23 @@ def _script(deployment: Deployment, process: Process) -> str:
         return ""
     # What scaling adds joins the processes that go on: the limit is for all together.
     live = releases.live(deployment.app) if deployment.plan.counts is not None else None
-    group = _stored(deployment.app, live).get("group")
-    group = group or f"app-{deployment.app.name}{SEPARATOR}{process.start}"
-    files.write_json(
-        folder / "limits.json", {"group": group, "memory": memory, "cpu": cpu, "pids": pids}
-    )
+    own = f"app-{deployment.app.name}{SEPARATOR}{process.start}"
+    group = _stored(deployment.app, live).get("group", own)
+    record = {"group": group, "memory": memory, "cpu": cpu, "pids": pids}
+    files.write_json(folder / "limits.json", record)
     variables = {
         "groups": cgroups.place(deployment.paths.root),
         "group": group,
         "folder": folder,
         "memory": memory,
         "memory_said": values.get(MEMORY_LIMIT.name),
-        "cpu": cpu and max(1000, int(cpu * _PERIOD)),
+        "cpu": cpu and int(cpu * _PERIOD),
         "cpu_said": values.get(CPU_LIMIT.name),
         "pids": pids,
     }
-    lines = "".join(
-        f"{name}={shlex.quote(str(value or ''))}\n" for name, value in variables.items()
-    )
+    lines = (f"{name}={shlex.quote(str(value or ''))}\n" for name, value in variables.items())
     body = (resources.files("piku") / "templates" / "limits.sh").read_text()
-    files.write(folder / "limits.sh", lines + body)
+    files.write(folder / "limits.sh", "".join(lines) + body)
     return str(folder / "limits.sh")
 
 
@@ -132,40 +123,27 @@ def notes(_paths: Paths, app: AppPaths) -> list[str]:
     """What the app uses of its limits, for `piku ps`."""
     live = releases.live(app)
     stored = _stored(app, live)
-    if live is None or not stored:
-        return []
-    group, parts = cgroups.place(app.root) / stored["group"], []
-    if stored["memory"]:
-        limit, used = f"{stored['memory'] / _MB:.0f} MB", cgroups.number(group / "memory.current")
-        # The kernel would give this part back at once.
-        used -= cgroups.number(group / "memory.stat", "inactive_file")
+    group, parts = cgroups.place(app.root) / stored.get("group", ""), []
+    if live is not None and (limit := stored.get("memory")):
+        current = group / "memory.current"
+        # The kernel would give the second part back at once.
+        used = cgroups.number(current) - cgroups.number(group / "memory.stat", "inactive_file")
         killed = sum(_killed(app, group.name, process) for process in live.processes)
         times = f" (killed {killed} times for more)" if killed else ""
-        together = f"memory {used / _MB:.1f} of {limit}{times}"
-        each = f"memory {limit} for each process"
-        parts.append(together if (group / "memory.current").exists() else each)
-    if stored["cpu"]:
-        parts.append(f"{stored['cpu']:g} processors")
-    if stored["pids"]:
-        tasks = cgroups.number(group / "pids.current")
-        parts.append(f"{tasks} of {stored['pids']} processes and threads")
-    return ["", f"Limits: {', '.join(parts)}"]
+        together = f"memory {used / _MB:.1f} of {limit / _MB:.0f} MB{times}"
+        each = f"memory {limit / _MB:.0f} MB for each process"
+        parts.append(together if current.exists() else each)
+    if cpu := stored.get("cpu"):
+        parts.append(f"{cpu:g} processors")
+    if pids := stored.get("pids"):
+        used = cgroups.number(group / "pids.current")
+        parts.append(f"{used} of {pids} processes and threads")
+    return ["", f"Limits: {', '.join(parts)}"] if parts else []
 
 
-def reconciled(_paths: Paths, app: AppPaths, live: Live | None) -> None:
-    """Remove the app's groups in which nothing runs any more."""
+def reconciled(_paths: Paths, app: AppPaths, live: Live | None = None) -> None:
+    """Remove the app's groups in which nothing runs any more; of one that is gone, all."""
     own = _stored(app, live).get("group")
     for folder in cgroups.groups(app.root, app.name):
         if folder.name != own:
             cgroups.remove_empty(folder)
-
-
-def destroyed(paths: Paths, app: AppPaths) -> None:
-    reconciled(paths, app, None)
-
-
-def periodic(paths: Paths) -> None:
-    """Remove the groups of processes that ended after the deploy that replaced them."""
-    for name in paths.app_names():
-        with contextlib.suppress(PikuError):
-            reconciled(paths, paths.app(name), releases.live(paths.app(name)))
