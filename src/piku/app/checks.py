@@ -67,6 +67,11 @@ program_name = form(r"[a-z][a-z0-9_-]{0,60}", "a name such as dns_cf or cloudfla
 authority = form(
     r"[\w.-]{1,100}|https://[\w.\[\]:-]+/[\w./-]*", "an authority's name or an https address"
 )
+branch = form(r"(?!.*\.\.)[A-Za-z0-9_][\w./@+-]*(?<!\.lock)(?<!/)", "a branch name")
+python_version = form(r"[23](\.[0-9]{1,2})?", "a Python version such as 3 or 3.11")
+node_version = form(
+    r"v?[0-9]{1,3}(\.[0-9]{1,3}){0,2}", "a Node.js version such as 20, 20.11 or 20.11.1"
+)
 http_url = form(r"https?://[\w.\[\]:-]+/[\w./?=&%-]*", "an address that begins with https://")
 
 
@@ -157,29 +162,9 @@ def inner_paths(text: str) -> tuple[str, ...]:
     return paths
 
 
-def python_version(text: str) -> str:
-    """A version: such as 3 or 3.11."""
-    if not re.fullmatch(r"[23](\.[0-9]{1,2})?", text):
-        raise ValueError("not a Python version such as 3 or 3.11")
-    return text
-
-
-def node_version(text: str) -> str:
-    """A version: such as 20 or 20.11.1; a "v" may come first."""
-    if not re.fullmatch(r"(v?[0-9]{1,3}(\.[0-9]{1,3}){0,2})?", text):
-        raise ValueError("not a Node.js version such as 20, 20.11 or 20.11.1")
-    return text.removeprefix("v")
-
-
 def words(text: str) -> tuple[str, ...]:
     """Words, quoted as in a shell."""
     try:
         return tuple(shlex.split(text))
     except ValueError:
         raise ValueError("a quote is not closed") from None
-
-
-def branch(text: str) -> str:
-    """A branch."""
-    pattern = r"(?!.*\.\.)[A-Za-z0-9_][\w./@+-]*(?<!\.lock)(?<!/)"
-    return form(pattern, "a branch name")(text).removeprefix("refs/heads/")

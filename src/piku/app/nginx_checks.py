@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from piku.app import checks
-from piku.app.checks import quoted
+from piku.app.checks import form, quoted
 
 # Beginnings of piku's own addresses: challenges of certificate authorities, and internal ones.
 _RESERVED = ("/.well-known/acme-challenge/", "/@piku-", "/@before-")
@@ -18,6 +18,8 @@ _HASH = re.compile(
 # 499 is how nginx notes that a client went away: there is nobody to show a page to.
 _STATUS = re.compile(r"(?!499)[45][0-9][0-9]|50x|5xx")
 _SERVER_ERRORS = (500, 502, 503, 504)
+
+size = form(r"(?i)[0-9]{1,9}[kmg]?", "a size such as 512k, 64m or 2g")
 
 
 def url(text: str) -> str:
@@ -88,13 +90,6 @@ def rate(text: str) -> tuple[str, int] | None:
     count, unit, burst = found.groups()
     most = int(burst) if burst else int(count) if unit == "s" else max(1, int(count) // 10)
     return f"{count}r/{unit}", most
-
-
-def size(text: str) -> str:
-    """A size with k, m or g: or in bytes; 0 for no limit."""
-    if not re.fullmatch(r"[0-9]{1,9}[kmg]?", text.lower()):
-        raise ValueError("not a size such as 512k, 64m or 2g")
-    return text.lower()
 
 
 def hsts(text: str) -> str:

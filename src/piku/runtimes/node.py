@@ -105,12 +105,16 @@ def _files(context: Context) -> list[str]:
 
 
 def _key(context: Context) -> str:
-    version = settings.NODE_VERSION.read(context.settings) or _major()
+    version = _version(context) or _major()
     # Scripts of the app's own may write into node_modules: then no two releases share them.
     place = str(context.checkout) if _own_scripts(context.tree) else ""
     own = context.chosen(_SETTINGS.fullmatch)
     files = context.digests(_files(context))
     return "\n".join((version, place, _chosen(context).package, *own, *files))
+
+
+def _version(context: Context) -> str:
+    return settings.NODE_VERSION.read(context.settings).removeprefix("v")
 
 
 def _major() -> str:
@@ -123,7 +127,7 @@ def _build(context: Context) -> Iterator[Run]:
     home, cache, tool = context.environment, context.cache, _chosen(context)
     env = {"NPM_CONFIG_CACHE": str(cache / "npm")}
     yield Run(argv=("mkdir", "-p", str(home / "node_modules")))
-    if version := settings.NODE_VERSION.read(context.settings):
+    if version := _version(context):
         yield from _own_version(context, version, env)
     if tool.package != "npm":
         argv = (*_GLOBALLY, str(home / ".node"), tool.package)
