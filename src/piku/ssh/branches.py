@@ -12,7 +12,7 @@ from piku.errors import PikuError
 from piku.paths import AppPaths, Paths
 
 NO_COMMIT = "0" * 40
-_HEADS = "refs/heads/"
+HEADS = "refs/heads/"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class Update:
     @property
     def branch(self) -> str:
         """The name of the branch; empty for a tag."""
-        return self.ref.removeprefix(_HEADS) if self.ref.startswith(_HEADS) else ""
+        return self.ref.removeprefix(HEADS) if self.ref.startswith(HEADS) else ""
 
     @property
     def deletes(self) -> bool:
@@ -44,42 +44,37 @@ def deploying(paths: Paths, app: AppPaths, pushed: Sequence[str] = ()) -> str:
     if chosen := settings.DEPLOY_BRANCH.read(values):
         return chosen
     head = _git(app, "symbolic-ref", "--short", "HEAD")
-    if not pushed or head in pushed or exists(app, head) or releases.live(app) is not None:
+    known = head in pushed or commit_of(app, HEADS + head) or releases.live(app)
+    if known or not pushed:
         return head
     first = next((name for name in ("main", "master") if name in pushed), pushed[0])
-    _git(app, "symbolic-ref", "HEAD", _HEADS + first)
+    _git(app, "symbolic-ref", "HEAD", HEADS + first)
     return first
 
 
-def exists(app: AppPaths, branch: str) -> bool:
-    command = ["git", "-C", str(app.repo), "rev-parse", "--quiet", "--verify", _HEADS + branch]
-    return subprocesses.succeeds(command)
+def commit_of(app: AppPaths, ref: str) -> str:
+    """The commit of a reference; empty when there is none."""
+    return _git(app, "for-each-ref", "--format=%(objectname)", ref)
 
 
 def tip(app: AppPaths, branch: str) -> str:
     """The commit of a branch; raises PikuError when it was never pushed."""
-    if not exists(app, branch):
-        raise PikuError(
-            f"the branch {branch!r} has not been pushed", hint=f"git push piku {branch}"
-        )
-    return _git(app, "rev-parse", _HEADS + branch)
-
-
-def has_moved_on(app: AppPaths, update: Update) -> bool:
-    """Whether a later push has moved the branch to another commit."""
-    return _git(app, "for-each-ref", "--format=%(objectname)", update.ref) != update.new
+    if not (commit := commit_of(app, HEADS + branch)):
+        hint = f"git push piku {branch}"
+        raise PikuError(f"the branch {branch!r} has not been pushed", hint=hint)
+    return commit
 
 
 def reset(app: AppPaths, update: Update) -> bool:
     """Move a branch back after its deploy failed; False if somebody has moved it since."""
     target = ["-d", update.ref] if update.old == NO_COMMIT else [update.ref, update.old]
-    words = [*target, update.new]
-    return subprocesses.succeeds(["git", "-C", str(app.repo), "update-ref", *words])
+    command = ["git", "-C", str(app.repo), "update-ref", *target, update.new]
+    return subprocesses.succeeds(command)
 
 
 def advance(app: AppPaths, branch: str, commit: str) -> None:
     """Move a branch to a commit whose push failed, and which is live now."""
-    _git(app, "update-ref", _HEADS + branch, commit)
+    _git(app, "update-ref", HEADS + branch, commit)
 
 
 def failed_commit(app: AppPaths) -> str:

@@ -43,7 +43,7 @@ def _deploy(paths: Paths, app: AppPaths, update: Update, by: str, output: Output
         output.step(f"Branch {update.branch!r} is removed; the live release stays live")
         return
     with deploy.locked(paths, app, f"a push by {by}", output):
-        if branches.has_moved_on(app, update):
+        if branches.commit_of(app, update.ref) != update.new:
             output.step(f"{update.new[:8]} is not deployed: a later push replaces it")
             return
         request = deploy.Request(

@@ -100,15 +100,10 @@ def _public(text: str) -> re.Match[str]:
     if any("PRIVATE KEY" in line for line in lines):
         raise PikuError("this is a private key", hint="give the public one, which ends with .pub")
     match = _LINE.fullmatch(lines[0]) if len(lines) == 1 else None
-    if match is None:
+    if match is None or match["options"]:
         raise PikuError(
             "this is not one SSH public key",
-            hint="give one line such as 'ssh-ed25519 AAAA… name', from a .pub file",
-        )
-    if match["options"]:
-        raise PikuError(
-            f"this key has options in front: {match['options'][:60]}",
-            hint="give the key alone; add options to ~/.ssh/authorized_keys afterwards",
+            hint="give one line such as 'ssh-ed25519 AAAA… name', without options",
         )
     return match
 
@@ -125,18 +120,16 @@ def _fingerprint(line: str) -> str:
 
 def _refuse_known(paths: Paths, blob: str) -> None:
     """Raise PikuError for a key that has an entry: sshd uses the first one that it finds."""
+    place = authorized_keys(paths)
     for number, line in enumerate(_lines(paths), 1):
-        if blob not in line.split() or line.lstrip().startswith("#"):
-            continue
-        if key := _parse(line):
+        if blob in line.split() and not line.lstrip().startswith("#"):
+            key = _parse(line)
+            how = f"as {key.name!r}" if key else f"by line {number} of {place}"
+            remove = f"piku keys:remove {key.fingerprint}" if key else "remove that line"
             raise PikuError(
-                f"this key is already known as {key.name!r}",
-                hint=f"remove it with: piku keys:remove {key.fingerprint}",
+                f"this key can already log in here, {how}",
+                hint=f"give another key, made for piku with ssh-keygen, or first: {remove}",
             )
-        raise PikuError(
-            f"this key can already log in here, by line {number} of {authorized_keys(paths)}",
-            hint="give another key, made for piku with ssh-keygen, or remove that line",
-        )
 
 
 def _parse(line: str) -> Key | None:

@@ -100,7 +100,7 @@ def test_a_key_that_may_log_in_here_is_refused(paths: Paths, pairs: list[Path]) 
 def test_a_key_has_one_entry(paths: Paths, pairs: list[Path]) -> None:
     add(paths, public(pairs[0]), "ann")
     before = keys.authorized_keys(paths).read_text()
-    with pytest.raises(PikuError, match="this key is already known as 'ann'"):
+    with pytest.raises(PikuError, match="can already log in here, as 'ann'"):
         add(paths, public(pairs[0]).replace("ann@laptop", "other comment"), "again")
     assert keys.authorized_keys(paths).read_text() == before
     add(paths, public(pairs[1]), "bob")
@@ -130,11 +130,9 @@ def test_what_is_no_key(paths: Paths, pairs: list[Path]) -> None:
     kind, blob, _ = good.split(" ")
     for text in (
         "", "\n", "garbage", "ssh-ed25519", f"{kind} !!!! x", f"{good}\n{public(pairs[1])}", blob,
-        "AAAA\0", f'ssh-ed25519" {blob}',
+        f'command="sh" {good}', f"no-pty {good}", f"root {good}", "AAAA\0", f'ssh-ed25519" {blob}',
     ):  # fmt: skip
         assert refused(paths, text) == "this is not one SSH public key", text
-    for text in (f'command="sh" {good}', f"no-pty {good}", f"root {good}"):
-        assert refused(paths, text).startswith("this key has options in front"), text
     for text in (f"{kind} {blob[:-8]}", f"{kind} AAAA", f"{kind} {blob[:20]}"):
         assert refused(paths, text) == "ssh-keygen does not accept this key", text
 
@@ -213,7 +211,7 @@ def test_an_entry_with_more_options_is_still_ours(
     file = keys.authorized_keys(paths)
     file.write_text(options + file.read_text())
     assert keys.listed(paths) == [ann]
-    with pytest.raises(PikuError, match="already known as 'ann'"):
+    with pytest.raises(PikuError, match="already log in here, as 'ann'"):
         add(paths, public(pairs[0]))
     assert keys.remove(paths, "ann", force=True) == ann
 
