@@ -156,11 +156,11 @@ def during_the_switch(server: Sandbox) -> None:
         assert [answer.result()[0] for answer in slow] == [200, 200, 200]
     assert result.returncode == 0, result.stdout
     check_sane(app, app.version)
-    [activation] = [
+    [start] = [
         name.partition("@")[2].partition(".")[0] for name in app.vassals() if "._cron" in name
     ]
-    told = json.loads((app.releases_folder / "activations" / activation / "cron.json").read_text())
-    assert told["release"] == app.newest()["number"], "its jobs are the new release's, once"
+    release = app.releases_folder / "starts" / start / "_cron.1.env" / "PIKU_RELEASE"
+    assert int(release.read_text()) == app.newest()["number"], "its jobs are the new release's, once"
     app.deploy()
 
 
@@ -168,7 +168,7 @@ def right_after_the_commit(server: Sandbox) -> None:
     """The new processes run and are live, but neither nginx nor the scheduled jobs have followed yet."""
     app = new_app(server, "committed", "wsgi", Procfile="wsgi: app:app\ncron-rare: @yearly true\n")
     begin = f"import os, sys; sys.path[:0] = {[str(server.checkout / 'src'), '/usr/lib/python3/dist-packages']}"
-    end = "from piku.deploy import converge; converge.converge = lambda *_, **__: os._exit(9)"
+    end = "from piku.deploy import reconcile; reconcile.reconcile = lambda *_, **__: os._exit(9)"
     run = f"from piku.__main__ import main; sys.argv = ['piku', 'restart', '{app.name}']; main()"
     with Watch(app, app.version):
         killed = subprocess.run(

@@ -127,8 +127,10 @@ def load_release(app: AppPaths, number: int) -> Release:
     """The record of a release; raises PikuError when there is none, or it is damaged."""
     found = records.load(app.release_record(number), Release)
     if found is None:
+        kept = 0 < number < min(release_numbers(app), default=0)
+        what = "no longer keeps" if kept else "has no"
         raise PikuError(
-            f"{app.name} has no release v{number}", hint=f"see them with: piku releases {app.name}"
+            f"{app.name} {what} release v{number}", hint=f"see them with: piku releases {app.name}"
         )
     return found
 
