@@ -117,13 +117,3 @@ def test_settings_from_standard_input(laptop: Laptop, kept: tuple[App, Path]) ->
     assert app.does("config:get", "SECOND") == "$x='y'\n"
     refused(laptop.piku(folder, "config:set", "-", input="nonsense\n"), 2, "KEY=VALUE")
     assert "Nothing to change" in laptop.says(folder, "config:set", "-", input="")
-    # More than it takes is refused as a whole.
-    before = app.does("config")
-    many = "".join(f"V{n}={'x' * 60000}\n" for n in range(20))
-    refused(
-        laptop.piku(folder, "config:set", "-", input=many),
-        2,
-        "more than 1048576",
-        "nothing was changed",
-    )
-    assert app.does("config") == before

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from piku import locks
-from piku.cli.common import app_argument, pass_paths, progress, release_number, who
+from piku.cli.common import app_argument, changing, json_option, pass_paths, release_number, who
 from piku.errors import PikuError
 from piku.output import Output, table
 from piku.paths import AppName, AppPaths, Paths
@@ -58,8 +58,7 @@ def deploy(paths: Paths, app: AppPaths, allow_untracked: bool) -> None:
     from piku.deploy import deploy, revision
     from piku.ssh import branches
 
-    output = progress(app)
-    with deploy.locked(paths, app, f"a deploy by {who()}", output):
+    with changing(paths, app, "a deploy") as output:
         # Under the lock: a push that we waited for may have moved the branch.
         branch = branches.deploying(paths, app)
         refused = branches.failed_commit(app) if allow_untracked else ""
@@ -75,7 +74,7 @@ def deploy(paths: Paths, app: AppPaths, allow_untracked: bool) -> None:
 
 @click.command()
 @app_argument
-@click.option("--json", "as_json", is_flag=True, help="As JSON, for scripts.")
+@json_option
 def releases(app: AppPaths, as_json: bool) -> None:
     """List the releases of an app, the newest first."""
     from piku.deploy import releases
@@ -109,11 +108,10 @@ def _row(release: Release, current: int) -> tuple[str, ...]:
 @pass_paths
 def rollback(paths: Paths, app: AppPaths, release: str | None, allow_untracked: bool) -> None:
     """Go back to an earlier release, by default the last one: its code and settings."""
-    from piku.deploy import deploy, lifecycle
+    from piku.deploy import lifecycle
 
     number = None if release is None else release_number(app, release)
-    output = progress(app)
-    with deploy.locked(paths, app, f"a rollback by {who()}", output):
+    with changing(paths, app, "a rollback") as output:
         lifecycle.rollback(paths, app, number, who(), output, allow_untracked=allow_untracked)
 
 

@@ -26,7 +26,7 @@ COMMANDS = {
     "keys": "piku.cli.keys:list_keys",
     "keys:remove": "piku.cli.keys:keys_remove",
     "up": "piku.cli.server:up",
-    "help": "piku.cli.server:help_",
+    "help": "piku.cli.main:help_",
     "url": "piku.cli.apps:url",
     "git-receive-pack": "piku.cli.internal:git_receive_pack",
     "git-upload-pack": "piku.cli.internal:git_upload_pack",

@@ -7,7 +7,7 @@ import os
 import pwd
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +20,7 @@ from piku.paths import AppPaths, Paths
 
 F = TypeVar("F", bound=Callable[..., Any])
 pass_paths = click.make_pass_decorator(Paths)
+json_option = click.option("--json", "as_json", is_flag=True, help="As JSON, for scripts.")
 
 
 def app_argument(function: F) -> F:
@@ -28,7 +29,7 @@ def app_argument(function: F) -> F:
 
 
 def optional_app_argument(function: F) -> F:
-    """The same for a command that is about all apps when none is named: it gets None then."""
+    """The same for a command that is about all apps when none is named; it gets None then."""
     return click.argument(
         "app", metavar="[APP]", required=False, callback=_existing, shell_complete=_apps
     )(function)
@@ -79,6 +80,16 @@ def calling() -> list[str]:
     """The same as one command, which finds its folders whatever variables there are."""
     variables = [f"{name}={value}" for name, value in own_environment().items()]
     return [*(["env", *variables] if variables else []), *own_command()]
+
+
+@contextlib.contextmanager
+def changing(paths: Paths, app: AppPaths, what: str) -> Iterator[Output]:
+    """Hold the app's lock for a command that changes it; gives its output."""
+    from piku.deploy import deploy
+
+    output = progress(app)
+    with deploy.locked(paths, app, f"{what} by {who()}", output):
+        yield output
 
 
 def progress(app: AppPaths) -> Output:

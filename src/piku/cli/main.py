@@ -24,7 +24,7 @@ from piku.output import Output
 from piku.paths import Paths
 
 
-class _Commands(click.Group):
+class Commands(click.Group):
     """The core's commands, those of extras and those of plugins; each is loaded when it is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -38,6 +38,16 @@ class _Commands(click.Group):
             return _with_flags(command) if cmd_name in EXTENSIBLE else command
         return _plugins(ctx).get(cmd_name)
 
+    def find(self, ctx: click.Context, name: str) -> click.Command:
+        """The command of this name; raises PikuError with what may have been meant."""
+        command = self.get_command(ctx, name)
+        if command is None:
+            close = get_close_matches(name, self.list_commands(ctx), n=1)
+            meant = ELSEWHERE.get(name) or (f"did you mean '{close[0]}'?" if close else "")
+            hint = meant or "see the list with: piku help"
+            raise PikuError(f"there is no command {name[:60]!r}", hint=hint, code=2)
+        return command
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -47,16 +57,11 @@ class _Commands(click.Group):
         if name in client.COMMANDS:
             if _is_over_ssh():
                 raise PikuError(f"'piku {name}' is a command for a laptop", code=2)
-            return super().resolve_command(ctx, args)
+            return name, self.get_command(ctx, name), args[1:]
         if ctx.params.get("remote") is not None:
             raise PikuError("-r is for a laptop: this is the server", code=2)
         privileges.settle(args, app, os.environ)
-        command = self.get_command(ctx, name)
-        if command is None:
-            close = get_close_matches(name, self.list_commands(ctx), n=1)
-            meant = ELSEWHERE.get(name) or (f"did you mean '{close[0]}'?" if close else "")
-            hint = meant or "see the list with: piku help"
-            raise PikuError(f"there is no command {name[:60]!r}", hint=hint, code=2)
+        command = self.find(ctx, name)
         return name, command, with_app(command, args[1:], app) if app else args[1:]
 
 
@@ -95,7 +100,7 @@ def _with_flags(command: click.Command) -> click.Command:
 
 
 @click.command(
-    cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "terminal_width": 100}
+    cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "terminal_width": 100}
 )
 @click.version_option(piku.__version__, package_name="piku", message="piku %(version)s")
 @click.option("-a", "--app", metavar="APP", help="The app, for a command that takes one.")
@@ -106,6 +111,20 @@ def _with_flags(command: click.Command) -> click.Command:
 def cli(app: str | None, remote: str | None) -> None:
     """Piku: git push deploys on one server."""
     del app, remote  # resolve_command reads them
+
+
+@click.command("help")
+@click.argument("command", required=False)
+@click.pass_context
+def help_(ctx: click.Context, command: str | None) -> None:
+    """Show the commands, or how to use one."""
+    parent = ctx.find_root()
+    if command is None:
+        click.echo(cli.get_help(parent))
+        return
+    found = cli.find(parent, command)
+    with click.Context(found, info_name=command, parent=parent) as context:
+        click.echo(found.get_help(context))
 
 
 def complete(instruction: str) -> int:

@@ -8,25 +8,20 @@ from dataclasses import asdict
 
 import click
 
-from piku.cli.common import app_argument, pass_paths, progress, who
+from piku.cli.common import app_argument, changing, json_option, optional_app_argument, pass_paths
 from piku.errors import PikuError
 from piku.extra import hooks
 from piku.paths import AppPaths, Paths
 
 
 @click.command()
-@click.argument("app", metavar="[APP]", required=False)
-@click.option(
-    "--json",
-    "as_json",
-    is_flag=True,
-    help="As JSON, for scripts: memory in bytes, uptime in seconds.",
-)
+@optional_app_argument
+@json_option
 @pass_paths
-def ps(paths: Paths, app: str | None, as_json: bool) -> None:
+def ps(paths: Paths, app: AppPaths | None, as_json: bool) -> None:
     """Show the processes of all apps, or of APP: state, memory and restarts.
 
-    MEMORY counts shared pages by the share. To watch it: `watch ssh piku@SERVER ps`.
+    MEMORY counts shared pages proportionally; JSON has bytes and seconds. To watch it: `watch ssh piku@SERVER ps`.
     """
     from piku.cli import ps_view
     from piku.operate import summary
@@ -34,10 +29,9 @@ def ps(paths: Paths, app: str | None, as_json: bool) -> None:
 
     states = emperor.observe(paths)
     if app is not None:
-        chosen = paths.existing(app)
-        apps = [summary.of(paths, chosen, states)]
+        apps = [summary.of(paths, app, states)]
         lines = ps_view.of_one(apps[0])
-        lines += [note for notes in hooks("notes") for note in notes(paths, chosen)]
+        lines += [note for notes in hooks("notes") for note in notes(paths, app)]
         value: object = [asdict(row) for row in apps[0].processes]
     else:
         apps = summary.of_all(paths, states)
@@ -58,21 +52,17 @@ def ps(paths: Paths, app: str | None, as_json: bool) -> None:
 @click.argument("counts", metavar="PROCESS=COUNT...", nargs=-1, required=True)
 @pass_paths
 def ps_scale(paths: Paths, app: AppPaths, counts: tuple[str, ...]) -> None:
-    """Set how many processes of a type run; those that stay are not touched."""
-    from piku.deploy import deploy, lifecycle
+    """Set how many processes of a type run; the others are not touched."""
+    from piku.deploy import lifecycle
 
     wanted: dict[str, int] = {}
     for text in counts:
         kind, equals, number = text.partition("=")
         if not equals or not kind or not re.fullmatch("[0-9]{1,3}", number) or int(number) > 100:
-            raise PikuError(
-                f"{text[:60]!r} is not of the form PROCESS=COUNT",
-                hint="counts are whole numbers from 0 to 100",
-                code=2,
-            )
+            hint = "counts are whole numbers from 0 to 100"
+            raise PikuError(f"{text[:60]!r} is not of the form PROCESS=COUNT", hint=hint, code=2)
         wanted[kind] = int(number)
-    output = progress(app)
-    with deploy.locked(paths, app, f"ps:scale by {who()}", output):
+    with changing(paths, app, "ps:scale") as output:
         lifecycle.scale(paths, app, wanted, output)
 
 
@@ -80,11 +70,10 @@ def ps_scale(paths: Paths, app: AppPaths, counts: tuple[str, ...]) -> None:
 @app_argument
 @pass_paths
 def restart(paths: Paths, app: AppPaths) -> None:
-    """Start an app's processes afresh, without downtime."""
-    from piku.deploy import deploy, lifecycle
+    """Restart an app's processes without downtime."""
+    from piku.deploy import lifecycle
 
-    output = progress(app)
-    with deploy.locked(paths, app, f"a restart by {who()}", output):
+    with changing(paths, app, "a restart") as output:
         lifecycle.restart(paths, app, output)
 
 
@@ -93,10 +82,9 @@ def restart(paths: Paths, app: AppPaths) -> None:
 @pass_paths
 def stop(paths: Paths, app: AppPaths) -> None:
     """Stop an app's processes until `piku restart`."""
-    from piku.deploy import deploy, lifecycle
+    from piku.deploy import lifecycle
 
-    output = progress(app)
-    with deploy.locked(paths, app, f"a stop by {who()}", output):
+    with changing(paths, app, "a stop") as output:
         lifecycle.stop(paths, app, output)
 
 

@@ -19,7 +19,7 @@ from piku.output import Output
 
 @click.command("config:push")
 @click.argument("file", metavar="[FILE]", default=".env", type=click.Path(path_type=Path))
-@click.option("--no-restart", is_flag=True, help="Wait for `piku restart` before it takes effect.")
+@click.option("--no-restart", is_flag=True, help="Do not apply it before the next `piku restart`.")
 @yes_option
 @pass_target
 def config_push(target: Target, file: Path, no_restart: bool, yes: bool) -> None:
