@@ -160,7 +160,9 @@ def during_the_switch(server: Sandbox) -> None:
         name.partition("@")[2].partition(".")[0] for name in app.vassals() if "._cron" in name
     ]
     release = app.releases_folder / "starts" / start / "_cron.1.env" / "PIKU_RELEASE"
-    assert int(release.read_text()) == app.newest()["number"], "its jobs are the new release's, once"
+    assert int(release.read_text()) == app.newest()["number"], (
+        "its jobs are the new release's, once"
+    )
     app.deploy()
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from piku import files, subprocesses
@@ -10,10 +11,13 @@ from piku.errors import PikuError
 from piku.runtimes.base import Context, Run, Runtime, real_program, search_path
 
 _SETTINGS = ("CLJ_CONFIG", "LEIN_HOME", "JAVA_HOME")
+_CLI_FILES = re.compile(r"(.*/)?deps\.edn")
+_LEIN_FILES = re.compile(r"(project|profiles)\.clj|checkouts/.*")
 
 
-def _key(context: Context, counted: Iterable[str]) -> str:
+def _key(context: Context, files: re.Pattern[str]) -> str:
     settings = context.chosen(_SETTINGS.__contains__)
+    counted = filter(files.fullmatch, context.tree.files)
     return "\n".join((real_program("java"), *settings, *context.digests(counted)))
 
 
@@ -32,11 +36,6 @@ def _cli() -> str:
     return found
 
 
-def _cli_key(context: Context) -> str:
-    counted = [path for path in context.tree.files if f"/{path}".endswith("/deps.edn")]
-    return f"{_cli()}\n{_key(context, counted)}"
-
-
 def _cli_build(_context: Context) -> Iterator[Run]:
     yield Run(argv=(_cli(), "-P"))
     yield Run(argv=(_cli(), "-P", "-T:build"))
@@ -47,7 +46,7 @@ CLOJURE = Runtime(
     title="Clojure CLI",
     detect=lambda tree, _procfile: "deps.edn" in tree.files,
     requires=(("java",),),
-    key=_cli_key,
+    key=lambda context: f"{_cli()}\n{_key(context, _CLI_FILES)}",
     build=_cli_build,
     compile=lambda _context: iter((Run(argv=(_cli(), "-T:build", "release")),)),
     env=lambda _context: {"CLJ_CONFIG": str(Path.home() / ".clojure")},
@@ -57,17 +56,12 @@ CLOJURE = Runtime(
 # --- Leiningen -----------------------------------------------------------------------------------
 
 
-def _lein_key(context: Context) -> str:
-    own = ("project.clj", "profiles.clj")
-    return _key(context, (p for p in context.tree.files if p in own or p.startswith("checkouts/")))
-
-
 LEIN = Runtime(
     name="lein",
     title="Clojure (Leiningen)",
     detect=lambda tree, _procfile: "project.clj" in tree.files,
     requires=(("java",), ("lein",)),
-    key=_lein_key,
+    key=lambda context: _key(context, _LEIN_FILES),
     build=lambda _context: iter((Run(argv=("lein", "deps")),)),
     # One Java machine for both: it takes seconds to start.
     compile=lambda _context: iter((Run(argv=("lein", "do", "clean,", "uberjar")),)),

@@ -86,8 +86,8 @@ def _env(context: Context) -> Mapping[str, str]:
     # A GOPATH that the server's administrator filled saves the downloads.
     ready, root = context.cache.parent.parent / "gopath", _root()
     proxy = f"file://{ready}/pkg/mod/cache/download,https://proxy.golang.org,direct"
-    # With -trimpath, a package is compiled once for all checkouts, and the standard library once for
-    # all apps: Go keeps both in ~/.cache. Before Go 1.20 it would cost the precompiled library.
+    # With -trimpath, one build of a package serves all checkouts, and all apps: Go keeps it in
+    # ~/.cache. Before Go 1.20 it would cost the precompiled standard library.
     trim = " -trimpath" if _version() >= (1, 20) else ""
     return {
         "GOPATH": f"{context.environment}:{ready}" if ready.is_dir() else str(context.environment),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Mapping
 
 from piku import subprocesses
 from piku.errors import PikuError
@@ -16,7 +17,8 @@ _QUIET = (
     "-Djansi.noreset=true"
     " -Dorg.slf4j.simpleLogger.log.org.apache.maven.cli.transfer.Slf4jMavenTransferListener=warn"
 )
-_GRADLE_FILES = (".gradle", ".gradle.kts", "gradle.properties", "gradle.lockfile", "gradlew")
+_MAVEN_FILES = re.compile(r"(.*/)?pom\.xml|\.mvn/.*|mvnw")
+_GRADLE_FILES = re.compile(r".*(\.gradle(\.kts)?|gradle\.(properties|lockfile)|gradlew)|gradle/.*")
 
 
 def _tool(context: Context, wrapper: str, installed: str) -> tuple[str, ...]:
@@ -28,13 +30,14 @@ def _tool(context: Context, wrapper: str, installed: str) -> tuple[str, ...]:
     return (str(script),) if os.access(script, os.X_OK) else ("sh", str(script))
 
 
-def _key(context: Context, wrapper: str, installed: str, counted: Iterable[str]) -> str:
+def _key(context: Context, wrapper: str, installed: str, files: re.Pattern[str]) -> str:
     if wrapper not in context.tree.files and not subprocesses.which(installed, search_path()):
         raise PikuError(
             f"this server has no {installed}, and the repository no {wrapper}",
             hint=f"install with: {how_to_install([installed])} — or commit the wrapper script",
         )
     home = context.settings.get("JAVA_HOME", "")
+    counted = filter(files.fullmatch, context.tree.files)
     return "\n".join((real_program("javac"), home, *context.digests(counted)))
 
 
@@ -44,15 +47,6 @@ def _key(context: Context, wrapper: str, installed: str, counted: Iterable[str])
 def _maven(context: Context, word: str) -> Run:
     repository = f"-Dmaven.repo.local={context.cache / 'maven' / 'repository'}"
     return Run(argv=(*_tool(context, "mvnw", "mvn"), "-B", repository, word))
-
-
-def _maven_key(context: Context) -> str:
-    counted = (
-        path
-        for path in context.tree.files
-        if path.endswith("pom.xml") or path.startswith(".mvn/") or path == "mvnw"
-    )
-    return _key(context, "mvnw", "mvn", counted)
 
 
 def _maven_env(context: Context) -> Mapping[str, str]:
@@ -65,7 +59,7 @@ MAVEN = Runtime(
     title="Java (Maven)",
     detect=lambda tree, _procfile: "pom.xml" in tree.files,
     requires=(("java",), ("javac",)),
-    key=_maven_key,
+    key=lambda context: _key(context, "mvnw", "mvn", _MAVEN_FILES),
     # The wrapper downloads its Maven here, and the push shows which versions build.
     build=lambda context: iter((_maven(context, "--version"),)),
     compile=lambda context: iter((_maven(context, "package"),)),
@@ -81,15 +75,6 @@ def _gradle(context: Context, *words: str) -> Run:
     return Run(argv=(*tool, "--no-daemon", "--console=plain", *words))
 
 
-def _gradle_key(context: Context) -> str:
-    counted = (
-        path
-        for path in context.tree.files
-        if path.endswith(_GRADLE_FILES) or path.startswith("gradle/")
-    )
-    return _key(context, "gradlew", "gradle", counted)
-
-
 def _gradle_env(context: Context) -> Mapping[str, str]:
     return {"GRADLE_USER_HOME": str(context.cache / "gradle"), "GRADLE_OPTS": _SHORT}
 
@@ -99,7 +84,7 @@ GRADLE = Runtime(
     title="Java (Gradle)",
     detect=lambda tree, _procfile: bool({"build.gradle", "build.gradle.kts"} & tree.files.keys()),
     requires=(("java",), ("javac",)),
-    key=_gradle_key,
+    key=lambda context: _key(context, "gradlew", "gradle", _GRADLE_FILES),
     build=lambda context: iter((_gradle(context, "--version"),)),
     # The build cache has what was compiled from the same sources for another release.
     compile=lambda context: iter((_gradle(context, "--build-cache", "build"),)),
