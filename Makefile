@@ -10,11 +10,11 @@ LOAD   = tests/faults/test_no_lost_request.py
 # The core's end-to-end tests without extras; `make test` runs only those that go the longest way.
 BARE   = PIKU_EXTRAS=none $(MANY)
 CORE   = $(addprefix tests/e2e/, test_deploy.py test_releases.py test_config.py)
-EXTRAS = $(wildcard tests/extras tests/web tests/processes tests/client tests/doctor)
+EXTRAS = $(wildcard tests/extras tests/web tests/client tests/doctor)
 ARGS   =
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test test-core test-extras test-web test-processes test-tools test-runtimes \
+.PHONY: help demo test test-core test-extras test-web test-tools test-runtimes \
 	test-limits test-install install-transcript lint types format bench soak docs pictures zipapp \
 	deb clean demo-packages test-packages
 
@@ -37,9 +37,6 @@ test-extras: test-packages ## What goes beyond the specification, and the client
 
 test-web: test-packages ## What nginx does: TLS, Cloudflare, static files, caching, access
 	@$(PYTEST) $(MANY) tests/web $(ARGS)
-
-test-processes: test-packages ## What runs: cron, logs, scaling, limits, sleep, supervision
-	@$(PYTEST) $(MANY) tests/processes $(ARGS)
 
 test-tools: test-packages ## The client on a laptop, piku doctor and piku status
 	@$(PYTEST) $(MANY) tests/client tests/doctor $(ARGS)
