@@ -50,7 +50,7 @@ def _run(arguments: list[str]) -> int:
         except BrokenPipeError:
             raise
         except (PikuError, OSError) as error:
-            from piku.cli.main import report
+            from piku.cli.report import report
 
             return report(error, arguments)
     from piku.cli.main import execute

@@ -2,8 +2,8 @@
 
 An extra is a folder of `piku/extras` whose `__init__` holds an `EXTRA`, or a plugin of the server's
 owner that has one. Everything in it is named as "module:attribute" and loaded when it is used, so an
-extra that a command does not need costs nothing. `PIKU_EXTRAS` in the environment restricts which
-ones there are: names separated by commas, or "none".
+extra that a command does not need costs nothing. `PIKU_EXTRAS` in the environment restricts those
+of the table: names separated by commas, or "none".
 """
 
 from __future__ import annotations
@@ -53,12 +53,12 @@ def installed() -> tuple[Extra, ...]:
     from piku.paths import Paths
 
     chosen = os.environ.get(SELECTION, "").split(",")
-    if chosen == ["none"]:
-        return ()
-    found = [import_module(f"piku.extras.{name}").EXTRA for name in EXTRAS]
-    added = plugins.modules(Paths.from_environment(os.environ).root / "plugins").values()
-    found += [module.EXTRA for module in added if hasattr(module, "EXTRA")]
-    return tuple(extra for extra in found if chosen == [""] or extra.name in chosen)
+    names = [name for name in EXTRAS if chosen == [""] or name in chosen]
+    modules = plugins.modules(Paths.from_environment(os.environ).root / "plugins").values()
+    return (
+        *(import_module(f"piku.extras.{name}").EXTRA for name in names),
+        *(module.EXTRA for module in modules if hasattr(module, "EXTRA")),
+    )
 
 
 def hooks(kind: str) -> Iterator[Any]:

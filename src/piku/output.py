@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import shutil
 import sys
 import time
 from collections.abc import Iterable, Mapping
@@ -73,9 +75,6 @@ class Output:
     def warn(self, text: str) -> None:
         self._write(f" !     {text}")
 
-    def plain(self, text: str) -> None:
-        self._write(text)
-
     def error(self, error: PikuError) -> None:
         """An error with its evidence first and its hint last."""
         self.details(error.detail)
@@ -87,7 +86,7 @@ class Output:
         for secret in self._secrets:
             text = text.replace(secret, MASK)
         if self._log is not None:
-            self._keep(text)
+            self._keep(text, self._log)
         if self._gone:
             return
         try:
@@ -96,11 +95,10 @@ class Output:
             self._gone = True
             _silence(self._stream)
 
-    def _keep(self, text: str) -> None:
-        assert self._log is not None
+    def _keep(self, text: str, log: Path) -> None:
         try:
-            self._log.parent.mkdir(parents=True, exist_ok=True)
-            handle = os.open(self._log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
+            log.parent.mkdir(parents=True, exist_ok=True)
+            handle = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
             with open(handle, "w", encoding="utf-8", errors="surrogateescape") as file:
                 file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
         except OSError:
@@ -109,24 +107,19 @@ class Output:
 
 def _silence(stream: TextIO) -> None:
     # What the interpreter still holds for a reader that is gone would fail once more at exit.
-    try:
+    with contextlib.suppress(OSError, ValueError):
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, stream.fileno())
         os.close(null)
-    except (OSError, ValueError):
-        pass
 
 
 def table(rows: Iterable[Iterable[str]]) -> list[str]:
-    """Rows as lines with aligned columns; the last column is as long as it likes."""
+    """Rows as lines with aligned columns, as wide as the terminal if there is one."""
     cells = [list(row) for row in rows]
-    if not cells:
-        return []
-    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in cells
-    ]
+    sizes = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    padded = ([cell.ljust(size) for cell, size in zip(row, sizes, strict=True)] for row in cells)
+    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    return ["  ".join(row).rstrip()[:room] for row in padded]
 
 
 def duration(seconds: float) -> str:

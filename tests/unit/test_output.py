@@ -18,9 +18,8 @@ def test_shapes() -> None:
     output.step("Building")
     output.details(["one", "two"])
     output.error(PikuError("It failed", hint="Do this", detail=("evidence",)))
-    output.plain("plain")
     assert stream.getvalue() == (
-        "-----> Building\n       one\n       two\n       evidence\n !     It failed\n !     Do this\nplain\n"
+        "-----> Building\n       one\n       two\n       evidence\n !     It failed\n !     Do this\n"
     )
 
 

@@ -1,13 +1,10 @@
-"""Finds the command, runs it, and is the one place that prints errors."""
+"""Finds the command and runs it."""
 
 from __future__ import annotations
 
 import copy
-import errno
 import os
 import sys
-import time
-import traceback
 from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Any
@@ -19,8 +16,8 @@ from piku import client, extra, plugins
 from piku.cli import privileges
 from piku.cli.app_argument import with_app
 from piku.cli.commands import COMMANDS, ELSEWHERE, EXTENSIBLE
+from piku.cli.report import report
 from piku.errors import PikuError
-from piku.output import Output
 from piku.paths import Paths
 
 
@@ -136,10 +133,10 @@ def complete(instruction: str) -> int:
 
 
 def execute(arguments: Sequence[str]) -> int:
-    """Run a command, and print its error if there is one; returns the exit code.
+    """Run a command, and report its error if there is one; returns the exit code.
 
-    0 is fine, 1 the app or its settings, 2 usage, 3 a bug of ours, 130 interrupted. A broken pipe is left to
-    the caller.
+    0 is fine, 1 the app or its settings, 2 usage, 3 a bug of ours, 130 interrupted. Raises
+    BrokenPipeError when the reader of the output is gone.
     """
     words = list(arguments) or ["help"]
     # sshd passes on the server's path of the SFTP server for a modern scp.
@@ -159,49 +156,3 @@ def execute(arguments: Sequence[str]) -> int:
         raise
     except Exception as error:  # noqa: BLE001 (the last line of defence: reported below)
         return report(error, words)
-
-
-def report(error: Exception, words: Sequence[str]) -> int:
-    """Print an error; returns the exit code."""
-    paths = Paths.from_environment(os.environ)
-    known = _known(error) or plugins.failure(paths, error)
-    if known is None:
-        known = PikuError("piku itself failed here", hint=_kept(error, words, paths), code=3)
-    if not known.shown:
-        Output(sys.stderr).error(known)
-    return known.code
-
-
-def _known(error: Exception) -> PikuError | None:
-    """The error that a user can act on; None when it is a bug, ours or a plugin's."""
-    if isinstance(error, PikuError):
-        return error
-    if isinstance(error, click.ClickException):
-        text = error.format_message().rstrip(".").replace("\n", " ")
-        command = (
-            error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "piku"
-        )
-        return PikuError(text[:1].lower() + text[1:], hint=f"see: {command} --help", code=2)
-    if isinstance(error, PermissionError):
-        hint = "everything below the piku root must belong to the user that runs piku"
-        return PikuError(f"{error.filename}: permission denied", hint=hint)
-    if isinstance(error, OSError) and error.errno in _NO_SPACE:
-        place = f": {error.filename}" if error.filename else ""
-        hint = "free some space on this server and try again; what was live still is"
-        return PikuError(f"cannot write: {error.strerror}{place}", hint=hint)
-    return None
-
-
-_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
-
-
-def _kept(error: Exception, words: Sequence[str], paths: Paths) -> str:
-    """Keep what is known of a bug of ours; returns how to report it."""
-    story = "".join(traceback.format_exception(error))
-    place = paths.uwsgi / "fault.log"
-    try:
-        with place.open("a") as log:
-            log.write(f"--- {time.strftime('%Y-%m-%d %H:%M:%S')} piku {words[0]}\n{story}")
-        return f"please report it, with the details in {place}"
-    except OSError:
-        return f"please report it: {story.splitlines()[-1]}"
