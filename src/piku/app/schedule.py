@@ -1,4 +1,4 @@
-"""Schedules of jobs: the five fields of crontab(5), and the names of time zones. Pure.
+"""Schedules of jobs, the five fields of crontab(5), and names of time zones.
 
 As in Debian's cron, a job whose day of the month and day of the week are both restricted runs on
 either; a field that begins with `*` does not restrict.
@@ -8,24 +8,26 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 
-from piku.app.checks import quoted
 from piku.errors import PikuError
 
 _SHORTCUTS = {
     "@yearly": "0 0 1 1 *", "@annually": "0 0 1 1 *", "@monthly": "0 0 1 * *",
     "@weekly": "0 0 * * 0", "@daily": "0 0 * * *", "@midnight": "0 0 * * *", "@hourly": "0 * * * *",
 }  # fmt: skip
-_HINT = "a schedule has five fields: minute, hour, day of the month, month, day of the week"
+_HINT = (
+    "a schedule is five fields (minute, hour, day of the month, month, day of the week)"
+    f" or one of {', '.join(_SHORTCUTS)}; use a worker for what must run at each start"
+)
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _LONGEST = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _ZONES = Path("/usr/share/zoneinfo")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Field:
-    """One of the five: its name, its bounds, and names for the numbers from the lower bound on."""
+class _Field:
+    """A field's name, its bounds, and names for the numbers from the lower bound on."""
 
     name: str
     low: int
@@ -33,12 +35,11 @@ class Field:
     names: tuple[str, ...] = ()
 
 
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-MINUTE = Field(name="minute", low=0, high=59)
-HOUR = Field(name="hour", low=0, high=23)
-DAY = Field(name="day of the month", low=1, high=31)
-MONTH = Field(name="month", low=1, high=12, names=_MONTHS)
-WEEKDAY = Field(
+_MINUTE = _Field(name="minute", low=0, high=59)
+_HOUR = _Field(name="hour", low=0, high=23)
+_DAY = _Field(name="day of the month", low=1, high=31)
+_MONTH = _Field(name="month", low=1, high=12, names=_MONTHS)
+_WEEKDAY = _Field(
     name="day of the week", low=0, high=7, names=("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 )
 
@@ -66,37 +67,26 @@ def parse(line: str) -> tuple[Schedule, str]:
     count = 1 if line.startswith("@") else 5
     words = line.split(None, count)
     text, command = " ".join(words[:count]), "".join(words[count:])
-    if len(words) < count:
-        raise PikuError(f"{quoted(line)} is not a schedule and a command", hint=_HINT)
-    schedule = _parse_fields(_expand(text) if count == 1 else text, text)
+    fields = _SHORTCUTS.get(text, text).split()
+    if len(fields) != 5:
+        raise PikuError(f"{line[:60]!r} is not a schedule and a command", hint=_HINT)
+    schedule = _schedule(text, *fields)
     if not command:
         raise PikuError(f"there is no command after the schedule {text!r}")
     if re.match(r"\*(/\d+)?(\s|$)", command):
-        raise PikuError(
-            f"there is a sixth field, {command.split()[0]!r}", hint="cron has no field for seconds"
-        )
+        sixth = command.split()[0]
+        raise PikuError(f"there is a sixth field, {sixth!r}", hint="cron has no field for seconds")
     return schedule, command
 
 
-def _expand(shortcut: str) -> str:
-    if shortcut == "@reboot":
-        hint = "use a worker, or 'release', for what must run at each start"
-        raise PikuError("@reboot is not a time", hint=hint)
-    if shortcut not in _SHORTCUTS:
-        hint = f"shortcuts: {', '.join(_SHORTCUTS)}"
-        raise PikuError(f"{quoted(shortcut)} is not a schedule", hint=hint)
-    return _SHORTCUTS[shortcut]
-
-
-def _parse_fields(fields: str, text: str) -> Schedule:
-    minute, hour, day, month, weekday = fields.split()
+def _schedule(text: str, minute: str, hour: str, day: str, month: str, weekday: str) -> Schedule:
     schedule = Schedule(
         text=text,
-        minutes=_values(MINUTE, minute),
-        hours=_values(HOUR, hour),
-        days=_values(DAY, day),
-        months=_values(MONTH, month),
-        weekdays=tuple(sorted({value % 7 for value in _values(WEEKDAY, weekday)})),
+        minutes=_values(_MINUTE, minute),
+        hours=_values(_HOUR, hour),
+        days=_values(_DAY, day),
+        months=_values(_MONTH, month),
+        weekdays=tuple(sorted({value % 7 for value in _values(_WEEKDAY, weekday)})),
         either=not (day.startswith("*") or weekday.startswith("*")),
         by_clock=not (minute.startswith("*") or hour.startswith("*")),
     )
@@ -106,50 +96,46 @@ def _parse_fields(fields: str, text: str) -> Schedule:
     return schedule
 
 
-def _values(part: Field, text: str) -> tuple[int, ...]:
-    elements = (_element(part, text, element) for element in text.split(","))
-    return tuple(sorted({value for element in elements for value in element}))
+def _values(part: _Field, text: str) -> tuple[int, ...]:
+    try:
+        return tuple(sorted({value for word in text.split(",") for value in _range(part, word)}))
+    except ValueError as error:
+        raise PikuError(f"in the {part.name} {text[:60]!r}, {error}", hint=_HINT) from None
 
 
-def _element(part: Field, text: str, element: str) -> range:
-    """The values of a number, a range or `*`, each of the latter two with or without a step."""
+def _range(part: _Field, element: str) -> range:
+    """The values of a number, a range or `*`, the latter two with or without a step."""
     span, slash, step = element.partition("/")
     if slash and not (re.fullmatch("[0-9]{1,4}", step) and int(step)):
-        raise _problem(part, text, f"the step {step!r} is not a whole number above 0")
+        raise ValueError(f"the step {step!r} is not a whole number above 0")
     if span == "*":
         return range(part.low, part.high + 1, int(step or 1))
     first, dash, last = span.partition("-")
-    low = high = _number(part, text, first or span)
+    if slash and not dash:
+        raise ValueError(f"the step needs a range: write {span}-{part.high}/{step}")
+    low = high = _number(part, first or span)
     if dash:
-        high = _number(part, text, last)
-        if part is WEEKDAY and last.lower() == "sun":
-            high = 7
-    elif slash:
-        raise _problem(part, text, f"the step needs a range: write {span}-{part.high}/{step}")
+        high = 7 if part is _WEEKDAY and last.lower() == "sun" else _number(part, last)
     if high < low:
         better = f"{first}-{part.high},{part.low}-{last}"
-        raise _problem(part, text, f"{span!r} goes backwards: write {better}")
+        raise ValueError(f"{span!r} goes backwards: write {better}")
     return range(low, high + 1, int(step or 1))
 
 
-def _number(part: Field, text: str, word: str) -> int:
+def _number(part: _Field, word: str) -> int:
     if word.lower() in part.names:
         return part.low + part.names.index(word.lower())
     if not re.fullmatch("[0-9]{1,4}", word):
         names = f" nor one of {' '.join(part.names)}" if part.names else ""
-        raise _problem(part, text, f"{quoted(word)} is not a number{names}")
+        raise ValueError(f"{word[:60]!r} is not a number{names}")
     if not part.low <= int(word) <= part.high:
-        raise _problem(part, text, f"{word} is not within {part.low} to {part.high}")
+        raise ValueError(f"{word} is not within {part.low} to {part.high}")
     return int(word)
 
 
-def _problem(part: Field, text: str, what: str) -> PikuError:
-    return PikuError(f"in the {part.name} {quoted(text)}, {what}", hint=_HINT)
-
-
 def check_zone(name: str) -> str:
-    """A time zone: one that this server knows."""
-    from zoneinfo import ZoneInfo, available_timezones
+    """The name of a time zone as it is; raises ValueError when this server does not know it."""
+    from zoneinfo import ZoneInfo  # slow to import
 
     try:
         # uWSGI, date(1) and the app read the system's own files, so those count.
@@ -157,9 +143,4 @@ def check_zone(name: str) -> str:
             return name
     except (OSError, ValueError, KeyError):
         pass
-    zones = available_timezones()
-    if not zones:
-        raise ValueError("this server has no time zones: apt-get install tzdata")
-    close = get_close_matches(name, zones, n=1, cutoff=0.5)
-    meant = f": did you mean {close[0]}?" if close else ", such as Europe/Lisbon"
-    raise ValueError(f"this is not a time zone{meant}")
+    raise ValueError("this server has no such time zone; write one such as Europe/Lisbon")

@@ -58,7 +58,7 @@ def jobs(app: AppPaths, release: Release, source: Revision) -> list[cron.Job]:
 
 
 def write(jobs: Iterable[cron.Job], folder: Path) -> ini.Pairs:
-    """Write the jobs' scripts into this folder; returns the options of the vassal that calls them."""
+    """Write the jobs' scripts into this folder; returns the options of the vassal."""
     options: list[tuple[str, str]] = []
     for job in jobs:
         script = folder / f"{job.name}.sh"

@@ -1,8 +1,8 @@
 """What an app's processes wrote: the last lines, and those to come.
 
-A log is plain text, one file per start of a process; uWSGI renames it to `.old` when it is large. A
-line is placed by the time at its own start, if it has one there. A file without any such line is one
-block, placed by when it was last written to.
+A log is plain text, one file per start of a process; uWSGI renames it to `.old` when it is large.
+A line that starts with a time is placed by it. A file without any such line is one block, placed by
+when it was last written to.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ _NAME = re.compile(
     r"(?P<process>[A-Za-z][\w-]*\.\d+|nginx|drain|build)(?:@(?P<start>\d+))?\.log(?:\.old)?"
 )
 _ISO = re.compile(
-    rb"\[?(\d{4})[-/](\d\d)[-/](\d\d)[T ](\d\d:\d\d:\d\d)(?:[.,](\d{1,6})\d*)?\s?(Z|[+-]\d\d:?\d\d)?"
+    rb"\[?(\d{4})[-/](\d\d)[-/](\d\d)[T ](\d\d:\d\d:\d\d)"
+    rb"(?:[.,](\d{1,6})\d*)?\s?(Z|[+-]\d\d:?\d\d)?"
 )
 _ACCESS = re.compile(rb"[^\[\n]{1,200} - [^\[\n]{1,200} \[([^\]\n]{20,30})\] \"")
 _INTERVAL = 0.25  # seconds between looks while following
@@ -39,7 +40,7 @@ _LONGEST = 1 << 20  # a longer line is shown in pieces
 
 @dataclass(frozen=True, kw_only=True)
 class LogFile:
-    """One log on disk. A `start` of 0 belongs to no start of a process: nginx's, a scheduled job's."""
+    """One log on disk. `start` is 0 for logs of nginx, of scheduled jobs and of detached runs."""
 
     process: str
     start: int
@@ -53,8 +54,8 @@ class LogFile:
 class Query:
     """Which lines: the last `count` (None: all) that are not older than `since` and contain `text`.
 
-    A `text` without capitals is found in capitals too. Unless `everything`, uWSGI's remarks about its
-    own starts and stops are left out.
+    A `text` without capitals is found in capitals too. Unless `everything`, uWSGI's remarks about
+    its own starts and stops are left out.
     """
 
     process: str = ""
@@ -79,7 +80,7 @@ class Query:
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """A line with the time that it says of itself, in seconds of the epoch, and its place in time."""
+    """A line with its own time, if it has one, and its place in time; in seconds of the epoch."""
 
     process: str
     release: int | None
@@ -97,14 +98,15 @@ def scan(app: AppPaths) -> list[LogFile]:
             if match is None or entry.is_symlink():
                 continue
             with contextlib.suppress(FileNotFoundError):
-                status = entry.stat()
-                found.append(
-                    LogFile(
-                        process=match["process"], start=int(match["start"] or 0), path=Path(entry.path),
-                        inode=status.st_ino, size=status.st_size, written=status.st_mtime,
-                    )
-                )  # fmt: skip
+                found.append(_log_file(match, Path(entry.path), entry.stat()))
     return found
+
+
+def _log_file(match: re.Match[str], path: Path, status: os.stat_result) -> LogFile:
+    return LogFile(
+        process=match["process"], start=int(match["start"] or 0), path=path,
+        inode=status.st_ino, size=status.st_size, written=status.st_mtime,
+    )  # fmt: skip
 
 
 def select_logs(app: AppPaths, logs: Sequence[LogFile], query: Query) -> list[LogFile]:
@@ -141,8 +143,8 @@ def history(app: AppPaths, logs: Iterable[LogFile], query: Query) -> list[Line]:
 
 
 def _lines(log: LogFile, query: Query, release: int | None) -> list[Line]:
-    """The last lines of one log. What follows a line with a time is placed with it, but lines after the
-    last such line are as new as the file."""
+    """The last lines of one log. Lines below one with a time are placed with it, but those below
+    the last one are as new as the file."""
     found: list[tuple[float | None, bytes]] = []
     with contextlib.suppress(FileNotFoundError), log.path.open("rb") as file:
         for text in _backwards(file.fileno(), log.size):
@@ -182,7 +184,7 @@ def _backwards(handle: int, end: int) -> Iterator[bytes]:
 
 
 def time_of(line: bytes) -> float | None:
-    """The time at the start of a line: an ISO date with a time of day, or as access logs have it."""
+    """The time at the start of a line: an ISO date and a time of day, or that of an access log."""
     try:
         if found := _ISO.match(line):
             year, month, day, clock, fraction, zone = (part.decode() for part in found.groups(b""))

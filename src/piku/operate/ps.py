@@ -34,8 +34,8 @@ class Row:
     """One process: `pid` is the program's own (0: none), `uptime` in seconds, `memory` in bytes.
 
     `state` is up, starting, crashing, stopping, asleep, down, or unknown when the emperor does not
-    answer. `restarts` are unplanned ones since this start, as far as the log goes; `exit_code` is that
-    of the last. `last_lines` are what a crashing one wrote.
+    answer. `restarts` are unplanned ones since this start, as far as the log goes; `exit_code` is
+    that of the last. `last_lines` are what a crashing one wrote.
     """
 
     process: str
@@ -116,8 +116,8 @@ def _daemon(app: AppPaths, row: Row, process: Process, state: State | None, log:
 
 
 def _served(_app: AppPaths, row: Row, _process: Process, state: State | None, log: bytes) -> Row:
-    """The row of an application that uWSGI serves. Between two attempts the emperor forgets a vassal
-    that could not start; the app's log does not."""
+    """The row of an application that uWSGI serves. Between two attempts the emperor forgets a
+    vassal that could not start; the app's log does not."""
     first, *starts = log.split(_START)
     last = starts[-1] if starts else first
     deaths = log.count(_WORKER_DIED)

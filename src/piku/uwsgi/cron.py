@@ -1,8 +1,8 @@
 """An app's scheduled jobs: uWSGI's cron lines, and the script that they call. Pure.
 
-uWSGI compares whole numbers with the clock once a second. A line for any minute is called 60 s after
-its last time, and so drifts until it misses a minute; a line for one minute is called in its first
-second. So there is a line for each minute, and the script looks at hour and day.
+uWSGI compares whole numbers with the clock once a second. A line for any minute is called 60 s
+after its last time, and so drifts until it misses a minute; a line for one minute is called in its
+first second. So there is a line for each minute, and the script looks at hour and day.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ say() {{
     echo "$(date '+%Y-%m-%d %H:%M:%S %z') [piku] {job} $*" >>{log}
 }}
 status() {{
-    echo "{{\\"release\\": {release}, \\"started\\": $epoch, \\"ended\\": $1, \\"code\\": $2}}" >{status}.new
+    printf '{{"release": {release}, "started": %s, "ended": %s, "code": %s}}\\n' \\
+        "$epoch" "$1" "$2" >{status}.new
     mv {status}.new {status}
 }}
 seen() {{
@@ -59,7 +60,8 @@ say "of v{release} ended with exit code $code after $((end - epoch)) s"
 exit $code
 """
 _AGAIN = """ \\
-        || {{ [ "$clock" -le "$shown" ] && [ "$epoch" -gt "$last" ] && [ $((epoch - last)) -lt 7200 ]; }}"""
+        || {{ [ "$clock" -le "$shown" ] && [ "$epoch" -gt "$last" ] \
+            && [ $((epoch - last)) -lt 7200 ]; }}"""
 
 
 @dataclass(frozen=True, kw_only=True)

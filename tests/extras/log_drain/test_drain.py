@@ -72,7 +72,8 @@ def test_nothing_is_lost_or_doubled(new_app: NewApp) -> None:
         for batch in range(5):
             tell(app, "".join(f"{line}\n" for line in numbered(f"batch {batch}", 300)))
             app.server.wait(lambda b=batch: len(of(tcp, f"batch {b}")) >= 300)  # type: ignore[misc]
-        assert list((app.server.root / "logs" / "whole").glob("worker.1@*.log.old"))
+        logs = app.server.root / "logs" / "whole"
+        app.server.wait(lambda: list(logs.glob("worker.1@*.log.old")), what="the log is rotated")
         running = rsyslogds(app.server)
         app.commit(version_txt="two")
         app.deployed()

@@ -110,8 +110,8 @@ def test_the_command_is_as_it_was_written() -> None:
         ("@daily", "there is no command"),
         ("0 */5 * * * * x", "a sixth field, '*'"),
         ("0 0 * * 1 */5 x", "a sixth field, '*/5'"),
-        ("@reboot x", "@reboot is not a time"),
-        ("@fortnightly x", "'@fortnightly' is not a schedule"),
+        ("@reboot x", "'@reboot x' is not a schedule"),
+        ("@fortnightly x", "'@fortnightly x' is not a schedule"),
         ("0 0 31 feb * x", "never comes: no such month has 31 days"),
         ("0 0 30,31 2 * x", "no such month has 30 days"),
         ("0 0 31 4,6,9,11 * x", "no such month has 31 days"),
@@ -144,7 +144,5 @@ def test_zones() -> None:
         "a\0b",
         "UTC+3",
     ):
-        with pytest.raises(ValueError, match="not a time zone"):
+        with pytest.raises(ValueError, match="no such time zone"):
             schedule_module.check_zone(name)
-    with pytest.raises(ValueError, match=r"did you mean Europe/Lisbon\?"):
-        schedule_module.check_zone("Europe/Lisboa")

@@ -25,8 +25,8 @@ _REMARK = re.compile(rb"[0-9-]{10} [0-9:]{8} \S{5} \[piku\] ")
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One job; times are in the app's zone. `last` is when the last run started, `duration` (seconds)
-    and `code` are None while it runs, and when it was killed together with its script."""
+    """One job; times are in the app's zone. `last` is when the last run started; `duration`
+    (seconds) and `code` are None while it runs, and when it was killed with its script."""
 
     job: str
     schedule: str  # empty for a job that the app no longer has and that still runs

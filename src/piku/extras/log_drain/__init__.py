@@ -1,7 +1,7 @@
 """Sends an app's logs elsewhere as well, by a rsyslogd per app (docs/logs.md).
 
-`settings` reads PIKU_LOG_DRAIN, `config` renders rsyslogd's configuration, `vassals` has the emperor
-run it.
+`settings` reads PIKU_LOG_DRAIN, `config` renders rsyslogd's configuration, `vassals` has the
+emperor run it.
 """
 
 from piku.extra import Extra

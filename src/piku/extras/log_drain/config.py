@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from piku.errors import PikuError
 from piku.extras.log_drain.settings import TLS, UDP, Drain
 
-# imfile knows a file by its inode and keeps how far it has read it, so rotation loses nothing. The
-# stable names in the folder are links to the same files: their names have no "@". A run in the queue
-# outlives a restart. What rsyslogd says of itself is the app's log "drain".
+# imfile knows a file by its inode and records how far it has read it, so rotation loses nothing.
+# The links in the folder lead to the same files; they have no "@" in their names.
 _CONFIG = """\
 global(workDirectory={state} processInternalMessages="on" internalmsg.severity="warning"
        maxMessageSize="64k" shutdown.queue.doublesize="on")
@@ -29,8 +28,7 @@ template(name="line" type="list") {{
 }}
 ruleset(name="drains") {{
 {actions}}}
-{inputs}action(type="omfile" file={log})
-"""
+{inputs}"""
 _ACTION = """\
     action(type="omfwd" target={host} port="{port}" template="line" {protocol}
            action.resumeRetryCount="-1" action.resumeInterval="5" action.resumeIntervalMax="60"
@@ -62,7 +60,6 @@ def render(app: str, drains: Sequence[Drain], files: Files, tls_driver: str) -> 
     return _CONFIG.format(
         app=app[:48],  # the longest APP-NAME of RFC 5424
         state=_quoted(files.state),
-        log=_quoted(f"{files.logs}/drain.log"),
         actions="".join(
             _action(number, drain, files, tls_driver) for number, drain in enumerate(drains)
         ),

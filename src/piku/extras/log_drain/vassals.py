@@ -63,13 +63,13 @@ def vassals(paths: Paths, _sites: Collection[Site]) -> dict[str, str]:
         place = state / "rsyslogd.conf"
         if files.read(place) != text:
             files.write(place, text, mode=0o600)
-        found[f"{SEPARATOR}drain-{name}.ini"] = _ini(paths, place, text)
+        found[f"{SEPARATOR}drain-{name}.ini"] = _ini(app, place, text)
     return found
 
 
-def _ini(paths: Paths, place: Path, text: str) -> str:
+def _ini(app: AppPaths, place: Path, text: str) -> str:
     command = shlex.join(["rsyslogd", "-n", "-f", str(place), "-i", str(place.with_name("pid"))])
-    log = str(paths.uwsgi / "drain.log")
+    log = str(app.logs / "drain.log")  # errors that rsyslogd prints
     return ini.render(
         [
             ("strict", "true"),
@@ -84,6 +84,7 @@ def _ini(paths: Paths, place: Path, text: str) -> str:
             ("logto", log),
             ("log-maxsize", "1048576"),
             ("log-backupname", f"{log}.old"),
+            ("logfile-chmod", "640"),
         ]
     )
 
