@@ -70,7 +70,7 @@ def test_wsgi_disables_web(new_app: Callable[..., App]) -> None:
 
 
 def test_a_release_must_be_healthy(new_app: Callable[..., App]) -> None:
-    env = "PIKU_HEALTHCHECK_PATH=/health\nPIKU_DEPLOY_TIMEOUT=1\n"
+    env = "PIKU_HEALTHCHECK_PATH=/health\nPIKU_DEPLOY_TIMEOUT=3\n"
     app = new_app("healthy", web("healthy", env=env, health_txt="404"))
     assert app.body() == "one"
     app.commit(health_txt="503", version_txt="two")

@@ -21,7 +21,7 @@ def app(new_app: Callable[..., App]) -> App:
 
 def test_ps_shows_what_runs(app: App) -> None:
     head, *rows = (line.split() for line in app.asked("ps").stdout.splitlines())
-    assert head[:6] == ["PROCESS", "RELEASE", "PID", "STATE", "CPU", "MEMORY"]
+    assert head[:6] == ["PROCESS", "RELEASE", "PID", "STATE", "UPTIME", "MEMORY"]
     assert [row[0] for row in rows] == ["web.1", "worker.1"]
     assert [row[3] for row in rows] == ["up", "up"]
     found = app.ps()
@@ -115,7 +115,7 @@ def test_stop_and_restart(app: App) -> None:
     assert "piku restart many" in app.does("stop")
     assert app.status() == app.status(https=True) == 503
     assert app.ps() == {}
-    assert "is stopped" in app.says("ps").stderr
+    assert "is stopped" in app.says("ps").stdout
     assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
     assert "does not run" in app.does("stop")
     # A command still runs in it, and so do settings; neither starts it.

@@ -87,6 +87,7 @@ def test_a_rollback_to_what_never_ran_is_refused(new_app: Callable[..., App]) ->
 
 def test_only_so_many_releases_are_kept(new_app: Callable[..., App]) -> None:
     app = new_app("pruned", web("pruned", env="PIKU_KEEP_RELEASES=2\n"))
+    first = app.releases()[0]["commit"]
     for version in ("two", "three", "four"):
         app.commit(version_txt=version)
         app.deployed()
@@ -97,7 +98,7 @@ def test_only_so_many_releases_are_kept(new_app: Callable[..., App]) -> None:
     app.does("rollback", "v3")
     assert app.body() == "three"
     # A clone still has everything, and an old commit can be pushed again.
-    app.deployed(f"+{commits[0]}:refs/heads/main")
+    app.deployed(f"+{first}:refs/heads/main")
     assert app.body() == "one"
 
 
