@@ -1,7 +1,6 @@
 """Promise 1: a deploy that is killed anywhere leaves exactly the old release or exactly the new one, and
 what comes next needs no repair by hand."""
 
-import json
 import os
 import random
 import shlex

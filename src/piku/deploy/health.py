@@ -26,6 +26,7 @@ from piku.uwsgi.emperor import State
 _SETTLED = 0.5  # seconds after which a worker that still runs is taken to be well
 _WARMING_UP = 3.0  # seconds for which answers of 500 and above are not yet taken as final
 _PROBE_TIMEOUT = 10.0  # seconds for one answer
+_CLOSED = 502  # the status for a connection that was closed without an answer
 _TAIL = 1 << 16  # bytes at the end of a log in which its last lines are looked for
 
 
@@ -205,8 +206,12 @@ def ask(process: Process, check: Check) -> int:
 
 
 def _status(client: socket.socket) -> int:
-    found = re.match(rb"HTTP/\S+ (\d{3})", client.recv(4096))
-    return int(found[1]) if found else 0
+    answer = client.recv(4096)
+    found = re.match(rb"HTTP/\S+ (\d{3})", answer)
+    if found:
+        return int(found[1])
+    # uWSGI closes the connection when an application raises an error; nginx makes that a 502.
+    return 0 if answer else _CLOSED
 
 
 def _uwsgi_request(check: Check, modifier: int) -> bytes:

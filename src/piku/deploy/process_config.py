@@ -17,7 +17,6 @@ from piku.paths import SEPARATOR, AppPaths
 from piku.runtimes import python
 from piku.uwsgi import ini, plugins
 
-_INCLUDE_TIMEOUT = 30.0  # seconds; programs that the options name run now as well
 _JWSGI = Path("/usr/share/java/uwsgi.jar")
 
 
@@ -61,7 +60,7 @@ def _config(deployment: Deployment, process: Process) -> str:
         stop_timeout=settings.STOP_TIMEOUT.read(deployment.values),
         exact=exact,
         options=options,
-        include=_include(deployment, folder, process),
+        include=_include(deployment, process),
     )
     if process.schedules:
         jobs = scheduler.jobs(app, deployment.release, deployment.revision)
@@ -189,51 +188,20 @@ def _listen(deployment: Deployment) -> int:
     return min(wanted, allowed)
 
 
-# --- the app's own options -----------------------------------------------------------------------
-
-
-def _include(deployment: Deployment, folder: Path, process: Process) -> str:
-    """A copy of the app's own options, which uWSGI has read without complaint.
-
-    They may be for the language that uWSGI serves, and so mean nothing to the app's other processes.
-    """
+def _include(deployment: Deployment, process: Process) -> str:
+    """The file of the app's own options. In an app that uWSGI serves they may be for its language, and
+    so mean nothing to its other processes."""
     wanted = settings.UWSGI_INCLUDE.read(deployment.values)
-    if not wanted:
+    if not wanted or (
+        deployment.plan.serving in ini.MODIFIERS and process.kind not in ini.MODIFIERS
+    ):
         return ""
     checkout = deployment.checkout.resolve()
     file = (checkout / wanted).resolve()
     if not file.is_relative_to(checkout) or not file.is_file():
         raise PikuError(f"UWSGI_INCLUDE_FILE={wanted}: there is no such file in this commit")
-    loaded = _plugins(deployment, process.kind)
-    copy = folder / f"{'-'.join(['uwsgi-include', *loaded])}.ini"
-    if not copy.exists():
-        files.write(copy, files.read(file), mode=0o600)
-        if complaint := _complaint(copy, loaded, checkout, wanted):
-            if loaded or deployment.plan.serving not in ini.MODIFIERS:
-                raise PikuError(f"uWSGI refuses UWSGI_INCLUDE_FILE={wanted}", detail=complaint)
-            files.write(copy, "", mode=0o600)
-    return str(copy)
-
-
-def _plugins(deployment: Deployment, kind: str) -> list[str]:
-    """The plugins with which uWSGI serves a kind of process, none for one that it only watches."""
-    if kind not in ini.MODIFIERS:
-        return []
-    shared = _shared_worker(deployment) if kind == "wsgi" else ()
-    pairs = (*_language(deployment, kind), *shared)
-    return [value for name, value in pairs if name == "plugins"]
-
-
-def _complaint(copy: Path, loaded: Sequence[str], folder: Path, known_as: str) -> tuple[str, ...]:
-    """What uWSGI has against these options."""
-    if not re.search(r"^\s*\[uwsgi\]", files.read(copy), re.MULTILINE):
-        return ("the file has no line [uwsgi]: nothing in it would count",)
-    options = [f"--plugins={name}" for name in loaded]
-    try:
-        said = subprocesses.run(
-            ["uwsgi", "--strict", *options, "--no-server", "--ini", str(copy)],
-            cwd=folder, merged=True, timeout=_INCLUDE_TIMEOUT,
-        )  # fmt: skip
-    except subprocesses.ProgramFailed as error:
-        return tuple(error.output.replace(str(copy), known_as).splitlines()[-3:])
-    return tuple(line for line in said.splitlines() if "UNABLE to load uWSGI plugin" in line)
+    if not re.search(r"^\s*\[uwsgi\]", files.read(file), re.MULTILINE):
+        raise PikuError(
+            f"UWSGI_INCLUDE_FILE={wanted} has no line [uwsgi]: nothing in it would count"
+        )
+    return str(file)
