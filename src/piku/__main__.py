@@ -30,7 +30,7 @@ def main() -> None:
 def _run(arguments: list[str]) -> int:
     asked = os.environ.get("SSH_ORIGINAL_COMMAND")
     if asked is not None or arguments == [""]:
-        # Under sshd's forced command: what the client sent is words to parse, never a shell's to run.
+        # Under sshd's forced command: what the client sent is parsed, and never run by a shell.
         try:
             words = shlex.split(asked or "help")
         except ValueError as error:

@@ -1,6 +1,6 @@
 """Plugins of the server's owner: `plugins/NAME/__init__.py` below the piku root (docs/plugins.md).
 
-A plugin offers commands with `cli_commands()`, and may have an `EXTRA`. A broken one costs one warning.
+A plugin offers commands with `cli_commands()`, and may have an `EXTRA`. A broken one is a warning.
 """
 
 from __future__ import annotations

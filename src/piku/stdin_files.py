@@ -1,6 +1,6 @@
-"""Keys and certificates that a command takes as files, where it runs as another user or on a server.
+"""Keys and certificates that a command takes as files, though it runs as another user or elsewhere.
 
-Their text goes to it on standard input. No other word is read as a file's name, whatever it is.
+Their text goes to it on standard input. No other word of a command is read as a file's name.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _MAX = 1 << 20  # bytes
 
 
 def replaced(words: Sequence[str], app: str) -> list[str]:
-    """The command with "-" for each file that it names; together they are our standard input now."""
+    """The command with "-" for each file that it names; they are our standard input now."""
     named = [
         word
         for before, word in pairwise(words)

@@ -17,8 +17,8 @@ from piku.paths import AppName
 def with_app(command: click.Command, words: Sequence[str], app: str) -> list[str]:
     """A command's words with the app where it takes one, unless they name one themselves.
 
-    The first argument is an app when it can be nothing else, or is that very app. Which apps exist does
-    not matter: the same words mean the same every day.
+    The first argument is an app when it can be nothing else, or is that very app. Which apps exist
+    does not matter: the same words mean the same every day.
     """
     taken = [one for one in command.params if isinstance(one, click.Argument)]
     if not taken or taken[0].name != "app":

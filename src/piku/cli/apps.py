@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from piku import locks
-from piku.cli.common import app_argument, changing, json_option, pass_paths, release_number, who
+from piku.cli.common import app_argument, caller, changing, json_option, pass_paths, release_number
 from piku.errors import PikuError
 from piku.output import Output, table
 from piku.paths import AppName, AppPaths, Paths
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from piku.deploy.releases import Release
 
 _IN_JSON = (
-    "number", "kind", "description", "commit", "created", "by", "outcome", "step", "reason", "runtime",
+    "number", "kind", "description", "commit", "created", "by", "outcome", "step", "reason",
+    "runtime",
 )  # fmt: skip
 _allow_untracked = click.option(
     "--allow-untracked", is_flag=True, help="Go live although the app left files beside its code."
@@ -64,7 +65,7 @@ def deploy(paths: Paths, app: AppPaths, allow_untracked: bool) -> None:
         refused = branches.failed_commit(app) if allow_untracked else ""
         commit = refused or branches.tip(app, branch)
         request = deploy.Request(
-            kind="deploy", description=branches.subject(app, commit), commit=commit, by=who(),
+            kind="deploy", description=branches.subject(app, commit), commit=commit, by=caller(),
             own=revision.own_settings(app), allow_untracked=allow_untracked,
         )  # fmt: skip
         deploy.deploy(paths, app, request, output)
@@ -112,7 +113,7 @@ def rollback(paths: Paths, app: AppPaths, release: str | None, allow_untracked: 
 
     number = None if release is None else release_number(app, release)
     with changing(paths, app, "a rollback") as output:
-        lifecycle.rollback(paths, app, number, who(), output, allow_untracked=allow_untracked)
+        lifecycle.rollback(paths, app, number, caller(), output, allow_untracked=allow_untracked)
 
 
 @click.command()
@@ -134,7 +135,7 @@ def destroy(paths: Paths, app: str, force: bool) -> None:
 
 
 def _confirm(app: str) -> None:
-    """Have the app's name typed, with or without a terminal; raises PikuError for another answer."""
+    """Have the app's name typed, at a terminal or not; raises PikuError for another answer."""
     click.echo(
         f"This removes {app} with its settings and logs. Type its name to go on: ",
         nl=False,

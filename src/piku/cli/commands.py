@@ -40,20 +40,15 @@ EXTENSIBLE = ("deploy", "run")  # commands to which extras add flags
 
 # What those who know Heroku or Dokku try first.
 ELSEWHERE = {
-    "apps:list": "it is called 'apps'",
     "apps:create": "the first push makes an app",
-    "create": "the first push makes an app",
     "apps:destroy": "it is called 'destroy'",
-    "apps:report": "it is called 'ps'",
+    "apps:list": "it is called 'apps'",
     "config:add": "it is called 'config:set'",
     "config:show": "it is called 'config'",
-    "config:remove": "it is called 'config:unset'",
-    "domains": "host names are a setting: config:set APP NGINX_SERVER_NAME=…",
+    "create": "the first push makes an app",
     "domains:add": "host names are a setting: config:set APP NGINX_SERVER_NAME=…",
     "enter": "it is called 'run'",
     "letsencrypt:enable": "certificates are automatic",
     "ps:exec": "it is called 'run'",
-    "ps:report": "it is called 'ps'",
     "ps:restart": "it is called 'restart'",
-    "releases:rollback": "it is called 'rollback'",
 }

@@ -56,7 +56,7 @@ def release_number(app: AppPaths, text: str) -> int:
     return int(found[1])
 
 
-def who() -> str:
+def caller() -> str:
     """Who gave this command: the key's name and fingerprint, or the local user."""
     name, fingerprint = os.environ.get("NAME"), os.environ.get("FINGERPRINT")
     if name and fingerprint:
@@ -76,7 +76,7 @@ def own_environment() -> dict[str, str]:
     return {name: os.environ[name] for name in (*names, extra.SELECTION) if name in os.environ}
 
 
-def calling() -> list[str]:
+def self_argv() -> list[str]:
     """The same as one command, which finds its folders whatever variables there are."""
     variables = [f"{name}={value}" for name, value in own_environment().items()]
     return [*(["env", *variables] if variables else []), *own_command()]
@@ -88,7 +88,7 @@ def changing(paths: Paths, app: AppPaths, what: str) -> Iterator[Output]:
     from piku.deploy import deploy
 
     output = progress(app)
-    with deploy.locked(paths, app, f"{what} by {who()}", output):
+    with deploy.locked(paths, app, f"{what} by {caller()}", output):
         yield output
 
 

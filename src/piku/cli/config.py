@@ -8,7 +8,7 @@ from dataclasses import replace
 import click
 
 from piku.app import variables
-from piku.cli.common import app_argument, changing, pass_paths, who
+from piku.cli.common import app_argument, caller, changing, pass_paths
 from piku.errors import PikuError
 from piku.paths import AppPaths, Paths
 
@@ -96,7 +96,7 @@ def _change(paths: Paths, app: AppPaths, change: dict[str, str | None], no_resta
 
     with changing(paths, app, "config:set") as output:
         output.hide({key: value for key, value in change.items() if value is not None})
-        lifecycle.change_settings(paths, app, change, who(), output, restart=not no_restart)
+        lifecycle.change_settings(paths, app, change, caller(), output, restart=not no_restart)
 
 
 @click.command("config:live")

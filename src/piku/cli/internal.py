@@ -9,12 +9,12 @@ import click
 
 from piku.cli.common import (
     app_argument,
-    calling,
+    caller,
     own_command,
     own_environment,
     pass_paths,
     progress,
-    who,
+    self_argv,
 )
 from piku.output import Output
 from piku.paths import AppPaths, Paths
@@ -30,7 +30,7 @@ def git_receive_pack(paths: Paths, path: str) -> int:
 
     name = git.app_from_path(path)
     if not (paths.root / "releases").is_dir():
-        server.setup(paths, calling())
+        server.setup(paths, self_argv())
     return git.receive_pack(paths, paths.app(name), own_command(), own_environment())
 
 
@@ -51,7 +51,7 @@ def git_hook(paths: Paths, app: AppPaths) -> int:
     """Deploy what git says was pushed (the post-receive hook)."""
     from piku.ssh import hook
 
-    return hook.handle(paths, app, sys.stdin, who(), progress(app))
+    return hook.handle(paths, app, sys.stdin, caller(), progress(app))
 
 
 @click.command(hidden=True)

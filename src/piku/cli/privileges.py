@@ -1,6 +1,6 @@
-"""Whose apps these are. An installed server has an account for them, "piku", which runs root's commands too.
+"""Who runs a command. An installed server has an account for its apps, "piku".
 
-Files that root made in its folders would be in the way of the next push.
+Root's commands start anew as that account: root's own files would be in the way of the next push.
 """
 
 from __future__ import annotations
@@ -17,15 +17,16 @@ from piku.errors import PikuError
 
 NAME = "piku"
 _ANYBODY = ("help", "update")
-# All else in root's environment stays root's: every app can read the environment of the account's processes.
+# All else in root's environment stays root's: apps can read that of the account's processes.
 _PASSED_ON = (
-    "TERM", "NO_COLOR", "COLUMNS", "LINES", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "SSH_CLIENT", "PIKU_EXTRAS",
+    "TERM", "NO_COLOR", "COLUMNS", "LINES", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "SSH_CLIENT",
+    "PIKU_EXTRAS",
 )  # fmt: skip
 
 
 def settle(words: Sequence[str], app: str, environ: Mapping[str, str]) -> None:
-    """Return if the caller may run this command as who they are. Root's command starts anew as the account;
-    raises PikuError for another user without apps on a server where the account has them."""
+    """Return if the caller may run this command as they are; root's starts anew as the account.
+    Raises PikuError for another user who has no apps, where the account has some."""
     if environ.get("PIKU_ROOT") or words[0] in _ANYBODY:
         return
     account = _account()
@@ -38,7 +39,7 @@ def settle(words: Sequence[str], app: str, environ: Mapping[str, str]) -> None:
     if not own.exists() and Path(account.pw_dir, ".piku").is_dir():
         raise PikuError(
             f"the apps of this server belong to the user {NAME!r}",
-            hint=f"use: sudo piku {words[0]} …, or with a key that has access: ssh {NAME}@localhost {words[0]} …",
+            hint=f"use: sudo piku {words[0]} …\nor with a key: ssh {NAME}@localhost …",
         )
 
 
@@ -50,8 +51,8 @@ def _account() -> pwd.struct_passwd | None:
 
 
 def _become(account: pwd.struct_passwd, words: Sequence[str]) -> None:
-    """Run the command as the account, in a terminal of its own or none: whoever shares root's terminal
-    could type into it, and so could every app."""
+    """Run the command as the account, in a terminal of its own or none: whoever shares root's could
+    type into it, and so could every app."""
     command = [*own_command(), *words]
     variables = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     variables |= {

@@ -21,7 +21,8 @@ from piku.paths import AppPaths, Paths
 def ps(paths: Paths, app: AppPaths | None, as_json: bool) -> None:
     """Show the processes of all apps, or of APP: state, memory and restarts.
 
-    MEMORY counts shared pages proportionally; JSON has bytes and seconds. To watch it: `watch ssh piku@SERVER ps`.
+    MEMORY counts shared pages proportionally; JSON has bytes and seconds. To watch it:
+    `watch ssh piku@SERVER ps`.
     """
     from piku.cli import ps_view
     from piku.operate import summary

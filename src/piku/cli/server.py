@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from piku.cli.common import calling, pass_paths
+from piku.cli.common import pass_paths, self_argv
 from piku.errors import PikuError
 from piku.output import Output
 from piku.paths import Paths
@@ -27,7 +27,7 @@ def setup(paths: Paths) -> None:
     from piku.operate import server
 
     output = Output(sys.stdout)
-    made = server.setup(paths, calling())
+    made = server.setup(paths, self_argv())
     output.step(f"{paths.root} is ready")
     if made:
         output.detail(f"made: {', '.join(made)}")
@@ -68,7 +68,7 @@ def up(paths: Paths, platform: Platform) -> None:
     """Run nginx and the uWSGI emperor in the foreground, as the calling user."""
     from piku.operate import server
 
-    server.up(paths, platform, Output(sys.stderr), calling())
+    server.up(paths, platform, Output(sys.stderr), self_argv())
 
 
 @click.command("serve:nginx", hidden=True)
@@ -77,7 +77,7 @@ def serve_nginx(paths: Paths, platform: Platform) -> None:
     """Become the web server, in its systemd service."""
     from piku.operate import server
 
-    server.serve_nginx(paths, platform, Output(sys.stderr), calling())
+    server.serve_nginx(paths, platform, Output(sys.stderr), self_argv())
 
 
 @click.command("serve:emperor", hidden=True)
@@ -86,4 +86,4 @@ def serve_emperor(paths: Paths) -> None:
     """Become what runs the apps, in its systemd service."""
     from piku.operate import server
 
-    server.serve_emperor(paths, Output(sys.stderr), calling())
+    server.serve_emperor(paths, Output(sys.stderr), self_argv())

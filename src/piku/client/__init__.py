@@ -1,7 +1,7 @@
 """piku on a laptop: most commands go to a server over ssh, and a few run here.
 
-Start at `main.py`. What every call loads (`main`, `target`, `address`, `ssh`) imports little, and nothing of
-the server's: a command should feel as if it ran here.
+Start at `main.py`. What every call loads (`main`, `target`, `address`, `ssh`) imports little, and
+nothing of the server's: a command should feel as if it ran here.
 """
 
 # The commands that run on the laptop, as "module:function".

@@ -19,7 +19,7 @@ _APP = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 @dataclass(frozen=True, kw_only=True)
 class Address:
-    """Where a server is. `host` may be an alias of ssh's configuration; the rest is empty when unknown."""
+    """Where a server is. `host` may be an alias of ssh's; the rest is empty when unknown."""
 
     host: str
     user: str = ""
@@ -54,7 +54,7 @@ def parse(text: str, source: str = "") -> Address:
     # ssh would take a leading "-" for an option, and some of those run programs.
     if not host or host[0] == "-" or user[:1] == "-" or (app and not _APP.fullmatch(app)):
         raise PikuError(
-            f"{f'{source}: ' if source else ''}{text[:80]!r} is not the address of an app on a server",
+            f"{f'{source}: ' if source else ''}{text[:80]!r} is not an address of a server",
             hint="addresses look like user@server:app or ssh://user@server:2222/app",
             code=2,
         )

@@ -24,7 +24,8 @@ from piku.errors import PikuError
 def download(target: Target, path: str, place: str) -> int:
     """Copy a file or folder of the app's data to this machine.
 
-    PATH is below the app's data; with a leading "/", it is below the piku root, as in /logs/APP/web.1.log.
+    PATH is below the app's data; with a leading "/", it is below the piku root, as in
+    /logs/APP/web.1.log.
     """
     return _scp(target, [_remote(target, path), _local(place)])
 

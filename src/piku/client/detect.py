@@ -115,7 +115,7 @@ def _django(files: Files, project: str) -> Fit:
 
 
 def _modules(files: Files) -> Iterator[tuple[str, str]]:
-    """Python modules with their paths, the likeliest first: up to two folders deep, without tests."""
+    """Python modules with their paths, the likeliest first; two folders deep, without tests."""
 
     def rank(path: str) -> tuple[int, int, str]:
         name = path.rpartition("/")[2].removesuffix(".py")

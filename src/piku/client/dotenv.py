@@ -14,7 +14,7 @@ _LINE = re.compile(
 
 
 def parse(text: str, source: str) -> dict[str, str]:
-    """The values of a file. Quotes around a value and comments behind it go; nothing in it is replaced.
+    """The values of a file. Quotes around a value and a comment after it go; nothing is replaced.
     Raises PikuError that names the line."""
     values = {}
     for number, line in enumerate(text.split("\n"), 1):

@@ -52,7 +52,7 @@ def plan(folder: Path, server: Address | None, app: str, hosts: Sequence[str]) -
     usual = re.sub(r"[^a-z0-9._-]+", "-", Path(top).name.lower()).strip("-._")[:63] or "app"
     return Plan(
         top=Path(top), title=fit.title, kept=kept, notes=tuple(notes),
-        files={name: "".join(f"{line}\n" for line in new[name]) for name in new if name not in kept},
+        files={name: "\n".join((*new[name], "")) for name in new if name not in kept},
         remote=server.remote(app or server.app or usual) if server and not there else "",
     )  # fmt: skip
 

@@ -16,7 +16,7 @@ _INTERACTIVE = ("run", "cron:run", "logs")  # what needs a terminal, or uses col
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Run the command on the server that it is for, and do not return; return when it is for this machine."""
+    """Become ssh, with the command for its server; return when it is for this machine."""
     call = read(arguments)
     command = call.words[0]
     if command in client.COMMANDS or (_is_about_this_machine(call.words) and call.remote is None):

@@ -37,13 +37,13 @@ def _argv(target: Target, words: Sequence[str], *, terminal: bool) -> list[str]:
 
 
 def become(target: Target, words: Sequence[str], *, terminal: bool = False) -> NoReturn:
-    """Replace this process by ssh with that command: its terminal, input, output and exit code are ours."""
+    """Replace this process by ssh with that command; its input, output and exit code are ours."""
     has_terminal = terminal and all(os.isatty(number) for number in (0, 1, 2))
     exec_argv(_argv(target, words, terminal=has_terminal))
 
 
 def output(target: Target, words: Sequence[str]) -> str:
-    """What a command there prints on standard output; raises PikuError when it fails, which it has shown."""
+    """What a command there prints; raises PikuError when it fails, which it has shown itself."""
     argv = _argv(target, words, terminal=False)
     try:
         done = subprocess.run(argv, stdout=subprocess.PIPE, check=False)

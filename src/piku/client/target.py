@@ -30,7 +30,7 @@ class Call:
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """A server, and the app there unless it is unknown; `remote` is the git remote that named it."""
+    """A server, and the app there if it is known; `remote` is the git remote that named it."""
 
     address: Address
     app: str
@@ -59,8 +59,8 @@ def read(arguments: Sequence[str]) -> Call:
 def find(call: Call, environ: Mapping[str, str]) -> Target | None:
     """The server that a call means, None for this machine.
 
-    The first of these counts: `-r`, PIKU_SERVER, PIKU_ROOT, the git remote `piku`, this machine. Raises
-    PikuError when there is none, or a machine with apps has such a remote as well.
+    The first of these counts: `-r`, PIKU_SERVER, PIKU_ROOT, the git remote `piku`, this machine.
+    Raises PikuError when there is none, or a machine with apps has such a remote as well.
     """
     if call.remote is None and not environ.get("PIKU_SERVER"):
         if environ.get("PIKU_ROOT"):
@@ -78,7 +78,7 @@ def find(call: Call, environ: Mapping[str, str]) -> Target | None:
 
 
 def named(call: Call, environ: Mapping[str, str]) -> Target:
-    """The server that `-r`, PIKU_SERVER or the git remote names; raises PikuError when there is none."""
+    """The server that `-r`, PIKU_SERVER or the git remote names; raises PikuError without any."""
     remote, server = call.remote, environ.get("PIKU_SERVER")
     if remote is None and server:
         return _target(call, environ, address.parse(server, "PIKU_SERVER"))

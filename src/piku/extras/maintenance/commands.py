@@ -7,7 +7,7 @@ import time
 
 import click
 
-from piku.cli.common import app_argument, pass_paths, who
+from piku.cli.common import app_argument, caller, pass_paths
 from piku.output import Output
 from piku.paths import AppPaths, Paths
 
@@ -24,7 +24,7 @@ def maintenance_on(paths: Paths, app: AppPaths, retry_after: int) -> None:
     from piku.deploy import live_sites
     from piku.extras.maintenance import state
 
-    now = state.Maintenance(since=time.time(), by=who(), retry_after=retry_after)
+    now = state.Maintenance(since=time.time(), by=caller(), retry_after=retry_after)
     state.begin(app, now)
     live_sites.update(paths)
     Output(sys.stdout).step(f"{app.name} answers 503 until `piku maintenance:off {app.name}`")
