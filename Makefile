@@ -10,7 +10,7 @@ LOAD   = tests/faults/test_no_lost_request.py
 # The core's end-to-end tests without extras; `make test` runs only those that go the longest way.
 BARE   = PIKU_EXTRAS=none $(MANY)
 CORE   = $(addprefix tests/e2e/, test_deploy.py test_releases.py test_config.py)
-EXTRAS = $(wildcard tests/extras tests/web tests/client tests/doctor)
+EXTRAS = $(wildcard tests/extras tests/web tests/client)
 ARGS   =
 
 .DEFAULT_GOAL = help
@@ -39,7 +39,7 @@ test-web: test-packages ## What nginx does: TLS, Cloudflare, static files, cachi
 	@$(PYTEST) $(MANY) tests/web $(ARGS)
 
 test-tools: test-packages ## The client on a laptop, piku doctor and piku status
-	@$(PYTEST) $(MANY) tests/client tests/doctor $(ARGS)
+	@$(PYTEST) $(MANY) tests/client tests/extras/doctor tests/extras/status $(ARGS)
 
 test-runtimes: test-packages ## Deploy an app of every language: real builds
 	@tools/install-packages runtimes

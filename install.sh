@@ -35,8 +35,12 @@ case $source in
     *.deb)
         file=$(readlink -f "$source")
         [ -f "$file" ] || fail "there is no file $source"
-        # What somebody made of /etc/default/piku stays: not everywhere is there anybody to ask.
-        exec apt-get install --yes -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "$file"
+        # Changes to /etc/default/piku stay: often nobody can be asked.
+        apt-get install --yes -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "$file"
+        # With its package, "piku update" can go back to this version.
+        version=$(dpkg-query -W -f '${Version}' piku)
+        cp "$file" "/var/cache/piku/piku_${version}_all.deb"
+        exit
         ;;
 esac
 

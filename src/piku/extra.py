@@ -42,7 +42,7 @@ class Extra:
     in_use: str = ""  # app -> numbers of releases whose files its programs still need
     rows: str = ""  # app -> further rows of `piku ps`
     notes: str = ""  # paths, app -> lines below the processes of `piku ps APP`
-    findings: str = ""  # context -> what the doctor should report
+    findings: str = ""  # paths, app -> pairs of what the doctor should warn of, and its fix
 
 
 @functools.cache

@@ -19,8 +19,7 @@ def found(box: Box) -> list[dict[str, Any]]:
     findings: list[dict[str, Any]] = json.loads(said.stdout)["findings"]
     accepted = (
         "no key may push",
-        "nothing sets this machine's clock",
-        "load of the last",
+        "the clock is not synchronized",
         "memory",
         "disk",
     )
@@ -45,13 +44,7 @@ def test_a_fresh_installation_is_well(box: Box, packages: tuple[Path, Path]) -> 
     box.sh(f"{APT} install ./{packages[0].name}")
     assert found(box) == []
     shown = box.run("piku", "doctor", "-v").stdout
-    for text in (
-        "piku-nginx is active",
-        "piku-emperor is active",
-        "nginx listens on port 80",
-        "nginx listens on port 443",
-        "nginx accepts its configuration, as far as one can see who may not use its ports",
-    ):
+    for text in ("nginx listens on port 80", "nginx listens on port 443"):
         assert f"ok       {text}\n" in shown, shown
     assert "all is well" in box.run("piku", "doctor", "--self").stdout
     status = box.run("piku", "status").stdout
@@ -60,19 +53,19 @@ def test_a_fresh_installation_is_well(box: Box, packages: tuple[Path, Path]) -> 
 
 def test_units_that_are_stopped_or_would_not_start(box: Box) -> None:
     box.run("systemctl", "stop", "piku-nginx")
-    assert any("nginx does not run: nobody reaches any app" in one["what"] for one in found(box))
+    assert any("nginx does not run: no app can be reached" in one["what"] for one in found(box))
     mended(box, "piku-nginx is inactive", "sudo systemctl start piku-nginx")
     box.run("systemctl", "stop", "piku-nginx", "piku-emperor")
-    mended(box, "piku does not run here", "sudo systemctl start piku-nginx piku-emperor")
+    mended(box, "piku does not run here", "sudo systemctl restart piku-nginx piku-emperor")
     box.run("systemctl", "disable", "piku-emperor")
-    mended(box, "piku-emperor would not start after a reboot", "sudo systemctl enable piku-emperor")
+    mended(box, "piku-emperor will not start after a reboot", "sudo systemctl enable piku-emperor")
 
 
 def test_another_web_server_on_the_port(box: Box) -> None:
     box.run("systemctl", "stop", "piku-nginx")
     box.run("systemctl", "start", "nginx")
     (taken,) = [one for one in found(box) if "port 80" in one["what"]]
-    assert taken["what"] == "nginx has not got port 80: nginx of root has it"
+    assert taken["what"] == "nginx has not got port 80: nginx holds it"
     assert taken["fix"] == "sudo systemctl disable --now nginx"
     box.run("systemctl", "disable", "--now", "nginx")
     mended(box, "piku-nginx is inactive", "sudo systemctl start piku-nginx")

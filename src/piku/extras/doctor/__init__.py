@@ -1,7 +1,10 @@
-"""What is wrong with the server or an app, and how to fix it (`piku doctor`).
+"""`piku doctor`: what is wrong with the server or an app, and how to fix it.
 
-`commands.py` is the command, `checks.py` the list of checks and what runs them.
+A check looks at a `Context` and yields `Finding`s; `checks.py` has the tables of checks, and runs
+them. None changes anything. `http_probe` and `diagnosis` explain what a visitor of an app gets.
 """
+
+from __future__ import annotations
 
 from piku.extra import Extra
 

@@ -1,187 +1,109 @@
-"""The platform itself: nginx and the emperor, the units that run them, and what nginx is told."""
+"""The platform: nginx and the emperor, their units, ports and configuration."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+import os
+from collections.abc import Iterator, Mapping, Sequence
 
-from piku import files, subprocesses
-from piku.deploy import live_sites
+from piku import procfs, subprocesses
 from piku.errors import PikuError
-from piku.extras.doctor.findings import Finding, ok, problem, warning
-from piku.extras.doctor.scene import Scene, unit_files
-from piku.nginx import main_config, service, site_state
-from piku.nginx import vhost as nginx_app
-from piku.uwsgi import emperor, ini
+from piku.extras.doctor.context import Context, Finding, Listener, ok, problem, warning
+from piku.nginx import service
+from piku.paths import AppPaths
+from piku.uwsgi import emperor
 
-# What only the one who may bind low ports can find out; whoever asks the doctor mostly may not.
-_MAY_NOT_BIND = re.compile(r"bind\(\) to \S+ failed \(13: Permission denied\)")
+_WEB_SERVERS = ("nginx", "apache2", "caddy", "lighttpd", "haproxy", "traefik")
 
 
-def platform(scene: Scene) -> Iterator[Finding]:
+def platform(context: Context) -> Iterator[Finding]:
     """Whether nginx and the emperor run and answer."""
-    answers, nginx = scene.states is not None, scene.nginx is not None
-    exists = emperor.pid(scene.paths) is not None
-    if not (answers or exists or nginx):
-        yield problem("piku does not run here: nothing is served", starting(scene))
+    nginx, pid = service.master_pid(context.paths), emperor.pid(context.paths)
+    if not (pid or nginx):
+        yield problem("piku does not run here: nothing is served", context.restart())
         return
     if not nginx:
-        yield problem("nginx does not run: nobody reaches any app", starting(scene, "piku-nginx"))
-    else:
-        yield ok(f"nginx runs (process {scene.nginx})")
-    if answers:
-        yield ok(f"the emperor answers, with {len(scene.states or {})} processes of apps")
-    elif exists:
-        yield problem(
-            "the uWSGI emperor runs, and does not answer",
-            starting(scene, "piku-emperor", again=True),
-        )
-    else:
-        yield problem(
-            "the uWSGI emperor does not run: no app does", starting(scene, "piku-emperor")
-        )
+        yield problem("nginx does not run: no app can be reached", context.restart("piku-nginx"))
+    fix = context.restart("piku-emperor")
+    if not pid:
+        yield problem("the uWSGI emperor does not run: no app does", fix)
+    elif context.states is None:
+        yield warning(f"the uWSGI emperor (process {pid}) did not answer", fix)
 
 
-def starting(scene: Scene, unit: str = "", *, again: bool = False) -> str:
-    """The command that starts the platform, or one unit of it."""
-    if scene.managed:
-        wanted = unit or " ".join(name.removesuffix(".service") for name in unit_files(scene.paths))
-        return f"sudo systemctl {'restart' if again else 'start'} {wanted}"
-    return (
-        "stop `piku up` where it runs, and start it again: piku up" if again or unit else "piku up"
-    )
+def units(context: Context) -> Iterator[Finding]:
+    """The units of the package, as systemd sees them."""
+    yield from judge_units(context.units)
 
 
-# --- systemd -------------------------------------------------------------------------------------
+def judge_units(units: Mapping[str, Mapping[str, str]]) -> Iterator[Finding]:
+    """Judge what `systemctl show` says of units."""
+    for name, unit in units.items():
+        state = unit["ActiveState"]
+        if state not in ("active", "reloading", "activating"):
+            yield problem(f"{name} is {state} ({unit['Result']})", f"sudo systemctl start {name}")
+        if unit["UnitFileState"] == "disabled":
+            yield warning(f"{name} will not start after a reboot", f"sudo systemctl enable {name}")
 
 
-def units(scene: Scene) -> Iterator[Finding]:
-    """How systemd sees the units of the package."""
-    for unit in unit_files(scene.paths):
-        argv = [
-            "systemctl",
-            "show",
-            "-p",
-            "ActiveState,SubState,Result,UnitFileState,NRestarts",
-            unit,
-        ]
-        pairs = (line.partition("=") for line in subprocesses.run(argv).splitlines())
-        yield from judged_unit(
-            unit.removesuffix(".service"), {name: value for name, _, value in pairs}
-        )
+def ports(context: Context) -> Iterator[Finding]:
+    """Whether nginx, and no other program, listens on the ports for HTTP and HTTPS."""
+    where, nginx = service.platform(context.paths), service.master_pid(context.paths)
+    for port in (where.http_port, where.https_port):
+        there = [one for one in context.listeners if one.port == port]
+        # `ss` cannot see into an nginx that may bind low ports: then its user must do.
+        ours = [one for one in there if one.uid == os.getuid() and one.program in ("nginx", "")]
+        if nginx and ours:
+            yield ok(f"nginx listens on port {port}")
+        elif there:
+            holder, fix = _holder(there[0])
+            yield problem(f"nginx has not got port {port}: {holder} holds it", fix)
+        elif nginx:
+            fix = context.restart("piku-nginx")
+            yield problem(f"nginx does not listen on port {port}", fix)
 
 
-def judged_unit(unit: str, said: Mapping[str, str]) -> Iterator[Finding]:
-    """What `systemctl show` says of one unit."""
-    state = said.get("ActiveState", "")
-    if state == "failed":
-        why = said.get("Result", "unknown")
-        yield problem(
-            f"{unit} has failed ({why})",
-            f"journalctl -u {unit} -n 20, then sudo systemctl start {unit}",
-        )
-    elif state not in ("active", "reloading", "activating"):
-        yield problem(
-            f"{unit} is {state or 'not known to systemd'}", f"sudo systemctl start {unit}"
-        )
-    else:
-        yield ok(f"{unit} is {state}")
-    if said.get("UnitFileState") == "disabled":
-        yield warning(f"{unit} would not start after a reboot", f"sudo systemctl enable {unit}")
-    if state == "active" and int(said.get("NRestarts") or 0) > 3:
-        yield warning(
-            f"{unit} was started again {said['NRestarts']} times", f"journalctl -u {unit} -n 50"
-        )
+def _holder(listener: Listener) -> tuple[str, str]:
+    commands = [procfs.command(int(pid)) for pid in os.listdir("/proc") if pid.isdigit()]
+    states: list[str] = []
+    if subprocesses.which("systemctl"):
+        states = subprocesses.run(["systemctl", "is-active", *_WEB_SERVERS], check=False).split()
+    active = [name for name, state in zip(_WEB_SERVERS, states, strict=False) if state == "active"]
+    return name_holder(listener, commands, active)
 
 
-# --- configuration -------------------------------------------------------------------------------
+def name_holder(
+    listener: Listener, commands: Sequence[str], active: Sequence[str]
+) -> tuple[str, str]:
+    """What holds a port and how to free it, by all command lines and the web servers that run."""
+    if listener.program:
+        return f"{listener.program} (process {listener.pid})", f"kill {listener.pid}"
+    if any("docker-proxy" in line and f"-host-port {listener.port} " in line for line in commands):
+        containers = f"sudo docker ps -q --filter publish={listener.port}"
+        return "a container", f"sudo docker stop $({containers})"
+    if len(active) == 1:
+        return active[0], f"sudo systemctl disable --now {active[0]}"
+    return "another program", f"stop what this shows: sudo ss -ltnp 'sport = :{listener.port}'"
 
 
-def configuration(scene: Scene) -> Iterator[Finding]:
-    """Whether nginx accepts what is installed, and that is what piku wrote."""
-    paths = scene.paths
-    if not paths.nginx_main.exists():
-        return  # the folders are told of
+def configuration(context: Context) -> Iterator[Finding]:
+    """Whether nginx accepts its configuration."""
+    if not context.paths.nginx_main.exists():
+        return  # the check of folders reports that
     try:
-        service.check_installed(paths)
+        service.check_installed(context.paths)
         yield ok("nginx accepts its configuration")
     except PikuError as error:
-        if _MAY_NOT_BIND.search(error.message):
-            yield ok(
-                "nginx accepts its configuration, as far as one can see who may not use its ports"
-            )
-        else:
-            yield problem(error.message, _mending(scene, error.message))
-    yield from _rendered(scene)
-    yield from _sites(scene)
-    for file in service.foreign(paths):
-        yield ok(f"nginx also reads {file}, which piku did not write")
+        # Only nginx's own service may bind low ports; the caller of the doctor may not.
+        if "bind() to" not in error.message:
+            foreign = [str(one) for one in service.foreign(context.paths)]
+            file = next((one for one in foreign if one in error.message), "")
+            yield problem(error.message, f"mv {file} {file}.refused" if file else "piku setup")
 
 
-def _mending(scene: Scene, message: str) -> str:
-    """What to do about a file that nginx refuses, by whose it is."""
-    for file in service.foreign(scene.paths):
-        if str(file) in message:
-            return f"mv {file} {file}.refused"
-    for app in scene.apps:
-        if str(app.nginx) in message:
-            return f"piku restart {app.name}"
-    if str(scene.paths.nginx_main) in message:
-        return "piku setup"
-    return "mend what it names"
-
-
-def _rendered(scene: Scene) -> Iterator[Finding]:
-    """The two files of the server that `setup` writes."""
-    paths = scene.paths
-    wanted = {
-        paths.nginx_main: main_config.main_config(
-            str(paths.root), f"{paths.nginx}/*.conf", scene.platform
-        ),
-        paths.emperor_ini: ini.emperor(
-            str(paths.enabled),
-            str(paths.emperor_stats),
-            str(paths.uwsgi / "emperor.pid"),
-            str(paths.emperor_log),
-        ),
-    }
-    for file, text in wanted.items():
-        if files.read(file) != text:
-            again = starting(scene, again=True) if scene.managed else "start piku up again"
-            yield warning(
-                f"{file} is not what this version of piku writes", f"piku setup, then {again}"
-            )
-
-
-def _sites(scene: Scene) -> Iterator[Finding]:
-    paths = scene.paths
-    for app in scene.apps:
-        if app.refused.exists():
-            yield problem(
-                "nginx refused its configuration, so it is not served",
-                f"see {app.refused}, mend what was deployed, and: piku deploy {app.name}",
-                app=app.name,
-            )
-    served = {name: site for name, site in live_sites.load(paths)[0].items() if name in scene.sites}
-    complete, unclear = site_state.all_of(paths, served)
-    for name in unclear:
-        yield problem("what belongs to its site is damaged", f"piku deploy {name}", app=name)
-    for name, (site, known) in complete.items():
-        wanted = service.MARK + nginx_app.app_config(site, scene.platform, known)
-        installed = files.read(paths.app(name).nginx)
-        if installed != wanted:
-            how = (
-                "was changed by hand, or by another version of piku" if installed else "is missing"
-            )
-            severity = warning if installed else problem
-            yield severity(f"nginx/{name}.conf {how}", f"piku restart {name}", app=name)
-    # At its start nginx reads everything, whether it was told of a change or not.
-    if scene.nginx and _written(paths.nginx / "reload-pending") > _written(paths.nginx_pid):
-        first = next(iter(scene.sites), "")
-        fix = f"piku restart {first}" if first else starting(scene, "piku-nginx", again=True)
-        yield warning("nginx has not taken up its newest configuration", fix)
-
-
-def _written(file: Path) -> float:
-    return file.stat().st_mtime if file.exists() else 0.0
+def site(context: Context, app: AppPaths) -> Iterator[Finding]:
+    """Whether nginx has the site of an app."""
+    if app.refused.exists():
+        what = f"nginx refused its configuration, {app.refused}: it is not served"
+        yield problem(what, f"piku deploy {app.name}")
+    elif context.site(app) and not app.nginx.exists():
+        yield problem(f"{app.nginx} is missing", f"piku restart {app.name}")

@@ -10,4 +10,5 @@ EXTRA = Extra(
     },
     nginx="piku.extras.maintenance.state:additions",
     check="piku.extras.maintenance.state:warnings",
+    findings="piku.extras.maintenance.state:findings",
 )

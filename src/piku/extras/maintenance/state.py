@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -52,6 +54,13 @@ def additions(_paths: Paths, app: AppPaths, site: Site) -> Additions | None:
         location("/", [d("return", 503)]),
     ]
     return Additions(server=tuple(answer), closed=True)
+
+
+def findings(_paths: Paths, app: AppPaths) -> Iterator[tuple[str, str]]:
+    """What the doctor says while the app is in maintenance, and the fix."""
+    if (now := state(app)) is not None:
+        since = time.strftime("%Y-%m-%d %H:%M", time.localtime(now.since))
+        yield f"it is in maintenance since {since}, by {now.by}", f"piku maintenance:off {app.name}"
 
 
 def warnings(deployment: Deployment) -> list[str]:

@@ -1,33 +1,37 @@
-"""Whether the piku that an update brings works on this server."""
+"""Whether a piku works on this server: what its own doctor finds, compared with before."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from piku import subprocesses
 
 
-def works(calling: Sequence[str], env: Mapping[str, str] | None = None) -> tuple[bool, str]:
-    """Whether the piku that is called so finds itself in order, and what it says."""
+def examine(command: Sequence[str]) -> str:
+    """What the doctor of the piku called by this command prints."""
+    # In a folder whose git remotes do not send the question to another server.
+    words = [*command, "doctor", "--self", "--json"]
+    return subprocesses.run(words, cwd=Path("/"), check=False, merged=True)
+
+
+def new_faults(before: str, after: str) -> tuple[str, ...]:
+    """The problems that only the later answer has, or its last lines if it is none.
+
+    They are counted by their check: another version may word them in another way.
+    """
+    if (found := _problems(after)) is None:
+        return tuple(after.splitlines()[-20:]) or ("it does not start",)
+    known = Counter(check for check, _ in _problems(before) or [])
+    new = Counter(check for check, _ in found) - known
+    return tuple(what for check, what in found if check in new)
+
+
+def _problems(answer: str) -> list[tuple[str, str]] | None:
     try:
-        # In a folder where nothing tells piku to ask another server.
-        return True, subprocesses.run(
-            [*calling, "doctor", "--self"], cwd=Path("/"), env=env, merged=True
-        )
-    except subprocesses.ProgramFailed as error:
-        return False, error.output
-
-
-def judge(calling: Sequence[str], before: bool) -> str:
-    """What speaks against the version that is here now. One fault that was there before does not."""
-    fine, said = works(calling)
-    if fine or (not before and "problem" in said and "Traceback" not in said):
-        return ""
-    return said.strip() or "it does not start"
-
-
-def evidence(said: str) -> tuple[str, ...]:
-    """The lines of it that a person needs to see."""
-    lines = said.strip().splitlines()
-    return tuple(lines[-1:] if any("Traceback" in line for line in lines) else lines[-20:])
+        findings = json.loads(answer)["findings"]
+        return [(one["check"], one["what"]) for one in findings if one["severity"] == "problem"]
+    except (ValueError, KeyError, TypeError):
+        return None

@@ -2,7 +2,7 @@
 a file in its data folder may say otherwise the next time that it starts."""
 
 import os
-import socket
+import signal
 import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -65,21 +65,15 @@ def secure(host: str) -> str:
     return host.replace(os.environ["HTTP"], os.environ["HTTPS"])
 
 
-class SixOnly(ThreadingHTTPServer):
-    address_family = socket.AF_INET6
-
-
 if __name__ == "__main__":
     how = (DATA / "how").read_text() if (DATA / "how").exists() else ""
     port = int(os.environ["PORT"])
     if how == "exit":
         print("there is no database", flush=True)
         sys.exit(7)
-    if how == "nowhere":
-        time.sleep(1000)
-    elif how == "six":
-        SixOnly(("::1", port), Handler).serve_forever()
-    elif how.isdigit():
+    if how == "stubborn":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if how.isdigit():
         ThreadingHTTPServer(("127.0.0.1", int(how)), Handler).serve_forever()
     else:
         ThreadingHTTPServer((os.environ["BIND_ADDRESS"], port), Handler).serve_forever()
