@@ -7,12 +7,21 @@ from collections.abc import Sequence
 
 from piku import files, locks, ports
 from piku.app import settings, variables
-from piku.deploy import health, instances, live_sites, reconcile, recovery, releases, site_config
+from piku.deploy import (
+    health,
+    instances,
+    live_sites,
+    process_config,
+    reconcile,
+    recovery,
+    releases,
+    site_config,
+)  # fmt: skip
 from piku.deploy.deployment import Deployment
 from piku.deploy.releases import Live, Process
 from piku.errors import PikuError
 from piku.nginx import cloudflare, service, site_state
-from piku.uwsgi import emperor
+from piku.uwsgi import emperor, ini
 
 
 def activate(deployment: Deployment, *, carried: Sequence[Process] = ()) -> Live:
@@ -53,7 +62,7 @@ def record(
     seen = deployment.variables(next((process for process in processes if process.port), None))
     live_env = app.start(number) / "LIVE_ENV"
     files.write(live_env, variables.render_literal(seen), mode=0o600)
-    deployment.progress.update(starts=(*deployment.progress.record.starts, number))
+    deployment.progress.add_start(number)
     return Live(
         release=release.number,
         checkout=release.checkout,
@@ -106,6 +115,7 @@ def _start(deployment: Deployment, started: Sequence[Process], going: Sequence[P
         if reason := deployment.plan.no_overlap_reason:
             deployment.output.step(f"The old release stops before the new one starts: {reason}")
             live_status = health.ask_live(deployment, live)
+            _try_loading(deployment)
             _stop_old(deployment, [process for process in going if process.address])
             _wait_for_ports(deployment, serving)
         begun = time.monotonic()
@@ -121,6 +131,24 @@ def _start(deployment: Deployment, started: Sequence[Process], going: Sequence[P
         deployment.progress.at("workers")
         _enable(deployment, workers)
         health.wait_workers(deployment, workers)
+
+
+def _try_loading(deployment: Deployment) -> None:
+    """See that an app that uWSGI serves loads, on a socket of its own, before the old release is
+    stopped for it."""
+    app, plan = deployment.app, deployment.plan
+    if plan.serving not in ini.MODIFIERS or plan.port == "socket":
+        return
+    deployment.progress.at("load")
+    number = releases.next_start(deployment.paths)
+    deployment.progress.add_start(number)
+    address = instances.socket_path(app, number, 1)
+    canary = Process(kind=plan.serving, instance=1, start=number, address=address)
+    process_config.write(deployment, canary)
+    emperor.enable(deployment.paths, [canary.vassal(app.name)])
+    health.wait_serving(deployment, [canary], lambda: 0)
+    reconcile.stop(deployment.paths, [canary.vassal(app.name)], 0)
+    deployment.progress.at("start")
 
 
 def _enable(deployment: Deployment, chosen: Sequence[Process]) -> None:

@@ -46,7 +46,7 @@ def _serving(deployment: Deployment, number: int, instances: Sequence[int]) -> l
     kind, app = deployment.plan.serving, deployment.app
     if deployment.plan.port == "socket":
         return [
-            Process(kind=kind, instance=i, start=number, address=_socket(app, number, i))
+            Process(kind=kind, instance=i, start=number, address=socket_path(app, number, i))
             for i in instances
         ]
     bind = settings.BIND_ADDRESS.read(deployment.values)
@@ -109,7 +109,8 @@ def ports_in_use(paths: Paths, *, except_app: AppName | None = None) -> dict[int
     return found
 
 
-def _socket(app: AppPaths, number: int, instance: int) -> str:
+def socket_path(app: AppPaths, number: int, instance: int) -> str:
+    """Where an instance that uWSGI serves listens; raises PikuError when the kernel would refuse it."""
     path = str(app.start_socket(number, instance))
     if len(os.fsencode(path)) > _MAX_SOCKET:
         raise PikuError(

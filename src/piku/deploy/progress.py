@@ -46,6 +46,10 @@ class Progress:
         releases.save_release(self._app, self.record)
         return self.record
 
+    def add_start(self, number: int) -> None:
+        """Note a start of the release's processes: by its number their logs are found."""
+        self.update(starts=(*self.record.starts, number))
+
     def summary(self) -> str:
         """How long it took, in all and by step, in seconds."""
         now = time.monotonic()
