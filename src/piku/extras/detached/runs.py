@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,11 +42,9 @@ class Run:
     @property
     def release(self) -> int:
         """The release whose files it uses; 0 when it has just ended."""
-        with contextlib.suppress(OSError):
-            words = Path(f"/proc/{self.leader}/environ").read_bytes().split(b"\0")
-            numbers = (word.removeprefix(b"PIKU_RELEASE=") for word in words)
-            return next((int(number) for number in numbers if number.isdigit()), 0)
-        return 0
+        environment = files.read(Path(f"/proc/{self.leader}/environ"))
+        found = re.search(r"(?:^|\0)PIKU_RELEASE=([0-9]+)\0", environment)
+        return int(found[1]) if found else 0
 
 
 def running(app: AppPaths) -> dict[str, Run]:
@@ -127,9 +125,8 @@ def _remove_old_logs(app: AppPaths) -> None:
         files.remove(logs[name])
 
 
-def _logs(app: AppPaths) -> Mapping[str, Path]:
-    paths = app.logs.glob(f"{KIND}.*.log")
-    return {path.stem: path for path in paths if _NAME.fullmatch(path.stem)}
+def _logs(app: AppPaths) -> dict[str, Path]:
+    return {path.stem: path for path in app.logs.glob("*.log") if _NAME.fullmatch(path.stem)}
 
 
 def _number(name: str) -> int:

@@ -47,20 +47,13 @@ def _web(live: Live) -> list[Process]:
     return [process for process in live.processes if process.kind == "web" and process.address]
 
 
-# --- going to sleep ------------------------------------------------------------------------------
-
-
 def periodic(paths: Paths) -> None:
     """Put idle apps to sleep, and end what processes that sleep by uWSGI's own means left behind."""
-    for name, site in live_sites.load(paths)[0].items():
-        if site.sleeps:
-            app = paths.app(name)
-            # One that is being deployed is not idle.
-            with (
-                contextlib.suppress(locks.LockHeld, PikuError),
-                locks.lock(app.lock, "putting it to sleep", patient=False),
-            ):
-                put_to_sleep(paths, app)
+    for name in (name for name, site in live_sites.load(paths)[0].items() if site.sleeps):
+        lock = paths.app(name).lock
+        # An app that is being deployed is not idle; one that fails must not keep others awake.
+        with contextlib.suppress(PikuError), locks.lock(lock, "going to sleep", patient=False):
+            put_to_sleep(paths, paths.app(name))
     # In this order: what one that wakes meanwhile starts was not there yet.
     marked, states = procfs.marked(paths.root), emperor.observe(paths) or {}
     asleep = {str(name) for name, state in states.items() if state.asleep}
@@ -102,9 +95,6 @@ def _drains(app: AppPaths, live: Live) -> bool:
         if quiet == _QUIET or not is_asleep(app, live):
             break
     return quiet == _QUIET
-
-
-# --- waking --------------------------------------------------------------------------------------
 
 
 def wake(paths: Paths, app: AppPaths) -> None:

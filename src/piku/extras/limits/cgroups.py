@@ -1,7 +1,7 @@
 """The cgroup that piku was given, of version 2 (cgroups(7)), and the groups of apps in it.
 
-A link, `uwsgi/cgroup`, leads to it; the platform makes it anew each time it starts. In there each start
-of an app has a group, and in that one for each of its processes.
+A link, `uwsgi/cgroup`, leads to it. In there each start of an app has a group, and in that one for each
+of its processes.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 from piku import files
@@ -18,6 +17,7 @@ from piku.paths import SEPARATOR, AppName, Paths
 _CONTROLLERS = ("memory", "cpu", "pids")
 # Where the platform itself goes: no group with limited ones in it may have processes.
 _LEAF = "platform"
+_REASON = "uwsgi/cgroup.missing"
 
 
 def place(root: Path) -> Path:
@@ -28,11 +28,7 @@ def place(root: Path) -> Path:
 def missing(root: Path) -> str:
     """Why there is no cgroup for limits, or ""."""
     unknown = "piku has not looked for cgroups yet: start it again"
-    return "" if place(root).is_dir() else files.read(_reason(root)) or unknown
-
-
-def _reason(root: Path) -> Path:
-    return root / "uwsgi" / "cgroup.missing"
+    return "" if place(root).is_dir() else files.read(root / _REASON) or unknown
 
 
 def prepare(paths: Paths) -> None:
@@ -42,7 +38,7 @@ def prepare(paths: Paths) -> None:
     if group is not None and group.name == _LEAF:
         group = group.parent  # started there, as by DelegateSubgroup= of systemd
     reason = _divide(group) if group is not None else "this system has no cgroups of version 2"
-    files.write(_reason(paths.root), reason)
+    files.write(paths.root / _REASON, reason)
     files.remove(place(paths.root))
     if not reason:
         files.link(str(group), place(paths.root))
@@ -77,21 +73,12 @@ def _divide(group: Path) -> str:
     return ""
 
 
-# --- the groups of apps --------------------------------------------------------------------------
-
-
-def groups(root: Path, app: AppName) -> Iterator[Path]:
-    """The groups of an app."""
-    for folder in sorted(place(root).glob(f"app-{app}{SEPARATOR}*")):
-        if folder.name.rpartition(SEPARATOR)[2].isdigit():
-            yield folder
-
-
-def remove_empty(folder: Path) -> None:
-    """Remove a group in which nothing runs; the kernel refuses to remove another."""
-    for group in (*(entry for entry in folder.glob("*") if entry.is_dir()), folder):
-        with contextlib.suppress(OSError):
-            group.rmdir()
+def remove_empty(root: Path, app: AppName, keep: str = "") -> None:
+    """Remove the groups of an app in which nothing runs, except `keep`: the kernel refuses others."""
+    for folder in place(root).glob(f"app-{app}{SEPARATOR}*"):
+        for group in (*folder.glob("*/"), folder) if folder.name != keep else ():
+            with contextlib.suppress(OSError):
+                group.rmdir()
 
 
 def number(file: Path, name: str = "") -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from piku import files
@@ -30,19 +31,14 @@ def check(deployment: Deployment) -> list[str]:
     values, missing = deployment.values, cgroups.missing(deployment.paths.root)
     for setting in (CPU_LIMIT, NPROC_LIMIT):
         if missing and setting.read(values) is not None:
-            unset = f"piku config:set {deployment.app.name} {setting.name}="
             raise PikuError(
                 f"{setting.name}={values[setting.name]} cannot be kept here: {missing}",
-                hint="run piku as a service with a cgroup of its own, Delegate=yes of systemd"
-                f" (docs/limits.md), or remove the limit: {unset}",
+                hint="run piku as a service with Delegate=yes (docs/limits.md), or unset the limit",
             )
     if not missing or MEMORY_LIMIT.read(values) is None:
         return []
-    limit = f"{MEMORY_LIMIT.name}={values[MEMORY_LIMIT.name]}"
+    limit = f"PIKU_MEMORY_LIMIT={values[MEMORY_LIMIT.name]}"
     return [f"{limit} limits each process separately here, not the app as a whole: {missing}"]
-
-
-# --- its processes -------------------------------------------------------------------------------
 
 
 def uwsgi(deployment: Deployment, process: Process) -> Sequence[tuple[str, str]]:
@@ -71,25 +67,21 @@ def _call(app: AppPaths, process: Process, script: str, action: str) -> list[str
 
 def _script(deployment: Deployment, process: Process) -> str:
     """Write the script of a start; returns its path, or "" for an app without limits."""
-    values, folder = deployment.values, deployment.app.start(process.start)
+    app, values, folder = deployment.app, deployment.values, deployment.app.start(process.start)
     memory, cpu, pids = (one.read(values) for one in (MEMORY_LIMIT, CPU_LIMIT, NPROC_LIMIT))
     if not (memory or cpu or pids):
         return ""
     # What scaling adds joins the processes that go on: the limit is for all together.
-    live = releases.live(deployment.app) if deployment.plan.counts is not None else None
-    own = f"app-{deployment.app.name}{SEPARATOR}{process.start}"
-    group = _stored(deployment.app, live).get("group", own)
+    live = releases.live(app) if deployment.plan.counts is not None else None
+    group = _stored(app, live).get("group", f"app-{app.name}{SEPARATOR}{process.start}")
     record = {"group": group, "memory": memory, "cpu": cpu, "pids": pids}
     files.write_json(folder / "limits.json", record)
-    variables = {
-        "groups": cgroups.place(deployment.paths.root),
-        "group": group,
+    variables = record | {
+        "groups": cgroups.place(app.root),
         "folder": folder,
-        "memory": memory,
         "memory_said": values.get(MEMORY_LIMIT.name),
         "cpu": cpu and int(cpu * _PERIOD),
         "cpu_said": values.get(CPU_LIMIT.name),
-        "pids": pids,
     }
     lines = (f"{name}={shlex.quote(str(value or ''))}\n" for name, value in variables.items())
     body = (resources.files("piku") / "templates" / "limits.sh").read_text()
@@ -105,10 +97,9 @@ def _stored(app: AppPaths, live: Live | None) -> dict[str, Any]:
 
 def ended(app: AppPaths, process: Process) -> str:
     """Whether a process that ended was killed for its memory."""
-    stored = files.read_json(app.start(process.start) / "limits.json") or {}
-    if not stored or not _killed(app, stored["group"], process):
-        return ""
-    return ": it was killed, for the app used more memory than PIKU_MEMORY_LIMIT allows"
+    stored = files.read_json(app.start(process.start) / "limits.json")
+    killed = stored and _killed(app, stored["group"], process)
+    return ": it was killed, for the app used more than PIKU_MEMORY_LIMIT" if killed else ""
 
 
 def _killed(app: AppPaths, group: str, process: Process) -> int:
@@ -116,34 +107,33 @@ def _killed(app: AppPaths, group: str, process: Process) -> int:
     return cgroups.number(events, "oom_kill")
 
 
-# --- what they use, and what they leave ----------------------------------------------------------
-
-
 def notes(_paths: Paths, app: AppPaths) -> list[str]:
     """What the app uses of its limits, for `piku ps`."""
     live = releases.live(app)
     stored = _stored(app, live)
-    group, parts = cgroups.place(app.root) / stored.get("group", ""), []
-    if live is not None and (limit := stored.get("memory")):
-        current = group / "memory.current"
-        # The kernel would give the second part back at once.
-        used = cgroups.number(current) - cgroups.number(group / "memory.stat", "inactive_file")
-        killed = sum(_killed(app, group.name, process) for process in live.processes)
-        times = f" (killed {killed} times for more)" if killed else ""
-        together = f"memory {used / _MB:.1f} of {limit / _MB:.0f} MB{times}"
-        each = f"memory {limit / _MB:.0f} MB for each process"
-        parts.append(together if current.exists() else each)
-    if cpu := stored.get("cpu"):
-        parts.append(f"{cpu:g} processors")
-    if pids := stored.get("pids"):
-        used = cgroups.number(group / "pids.current")
-        parts.append(f"{used} of {pids} processes and threads")
-    return ["", f"Limits: {', '.join(parts)}"] if parts else []
+    if live is None or not stored:
+        return []
+    group = cgroups.place(app.root) / stored["group"]
+    killed = sum(_killed(app, group.name, process) for process in live.processes)
+    times = f" (killed {killed} times for more)" if killed else ""
+    tasks = cgroups.number(group / "pids.current")
+    parts = (
+        stored["memory"] and _memory(group, stored["memory"] / _MB) + times,
+        stored["cpu"] and f"{stored['cpu']:g} processors",
+        stored["pids"] and f"{tasks} of {stored['pids']} processes and threads",
+    )
+    return ["", f"Limits: {', '.join(filter(None, parts))}"]
+
+
+def _memory(group: Path, limit: float) -> str:
+    if not (group / "memory.current").exists():
+        return f"memory {limit:.0f} MB for each process"
+    # The kernel would give the second part back at once.
+    used = cgroups.number(group / "memory.current")
+    used -= cgroups.number(group / "memory.stat", "inactive_file")
+    return f"memory {used / _MB:.1f} of {limit:.0f} MB"
 
 
 def reconciled(_paths: Paths, app: AppPaths, live: Live | None = None) -> None:
-    """Remove the app's groups in which nothing runs any more; of one that is gone, all."""
-    own = _stored(app, live).get("group")
-    for folder in cgroups.groups(app.root, app.name):
-        if folder.name != own:
-            cgroups.remove_empty(folder)
+    """Remove the app's groups in which nothing runs any more; of an app that is gone, all."""
+    cgroups.remove_empty(app.root, app.name, keep=_stored(app, live).get("group", ""))

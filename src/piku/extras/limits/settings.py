@@ -8,15 +8,13 @@ from typing import Any
 from piku.app import checks
 from piku.app.setting import Setting
 
-_UNITS = {"M": 2**20, "G": 2**30}
-
 
 def memory(text: str) -> int | None:
     """A size, such as 256M or 1.5G: in bytes; none when empty."""
     if not text:
         return None
     found = re.fullmatch(r"([0-9]{1,7}(?:\.[0-9]{1,3})?) ?([MG])(?:i?B)?", text, re.IGNORECASE)
-    size = int(float(found[1]) * _UNITS[found[2].upper()]) if found else 0
+    size = int(float(found[1]) * 2 ** {"M": 20, "G": 30}[found[2].upper()]) if found else 0
     if not 16 * 2**20 <= size <= 2**40:
         raise ValueError("not a size from 16M to 1024G, such as 256M or 1.5G")
     return size
