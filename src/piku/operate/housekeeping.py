@@ -48,8 +48,8 @@ def rotate(paths: Paths) -> None:
 
 
 def end_hanging(paths: Paths) -> None:
-    """Kill what was told to stop, has had its time, and has not ended: a deploy does not wait for the
-    processes of the release before."""
+    """Kill what was told to stop, has had its time, and has not ended: a deploy does not wait for
+    the processes of the release before."""
     wanted = emperor.enabled(paths)
     told = time.time() - paths.enabled.stat().st_mtime  # or longer ago
     for name, state in (emperor.observe(paths) or {}).items():

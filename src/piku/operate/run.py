@@ -14,8 +14,8 @@ from piku.deploy.revision import Revision
 from piku.errors import PikuError
 from piku.paths import AppPaths, Paths
 
-# OpenSSH's client reports 255 for a program that a signal ended: this shell turns the signal into an
-# exit code, 128 and its number. Ctrl-C is for the program alone.
+# OpenSSH's client reports 255 for a program that a signal ended: this shell turns the signal into
+# an exit code, 128 and its number. Ctrl-C is for the program alone.
 _WRAPPER = ("sh", "-c", 'trap : INT QUIT; "$@"; exit $?', "sh")
 
 
@@ -36,7 +36,7 @@ def command_line(words: Sequence[str]) -> str:
 
 
 def live_source(paths: Paths, app: AppPaths) -> tuple[Live, Release, Revision]:
-    """What is live, with the release and the source it was made of; raises PikuError if nothing is."""
+    """What is live, its release, and what that was made of; raises PikuError if nothing is."""
     live = releases.live(app)
     if live is None:
         raise PikuError(

@@ -1,7 +1,7 @@
-"""Setting a server up, and running the platform: `piku setup`, `piku up`, and the two system services.
+"""Setting a server up, and running the platform: `piku setup`, `piku up`, the two system services.
 
-The services do in two halves what `piku up` does at once. Each half holds a lock as long as it runs, so
-that nothing else serves the same root.
+The services do in two halves what `piku up` does at once. Each half holds a lock as long as it runs,
+so that nothing else serves the same root.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def up(paths: Paths, platform: Platform, output: Output, calling: Sequence[str])
 def serve_nginx(
     paths: Paths, platform: Platform, output: Output, calling: Sequence[str]
 ) -> NoReturn:
-    """Become nginx, for its service: it goes to the background once it listens. Raises PikuError."""
+    """Become nginx, for its service: it goes to the background once it listens."""
     _prepare(paths, calling)
     _take_over(paths.nginx, _NGINX_LOCK, {service.master_pid(paths): signal.SIGTERM})
     _listen(paths, platform)
@@ -126,8 +126,8 @@ def _prepare(paths: Paths, calling: Sequence[str]) -> None:
 
 
 def _take_over(folder: Path, number: int, left: Mapping[int | None, signal.Signals]) -> None:
-    """Lock this half of the platform, in the descriptor of that number, and end what one that was killed
-    left running."""
+    """Lock this half of the platform, in the descriptor of that number, and end what one that was
+    killed left running."""
     handle = os.open(folder / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -157,7 +157,7 @@ def _listen(paths: Paths, platform: Platform) -> None:
         if problem := ports.cannot_listen(address, port):
             raise PikuError(
                 f"piku cannot listen on {address}:{port}: {problem}",
-                hint="choose others with --http-port and --https-port, or see what uses it: ss -ltnp",
+                hint="choose others with --http-port and --https-port; what uses it: ss -ltnp",
             )
     files.write_json(paths.platform, asdict(platform), mode=0o644)
 

@@ -1,7 +1,7 @@
 """The platform's own vassals: `@housekeeping`, and those that extras add.
 
-`@housekeeping` runs `piku housekeeping` when it starts, every two minutes, and within a second after
-somebody asked for it. It is there while nginx serves an app, and takes 2 MB.
+`@housekeeping` runs `piku housekeeping` when it starts, every two minutes, and within a second
+after it is asked for. It is there while nginx serves an app, and takes 2 MB.
 """
 
 from __future__ import annotations
@@ -75,8 +75,8 @@ def follow(paths: Paths, sites: Collection[Site]) -> None:
 
 
 def ask(paths: Paths) -> None:
-    """Have housekeeping done now. uWSGI compares whole seconds, so each request is one later than the
-    last."""
+    """Have housekeeping done now. uWSGI compares whole seconds, so each request is one later than
+    the last."""
     place = paths.uwsgi / _REQUEST
     when = max(time.time(), requested(paths) + 1)
     place.touch()

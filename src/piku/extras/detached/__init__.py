@@ -1,7 +1,7 @@
 """Commands that go on after their connection has ended: `piku run --detach` and `piku ps:stop`.
 
-`runs` starts, finds and ends them. Nothing is recorded: a run is known by the mark in the environment
-of its processes, and by its log.
+`runs` starts, finds and ends them. Nothing is recorded: a run is known by the mark in the
+environment of its processes, and by its log.
 """
 
 from piku.extra import Extra

@@ -134,7 +134,7 @@ def _number(name: str) -> int:
 
 
 def stop(app: AppPaths, name: str) -> None:
-    """End a run with all that it started; raises PikuError when there is none or it does not end."""
+    """End a run with all that it started; raises PikuError when it does not run, or not end."""
     found = running(app)
     if name not in found:
         hint = f"running: {', '.join(found)}" if found else "see what runs with: piku ps"

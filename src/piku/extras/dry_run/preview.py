@@ -28,7 +28,8 @@ def lines(paths: Paths, app: AppPaths, commit: str) -> Iterator[str]:
         if phase in found.procfile:
             yield f"{phase + ':':<12} {found.procfile.command(phase)}"
     processes = [(planned.serving, planned.instances), *planned.workers]
-    yield f"processes:   {', '.join(f'{kind}={count}' for kind, count in processes if kind) or 'none'}"
+    counted = ", ".join(f"{kind}={count}" for kind, count in processes if kind)
+    yield f"processes:   {counted or 'none'}"
     if planned.jobs:
         yield f"scheduled:   {', '.join(planned.jobs)}"
     switch = (

@@ -1,7 +1,7 @@
 """Sleeping `web` apps: stopped while nobody asks for them, woken by the next request (UWSGI_IDLE).
 
 What uWSGI serves itself sleeps by its own means, in the core. A `web` program listens itself, so
-`sleeping` stops it, `site` has nginx send requests to the `waker` meanwhile, and that starts it again.
+`sleeping` stops it, and `site` has nginx send requests to the `waker`, which starts it again.
 """
 
 from piku.extra import Extra

@@ -16,7 +16,7 @@ def additions(paths: Paths, app: AppPaths, site: Site) -> Additions | None:
     """What the site of an app that sleeps has in addition."""
     if not site.sleeps:
         return None
-    # Nobody listens while the app starts: a 502 wakes it, too. Other errors have the app's own page.
+    # Nobody listens while the app starts: a 502 wakes it, too. Other errors have the app's pages.
     pages = [
         d("error_page", status, proxy.error_address(status, file))
         for status, file in site.error_pages

@@ -1,7 +1,7 @@
 """Putting `web` apps to sleep, and waking them.
 
-A marker file says that an app sleeps. nginx looks for it at every request, and then asks the waker: so
-no request is on its way to a process that is being stopped.
+A marker file says that an app sleeps. nginx looks for it at every request, and then asks the waker:
+so no request is on its way to a process that is being stopped.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def marker(app: AppPaths) -> Path:
 
 
 def _woken(app: AppPaths) -> Path:
-    """Locked by whoever stops or starts a sleeping app; its time is that of the last request for one."""
+    """Locked while a sleeping app is stopped or started; its time is that of the last wake."""
     return app.root / "nginx" / f"{app.name}{SEPARATOR}woken"
 
 
@@ -48,7 +48,7 @@ def _web(live: Live) -> list[Process]:
 
 
 def periodic(paths: Paths) -> None:
-    """Put idle apps to sleep, and end what processes that sleep by uWSGI's own means left behind."""
+    """Put idle apps to sleep, and end what those that sleep by uWSGI's means left behind."""
     for name in (name for name, site in live_sites.load(paths)[0].items() if site.sleeps):
         lock = paths.app(name).lock
         # An app that is being deployed is not idle; one that fails must not keep others awake.
@@ -62,7 +62,7 @@ def periodic(paths: Paths) -> None:
 
 
 def put_to_sleep(paths: Paths, app: AppPaths) -> None:
-    """Stop the app's `web` processes if it has been idle for long enough; the caller holds its lock."""
+    """Stop the app's `web` processes if it is idle for long enough; the caller holds its lock."""
     live = releases.live(app)
     if live is None or live.stopped or is_asleep(app, live) or not _is_idle(app, live):
         return

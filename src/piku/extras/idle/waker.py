@@ -1,4 +1,4 @@
-"""The WSGI app that nginx asks to wake a sleeping `web` app; a vassal that sleeps itself until then.
+"""The WSGI app that nginx asks to wake a sleeping `web` app; it sleeps itself until then.
 
 nginx keeps the request. Once the app listens, the answer here has nginx pass the request on
 (`X-Accel-Redirect` to a named location, which leaves method and body as they are).

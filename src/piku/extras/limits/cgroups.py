@@ -1,7 +1,7 @@
 """The cgroup that piku was given, of version 2 (cgroups(7)), and the groups of apps in it.
 
-A link, `uwsgi/cgroup`, leads to it. In there each start of an app has a group, and in that one for each
-of its processes.
+A link, `uwsgi/cgroup`, leads to it. In there each start of an app has a group, and in that one for
+each of its processes.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def missing(root: Path) -> str:
 
 
 def prepare(paths: Paths) -> None:
-    """Divide the cgroup that this process was started in, if piku was given it, and move into a leaf."""
+    """Divide the cgroup that this process was started in, if it is piku's, and move into a leaf."""
     own, mounts = (files.read(Path("/proc/self", name)) for name in ("cgroup", "mountinfo"))
     group = located(own, mounts)
     if group is not None and group.name == _LEAF:
@@ -74,7 +74,7 @@ def _divide(group: Path) -> str:
 
 
 def remove_empty(root: Path, app: AppName, keep: str = "") -> None:
-    """Remove the groups of an app in which nothing runs, except `keep`: the kernel refuses others."""
+    """Remove the groups of an app in which nothing runs, except `keep`; the kernel keeps others."""
     for folder in place(root).glob(f"app-{app}{SEPARATOR}*"):
         for group in (*folder.glob("*/"), folder) if folder.name != keep else ():
             with contextlib.suppress(OSError):

@@ -1,7 +1,7 @@
 """Keeping an app's limits, and saying what it uses of them.
 
-A script puts processes under the limits as they start. It runs with them, below the platform: whoever
-deploys is in another cgroup, and may not move processes of the platform's.
+A script puts processes under the limits as they start. It runs with them, below the platform: the
+command that deploys is in another cgroup, and may not move processes of the platform's.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def check(deployment: Deployment) -> list[str]:
 
 
 def uwsgi(deployment: Deployment, process: Process) -> Sequence[tuple[str, str]]:
-    """Options that have a uWSGI join its group before anything else; for a program, `wrap` does it."""
+    """Options that have a uWSGI join its group first of all; for a program, `wrap` does it."""
     served = process.kind in UWSGI_SERVED or process.schedules
     if not served or not (script := _script(deployment, process)):
         return ()
