@@ -141,3 +141,19 @@ def test_a_line_is_deleted_by_its_content(tmp_path: Path, line: str) -> None:
         subprocess.run(["sh", "-c", command], check=True)
         assert file.read_text().splitlines() == others
     assert re.match(r"sed -i ", command)
+
+
+@pytest.mark.parametrize(
+    ("command", "program"),
+    [
+        ('FINGERPRINT=SHA256:x NAME=me /usr/bin/piku \\"$X\\"', "/usr/bin/piku"),
+        (
+            "FINGERPRINT=SHA256:x NAME=me PIKU_ROOT='/srv/my apps' '/opt/my piku/piku' x",
+            "'/opt/my piku/piku'",
+        ),
+        ("/bin/true x", ""),
+    ],
+)
+def test_the_program_of_a_key(command: str, program: str) -> None:
+    found = access._COMMAND.search(f'restrict,command="{command}" ssh-ed25519 AAAA')
+    assert (found[1] if found else "") == program

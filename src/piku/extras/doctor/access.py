@@ -13,7 +13,7 @@ from piku import files, subprocesses
 from piku.extras.doctor.context import Context, Finding, problem, warning
 from piku.ssh import keys as ssh_keys
 
-_COMMAND = re.compile(r'command="FINGERPRINT=\S+ NAME=(?P<name>\S+) (\w+=\S+ )*(?P<program>\S+) ')
+_COMMAND = re.compile(r"""command="(?=FINGERPRINT=)(?:\w+=(?:'[^']*'|\S)+ )+((?:'[^']*'|\S)+) """)
 
 
 def keys(context: Context) -> Iterator[Finding]:
@@ -27,10 +27,10 @@ def keys(context: Context) -> Iterator[Finding]:
             what = f"line {lines.index(line) + 1} of {file} is damaged: sshd ignores that key"
             yield problem(what, delete_line(file, line, lines))
     found = [entry for entry in map(_COMMAND.search, entries) if entry]
-    for program in {entry["program"] for entry in found}:
+    for program in {entry[1] for entry in found}:
         if subprocesses.which(shlex.split(program)[0]) is None:
             here = subprocesses.which("piku") or "/usr/bin/piku"
-            fix = f"sed -i 's|{program} |{here} |' {shlex.quote(str(file))}"
+            fix = f"sed -i {shlex.quote(f's|{program} |{here} |')} {shlex.quote(str(file))}"
             yield problem(f"keys run {program}, which is not a program: they cannot push", fix)
     if not found:
         yield warning("no key may push yet", "piku setup:ssh KEY.pub")

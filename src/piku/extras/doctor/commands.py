@@ -57,7 +57,7 @@ def doctor(
         for one in findings:
             if verbose or one.severity != OK:
                 click.echo("\n".join(_lines(one)))
-        counts = [f"{count[kind]} {kind}s" for kind in count if count[kind]]
+        counts = [f"{n} {kind}{'s' * (n > 1)}" for kind, n in count.items() if n]
         click.echo(", ".join(counts) or "all is well")
     return 1 if count[PROBLEM] else 0
 

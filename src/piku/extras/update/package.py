@@ -14,7 +14,7 @@ from piku.extras.update import selfcheck
 from piku.output import Output
 
 SETTINGS = Path("/etc/default/piku")
-KEPT = Path("/var/cache/piku")  # the package of this version, for going back
+KEPT = Path("/var/cache/piku")  # this version and the one before, for going back
 _APT = (
     "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "--yes", "--quiet",
     "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300",
@@ -47,7 +47,7 @@ def update(command: Sequence[str], output: Output) -> None:
         faults = _install(deb) or selfcheck.new_faults(before, selfcheck.examine(command))
         if faults:
             raise _taken_back(version, old, faults)
-        for kept in KEPT.glob("piku_*.deb"):
+        for kept in {*KEPT.glob("piku_*.deb")} - {_kept(old)}:
             kept.unlink()
         deb.rename(_kept(version))
     output.step(f"piku was {old} and is now {version}; the apps kept running")
