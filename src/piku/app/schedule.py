@@ -134,7 +134,7 @@ def _number(part: _Field, word: str) -> int:
 
 
 def check_zone(name: str) -> str:
-    """The name of a time zone as it is; raises ValueError when this server does not know it."""
+    """A time zone: its name as it is. Raises ValueError when this server does not know it."""
     from zoneinfo import ZoneInfo  # slow to import
 
     try:

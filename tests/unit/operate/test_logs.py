@@ -1,0 +1,130 @@
+"""Logs on disk: which lines are found, in which order, and how a growing file is read."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from piku.deploy import releases
+from piku.errors import PikuError
+from piku.operate import logs
+from piku.operate.logs import Query, Tail
+from piku.paths import AppPaths
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC).timestamp()
+
+
+def write(app: AppPaths, name: str, text: str, written: float = NOON) -> Path:
+    app.logs.mkdir(parents=True, exist_ok=True)
+    path = app.logs / name
+    path.write_text(text)
+    os.utime(path, (written, written))
+    return path
+
+
+def shown(app: AppPaths, **wanted: object) -> list[str]:
+    query = Query(**wanted)  # type: ignore[arg-type]
+    chosen = logs.select_logs(app, logs.scan(app), query)
+    return [line.text.decode() for line in logs.history(app, chosen, query)]
+
+
+@pytest.mark.parametrize(
+    ("line", "seconds"),
+    [
+        ("2026-11-20T12:00:01Z x", 1.0),
+        ("2026-11-20 12:00:01+00:00 x", 1.0),
+        ("[2026-11-20 14:00:01 +0200] [1] [INFO] x", 1.0),
+        ("2026-11-20T12:00:01.250Z x", 1.25),
+        ("2026-11-20T12:00:01.123456789Z x", 1.123456),
+        ('1.2.3.4 - - [20/Nov/2026:12:00:01 +0000] "GET / HTTP/1.1" 200', 1.0),
+        ('1.2.3.4, 5.6.7.8 - ann [20/Nov/2026:13:00:01 +0100] "GET / HTTP/1.1" 200', 1.0),
+        ("x 2026-11-20T12:00:01Z", None),
+        ("2026-13-20T12:00:01Z", None),
+        ("2026-11-20", None),
+        ("", None),
+    ],
+)
+def test_the_time_of_a_line(line: str, seconds: float | None) -> None:
+    found = logs.time_of(line.encode())
+    assert found == (None if seconds is None else pytest.approx(NOON + seconds, abs=1e-6))
+
+
+def test_a_time_without_a_zone_is_the_servers() -> None:
+    expected = datetime(2026, 11, 20, 12, 0, 1, 500000).timestamp()
+    assert logs.time_of(b"2026-11-20 12:00:01,500 INFO x") == expected
+    assert logs.time_of(b"2026/11/20 12:00:01.5 x") == expected
+
+
+def test_lines_are_merged_by_their_times(shop: AppPaths) -> None:
+    write(shop, "web.1@1.log", "2026-11-20T11:00:00Z a\n  below a\n2026-11-20T11:00:20Z c\nlast\n")
+    write(shop, "web.2@1.log", "2026-11-20T11:00:10Z b\n2099-01-01T00:00:00Z forged\n", NOON - 1)
+    write(shop, "worker.1@1.log", "one\ntwo\n", NOON - 3595)
+    assert [line.rpartition(" ")[2] for line in shown(shop)] == [
+        "a", "a", "one", "two", "b", "c", "forged", "last",
+    ]  # fmt: skip
+    assert [line.rpartition(" ")[2] for line in shown(shop, count=3)] == ["c", "forged", "last"]
+    assert shown(shop, since=NOON) == ["last"]
+    assert shown(shop, process="worker") == shown(shop, process="worker.1") == ["one", "two"]
+
+
+def test_which_lines(shop: AppPaths) -> None:
+    write(shop, "web.1@1.log", "An ERROR\nan error\n*** Starting uWSGI 2.0.21\n")
+    assert shown(shop, text="error") == ["An ERROR", "an error"]
+    assert shown(shop, text="ERROR") == ["An ERROR"]
+    assert len(shown(shop)) == 2 and len(shown(shop, everything=True)) == 3
+    assert shown(shop, count=0) == []
+
+
+def test_which_logs(shop: AppPaths) -> None:
+    write(shop, "web.1@2.log.old", "old\n", NOON - 2)
+    write(shop, "web.1@2.log", "new\n", NOON - 1)
+    write(shop, "web.1@3.log", "failed\n")
+    write(shop, "nginx.log", "asked\n")
+    write(shop, "build.log", "built\n")
+    write(shop, "own.log", "of the app\n")
+    (shop.logs / "web.1.log").symlink_to("web.1@2.log")
+    for number, outcome in ((1, releases.SUCCEEDED), (2, releases.FAILED)):
+        made = releases.new_release(
+            shop, kind="push", description="", commit="", by="", outcome=outcome,
+            starts=(number + 1,),
+        )  # fmt: skip
+        assert made.number == number
+    assert shown(shop) == ["old", "new", "asked"]
+    assert shown(shop, release=2) == ["failed"]
+    assert shown(shop, process="build") == ["built"]
+    with pytest.raises(PikuError, match="no log of 'nope'"):
+        shown(shop, process="nope")
+    with pytest.raises(PikuError, match="no release v3"):
+        shown(shop, release=3)
+
+
+@pytest.mark.parametrize("block", [3, 1 << 16])
+def test_a_file_is_read_backwards(
+    shop: AppPaths, monkeypatch: pytest.MonkeyPatch, block: int
+) -> None:
+    monkeypatch.setattr(logs, "_BLOCK", block)
+    for text in ("", "\n", "a", "a\n", "a\n\nbcdefgh\nij", "abcdefghi\n\n\n"):
+        write(shop, "web.1@1.log", text)
+        assert shown(shop) == [line for line in text.split("\n")[: -1 if text[-1:] == "\n" else None]
+                               if line or text.strip("\n")]  # fmt: skip
+
+
+def test_a_growing_file(shop: AppPaths) -> None:
+    path = write(shop, "web.1@1.log", "before\n")
+    tail = Tail(offset=logs.scan(shop)[0].size)
+
+    def read() -> list[bytes]:
+        return tail.read(logs.scan(shop)[0])
+
+    with path.open("ab", buffering=0) as file:
+        file.write(b"one\ntw")
+        assert read() == [b"one"]
+        file.write(b"o\nno end")
+        assert read() == [b"two"]
+        path.rename(f"{path}.old")
+        assert [line for _ in range(4) for line in read()] == [b"no end"]
+        file.write(b"\n")
+        assert read() == [b""]
