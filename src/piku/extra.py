@@ -1,9 +1,9 @@
 """What an extra may add to the core, and the lookup of what is installed.
 
-An extra is a folder of `piku/extras` whose `__init__` holds an `EXTRA`, or a plugin of the server's
-owner that has one. Everything in it is named as "module:attribute" and loaded when it is used, so an
-extra that a command does not need costs nothing. `PIKU_EXTRAS` in the environment restricts those
-of the table: names separated by commas, or "none".
+An extra is a folder of `piku/extras` whose `__init__` holds an `EXTRA`, or a plugin of the
+server's owner that has one. Everything in it is named as "module:attribute" and loaded when it
+is used, so an extra that a command does not need costs nothing. `PIKU_EXTRAS` in the environment
+restricts those of the table: names separated by commas, or "none".
 """
 
 from __future__ import annotations

@@ -103,8 +103,8 @@ def _make_writable_and_retry(function: Callable[[str], Any], path: str, info: An
 
 
 def _prefix(name: str) -> str:
-    """How a temporary name begins: with a dot, and whose it is. It ends with ".tmp", which neither the
-    emperor nor nginx includes."""
+    """How a temporary name begins: with a dot, and whose it is. It ends with ".tmp", which neither
+    the emperor nor nginx includes."""
     return f".{name[:40]}.{os.getpid()}."
 
 
@@ -121,7 +121,7 @@ def temporary_folder(parent: Path, name: str) -> tempfile.TemporaryDirectory[str
 
 
 def sweep(*folders: Path) -> None:
-    """Remove what processes that were killed were writing in these folders, which are piku's alone."""
+    """Remove what killed processes were writing in these folders, which are piku's alone."""
     for path in (path for folder in folders for path in folder.glob(".*.tmp")):
         found = _TEMPORARY.search(path.name)
         if found and _has_ended(found[1]):

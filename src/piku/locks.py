@@ -38,7 +38,8 @@ def lock(
 
 
 def _acquire(handle: int, path: Path, waiting: Callable[[str], None] | None, patient: bool) -> bool:
-    """Lock the file; returns whether it still is the one at this path: destroying an app removes it."""
+    """Lock the file; returns whether it still is the one at this path: destroying an app removes
+    it."""
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -74,7 +75,8 @@ def try_lock(path: Path) -> Iterator[bool]:
 
 @contextlib.contextmanager
 def shared_lock(path: Path) -> Iterator[int]:
-    """Hold the lock file together with others; yields a handle: whoever inherits it holds the lock too."""
+    """Hold the lock file together with others; yields a handle: whoever inherits it holds the lock
+    too."""
     with _lock_file(path) as handle:
         fcntl.flock(handle, fcntl.LOCK_SH)
         yield handle

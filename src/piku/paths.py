@@ -1,4 +1,5 @@
-"""Where things are: the folders of the server and of one app (specification, "Directory Structure")."""
+"""Where things are: the folders of the server and of one app (specification, "Directory
+Structure")."""
 
 from __future__ import annotations
 
@@ -27,7 +28,7 @@ class AppName(str):
         shown = text if len(text) <= 80 else text[:80] + "…"
         raise PikuError(
             f"{shown!r} is not an app name",
-            hint="names have up to 63 letters, digits, '.', '_' and '-', and begin with a letter or digit",
+            hint="names have up to 63 letters, digits, '.', '_', '-', and begin with a letter or digit",
         )
 
 
@@ -108,7 +109,8 @@ class AppPaths:
 
     @property
     def before_link(self) -> Path:
-        """The checkout of the release before the live one, whose files open pages may still ask for."""
+        """The checkout of the release before the live one, whose files open pages may still ask
+        for."""
         return self.root / "apps" / f"{self.name}{SEPARATOR}before"
 
     @property

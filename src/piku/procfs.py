@@ -70,8 +70,8 @@ def _environments() -> Iterator[tuple[int, list[bytes]]]:
 
 
 def end(pids: Iterable[int], grace: float) -> list[int]:
-    """Ask these processes to end, and kill those that still run after `grace` seconds; returns those
-    that do not end even then."""
+    """Ask these processes to end, and kill those that still run after `grace` seconds; returns
+    those that do not end even then."""
     # A number may be another process's by then: both together name one.
     left = {pid: since for pid in pids if (since := started(pid))}
     for number, patience in ((signal.SIGTERM, grace), (signal.SIGKILL, 5.0)):

@@ -21,7 +21,8 @@ SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def app_path(home: Path) -> str:
-    """Where apps and their builds find programs: what `pipx` and `rustup` put into piku's home, then the system's."""
+    """Where apps and their builds find programs: what `pipx` and `rustup` put into piku's home,
+    then the system's."""
     return f"{home}/.local/bin:{home}/.cargo/bin:{SYSTEM_PATH}"
 
 
@@ -53,8 +54,8 @@ def system_python() -> str:
 def environment() -> dict[str, str]:
     """Our own variables without those that belong to the git or ssh command we run in.
 
-    A hook's GIT_DIR would send every git command of ours to the wrong repository, and what a person says
-    to the client of another server would send ours there.
+    A hook's GIT_DIR would send every git command of ours to the wrong repository, and what a
+    person says to the client of another server would send ours there.
     """
     return {
         name: value
@@ -87,12 +88,14 @@ def run(
     merged: bool = False,
     timeout: float | None = None,
 ) -> str:
-    """Run a program to its end and return its standard output, when `merged` with its errors after it;
-    raises ProgramFailed unless `check` is off, and PikuError when it has not ended after `timeout` seconds."""
+    """Run a program to its end and return its standard output, when `merged` with its errors after
+    it; raises ProgramFailed unless `check` is off, and PikuError when it has not ended after
+    `timeout` seconds."""
     try:
         done = subprocess.run(
             _located(argv), cwd=cwd, env=environment() if env is None else env, timeout=timeout,
-            input=stdin or "", text=True, errors="surrogateescape", check=False, capture_output=True,
+            input=stdin or "", text=True, errors="surrogateescape", check=False,
+            capture_output=True,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         raise PikuError(f"{argv[0]} did not end within {timeout:g} s and was killed") from None
@@ -129,7 +132,8 @@ def stream(
     """
     try:
         process = subprocess.Popen(
-            [*_GENTLY, *_located(argv, env.get("PATH"))], cwd=cwd, env=env, stdin=subprocess.DEVNULL,
+            [*_GENTLY, *_located(argv, env.get("PATH"))], cwd=cwd, env=env,
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
     except OSError as error:
@@ -155,7 +159,8 @@ def stream(
 
 
 def _lines(pipe: IO[bytes], pid: int, deadline: float) -> Iterator[str]:
-    """The lines of a program until it ends or the deadline comes; a child of its may hold the pipe on."""
+    """The lines of a program until it ends or the deadline comes; a child of its may hold the pipe
+    on."""
     ended = os.pidfd_open(pid)
     rest = b""
     try:
@@ -199,8 +204,8 @@ def memfd_path(content: bytes) -> str:
 
 
 def run_in_new_session(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> int:
-    """Run a program with our standard streams, but in a session without a terminal; returns its exit code as
-    a shell would. What asks us to end is passed on."""
+    """Run a program with our standard streams, but in a session without a terminal; returns its
+    exit code as a shell would. What asks us to end is passed on."""
     process = subprocess.Popen(
         _located(argv, env.get("PATH")), cwd=cwd, env=env, start_new_session=True, close_fds=False
     )

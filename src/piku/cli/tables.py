@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """A column of a table: `number` columns are aligned to the right. Where the terminal is too narrow,
-    those with the lowest `spare` above 0 are left out first, then what is `long` is shortened."""
+    """A column of a table: `number` columns are aligned to the right. Where the terminal is too
+    narrow, those with the lowest `spare` above 0 are left out first, then what is `long` is
+    shortened."""
 
     head: str
     number: bool = False
@@ -20,7 +21,7 @@ class Column:
 
 
 def width() -> int | None:
-    """The columns of the terminal, or None when the output goes elsewhere and may be of any length."""
+    """The columns of the terminal, or None when the output goes elsewhere."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 

@@ -73,7 +73,7 @@ def compile_checkout(deployment: Deployment) -> None:
 
 
 def run_phase(phase: str, deployment: Deployment) -> None:
-    """Run the Procfile's `preflight` or `release` command in the new release; raises when it fails."""
+    """Run the Procfile's `preflight` or `release` in the new checkout; raises when it fails."""
     command = deployment.revision.procfile.command(phase)
     if not command:
         return

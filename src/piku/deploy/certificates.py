@@ -118,7 +118,7 @@ def certifiable(paths: Paths, names: Sequence[str], values: Mapping[str, str]) -
 
 
 def request(paths: Paths, app: AppPaths, site: Site) -> Request | None:
-    """What the site of a live app wants, if anything; raises PikuError for settings that are wrong."""
+    """What a live app's site wants, if anything; raises PikuError for wrong settings."""
     own = (one for one in certificate.stored(app) if one.source == certificate.OWN)
     found = certificate.choose(own, site.certified, time.time() + _LAST_DAYS)
     if found is not None and not found.missing(site.certified):

@@ -63,8 +63,9 @@ def _unlink(app: AppPaths, live: Live | None) -> None:
 
 
 def prune(app: AppPaths, keep: int) -> None:
-    """Remove the releases before the last `keep` usable ones, each with its code, environment and logs,
-    unless something that runs still needs it. A checkout in which the app left files of its own stays.
+    """Remove the releases before the last `keep` usable ones, each with its code, environment and
+    logs, unless something that runs still needs it. A checkout in which the app left files of
+    its own stays.
     """
     every = releases.releases(app)
     live = releases.live(app)

@@ -147,7 +147,7 @@ def _read(
 
 
 def _keep_files(deployment: Deployment, *, allow_untracked: bool) -> None:
-    """See to what the live release wrote beside its code before another checkout takes its place."""
+    """See to files that the live release wrote, before another checkout takes its place."""
     app, live = deployment.app, releases.live(deployment.app)
     if live is None or live.checkout == deployment.release.checkout:
         return

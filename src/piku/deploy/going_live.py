@@ -104,8 +104,8 @@ def _check_nginx(deployment: Deployment, new: Live) -> None:
 
 
 def _start(deployment: Deployment, started: Sequence[Process], going: Sequence[Process]) -> None:
-    """Start what is new, stopping before it only what may not run twice; scheduled jobs wait for the
-    commit."""
+    """Start what is new, stopping before it only what may not run twice; scheduled jobs wait for
+    the commit."""
     serving = [process for process in started if process.address]
     workers = [process for process in started if not process.address and not process.schedules]
     live = releases.live(deployment.app)

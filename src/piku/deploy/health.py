@@ -34,8 +34,8 @@ _TAIL = 1 << 16  # bytes at the end of a log in which its last lines are looked 
 class Check:
     """How to ask a process that serves (docs/settings.md, PIKU_HEALTHCHECK).
 
-    `strict`: the path was chosen by the app's owner, and must be answered below 500. `connect_only`:
-    a connection is enough.
+    `strict`: the path was chosen by the app's owner, and must be answered below 500.
+    `connect_only`: a connection is enough.
     """
 
     path: str
@@ -66,7 +66,8 @@ def ask_live(deployment: Deployment, live: Live | None) -> int:
 def wait_serving(
     deployment: Deployment, chosen: Sequence[Process], live_status: Callable[[], int]
 ) -> None:
-    """Wait until every serving process answers; raises PikuError with the cause as soon as one fails.
+    """Wait until every serving process answers; raises PikuError with the cause as soon as one
+    fails.
 
     A release whose answer is an error of its own (500 and above) replaces none whose answer is not.
     """
@@ -86,7 +87,7 @@ def wait_serving(
 
 
 def _wait_one(deployment: Deployment, process: Process, check: Check, deadline: float) -> int:
-    """Wait for an answer; returns its status, 200 where a connection is enough. Raises PikuError."""
+    """Wait for an answer; returns its status (200: connected, where that is enough)."""
     app, name = deployment.app, process.vassal(deployment.app.name)
     begun, pid, answered = time.monotonic(), 0, 0
     for _ in files.poll(deadline, first=0.003, most=0.03):
@@ -114,7 +115,8 @@ def _wait_one(deployment: Deployment, process: Process, check: Check, deadline: 
 
 
 def wait_workers(deployment: Deployment, workers: Sequence[Process]) -> None:
-    """Wait until every worker runs, and a moment more to see that it keeps running; raises PikuError."""
+    """Wait until every worker runs, and a moment more to see that it keeps running; raises
+    PikuError."""
     app, timeout = deployment.app, settings.DEPLOY_TIMEOUT.read(deployment.values)
     deadline = time.monotonic() + timeout
     pids: dict[Process, int] = {}
@@ -218,7 +220,8 @@ def _uwsgi_request(check: Check, modifier: int) -> bytes:
     # uWSGI documentation, "The uwsgi Protocol": modifier1, size, modifier2, then sized pairs.
     path, _, query = check.path.partition("?")
     pairs = {
-        "REQUEST_METHOD": "GET", "PATH_INFO": path, "QUERY_STRING": query, "REQUEST_URI": check.path,
+        "REQUEST_METHOD": "GET", "PATH_INFO": path, "QUERY_STRING": query,
+        "REQUEST_URI": check.path,
         "SERVER_PROTOCOL": "HTTP/1.1", "HTTP_HOST": check.host, "SERVER_NAME": check.host,
         "SERVER_PORT": "80", "REMOTE_ADDR": "127.0.0.1", "HTTP_USER_AGENT": "piku",
     }  # fmt: skip

@@ -19,8 +19,8 @@ _MAX_SOCKET = 107
 
 
 def create(deployment: Deployment, carried: Sequence[Process] = ()) -> tuple[int, list[Process]]:
-    """Write what the processes of a new start need; nothing runs yet. Returns the start's number and
-    its processes. `carried` are processes of the live release that go on.
+    """Write what the processes of a new start need; nothing runs yet. Returns the start's number
+    and its processes. `carried` are processes of the live release that go on.
     """
     plan = deployment.plan
     number = releases.next_start(deployment.paths)
@@ -64,7 +64,7 @@ def _serving(deployment: Deployment, number: int, instances: Sequence[int]) -> l
 
 
 def _one_port(deployment: Deployment, bind: str) -> int:
-    """The port of an app that has one for all its releases: PORT, or one assigned to it for good."""
+    """The port of an app that has one for all releases: PORT, or one assigned for good."""
     app, fixed = deployment.app, deployment.plan.port == "fixed"
     others = ports_in_use(deployment.paths, except_app=app.name)
     port = settings.PORT.read(deployment.values) if fixed else _kept_port(app)
@@ -110,7 +110,8 @@ def ports_in_use(paths: Paths, *, except_app: AppName | None = None) -> dict[int
 
 
 def socket_path(app: AppPaths, number: int, instance: int) -> str:
-    """Where an instance that uWSGI serves listens; raises PikuError when the kernel would refuse it."""
+    """Where an instance that uWSGI serves listens; raises PikuError when the kernel would refuse
+    it."""
     path = str(app.start_socket(number, instance))
     if len(os.fsencode(path)) > _MAX_SOCKET:
         raise PikuError(

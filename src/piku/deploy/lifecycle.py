@@ -36,7 +36,8 @@ def change_settings(
     paths: Paths, app: AppPaths, change: Mapping[str, str | None], by: str, output: Output, *,
     restart: bool,
 ) -> None:  # fmt: skip
-    """Set or (None) unset values, and make a release with them; one that fails leaves them as they were."""
+    """Set or (None) unset values, and make a release with them; one that fails leaves them as they
+    were."""
     before = revision.own_settings(app)
     after = {key: value for key, value in {**before, **change}.items() if value is not None}
     if after == before:
@@ -99,7 +100,7 @@ def _rollback_target(app: AppPaths, number: int | None) -> Release:
     if part := build.missing(app, found):
         raise PikuError(
             f"the {part} of v{found.number} is no longer kept",
-            hint=f"push that commit again: git push piku {found.commit[:8]}:refs/heads/main --force",
+            hint=f"push that commit again: git push -f piku {found.commit[:8]}:refs/heads/main",
         )
     return found
 
@@ -158,8 +159,8 @@ def scale(paths: Paths, app: AppPaths, changes: Mapping[str, int], output: Outpu
 
 
 def stop(paths: Paths, app: AppPaths, output: Output) -> None:
-    """End every process and job of the app, after the requests they have begun; nginx answers 503 from
-    then on."""
+    """End every process and job of the app, after the requests they have begun; nginx answers 503
+    from then on."""
     live = releases.live(app)
     if live is None or live.stopped:
         scheduler.end(app, live.stop_timeout if live else 10)  # one that was run by hand

@@ -1,4 +1,4 @@
-"""What nginx serves: the sites of every app's live record, each checked, a bad one set aside alone."""
+"""What nginx serves: the sites of all live records; a bad one is set aside alone."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Say = Callable[[str], None]
 
 
 def load(paths: Paths) -> tuple[dict[AppName, Site], list[AppName]]:
-    """The sites to serve, and the apps whose records are damaged: their files are left as they are."""
+    """The sites to serve, and the apps whose records are damaged: their files stay."""
     found: dict[AppName, Site] = {}
     unknown: list[AppName] = []
     for name in paths.app_names():
@@ -81,8 +81,8 @@ def set_aside(paths: Paths, sites: service.Sites, warn: Say) -> set[AppName]:
 
 
 def install_all(paths: Paths, warn: Say) -> None:
-    """Install every app's file before nginx starts. One that nginx refuses is set aside, so that the
-    rest is served; so is a file that somebody else put there."""
+    """Install every app's file before nginx starts. One that nginx refuses is set aside, so that
+    the rest is served; so is a file that somebody else put there."""
     with locks.lock(paths.uwsgi / "nginx.lock", "starting nginx"):
         for name in paths.app_names():
             files.remove(paths.app(name).refused)

@@ -146,7 +146,8 @@ def _classpath(checkout: Path) -> list[str]:
 
 
 def _shared_worker(deployment: Deployment) -> ini.Pairs:
-    """The options of UWSGI_GEVENT or UWSGI_ASYNCIO, which replace threads; none when neither is set."""
+    """The options of UWSGI_GEVENT or UWSGI_ASYNCIO, which replace threads; none when neither is
+    set."""
     values, environment = deployment.values, deployment.context.environment
     greenlets, tasks = settings.GEVENT.read(values), settings.ASYNCIO.read(values)
     if greenlets and tasks:
@@ -188,8 +189,8 @@ def _listen(deployment: Deployment) -> int:
 
 
 def _include(deployment: Deployment, process: Process) -> str:
-    """The file of the app's own options. In an app that uWSGI serves they may be for its language, and
-    so mean nothing to its other processes."""
+    """The file of the app's own options. In an app that uWSGI serves they may be for its language,
+    and so mean nothing to its other processes."""
     wanted = settings.UWSGI_INCLUDE.read(deployment.values)
     if not wanted or (
         deployment.plan.serving in ini.MODIFIERS and process.kind not in ini.MODIFIERS

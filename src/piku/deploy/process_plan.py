@@ -14,9 +14,9 @@ from piku.errors import PikuError
 class Plan:
     """The decisions of one release.
 
-    `no_overlap_reason` is empty when old and new may overlap, else why they may not. `port` says where a
-    serving process listens: "socket", "each" (a port of its own), "fixed" (`PORT`) or "kept" (one
-    assigned to the app for good).
+    `no_overlap_reason` is empty when old and new may overlap, else why they may not. `port` says
+    where a serving process listens: "socket", "each" (a port of its own), "fixed" (`PORT`) or
+    "kept" (one assigned to the app for good).
     """
 
     serving: str
@@ -26,9 +26,7 @@ class Plan:
     no_overlap_reason: str = ""
     warnings: tuple[str, ...] = ()
     jobs: tuple[str, ...] = ()  # what runs by a schedule
-    counts: Mapping[str, int] | None = (
-        None  # what SCALING is to hold from now on, when that changes
-    )
+    counts: Mapping[str, int] | None = None  # what SCALING holds from now on, when that changes
 
 
 def plan(
@@ -46,7 +44,7 @@ def plan(
     if instances > 1 and port in ("fixed", "kept"):
         raise PikuError(
             f"{serving}={instances} needs a port for each process, and this app has one",
-            hint="give the app a host name and no PORT: piku config:set APP NGINX_SERVER_NAME=www.example.com"
+            hint="give the app a host name: piku config:set APP NGINX_SERVER_NAME=www.example.com"
             if port == "kept"
             else "remove PORT from the settings, or scale back to 1",
         )
@@ -111,7 +109,7 @@ def render_scaling(counts: Mapping[str, int]) -> str:
 def scaled(
     procfile: Procfile, counts: Mapping[str, int], changes: Mapping[str, int]
 ) -> dict[str, int]:
-    """`counts` with `changes`; raises PikuError for a process type that is not the app's to scale."""
+    """`counts` with `changes`; raises PikuError for a type that cannot be scaled."""
     for kind in changes:
         if kind in PHASES or kind == "static":
             raise PikuError(f"{kind!r} is not a process that runs, so it cannot be scaled")

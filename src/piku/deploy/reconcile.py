@@ -1,4 +1,5 @@
-"""Making the server follow an app's live record: after a deploy, a failure, a boot, a stop, a crash.
+"""Making the server follow an app's live record: after a deploy, a failure, a boot, a stop, a
+crash.
 
 The record says which processes run; links, nginx and workers follow from it. `reconcile` may be
 called at any time, and repeated: nothing else starts, stops, links or cleans up.
@@ -106,8 +107,8 @@ def _link(app: AppPaths, live: Live) -> None:
 
 
 def stop(paths: Paths, names: Collection[VassalName], grace: float) -> None:
-    """Stop these processes with everything that they started, within `grace` seconds; a uWSGI that does
-    not end is killed. Raises PikuError when even that does not help, or nobody knows."""
+    """Stop these processes with everything that they started, within `grace` seconds; a uWSGI that
+    does not end is killed. Raises PikuError when even that does not help, or nobody knows."""
     if not names:
         return
     emperor.disable(paths, names)
@@ -123,7 +124,8 @@ def stop(paths: Paths, names: Collection[VassalName], grace: float) -> None:
 
 
 def draining(live: Live | None, going: Collection[Process]) -> tuple[Draining, ...]:
-    """What a new live record says of the processes that it replaces: they may finish their requests."""
+    """What a new live record says of the processes that it replaces: they may finish their
+    requests."""
     if live is None:
         return ()
     now = time.time()
@@ -155,8 +157,8 @@ def _drain(paths: Paths, app: AppPaths, live: Live, say: Say, *, patient: bool) 
 
 
 def is_busy(paths: Paths, one: Draining) -> bool:
-    """Whether a process may still have a request to answer. nginx's workers of before a reload know no
-    other process: while there are such, a `web` process may yet be asked."""
+    """Whether a process may still have a request to answer. nginx's workers of before a reload know
+    no other process: while there are such, a `web` process may yet be asked."""
     if time.time() >= one.until:
         return False
     if ports.connections([one.process.address]):

@@ -12,7 +12,7 @@ from piku.uwsgi import emperor
 
 
 def recover(paths: Paths, app: AppPaths, *, killed: bool) -> None:
-    """Recover one app, whose lock the caller holds and whose last command may have been `killed`."""
+    """Recover an app, whose lock the caller holds; its last command may have been `killed`."""
     repository.remove_stale_locks(app)
     interrupted = _close_records(app)
     if not killed and not interrupted and reconcile.is_settled(paths, app):

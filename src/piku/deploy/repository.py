@@ -1,4 +1,4 @@
-"""What git leaves in an app's repository when it is killed or the power goes: locks nobody holds."""
+"""What git leaves in an app's repository when it is killed: locks nobody holds."""
 
 from __future__ import annotations
 

@@ -18,7 +18,8 @@ from piku.runtimes.base import Context, Runtime
 
 @dataclass(frozen=True, kw_only=True)
 class Revision:
-    """A commit, read, with the app's settings at that time; `environment` names a folder in `envs/APP`."""
+    """A commit, read, with the app's settings at that time; `environment` names a folder in
+    `envs/APP`."""
 
     commit: str
     tree: Tree
@@ -52,8 +53,8 @@ def read(
 ) -> Revision:  # fmt: skip
     """Read a commit from the app's repository; raises PikuError for what is wrong in it.
 
-    `checkout` names the folder that it has, or will have; `environment` the one that was built for it
-    already: without, its name is worked out from everything that goes into it.
+    `checkout` names the folder that it has, or will have; `environment` the one that was built
+    for it already: without, its name is worked out from everything that goes into it.
     """
     listing = tree.of_commit(app.repo, commit)
     if "Procfile" not in listing.files:

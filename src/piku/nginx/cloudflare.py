@@ -35,7 +35,7 @@ def refresh(paths: Paths, api: str) -> str:
     if 0 <= time.time() - fetched < _FRESH:
         return ""
     try:
-        with urllib.request.urlopen(api, timeout=_TIMEOUT) as response:  # noqa: S310 (a checked URL)
+        with urllib.request.urlopen(api, timeout=_TIMEOUT) as response:  # noqa: S310
             found = _parsed(response.read(_LARGEST))
     except (OSError, http.client.HTTPException, ValueError) as error:
         day = time.strftime("%Y-%m-%d", time.gmtime(fetched))

@@ -135,8 +135,9 @@ class Site:
 
 @dataclass(frozen=True, kw_only=True)
 class Additions:
-    """What an extra adds to an app's configuration (hook `nginx`): directives in its upstream, where
-    requests are passed to the app, and in its servers. `closed`: nothing else answers there."""
+    """What an extra adds to an app's configuration (hook `nginx`): directives in its upstream,
+    where requests are passed to the app, and in its servers. `closed`: nothing else answers
+    there."""
 
     upstream: tuple[Directive, ...] = ()
     proxy: tuple[Directive, ...] = ()

@@ -17,7 +17,7 @@ from piku.paths import SEPARATOR, AppPaths
 
 
 def of(release: Release) -> Site | None:
-    """The site of an app with a host name; raises PikuError for settings that cannot be followed."""
+    """The site of an app with a host name; raises PikuError for wrong settings."""
     app, values = release.app, release.values
     names = settings.SERVER_NAME.read(values)
     redirect_from = _redirect_from(names, settings.REDIRECT_FROM.read(values))
@@ -80,7 +80,7 @@ def _access_log(app: AppPaths) -> str:
 
 
 def _clients(release: Release) -> tuple[str, ...]:
-    """The address that deploys (specification, "CloudFlare Integration"); on the server, the last."""
+    """The address that deploys (specification, "CloudFlare Integration"); here, the last."""
     text = os.environ.get("SSH_CLIENT", "").split(" ")[0].partition("%")[0]
     try:
         return (str(ipaddress.ip_address(text)),)

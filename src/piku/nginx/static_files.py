@@ -1,4 +1,4 @@
-"""Which files everybody may see: static folders, error pages and nginx's cache, looked at on disk."""
+"""Which files everybody may see: static folders, error pages, nginx's cache."""
 
 from __future__ import annotations
 

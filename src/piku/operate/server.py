@@ -1,7 +1,7 @@
 """Setting a server up, and running the platform: `piku setup`, `piku up`, the two system services.
 
-The services do in two halves what `piku up` does at once. Each half holds a lock as long as it runs,
-so that nothing else serves the same root.
+The services do in two halves what `piku up` does at once. Each half holds a lock as long as it
+runs, so that nothing else serves the same root.
 """
 
 from __future__ import annotations

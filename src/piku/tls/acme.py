@@ -21,14 +21,15 @@ _WHEN = re.compile(r"^(\[[^\]]*20\d\d[^\]]*\]|\d{4}/\d\d/\d\d [\d:]+)\s*")
 _SECRET = 6  # characters; a shorter text occurs in ordinary words
 # Names of one machine or network, which no public authority certifies.
 _LOCAL = (
-    "localhost", "local", "test", "example", "invalid", "internal", "lan", "localdomain", "home.arpa",
+    "localhost", "local", "test", "example", "invalid", "internal", "lan", "localdomain",
+    "home.arpa",
     "home", "corp", "intranet", "private", "onion", "example.com", "example.net", "example.org",
 )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """A certificate to get, and how. `settings` are the app's, among them credentials for its DNS."""
+    """A certificate to get, and how. `settings` are the app's, with DNS credentials."""
 
     names: tuple[str, ...]
     webroot: Path  # where the answers to the authority's challenges go

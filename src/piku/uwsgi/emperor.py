@@ -1,8 +1,8 @@
 """The uWSGI emperor: what runs, and having it look at its folder at once.
 
-The emperor's monitor looks every second by itself. SIGWINCH makes it look now; so does a connection to
-its statistics socket, which answers with what it knows of each vassal. It starts a vassal that keeps
-failing ever more rarely, by its name, so names are never reused (ADR 0024).
+The emperor's monitor looks every second by itself. SIGWINCH makes it look now; so does a
+connection to its statistics socket, which answers with what it knows of each vassal. It starts a
+vassal that keeps failing ever more rarely, by its name, so names are never reused (ADR 0024).
 """
 
 from __future__ import annotations

@@ -109,8 +109,8 @@ def _listening(app: Served) -> Pairs:
 
 
 def idle(seconds: int) -> Pairs:
-    """Options with which a vassal on demand ends when nobody has asked for so long. A request that it
-    has begun by then is finished: without the hook uWSGI would drop it."""
+    """Options with which a vassal on demand ends when nobody has asked for so long. A request that
+    it has begun by then is finished: without the hook uWSGI would drop it."""
     return (
         ("cheap", "true"),
         ("idle", str(seconds)),
@@ -156,10 +156,10 @@ def _common(vassal: Vassal) -> Pairs:
         ("log-maxsize", str(vassal.log_maxsize)),
         ("log-backupname", f"{vassal.log}.old"),
         ("logfile-chmod", "640"),
-        # uWSGI's log pipe does not block: a program that prints some 280 lines at once gets an error
-        # for the next. F_SETFL (4) without O_NONBLOCK makes it wait; then a thread must empty the
-        # pipe, for the master writes to it as well. Were it no stream, what a program writes at once
-        # would be cut after 8192 bytes.
+        # uWSGI's log pipe does not block: a program that prints some 280 lines at once gets an
+        # error for the next. F_SETFL (4) without O_NONBLOCK makes it wait; then a thread must empty
+        # the pipe, for the master writes to it as well. Were it no stream, what a program writes at
+        # once would be cut after 8192 bytes.
         ("threaded-logger", "true"),
         ("log-master-stream", "true"),
         ("exec-pre-app", "perl -e 'fcntl(STDOUT, 4, 2)'"),
@@ -167,13 +167,13 @@ def _common(vassal: Vassal) -> Pairs:
 
 
 def envdir_changes(value: str) -> bool:
-    """Whether uWSGI drops this value from an envdir (an empty one) or cuts the blanks at its end."""
+    """Whether uWSGI drops this value from an envdir (if empty) or cuts the blanks at its end."""
     return not value or value[-1] in " \t"
 
 
 def _exactly(variables: Mapping[str, str]) -> Pairs:
-    """Variables with exactly these values: nothing, in place of %(end), keeps the blanks in front of
-    it, and `$(` and `@(` from being expanded."""
+    """Variables with exactly these values: nothing, in place of %(end), keeps the blanks in front
+    of it, and `$(` and `@(` from being expanded."""
     if not variables:
         return ()
     pairs = []
@@ -185,10 +185,11 @@ def _exactly(variables: Mapping[str, str]) -> Pairs:
     return (("set-placeholder", "end="), *pairs)
 
 
-# A program that is a uWSGI of its own would take the first variable for its emperor. uWSGI repeats the
-# signal that stops a daemon every second, and to many programs a second SIGTERM means to drop everything:
-# so it sends SIGCONT, which hurts nobody, and the shell makes one SIGTERM of that for the whole group. It
-# waits for the program, to log its exit code. The program dies with the shell, and the shell with uWSGI.
+# A program that is a uWSGI of its own would take the first variable for its emperor. uWSGI repeats
+# the signal that stops a daemon every second, and to many programs a second SIGTERM means to drop
+# everything: so it sends SIGCONT, which hurts nobody, and the shell makes one SIGTERM of that for
+# the whole group. It waits for the program, to log its exit code. The program dies with the shell,
+# and the shell with uWSGI.
 _RUNNER = """\
 unset UWSGI_EMPEROR_FD
 trap : TERM CONT
@@ -213,13 +214,15 @@ def emperor(enabled: str, stats: str, pidfile: str, log: str) -> str:
             ("strict", "true"),
             ("emperor", f"dir://{enabled}"),
             ("emperor-stats", stats),
-            # A vassal with such a file beside it starts when somebody connects to the socket it names.
+            # A vassal with such a file beside it starts when somebody connects to the socket it
+            # names.
             ("emperor-on-demand-extension", DEMAND),
             # Seconds until the emperor sees that one has gone to sleep, and hears its socket again.
             ("emperor-freq", "1"),
             # Seconds that a vassal may take to stop: PIKU_STOP_TIMEOUT may be an hour.
             ("emperor-curse-tolerance", "3630"),
-            # Milliseconds: the longest pause before another attempt with a vassal that keeps failing.
+            # Milliseconds: the longest pause before another attempt with a vassal that keeps
+            # failing.
             ("emperor-max-throttle", "30000"),
             ("pidfile", pidfile),
             ("die-on-term", "true"),

@@ -15,7 +15,8 @@ def python(plugin: str, module: str, virtualenv: str) -> Pairs:
         ("module", module),
         ("need-app", "true"),
         ("single-interpreter", "true"),
-        # A process forked while a thread of the module's is at work would wait for that one for ever.
+        # A process forked while a thread of the module's is at work would wait for that one for
+        # ever.
         ("py-call-uwsgi-fork-hooks", "true"),
     )
 
@@ -23,9 +24,9 @@ def python(plugin: str, module: str, virtualenv: str) -> Pairs:
 def threaded() -> Pairs:
     """Options that let a process of several Python threads end.
 
-    Whichever has answered the last of UWSGI_MAX_REQUESTS ends the others, and then Python. That waits for the
-    main thread, which is no more, if `threading` was imported after the fork: the process would hang until it is
-    killed, and nobody be answered. So it is imported before.
+    Whichever has answered the last of UWSGI_MAX_REQUESTS ends the others, and then Python. That
+    waits for the main thread, which is no more, if `threading` was imported after the fork: the
+    process would hang until it is killed, and nobody be answered. So it is imported before.
     """
     return (("py-import", "threading"),)
 

@@ -43,7 +43,7 @@ def end(app: AppPaths) -> None:
 
 
 def additions(_paths: Paths, app: AppPaths, site: Site) -> Additions | None:
-    """What nginx answers while the app is in maintenance: 503 with the app's page for it, or ours."""
+    """What nginx answers while the app is in maintenance: 503 with its own page or ours."""
     now = state(app)
     if now is None:
         return None
