@@ -30,16 +30,13 @@ test: lint types ## Lint, types, and the tests of the core (ARGS="-k name" picks
 		-- $(BARE) $(CORE) $(ARGS)
 
 test-core: test-packages ## All end-to-end tests of the core, on servers that have no extras
-	@$(PYTEST) $(BARE) tests/e2e $(ARGS)
+	@$(PYTEST) $(BARE) tests/e2e tests/web $(ARGS)
 
 test-extras: test-packages ## What goes beyond the specification, and the client
-	@$(PYTEST) $(MANY) $(EXTRAS) $(ARGS)
+	@$(PYTEST) $(MANY) tests/extras tests/client $(ARGS)
 
 test-web: test-packages ## What nginx does: TLS, Cloudflare, static files, caching, access
 	@$(PYTEST) $(MANY) tests/web $(ARGS)
-
-test-tools: test-packages ## The client on a laptop, piku doctor and piku status
-	@$(PYTEST) $(MANY) tests/client tests/extras/doctor tests/extras/status $(ARGS)
 
 test-runtimes: test-packages ## Deploy an app of every language: real builds
 	@tools/install-packages runtimes
