@@ -42,7 +42,7 @@ TODAY: Mapping[str, int] = {
     "lines of the core": 12_100,
     "large extras": 1,
     "large modules": 1,
-    "wide lines": 85,
+    "wide lines": 90,
     "imports of what stands apart": 2,
 }
 
