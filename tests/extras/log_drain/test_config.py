@@ -9,6 +9,7 @@ import pytest
 
 from piku.extras.log_drain import config, settings
 from piku.extras.log_drain.settings import Drain
+from piku.paths import AppName, AppPaths
 
 
 def test_receivers() -> None:
@@ -40,12 +41,11 @@ def test_refused(text: str, message: str) -> None:
 
 
 def test_rsyslogd_accepts_it(tmp_path: Path) -> None:
-    state = tmp_path / "a $folder's"
-    state.mkdir()
-    files = config.Files(logs=str(state), state=str(state), authorities="/etc/ssl/ca.pem")
+    app = AppPaths(root=tmp_path / "a $folder's", name=AppName("shop"))
+    app.releases.mkdir(parents=True)
     drains = settings.receivers("syslog://h,syslog+tcp://h,syslog+tls://h.example")
     place = tmp_path / "rsyslogd.conf"
-    place.write_text(config.render("shop", drains, files, "gtls"))
+    place.write_text(config.render(app, drains, str(app.releases), "/etc/ssl/ca.pem", "gtls"))
     command = ["/usr/sbin/rsyslogd", "-N1", "-f", str(place)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

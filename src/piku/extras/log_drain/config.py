@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from piku.errors import PikuError
 from piku.extras.log_drain.settings import TLS, UDP, Drain
+from piku.paths import AppPaths
 
 # imfile knows a file by its inode and records how far it has read it, so rotation loses nothing.
 # The links in the folder lead to the same files; they have no "@" in their names.
@@ -35,8 +35,7 @@ _ACTION = """\
            queue.type="LinkedList" queue.size="5000" queue.filename="drain{number}"
            queue.maxDiskSpace="16m" queue.saveOnShutdown="on")
 """
-_TLS = """\
-protocol="tcp" TCP_Framing="octet-counted"
+_TLS = """
            StreamDriver="{driver}" StreamDriverMode="1" StreamDriverAuthMode="x509/name"
            StreamDriverPermittedPeers={host} StreamDriver.CAFile={authorities}"""
 _INPUT = """\
@@ -46,36 +45,27 @@ input(type="imfile" file={file} tag="app" ruleset="drains" addMetadata="on"
 _FILES = ("*@*.log", "cron-*.1.log", "run.*.log", "nginx*.log")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Files:
-    """Where things are: the app's logs, rsyslogd's own files, trusted authorities."""
-
-    logs: str
-    state: str
-    authorities: str
-
-
-def render(app: str, drains: Sequence[Drain], files: Files, tls_driver: str) -> str:
-    """The configuration; `tls_driver` is "gtls" or "ossl"."""
+def render(
+    app: AppPaths, drains: Sequence[Drain], state: str, authorities: str, tls_driver: str
+) -> str:
+    """The configuration; `tls_driver` is "gtls" or "ossl", `state` is rsyslogd's own folder."""
     return _CONFIG.format(
-        app=app[:48],  # the longest APP-NAME of RFC 5424
-        state=_quoted(files.state),
+        app=app.name[:48],  # the longest APP-NAME of RFC 5424
+        state=_quoted(state),
         actions="".join(
-            _action(number, drain, files, tls_driver) for number, drain in enumerate(drains)
+            _action(number, drain, authorities, tls_driver) for number, drain in enumerate(drains)
         ),
-        inputs="".join(_INPUT.format(file=_quoted(f"{files.logs}/{name}")) for name in _FILES),
+        inputs="".join(_INPUT.format(file=_quoted(f"{app.logs}/{name}")) for name in _FILES),
     )
 
 
-def _action(number: int, drain: Drain, files: Files, tls_driver: str) -> str:
+def _action(number: int, drain: Drain, authorities: str, tls_driver: str) -> str:
     host = _quoted(drain.host)
-    if drain.scheme == TLS:
-        authorities = _quoted(files.authorities)
-        protocol = _TLS.format(driver=tls_driver, host=host, authorities=authorities)
-    elif drain.scheme == UDP:
+    protocol = 'protocol="tcp" TCP_Framing="octet-counted"'
+    if drain.scheme == UDP:
         protocol = 'protocol="udp"'
-    else:
-        protocol = 'protocol="tcp" TCP_Framing="octet-counted"'
+    elif drain.scheme == TLS:
+        protocol += _TLS.format(driver=tls_driver, host=host, authorities=_quoted(authorities))
     return _ACTION.format(number=number, host=host, port=drain.port, protocol=protocol)
 
 

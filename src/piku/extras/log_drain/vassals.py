@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import shlex
 from collections.abc import Collection
@@ -32,39 +33,38 @@ def check(deployment: Deployment) -> tuple[str, ...]:
         hint = "ask the server's owner to run: apt-get install rsyslog-gnutls"
         raise PikuError(f"{LOG_DRAIN.name}: rsyslogd on this server lacks TLS", hint=hint)
     wanted = LOG_DRAIN_CA.read(deployment.values)
-    read = deployment.revision.tree.read if not wanted.startswith("/") else _read
-    if wanted and "-----BEGIN CERTIFICATE-----" not in read(wanted):
+    is_absolute = wanted.startswith("/")
+    text = files.read(Path(wanted)) if is_absolute else deployment.revision.tree.read(wanted)
+    if wanted and "-----BEGIN CERTIFICATE-----" not in text:
         raise PikuError(f"{LOG_DRAIN_CA.name}={wanted} has no certificate in PEM form")
     return ()
 
 
-def _read(path: str) -> str:
-    return files.read(Path(path))
-
-
 def vassals(paths: Paths, _sites: Collection[Site]) -> dict[str, str]:
-    """The ini of each app's rsyslogd; writes the configuration that it names."""
+    """The ini of each app's rsyslogd. One app's damaged settings do not concern the others."""
     found = {}
     for name in paths.app_names():
-        app = paths.app(name)
-        values = variables.parse_literal(files.read(app.live_env))
-        drains = LOG_DRAIN.read(values)
-        if not drains:
-            continue
-        state = _folder(paths, app)
-        state.mkdir(mode=0o700, parents=True, exist_ok=True)
-        authorities = str(app.live_link / LOG_DRAIN_CA.read(values))
-        places = config.Files(
-            logs=str(app.logs),
-            state=str(state),
-            authorities=authorities if LOG_DRAIN_CA.read(values) else _AUTHORITIES,
-        )
-        text = config.render(name, drains, places, _tls_driver())
-        place = state / "rsyslogd.conf"
-        if files.read(place) != text:
-            files.write(place, text, mode=0o600)
-        found[f"{SEPARATOR}drain-{name}.ini"] = _ini(app, place, text)
+        with contextlib.suppress(PikuError):
+            if text := _configured(paths, paths.app(name)):
+                found[f"{SEPARATOR}drain-{name}.ini"] = text
     return found
+
+
+def _configured(paths: Paths, app: AppPaths) -> str:
+    """Write the configuration of an app's rsyslogd; returns its ini, or "" without a drain."""
+    values = variables.parse_literal(files.read(app.live_env))
+    drains = LOG_DRAIN.read(values)
+    if not drains:
+        return ""
+    state = _folder(paths, app)
+    state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    wanted = LOG_DRAIN_CA.read(values)
+    authorities = str(app.live_link / wanted) if wanted else _AUTHORITIES
+    text = config.render(app, drains, str(state), authorities, _tls_driver())
+    place = state / "rsyslogd.conf"
+    if files.read(place) != text:
+        files.write(place, text, mode=0o600)
+    return _ini(app, place, text)
 
 
 def _ini(app: AppPaths, place: Path, text: str) -> str:
