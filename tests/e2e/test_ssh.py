@@ -128,7 +128,7 @@ def test_words_of_a_command_stay_as_they_are(new_app: Callable[..., App], server
     for word in ("*", "$HOME", "~", "a  b", "{a,b}", "\\"):
         refused(server.ssh(f"config:get parsed {shlex.quote(word)}"), 1, repr(word))
     refused(server.ssh("config:get parsed *"), 1, "'*'")
-    refused(server.ssh("config:get parsed 'unclosed"), 2, "cannot parse this command")
+    refused(server.ssh("config:get parsed 'unclosed"), 2, "No closing quotation")
     # `run` is what executes, and only in the app.
     assert app.asked("run", "echo $APP; pwd").stdout.split()[0] == "parsed"
 
