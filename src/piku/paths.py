@@ -28,7 +28,7 @@ class AppName(str):
         shown = text if len(text) <= 80 else text[:80] + "…"
         raise PikuError(
             f"{shown!r} is not an app name",
-            hint="names have up to 63 letters, digits, '.', '_', '-', and begin with a letter or digit",
+            hint="up to 63 letters, digits, '.', '_' and '-', the first a letter or digit",
         )
 
 

@@ -139,6 +139,8 @@ def bring(folder: Path, base: Path) -> Case:
         paths=paths, app=app, release=release, revision=found, plan=planned, output=output,
         progress=progress,
     )  # fmt: skip
+    if facts.get("cgroup"):
+        (paths.uwsgi / "cgroup").mkdir()
     for check in hooks("check"):
         check(deployment)
     made = going_live.record(deployment, *instances.create(deployment))

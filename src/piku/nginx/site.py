@@ -38,7 +38,7 @@ class Platform:
 
     def listens(self, site: Site | None, port: int) -> list[str]:
         """The listen addresses of a site (of none: of the platform itself) for one port."""
-        addresses = [(site.ipv4 if site else "") or self.host or "0.0.0.0"]  # noqa: S104 (a web server)
+        addresses = [(site.ipv4 if site else "") or self.host or "0.0.0.0"]  # noqa: S104
         if self.ipv6 and not (site and site.no_ipv6):
             if site and site.ipv6:
                 addresses.append(f"[{site.ipv6}]")

@@ -8,13 +8,14 @@ say() {
     echo "$(date '+%Y-%m-%d %H:%M:%S %z') [piku] cron-payday $*" >>ROOT/logs/shop/cron-payday.1.log
 }
 status() {
-    echo "{\"release\": 1, \"started\": $epoch, \"ended\": $1, \"code\": $2}" >ROOT/releases/shop/cron/cron-payday.json.new
+    printf '{"release": 1, "started": %s, "ended": %s, "code": %s}\n' \
+        "$epoch" "$1" "$2" >ROOT/releases/shop/cron/cron-payday.json.new
     mv ROOT/releases/shop/cron/cron-payday.json.new ROOT/releases/shop/cron/cron-payday.json
 }
 seen() {
     [ "$by" != now ] && read -r last shown <ROOT/releases/shop/cron/cron-payday.lock || return 1
     [ $((last / 60)) -eq $((epoch / 60)) ] \
-        || { [ "$clock" -le "$shown" ] && [ "$epoch" -gt "$last" ] && [ $((epoch - last)) -lt 7200 ]; }
+        || { [ "$clock" -le "$shown" ] && [ "$epoch" -gt "$last" ]             && [ $((epoch - last)) -lt 7200 ]; }
 }
 if [ "$by" != now ]; then
     case $hour in 6) ;; *) exit ;; esac

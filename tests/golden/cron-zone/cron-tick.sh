@@ -8,7 +8,8 @@ say() {
     echo "$(date '+%Y-%m-%d %H:%M:%S %z') [piku] cron-tick $*" >>ROOT/logs/shop/cron-tick.1.log
 }
 status() {
-    echo "{\"release\": 1, \"started\": $epoch, \"ended\": $1, \"code\": $2}" >ROOT/releases/shop/cron/cron-tick.json.new
+    printf '{"release": 1, "started": %s, "ended": %s, "code": %s}\n' \
+        "$epoch" "$1" "$2" >ROOT/releases/shop/cron/cron-tick.json.new
     mv ROOT/releases/shop/cron/cron-tick.json.new ROOT/releases/shop/cron/cron-tick.json
 }
 seen() {
