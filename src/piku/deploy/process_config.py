@@ -16,6 +16,7 @@ from piku.paths import SEPARATOR, AppPaths
 from piku.runtimes import python
 from piku.uwsgi import ini, plugins
 
+_INCLUDE_TIMEOUT = 30.0  # seconds
 _JWSGI = Path("/usr/share/java/uwsgi.jar")
 
 
