@@ -33,7 +33,7 @@ def test_every_command_works_without_naming_the_app(
     assert says(checkout, "config") == ""
     says(checkout, "ps:scale", "web=2")
     rows = json.loads(says(checkout, "ps", "--json"))
-    assert {"web.1", "web.2", "worker.1"} <= {row["worker"] for row in rows}
+    assert {"web.1", "web.2", "worker.1"} <= {row["process"] for row in rows}
     says(checkout, "ps:scale", "bakery", "web=1")
     assert "tidy" in says(checkout, "cron")
     assert says(checkout, "cron:run", "tidy") == ""
