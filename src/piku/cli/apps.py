@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
@@ -13,15 +14,11 @@ from piku import locks
 from piku.cli.common import app_argument, caller, changing, json_option, pass_paths, release_number
 from piku.errors import PikuError
 from piku.output import Output, table
-from piku.paths import AppName, AppPaths, Paths
+from piku.paths import AppPaths, Paths
 
 if TYPE_CHECKING:
     from piku.deploy.releases import Release
 
-_IN_JSON = (
-    "number", "kind", "description", "commit", "created", "by", "outcome", "step", "reason",
-    "runtime",
-)  # fmt: skip
 _allow_untracked = click.option(
     "--allow-untracked", is_flag=True, help="Go live although the app left files beside its code."
 )
@@ -84,10 +81,9 @@ def releases(app: AppPaths, as_json: bool) -> None:
     current = live.release if live else 0
     found = releases.releases(app)
     if as_json:
-        rows = [
-            {**{key: getattr(release, key) for key in _IN_JSON}, "live": release.number == current}
-            for release in found
-        ]
+        rows = [{**asdict(one), "live": one.number == current} for one in found]
+        for row in rows:
+            del row["settings"]  # they may be secret
         click.echo(json.dumps(rows, indent=1))
         return
     for line in table(_row(release, current) for release in found):
@@ -117,30 +113,28 @@ def rollback(paths: Paths, app: AppPaths, release: str | None, allow_untracked: 
 
 
 @click.command()
-@click.argument("app", metavar="APP")
+@app_argument
 @click.option("--force", is_flag=True, help="Do not ask for the app's name.")
 @pass_paths
-def destroy(paths: Paths, app: str, force: bool) -> None:
+def destroy(paths: Paths, app: AppPaths, force: bool) -> None:
     """Remove an app; its data and cache are kept."""
     from piku.operate import destroy as destroying
 
-    found = paths.existing(AppName.parse(app))
     if not force:
-        _confirm(found.name)
+        _confirm(app.name)
     output = Output(sys.stdout)
-    with locks.lock(
-        found.lock, "destroying the app", waiting=lambda by: output.step(f"Waiting for {by}")
-    ):
-        destroying.destroy(paths, found, output)
+
+    def wait(holder: str) -> None:
+        output.step(f"Waiting for {holder}")
+
+    with locks.lock(app.lock, "destroying the app", waiting=wait):
+        destroying.destroy(paths, app, output)
 
 
 def _confirm(app: str) -> None:
     """Have the app's name typed, at a terminal or not; raises PikuError for another answer."""
-    click.echo(
-        f"This removes {app} with its settings and logs. Type its name to go on: ",
-        nl=False,
-        err=True,
-    )
+    question = f"This removes {app} with its settings and logs. Type its name to go on: "
+    click.echo(question, nl=False, err=True)
     typed = sys.stdin.readline()
     if not typed.endswith("\n"):
         click.echo(err=True)

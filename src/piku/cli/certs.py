@@ -24,6 +24,4 @@ def certs_renew(paths: Paths, app: AppPaths | None, force: bool) -> None:
     this = renew.Round(paths=paths, output=output, force=force)
     failed = renew.renew(this, app, waiting=lambda by: output.step(f"Waiting for {by}"))
     if failed:
-        error = PikuError(f"no certificate for {', '.join(failed)}")
-        error.shown = True
-        raise error
+        raise PikuError(f"no certificate for {', '.join(failed)}")

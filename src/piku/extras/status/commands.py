@@ -9,9 +9,7 @@ from dataclasses import asdict
 
 import click
 
-from piku.cli import tables
 from piku.cli.common import pass_paths
-from piku.cli.tables import Column
 from piku.deploy.releases import Release
 from piku.deploy.scheduler import Run
 from piku.extras.status import status as observing
@@ -20,11 +18,7 @@ from piku.output import duration, printable, table
 from piku.paths import Paths
 
 _MB, _GB = 2**20, 2**30
-_COLUMNS = (
-    Column(head="APP", long=True), Column(head="STATE"), Column(head="RELEASE"),
-    Column(head="PROCESSES", spare=3, long=True),
-    Column(head="MEMORY", number=True, spare=1), Column(head="ADDRESS", long=True),
-)  # fmt: skip
+_HEAD = ("APP", "STATE", "RELEASE", "PROCESSES", "MEMORY", "ADDRESS")
 
 
 @click.command()
@@ -36,8 +30,8 @@ def status(paths: Paths, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(_record(found), indent=1))
         return
-    for line in _lines(found, tables.width()):
-        click.echo(tables.shortened(printable(line), tables.width()))
+    for line in _lines(found):
+        click.echo(printable(line))
 
 
 def _record(found: Status) -> dict[str, object]:
@@ -57,11 +51,11 @@ def _facts(one: Release) -> dict[str, object]:
     return {name: value for name, value in asdict(one).items() if name != "settings"}
 
 
-def _lines(found: Status, width: int | None) -> Iterator[str]:
+def _lines(found: Status) -> Iterator[str]:
     yield from _machine(found.machine)
     yield ""
-    apps = tables.lines(_COLUMNS, [_cells(app) for app in found.apps], width)
-    yield from apps or ["No app yet: git push creates one"]
+    apps = [_cells(app) for app in found.apps]
+    yield from table([_HEAD, *apps]) if apps else ["No app yet: git push creates one"]
     for head, rows in (
         ("Last deploys", [_deploy(*one) for one in found.deploys]),
         ("Jobs", [_job(*one) for one in found.jobs]),
