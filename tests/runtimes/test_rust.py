@@ -130,7 +130,7 @@ def test_rust(new_app: NewApp, example: Callable[[str], Path]) -> None:
     app.commit(**{"src/main.rs": script, "Cargo.lock": LOCK.replace("version = 3", "version = 4")})
     said = app.failed()
     assert any(
-        "Cargo.lock is of version 4, which this server's cargo 1.65" in line for line in said
+        "Cargo.lock is of version 4, which cargo 1.65" in line for line in said
     )
     assert any("https://rustup.rs" in line and "cargo-web" in line for line in said)
     assert snapshot(folder) == before
