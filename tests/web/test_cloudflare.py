@@ -84,7 +84,7 @@ def test_only_cloudflare_and_who_deploys(new_app: NewApp, api: Api) -> None:
 
     # Nobody answers: the list that comes with piku is used, and the push says of which day it is.
     for number, (said, code, words) in enumerate((
-        ({}, 500, "The requested URL returned error: 500"),
+        ({}, 500, "HTTP Error 500"),
         ([], 200, "is not a list of networks"),
         ({"success": True, "result": {"ipv4_cidrs": ["0.0.0.0/0"], "ipv6_cidrs": ["::/0"]}}, 200, "too wide"),
         ({"success": True, "result": {**ELSEWHERE, "ipv4_cidrs": []}}, 200, "both IPv4 and IPv6"),

@@ -5,15 +5,17 @@ What was fetched is kept with its date. Before that, the list that comes with pi
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import ipaddress
 import json
 import time
 import urllib.request
-from collections.abc import Iterable
+from dataclasses import dataclass
 from importlib import resources
+from pathlib import Path
 
-from piku import files
+from piku import records
 from piku.errors import PikuError
 from piku.paths import Paths
 
@@ -24,14 +26,22 @@ _LARGEST = 1_000_000  # bytes
 _WIDEST = {4: 8, 6: 19}
 
 
+@dataclass(frozen=True, kw_only=True)
+class Networks:
+    """A list of networks, and when it was fetched (epoch)."""
+
+    fetched: float
+    networks: tuple[str, ...]
+
+
 def networks(paths: Paths) -> tuple[str, ...]:
     """The networks as last known."""
-    return _last_known(paths)[1]
+    return _last_known(paths).networks
 
 
 def refresh(paths: Paths, api: str) -> str:
     """Fetch the list unless that was done within a day; returns a warning when that fails."""
-    fetched, _ = _last_known(paths)
+    fetched = _last_known(paths).fetched
     if 0 <= time.time() - fetched < _FRESH:
         return ""
     try:
@@ -40,42 +50,30 @@ def refresh(paths: Paths, api: str) -> str:
     except (OSError, http.client.HTTPException, ValueError) as error:
         day = time.strftime("%Y-%m-%d", time.gmtime(fetched))
         return f"Cloudflare's networks could not be fetched ({error}): using those of {day}"
-    files.write(paths.cloudflare, json.dumps({"fetched": time.time(), "networks": found}) + "\n")
+    records.save(paths.cloudflare, Networks(fetched=time.time(), networks=found))
     return ""
 
 
 def _parsed(text: bytes) -> tuple[str, ...]:
-    """The networks of an answer; raises ValueError."""
+    """The networks of an answer, in nginx's form; raises ValueError unless they can be Cloudflare's."""
     try:
-        answer = json.loads(text)
-        found = [*answer["result"]["ipv4_cidrs"], *answer["result"]["ipv6_cidrs"]]
-        if answer["success"] is not True or not all(isinstance(network, str) for network in found):
-            raise ValueError
-    except (ValueError, KeyError, TypeError, RecursionError):
+        result = json.loads(text)["result"]
+        found = [ipaddress.ip_network(each) for each in result["ipv4_cidrs"] + result["ipv6_cidrs"]]
+    except (KeyError, TypeError, RecursionError, json.JSONDecodeError):
         raise ValueError("its answer is not a list of networks") from None
-    return _checked(found)
-
-
-def _checked(found: Iterable[str]) -> tuple[str, ...]:
-    """The networks in nginx's form; raises ValueError for what cannot be Cloudflare's."""
-    checked = [ipaddress.ip_network(text) for text in found]
-    if {network.version for network in checked} != {4, 6}:
+    if {network.version for network in found} != {4, 6}:
         raise ValueError("the answer does not have networks of both IPv4 and IPv6")
-    for network in checked:
+    for network in found:
         if network.prefixlen < _WIDEST[network.version]:
             raise ValueError(f"{network} is too wide to be Cloudflare's")
-    return tuple(str(network) for network in checked)
+    return tuple(map(str, found))
 
 
-def _last_known(paths: Paths) -> tuple[float, tuple[str, ...]]:
-    """When the networks were fetched, and what they were; a damaged list is passed over."""
-    shipped = (resources.files("piku") / "templates" / "cloudflare.json").read_text()
-    for text in (files.read(paths.cloudflare), shipped):
-        try:
-            stored = json.loads(text)
-            fetched = float(stored["fetched"])
-            time.gmtime(fetched)
-            return fetched, _checked(stored["networks"])
-        except (ValueError, KeyError, TypeError, OverflowError, OSError, RecursionError):
-            continue
+def _last_known(paths: Paths) -> Networks:
+    """The last list, or the one that comes with piku; a damaged one is passed over."""
+    shipped = Path(str(resources.files("piku"))) / "templates" / "cloudflare.json"
+    for place in (paths.cloudflare, shipped):
+        with contextlib.suppress(PikuError):
+            if (found := records.load(place, Networks)) is not None:
+                return found
     raise PikuError("the list of Cloudflare's networks that comes with piku is damaged")

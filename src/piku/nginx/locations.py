@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from piku.errors import PikuError
 from piku.nginx import proxy
 from piku.nginx.directives import Directive, Raw, block, d, location
-from piku.nginx.site import Platform, Site, SiteState, Static
+from piku.nginx.site import Site, SiteState, Static
 
 # An address that no client can reach: a folder without an index ends here, not in a listing.
 _NONE = "/@piku-none"
+_EXPIRES = d("expires", Raw("$piku_expires"))
 
 
-def all_of(site: Site, platform: Platform, state: SiteState) -> list[Directive]:
+def all_of(site: Site, state: SiteState) -> list[Directive]:
     """Every location of the app."""
     out: list[Directive] = []
     to_app = proxy.to_app(site, state) if site.backend else []
     for number, static in enumerate(site.static):
         if static.file:
-            body = [d("alias", static.path), *_sending(platform)]
+            body = [d("alias", static.path), _EXPIRES]
             out.append(location(static.prefix, body, modifier="="))
         elif static.prefix == "/":
-            out += _root(site, static, number, platform, to_app)
+            out += _root(site, static, number, to_app)
         else:
-            out += _aliased(site, static, number, platform)
+            out += _aliased(site, static, number)
     out += [location(path, [d("return", 404)], modifier="=") for path in site.hidden]
-    out += _catch_all(site, platform)
     if any(not static.file for static in site.static):
         out.append(location(_NONE, [d("internal"), d("return", 404)], modifier="="))
     if "/" not in {static.prefix for static in site.static}:
@@ -34,24 +33,10 @@ def all_of(site: Site, platform: Platform, state: SiteState) -> list[Directive]:
     return out
 
 
-def refuse_duplicates(site: Site) -> None:
-    """Raise PikuError when two settings want the same address, which nginx would refuse."""
-    found = all_of(site, Platform(), SiteState(certificate=""))
-    wanted = [item.args for item in found]
-    for args in wanted:
-        if wanted.count(args) > 1:
-            raise PikuError(
-                f"NGINX_STATIC_PATHS: two things would answer {args[-1]}",
-                hint="change NGINX_STATIC_PATHS or NGINX_CATCH_ALL",
-            )
-
-
 # --- static files --------------------------------------------------------------------------------
 
 
-def _root(
-    site: Site, static: Static, number: int, platform: Platform, to_app: list[Directive]
-) -> list[Directive]:
+def _root(site: Site, static: Static, number: int, to_app: list[Directive]) -> list[Directive]:
     """The folder below "/". What is no file goes to the app, if there is one."""
     last = Raw("@app") if site.backend else Raw("=503") if site.stopped else _last(site)
     older = f"@before-{number}"
@@ -63,7 +48,7 @@ def _root(
         slash = d("rewrite", Raw("^(.+[^/])$"), Raw("$1/"), "permanent")
         has_page = (Raw("(-f"), Raw("$request_filename/index.html)"))
         found = [block("if", has_page, [slash]), d("try_files", Raw("$uri"), fallback)]
-    options = _options(site, platform)
+    options = _options(site)
     out = [location("/", [d("root", static.path), *options, *found])]
     if static.before:
         again = d("try_files", Raw("$uri"), last)
@@ -73,18 +58,17 @@ def _root(
     return out
 
 
-def _aliased(site: Site, static: Static, number: int, platform: Platform) -> list[Directive]:
+def _aliased(site: Site, static: Static, number: int) -> list[Directive]:
     """A folder below another prefix. Its location ends with a slash: without one, "/static../"
     would lead out of it."""
     prefix = f"{static.prefix}/"
     older = f"/@before-{number}"
     target = Raw(f"{prefix}$is_args$args")  # a checked path: no variable of a user's is in it
-    slash = [d("absolute_redirect", "off"), d("return", 301, target)]
     last = Raw(f"{older}$uri") if static.before else _last(site)
-    options = _options(site, platform)
+    options = _options(site)
     tries = d("try_files", Raw("$uri"), Raw("$uri/"), last)
     out = [
-        location(static.prefix, slash, modifier="="),
+        location(static.prefix, [d("return", 301, target)], modifier="="),
         location(prefix, [d("alias", f"{static.path}/"), *options, tries]),
     ]
     if static.before:  # a named location can have no alias
@@ -94,46 +78,10 @@ def _aliased(site: Site, static: Static, number: int, platform: Platform) -> lis
     return out
 
 
-def _catch_all(site: Site, platform: Platform) -> list[Directive]:
-    """The catch-all's own file: tried once, for if it were missing nginx would loop."""
-    covering = [static for static in site.static if _covers(static, site.catch_all)]
-    if not site.catch_all or not covering or any(static.file for static in covering):
-        return []
-    static = max(covering, key=lambda static: len(static.prefix))
-    if static.prefix == "/" and site.backend:
-        return []
-    inner = site.catch_all.removeprefix(static.prefix).lstrip("/")
-    body = [d("alias", f"{static.path}/{inner}"), *_sending(platform)]
-    return [location(site.catch_all, body, modifier="=")]
-
-
-def _covers(static: Static, address: str) -> bool:
-    if static.file:
-        return static.prefix == address
-    return address.startswith("/" if static.prefix == "/" else f"{static.prefix}/")
-
-
 def _last(site: Site) -> Raw:
     # A checked path of an address: no variable of nginx can be in it.
     return Raw(site.catch_all or "=404")
 
 
-def _options(site: Site, platform: Platform) -> list[Directive]:
-    index = d("index", "index.html", Raw(site.catch_all or _NONE))
-    return [*_sending(platform), index, d("absolute_redirect", "off")]
-
-
-def _sending(platform: Platform) -> list[Directive]:
-    """How files are sent (specification, "Static File Optimization")."""
-    out = [
-        d("sendfile", "on"),
-        d("sendfile_max_chunk", "1m"),
-        d("tcp_nopush", "on"),
-        d("directio", "8m"),
-        d("expires", Raw("$piku_expires")),
-    ]
-    if "threads" in platform.modules:
-        out.append(d("aio", "threads"))
-    if "http_gzip_static_module" in platform.modules:
-        out.append(d("gzip_static", "on"))
-    return out
+def _options(site: Site) -> list[Directive]:
+    return [_EXPIRES, d("index", "index.html", Raw(site.catch_all or _NONE))]

@@ -11,6 +11,12 @@ from piku.nginx.directives import Directive, Raw, block, d, location, quote, ren
 from piku.nginx.site import Platform, Site
 
 
+def params(protocol: str) -> list[Directive]:
+    """What an app sees of a request: the headers or uwsgi parameters that are the same for all."""
+    lines = re.findall(r"(?m)^(\w+) (.+);$", _template(f"{protocol}.params"))
+    return [Directive(name, (Raw(arguments),)) for name, arguments in lines]
+
+
 def _template(name: str) -> str:
     return (resources.files("piku") / "templates" / name).read_text()
 
@@ -28,17 +34,21 @@ def main_config(root: str, include: str, platform: Platform) -> str:
         "tickets": "on" if platform.version >= (1, 23, 2) else "off",
         "include": include,
     }
+    modules = {"threads": d("aio", "threads"), "http_gzip_static_module": d("gzip_static", "on")}
+    able = [directive for module, directive in modules.items() if module in platform.modules]
     return re.sub(
         r"@(\w+)@([\w./-]*)",
         lambda found: quote(values[found[1]] + found[2]),
-        _template("nginx.conf"),
+        _template("nginx.conf").replace("@modules@", render(able, "    ")),
     )
 
 
-def common_config(cloudflare: Iterable[str]) -> str:
+def common_config(cloudflare: Iterable[str], platform: Platform) -> str:
     """What every app's server blocks rely on; `cloudflare` are the networks of Cloudflare."""
     networks = render((d(network, 1) for network in cloudflare), "    ")
-    return _template("common.conf").replace("@networks@", networks)
+    plain, secure = (quote(platform.port_suffix(secure=secure)) for secure in (False, True))
+    text = _template("common.conf").replace("@networks@", networks)
+    return text.replace("@http@", plain).replace("@https@", secure)
 
 
 def challenge(platform: Platform) -> Directive:

@@ -7,6 +7,7 @@ import re
 from itertools import chain
 from pathlib import PurePath
 
+from piku.nginx import main_config
 from piku.nginx.directives import Directive, Raw, block, d
 from piku.nginx.site import Cache, Platform, Site, SiteState
 from piku.uwsgi import ini
@@ -51,56 +52,14 @@ def to_app(site: Site, state: SiteState) -> list[Directive]:
 
 def bare(site: Site) -> list[Directive]:
     """The same, without what extras add."""
-    client = Raw("$piku_client" if site.cloudflare else "$remote_addr")
-    # A request that one process is slow with is not sent once more to the next one.
-    once = d(f"{protocol(site)}_next_upstream", "error")
+    # In each location: outside, one such directive of an include file would hide all of these.
+    params = main_config.params(protocol(site))
     keeping = _keeping(site, site.cache) if site.cache is not None else []
-    if site.backend == "uwsgi":
-        number = ini.MODIFIERS[site.serving]
-        modifier = [d("uwsgi_modifier1", number)] if number else []
-        params = [d("uwsgi_param", name, Raw(value)) for name, value in _UWSGI_PARAMS]
-        params += [d("uwsgi_param", name, client) for name in ("REMOTE_ADDR", "HTTP_X_REAL_IP")]
-        params.append(d("uwsgi_param", "HTTPS", Raw("$https"), "if_not_empty"))
-        return [d("uwsgi_pass", _upstream_name(site)), once, *modifier, *params, *keeping]
-    headers = [d("proxy_set_header", name, Raw(value)) for name, value in _PROXY_HEADERS]
-    headers.append(d("proxy_set_header", "X-Real-IP", client))
-    passed = d("proxy_pass", f"http://{_upstream_name(site)}")
-    return [passed, d("proxy_http_version", "1.1"), once, *headers, *keeping]
-
-
-_UWSGI_PARAMS = (
-    ("QUERY_STRING", "$query_string"),
-    ("REQUEST_METHOD", "$request_method"),
-    ("CONTENT_TYPE", "$content_type"),
-    ("CONTENT_LENGTH", "$content_length"),
-    ("REQUEST_URI", "$request_uri"),
-    ("PATH_INFO", "$document_uri"),
-    ("DOCUMENT_ROOT", "$document_root"),
-    ("SERVER_PROTOCOL", "$server_protocol"),
-    ("REQUEST_SCHEME", "$scheme"),
-    ("UWSGI_SCHEME", "$scheme"),
-    ("REMOTE_PORT", "$remote_port"),
-    ("SERVER_ADDR", "$server_addr"),
-    ("SERVER_PORT", "$server_port"),
-    ("SERVER_NAME", "$server_name"),
-    ("HTTP_X_FORWARDED_FOR", "$proxy_add_x_forwarded_for"),
-    ("HTTP_X_FORWARDED_PROTO", "$scheme"),
-    ("HTTP_PROXY", '""'),  # programs would take it for the proxy to use themselves
-    ("HTTP_HOST", "$piku_host"),
-    ("HTTP_X_FORWARDED_HOST", "$piku_host"),
-    ("HTTP_X_FORWARDED_PORT", "$server_port"),
-)
-_PROXY_HEADERS = (
-    ("Host", "$piku_host"),
-    ("Proxy", '""'),
-    ("Upgrade", "$piku_upgrade"),
-    ("Connection", "$piku_connection"),
-    ("X-Forwarded-For", "$proxy_add_x_forwarded_for"),
-    ("X-Forwarded-Proto", "$scheme"),
-    ("X-Forwarded-Host", "$piku_host"),
-    ("X-Forwarded-Port", "$server_port"),
-    ("X-Request-Start", '"t=${msec}"'),
-)
+    if site.backend == "http":
+        return [d("proxy_pass", f"http://{_upstream_name(site)}"), *params, *keeping]
+    number = ini.MODIFIERS[site.serving]
+    modifier = [d("uwsgi_modifier1", number)] if number else []
+    return [d("uwsgi_pass", _upstream_name(site)), *modifier, *params, *keeping]
 
 
 # --- kept answers --------------------------------------------------------------------------------
@@ -153,15 +112,8 @@ def _keeping(site: Site, cache: Cache) -> list[Directive]:
         (408, 425, 429, 500, 502, 503, 504, 0),  # a short failure must not last for an hour
         ("any", cache.other),
     )
-    logged_in = Raw("$http_authorization")
     return [
         d(begin, Raw(_zone_variable(site))),
-        d(f"{begin}_key", Raw("$scheme$request_method$piku_host$request_uri")),
         *(d(f"{begin}_valid", *codes, f"{seconds}s") for *codes, seconds in times),
-        d(f"{begin}_bypass", logged_in),
-        d(f"{protocol(site)}_no_cache", logged_in),
-        d(f"{begin}_lock", "on"),
-        d(f"{begin}_background_update", "on"),
-        d(f"{begin}_use_stale", "error", "timeout", "updating", "http_500", "http_503"),
         d("expires", Raw(_expires_variable(site))),
     ]

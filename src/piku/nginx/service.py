@@ -52,7 +52,7 @@ def _texts(sites: Sites, where: Platform) -> dict[str, str]:
     """Every file of ours that nginx includes, by its name."""
     networks = next((state.cloudflare for _, state in sites.values() if state.cloudflare), ())
     return {
-        COMMON: main_config.common_config(networks),
+        COMMON: main_config.common_config(networks, where),
         DEFAULT: main_config.default_config([site for site, _ in sites.values()], where),
         **{
             f"{name}.conf": vhost.app_config(site, where, state)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from piku import files
 from piku.app import settings
 from piku.errors import PikuError
-from piku.nginx import locations, static_files
+from piku.nginx import static_files
 from piku.nginx.site import Site
 from piku.nginx.static_files import Release
 from piku.paths import SEPARATOR, AppPaths
@@ -27,7 +27,7 @@ def of(release: Release) -> Site | None:
     static = tuple(static_files.static(release))
     cloudflare = settings.CLOUDFLARE_ACL.read(values)
     limited = bool(values.get(settings.MAX_BODY_SIZE.name))
-    site = Site(
+    return Site(
         app=app.name,
         names=names,
         redirect_from=redirect_from,
@@ -56,8 +56,6 @@ def of(release: Release) -> Site | None:
         forwarded=settings.LOG_X_FORWARDED_FOR.read(values),
         idle=settings.IDLE.read(values),
     )
-    locations.refuse_duplicates(site)
-    return site
 
 
 def _redirect_from(names: Sequence[str], others: tuple[str, ...]) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from piku.app import checks, settings
 from piku.errors import PikuError
@@ -47,24 +47,38 @@ def static(release: Release) -> Iterator[Static]:
 
 def _mapping(release: Release, prefix: str, path: str, setting: str) -> Static:
     app = release.app
-    for own in _own_folders(app):
+    if Path(path).is_relative_to(app.live_link):
         # The app's own folder means the commit that is being deployed, not the live one.
-        if Path(path).is_relative_to(own):
-            path = str(Path(path).relative_to(own))
+        path = str(Path(path).relative_to(app.live_link))
     found = _located(release, path, setting)
-    if found.is_file() and prefix == "/":
+    file = found.is_file()
+    if file and prefix == "/":
         raise PikuError(f"{setting}: {path} is a file, and '/' needs a folder")
     if path.startswith("/"):
-        return Static(prefix=prefix, path=str(found), file=found.is_file())
-    inside = str(PurePosixPath(path))
-    before = "" if found.is_file() else str(app.before_link / inside)
-    return Static(
-        prefix=prefix, path=str(app.live_link / inside), before=before, file=found.is_file()
-    )
+        return Static(prefix=prefix, path=str(found), file=file)
+    before = "" if file else str(app.before_link / path)
+    return Static(prefix=prefix, path=str(app.live_link / path), before=before, file=file)
 
 
-def _own_folders(app: AppPaths) -> tuple[Path, Path]:
-    return app.live_link, app.root.resolve() / "apps" / app.name
+def _located(release: Release, path: str, setting: str) -> Path:
+    """The file or folder that a setting names; raises PikuError unless everybody may see it."""
+    app, absolute = release.app, path.startswith("/")
+    found = real(release.checkout / path, setting, path)
+    allowed = [release.checkout, app.data]
+    if absolute:
+        allowed = [app.data, *(each for name in _OPEN for each in (app.root / name).iterdir())]
+    inside = next((each for each in allowed if found.is_relative_to(each.resolve())), None)
+    if inside is None:
+        any_app = f"an app's folder in {', '.join(_OPEN)} of {app.root}"
+        where = any_app if absolute else "the app's folder"
+        raise PikuError(f"{setting}: {path} leads outside {where}")
+    if not found.exists():
+        if not absolute or inside != app.data:
+            where = "" if absolute else " in this commit"
+            raise PikuError(f"{setting}: there is no file or folder {path!r}{where}")
+        _make(found, setting, path)
+    # Through the link to another app's live release, not into the checkout that it leads to today.
+    return inside / found.relative_to(inside.resolve())
 
 
 def real(path: Path, setting: str, wanted: str) -> Path:
@@ -84,42 +98,14 @@ def _make(folder: Path, setting: str, wanted: str) -> None:
         raise PikuError(f"{setting}: {wanted} cannot be made: {error.strerror}") from None
 
 
-def _located(release: Release, path: str, setting: str) -> Path:
-    """Where a path of a setting really leads; raises PikuError unless everybody may see it."""
-    if path.startswith("/"):
-        return _in_root(release.app, path, setting)
-    checkout = release.checkout.resolve()
-    found = real(checkout / path, setting, path)
-    if not any(found.is_relative_to(one) for one in (checkout, release.app.data.resolve())):
-        raise PikuError(f"{setting}: {path} leads outside the app's folder")
-    if not found.exists():
-        raise PikuError(f"{setting}: there is no file or folder {path!r} in this commit")
-    return found
-
-
-def _in_root(app: AppPaths, path: str, setting: str) -> Path:
-    root, found = app.root.resolve(), real(Path(path), setting, path)
-    shown = [app.data, *(entry for folder in _OPEN for entry in (root / folder).iterdir())]
-    inside = next((entry for entry in shown if found.is_relative_to(entry.resolve())), None)
-    if inside is None:
-        raise PikuError(
-            f"{setting}: {path} is outside what may be shown",
-            hint=f"give a path below an app's folder in {', '.join(_OPEN)} of {root}",
-        )
-    if not found.exists():
-        if inside != app.data:
-            raise PikuError(f"{setting}: there is no file or folder {path}")
-        _make(found, setting, path)
-    # Through the link to another app's live release, not into the checkout that it leads to today.
-    return inside / found.relative_to(inside.resolve())
-
-
 def hidden(app: AppPaths, static: Sequence[Static]) -> Iterator[str]:
-    """The addresses of files in an app's top folder that nobody may see."""
-    apps = [folder.parent for folder in _own_folders(app)]
+    """The addresses of files in an app's top folder that nobody may see; raises PikuError."""
     for one in static:
-        if Path(one.path).parent in apps:
-            yield from (f"{one.prefix.rstrip('/')}/{name}" for name in _HIDDEN)
+        if Path(one.path).parent == app.live_link.parent:
+            for address in (f"{one.prefix.rstrip('/')}/{name}" for name in _HIDDEN):
+                if any(other.prefix == address for other in static):
+                    raise PikuError(f"NGINX_STATIC_PATHS: {address} is a file that nobody may see")
+                yield address
 
 
 def error_pages(release: Release) -> Iterator[tuple[int, str]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
 from itertools import chain
 
 from piku.nginx import locations, proxy
@@ -28,32 +26,21 @@ def directives(site: Site, platform: Platform, state: SiteState) -> list[Directi
     ]
     names = d("server_name", *site.names)
     content = _content(site, platform, state)
+    suffix = platform.port_suffix(secure=True)
     if site.https_only:
-        to_https = _redirect(f"https://$host{platform.port_suffix(secure=True)}")
+        to_https = _redirect(f"https://$host{suffix}")
         out.append(block("server", (), [*plain, names, challenge(platform), to_https]))
         out.append(block("server", (), [*secure, names, *content]))
     else:
         out.append(block("server", (), [*plain, *secure, names, *content]))
     if site.redirect_from:
-        out += _redirects(site, platform, state, plain, secure)
-    return out
-
-
-def _redirects(
-    site: Site,
-    platform: Platform,
-    state: SiteState,
-    plain: Sequence[Directive],
-    secure: Sequence[Directive],
-) -> list[Directive]:
-    # Browsers that keep a list of names with this policy want it with the redirects as well.
-    lead = [d("server_name", *site.redirect_from), *_policy(site, state), challenge(platform)]
-    out = []
-    for listens, is_secure in ((plain, False), (secure, True)):
-        https = is_secure or site.https_only
-        host = f"{site.names[0]}{platform.port_suffix(secure=https)}"
-        moved = _redirect(f"{'https' if https else 'http'}://{host}")
-        out.append(block("server", (), [*listens, *lead, moved]))
+        begin, end = ("https", suffix) if site.https_only else ("$scheme", "$piku_port")
+        moved = _redirect(f"{begin}://{site.names[0]}{end}")
+        others = d("server_name", *site.redirect_from)
+        # Browsers that keep a list of names with this policy want it with redirects as well.
+        policy = _policy(site, state)
+        body = [*plain, *secure, others, *policy, challenge(platform), moved]
+        out.append(block("server", (), body))
     return out
 
 
@@ -70,23 +57,13 @@ def _definitions(site: Site, platform: Platform, state: SiteState) -> list[Direc
     if site.cache is not None:
         out += proxy.cache_zone(site, site.cache, platform)
     if site.rate:
-        key = _rate_key(site)
-        zone = f"zone={_rate_zone(site, key)}:1m"
-        out.append(d("limit_req_zone", Raw(key), zone, f"rate={site.rate}"))
+        zone = f"zone=piku_{site.app}:1m"
+        out.append(d("limit_req_zone", Raw("$piku_limited"), zone, f"rate={site.rate}"))
     if site.hsts:
         # Over plain HTTP a browser must not believe it (RFC 6797, section 7.2).
         values = [d("on", site.hsts), d("default", "")]
         out.append(block("map", (Raw("$https"), Raw(_hsts_variable(site))), values))
     return out
-
-
-def _rate_key(site: Site) -> str:
-    return "$piku_limited_client" if site.cloudflare else "$piku_limited"
-
-
-def _rate_zone(site: Site, key: str) -> str:
-    """The name of shared memory; nginx refuses to reload when the same name changes its meaning."""
-    return f"piku_{site.app}_{hashlib.sha256(key.encode()).hexdigest()[:8]}"
 
 
 def _hsts_variable(site: Site) -> str:
@@ -110,7 +87,7 @@ def _content(site: Site, platform: Platform, state: SiteState) -> list[Directive
         out += [d(f"{protocol}_{end}_timeout", f"{site.timeout}s") for end in ("read", "send")]
     if not site.allow_git:
         out.append(location(Raw(r"/\.git"), [d("return", 404)], modifier="~"))
-    out += [*locations.all_of(site, platform, state), *additions]
+    out += [*locations.all_of(site, state), *additions]
     return [*out, d("include", site.include)] if site.include else out
 
 
@@ -119,8 +96,7 @@ def _access_log(site: Site, platform: Platform) -> list[Directive]:
         return []
     # A check must not make files elsewhere.
     path = f"{platform.check_dir}/{site.app}.log" if platform.check_dir else site.access_log
-    client = "forwarded" if site.forwarded else "cloudflare" if site.cloudflare else "peer"
-    return [d("access_log", path, f"piku_{client}")]
+    return [d("access_log", path, "piku_forwarded" if site.forwarded else "piku_peer")]
 
 
 def _headers(site: Site, platform: Platform, state: SiteState) -> list[Directive]:
@@ -148,8 +124,7 @@ def _access(site: Site, state: SiteState) -> list[Directive]:
         out += [d("auth_basic", site.app), d("auth_basic_user_file", site.passwords)]
     if site.rate:
         burst = [f"burst={site.burst}", "nodelay"] if site.burst else []
-        out.append(d("limit_req", f"zone={_rate_zone(site, _rate_key(site))}", *burst))
-        out.append(d("limit_req_status", 429))
+        out.append(d("limit_req", f"zone=piku_{site.app}", *burst))
     return out
 
 

@@ -18,7 +18,6 @@ from piku.extra import hooks
 _TIMEOUT = 300.0  # seconds
 _NOT_DUE = 2  # acme.sh has a certificate for these names that it would not renew yet
 _WHEN = re.compile(r"^(\[[^\]]*20\d\d[^\]]*\]|\d{4}/\d\d/\d\d [\d:]+)\s*")
-_SECRET = 6  # characters; a shorter text occurs in ordinary words
 # Names of one machine or network, which no public authority certifies.
 _LOCAL = (
     "localhost", "local", "test", "example", "invalid", "internal", "lan", "localdomain",
@@ -91,8 +90,7 @@ def issue(order: Order) -> list[str]:
 
 def _fetch(order: Order) -> str:
     home = {"LE_WORKING_DIR": str(order.root), "LE_CONFIG_HOME": str(order.root)}
-    trust = {key: order.settings[key] for key in ("CURL_CA_BUNDLE",) if key in order.settings}
-    env = {**trust, **home}
+    env = {"CURL_CA_BUNDLE": order.settings.get("CURL_CA_BUNDLE", ""), **home}
     try:
         try:
             run(issue(order), order, env)
@@ -134,10 +132,10 @@ def run(argv: Sequence[str], order: Order, env: Mapping[str, str]) -> None:
 
 
 def failure(name: str, order: Order, error: subprocesses.ProgramFailed) -> PikuError:
-    """What went wrong in the program's words, without times, progress and secrets."""
+    """What went wrong in the program's last words, without times, progress and secrets."""
     text = error.output
     for setting, value in order.settings.items():
-        if len(value) >= _SECRET and output.is_secret(setting, value):
+        if len(value) >= 6 and output.is_secret(setting, value):
             text = text.replace(value, output.MASK)
     lines = [_WHEN.sub("", line).strip() for line in text.splitlines()]
     said = [line for line in lines if line and not line.startswith("[INFO]")]

@@ -39,7 +39,7 @@ class Nginx:
         where = replace(self.platform, **{"check_dir": str(folder), **listens})  # type: ignore[arg-type]
         networks = next((around.cloudflare for _, around in sites if around.cloudflare), ())
         texts = [
-            main_config.common_config(networks),
+            main_config.common_config(networks, where),
             main_config.default_config([site for site, _ in sites], where),
         ]
         texts += [vhost.app_config(site, where, around) for site, around in sites]

@@ -5,23 +5,46 @@ from __future__ import annotations
 import json
 import sys
 import time
-from dataclasses import asdict
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from piku import files
 from piku.cli.common import app_argument, optional_app_argument, pass_paths
+from piku.deploy import certificates, live_sites
+from piku.deploy.certificates import Attempts
 from piku.errors import PikuError
+from piku.extras.certs.certs import names
+from piku.nginx import service
+from piku.operate import renew
 from piku.output import Output, table
-from piku.paths import AppPaths, Paths
-from piku.tls.certificate import OWN
-
-if TYPE_CHECKING:
-    from piku.extras.certs.certs import Status
+from piku.paths import AppName, AppPaths, Paths
+from piku.tls import certificate as certificate_module
+from piku.tls.certificate import OWN, Certificate
 
 _MAX = 1 << 20
 _SOON = 14 * 86400
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """An app's names, the certificate that it is served with, and failed attempts for another."""
+
+    app: AppName
+    names: tuple[str, ...]
+    serving: Certificate
+    tried: Attempts
+
+
+def status(paths: Paths, only: AppPaths | None) -> Iterator[Status]:
+    for name, site in live_sites.load(paths)[0].items():
+        app = paths.app(name)
+        if only in (None, app):
+            serving = certificate_module.certificate(app, site.certified)
+            tried = certificates.attempts(paths, app)
+            yield Status(app=name, names=site.certified, serving=serving, tried=tried)
 
 
 @click.command()
@@ -30,21 +53,19 @@ _SOON = 14 * 86400
 @pass_paths
 def certs(paths: Paths, app: AppPaths | None, as_json: bool) -> None:
     """Show the certificates of apps: names, issuer, expiry, and the last error."""
-    from piku.extras.certs import certs as operating
-
-    found = list(operating.status(paths, app))
+    found = list(status(paths, app))
     if as_json:
-        click.echo(json.dumps([_record(status) for status in found], indent=1))
+        click.echo(json.dumps([_record(each) for each in found], indent=1))
         return
     if app and not found:
         raise PikuError(
             f"nginx does not serve {app.name}: it needs NGINX_SERVER_NAME, and to be deployed"
         )
-    for line in table(_row(status) for status in found):
+    for line in table(_row(each) for each in found):
         click.echo(line)
-    for status in found:
-        for line in _trouble(status):
-            click.echo(f" !     {status.app}: {line}")
+    for each in found:
+        for line in _problems(each):
+            click.echo(f" !     {each.app}: {line}")
 
 
 def _row(status: Status) -> tuple[str, ...]:
@@ -55,23 +76,21 @@ def _row(status: Status) -> tuple[str, ...]:
     return (status.app, ", ".join(status.names), serving.source, issuer, expires)
 
 
-def _trouble(status: Status) -> list[str]:
-    found = [f"it is not for {', '.join(status.missing)}"] if status.missing else []
+def _problems(status: Status) -> Iterator[str]:
+    if missing := status.serving.missing(status.names):
+        yield f"it is not for {', '.join(missing)}"
     if status.serving.source == OWN and status.serving.not_after - time.time() < _SOON:
-        found.append("it expires soon: replace it with certs:add")
+        yield "it expires soon: replace it with certs:add"
     if status.tried.count:
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(status.tried.next))
-        found += [
-            *status.tried.error.splitlines(),
-            f"attempt {status.tried.count} failed, next try {when}",
-        ]
-    return found
+        yield from status.tried.error.splitlines()
+        yield f"attempt {status.tried.count} failed, next try {when}"
 
 
 def _record(status: Status) -> dict[str, object]:
     tried = asdict(status.tried) if status.tried.count else None
     return {"app": status.app, "names": status.names, "serving": asdict(status.serving),
-            "missing": status.missing, "failed": tried}  # fmt: skip
+            "missing": status.serving.missing(status.names), "failed": tried}  # fmt: skip
 
 
 @click.command("certs:add")
@@ -85,26 +104,21 @@ def certs_add(paths: Paths, app: AppPaths, certificate: str, key: str | None) ->
     CERT (with its chain after it) and KEY are PEM files; `-` is standard input, for both, as in
     `cat chain.pem key.pem | ssh piku@server certs:add APP -`.
     """
-    from piku.extras.certs import certs as operating
-
-    text = "\n".join(_text(place) for place in (certificate, key) if place)
-    found, warnings = operating.add(paths, app, f"{text}\n")
+    text = "".join(f"{_text(place)}\n" for place in (certificate, key) if place)
+    found = certificate_module.inspect(text, OWN)
+    if missing := found.missing(names(certificates.live_values(paths, app))):
+        raise PikuError(
+            f"the certificate is not for {', '.join(missing)}, a name of {app.name}",
+            hint=f"it is for {', '.join(found.names) or 'no name at all'}",
+        )
+    renew.put(paths, certificate_module.own_path(app), found, text)
     output = Output(sys.stdout)
     output.step(f"{app.name} has a certificate of its own: {', '.join(found.names)}")
     output.detail(f"from {found.issuer}, valid until {found.last_day}")
-    for warning in warnings:
-        output.warn(warning)
-
-
-@click.command("certs:remove")
-@app_argument
-@pass_paths
-def certs_remove(paths: Paths, app: AppPaths) -> None:
-    """Remove the certificate that certs:add gave an app; piku gets one again."""
-    from piku.extras.certs import certs as operating
-
-    found = operating.remove(paths, app)
-    Output(sys.stdout).step(f"{app.name} is served with {found.source}: see piku certs {app.name}")
+    if not found.trusted:
+        output.warn("it is self-signed: browsers will warn")
+    elif text.count("-----BEGIN CERTIFICATE-----") == 1:
+        output.warn("its chain is missing: browsers may not trust it")
 
 
 def _text(place: str) -> str:
@@ -114,3 +128,19 @@ def _text(place: str) -> str:
         return Path(place).read_text(errors="replace")[:_MAX]
     except OSError as error:
         raise PikuError(f"{place} cannot be read: {error.strerror}") from None
+
+
+@click.command("certs:remove")
+@app_argument
+@pass_paths
+def certs_remove(paths: Paths, app: AppPaths) -> None:
+    """Remove the certificate that certs:add gave an app; piku gets one again."""
+    place = certificate_module.own_path(app)
+    if not place.exists():
+        raise PikuError(
+            f"{app.name} has no certificate of its own", hint=f"see: piku certs {app.name}"
+        )
+    service.want_reload(paths)
+    files.remove(place)
+    live_sites.update(paths)
+    Output(sys.stdout).step(f"{app.name} has no certificate of its own now: piku certs {app.name}")

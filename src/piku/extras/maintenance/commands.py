@@ -7,25 +7,22 @@ import time
 
 import click
 
+from piku import files, records
 from piku.cli.common import app_argument, caller, pass_paths
+from piku.deploy import live_sites
+from piku.extras.maintenance.state import Maintenance, record
 from piku.output import Output
 from piku.paths import AppPaths, Paths
 
 
 @click.command("maintenance:on")
 @app_argument
-@click.option(
-    "--retry-after", metavar="SECONDS", default=300, show_default=True,
-    type=click.IntRange(1, 31536000), help="When clients may retry.",
-)  # fmt: skip
+@click.option("--retry-after", metavar="SECONDS", default=300, show_default=True,
+              type=click.IntRange(1, 31536000), help="When clients may retry.")  # fmt: skip
 @pass_paths
 def maintenance_on(paths: Paths, app: AppPaths, retry_after: int) -> None:
     """Answer every request with 503 and a page; processes and deploys go on."""
-    from piku.deploy import live_sites
-    from piku.extras.maintenance import state
-
-    now = state.Maintenance(since=time.time(), by=caller(), retry_after=retry_after)
-    state.begin(app, now)
+    records.save(record(app), Maintenance(since=time.time(), by=caller(), retry_after=retry_after))
     live_sites.update(paths)
     Output(sys.stdout).step(f"{app.name} answers 503 until `piku maintenance:off {app.name}`")
 
@@ -35,9 +32,6 @@ def maintenance_on(paths: Paths, app: AppPaths, retry_after: int) -> None:
 @pass_paths
 def maintenance_off(paths: Paths, app: AppPaths) -> None:
     """Let the app answer again."""
-    from piku.deploy import live_sites
-    from piku.extras.maintenance import state
-
-    state.end(app)
+    files.remove(record(app))
     live_sites.update(paths)
     Output(sys.stdout).step(f"{app.name} answers again")

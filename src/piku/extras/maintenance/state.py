@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from piku import files, records
+from piku import records
 from piku.deploy.deployment import Deployment
 from piku.nginx import vhost
 from piku.nginx.directives import d, location
@@ -25,35 +25,25 @@ class Maintenance:
     retry_after: int
 
 
-def _record(app: AppPaths) -> Path:
+def record(app: AppPaths) -> Path:
     return app.envs / "maintenance.json"
 
 
 def state(app: AppPaths) -> Maintenance | None:
     """The app's maintenance, if it is on; raises PikuError when the record is damaged."""
-    return records.load(_record(app), Maintenance)
-
-
-def begin(app: AppPaths, maintenance: Maintenance) -> None:
-    records.save(_record(app), maintenance)
-
-
-def end(app: AppPaths) -> None:
-    files.remove(_record(app))
+    return records.load(record(app), Maintenance)
 
 
 def additions(_paths: Paths, app: AppPaths, site: Site) -> Additions | None:
-    """What nginx answers while the app is in maintenance: 503 with its own page or ours."""
+    """While the app is in maintenance, nginx answers 503 with the app's page for it, or ours."""
     now = state(app)
     if now is None:
         return None
     page = str(resources.files("piku") / "templates" / "maintenance.html")
-    answer = [
-        d("add_header", "Retry-After", now.retry_after, "always"),
-        *vhost.error_page(503, dict(site.error_pages).get(503, page)),
-        location("/", [d("return", 503)]),
-    ]
-    return Additions(server=tuple(answer), closed=True)
+    again = d("add_header", "Retry-After", now.retry_after, "always")
+    answer = location("/", [d("return", 503)])
+    shown = vhost.error_page(503, dict(site.error_pages).get(503, page))
+    return Additions(server=(again, *shown, answer), closed=True)
 
 
 def findings(_paths: Paths, app: AppPaths) -> Iterator[tuple[str, str]]:
@@ -65,7 +55,5 @@ def findings(_paths: Paths, app: AppPaths) -> Iterator[tuple[str, str]]:
 
 def warnings(deployment: Deployment) -> list[str]:
     """What a push says while the app is in maintenance."""
-    name = deployment.app.name
-    if state(deployment.app) is None:
-        return []
-    return [f"{name} is in maintenance: `piku maintenance:off {name}` ends it"]
+    name, now = deployment.app.name, state(deployment.app)
+    return [f"{name} is in maintenance: `piku maintenance:off {name}` ends it"] if now else []

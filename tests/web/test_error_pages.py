@@ -1,10 +1,8 @@
-"""Pages for errors, and an app that is out of service for a while."""
+"""Pages for the errors that nginx answers itself."""
 
 import pytest
-from sandbox import Sandbox
 
 from tests.e2e.conftest import NewApp
-from tests.e2e.support import refused
 from tests.web.client import Answer, answers, of
 
 PAGES = {
@@ -48,7 +46,7 @@ def test_error_pages_of_a_static_site(new_app: NewApp) -> None:
         ("200:errors/404.html", "is no error that a page can be shown for"),
         ("52x:errors/404.html", "is no error that a page can be shown for"),
         ("404", "is not of the form 404:path or 50x:path"),
-        ("404:errors/404.html,404:errors/50x.html", "'404' stands twice"),
+        ("404:errors/404.html,404:errors/50x.html", "'404' is there twice"),
         ("499:errors/404.html", "is no error that a page can be shown for"),
     ):
         result = app.says("config:set", f"NGINX_ERROR_PAGES={value}")
@@ -72,52 +70,3 @@ def test_error_pages_of_an_app(new_app: NewApp, kind: str) -> None:
     if kind == "web":
         app.does("stop")
         assert page(of(app, "/")) == (503, "50x")
-
-
-def test_maintenance(new_app: NewApp, server: Sandbox) -> None:
-    env = "NGINX_STATIC_PATHS=/files:public\nNGINX_BASIC_AUTH='a:{SSHA}0+vqiBWKb9LMCBTQPwSdVLIATWpzYWx0'\n"
-    app = new_app("down", answers("web", "down", env, public__a_txt="a"))
-    other = new_app("downhill", answers("wsgi", "downhill"))
-    folder = server.root / "acme" / ".well-known" / "acme-challenge"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "token-2").write_text("token-2.thumbprint")
-    assert of(app, "/").status == 401
-
-    on = app.asked("maintenance:on")
-    assert on.returncode == 0
-    said = on.stdout
-    assert "down answers 503 until `piku maintenance:off down`" in said
-    for path in ("/", "/files/a.txt", "/missing", "/.git/HEAD", "/ENV"):
-        for https in (False, True):
-            answer = of(app, path, https=https)
-            assert (answer.status, answer.header("Retry-After")) == (503, "300"), path
-            assert "Back in a moment" in answer.text
-            assert answer.header("Content-Type") == "text/html; charset=utf-8"
-    assert of(app, "/", "--data", "x").status == of(app, "/", "--head").status == 503
-    assert of(app, "/.well-known/acme-challenge/token-2").text == "token-2.thumbprint"
-    assert of(other, "/").json["path"] == "/"
-
-    # It stays while releases come and go, and each says so.
-    server.commit(app.repository, {**answers("web", "down"), **PAGES})
-    assert "down is in maintenance: `piku maintenance:off down` ends it" in "\n".join(
-        app.deployed()
-    )
-    assert of(app, "/").status == 503
-    app.does("maintenance:on", "--retry-after", "7")
-    assert of(app, "/").header("Retry-After") == "7"
-    said = app.does("config:set", "NGINX_ERROR_PAGES=503:errors/503.html")
-    assert "is in maintenance" in said
-    answer = of(app, "/")
-    assert (page(answer), answer.header("Retry-After")) == ((503, "503"), "7")
-    # The processes run on.
-    assert list(app.ps()) == ["web.1"]
-    app.does("restart")
-    assert of(app, "/").status == 503
-
-    assert "down answers again" in app.does("maintenance:off")
-    assert of(app, "/").json["path"] == "/"
-    app.does("maintenance:off")
-    refused(server.piku("maintenance:on", "nosuch"), 1, "no app called 'nosuch'")
-    refused(server.piku("maintenance:off", "nosuch"), 1, "no app called 'nosuch'")
-    assert server.piku("maintenance:on", "down", "--retry-after", "0").returncode == 2
-    assert of(app, "/").status == 200
