@@ -18,8 +18,8 @@ def detach(paths: Paths, app: AppPaths, command: tuple[str, ...]) -> None:
     live, release, found = one_off.live_source(paths, app)
     name = runs.start(paths, app, live, release, found, one_off.command_line(words))
     click.echo(name)
-    log, stop = f"piku logs {app.name} {name}", f"piku ps:stop {app.name} {name}"
-    click.echo(f"output: {log}; stop: {stop}", err=True)
+    hint = f"output: piku logs {app.name} {name}; stop: piku ps:stop {app.name} {name}"
+    click.echo(hint, err=True)
 
 
 @click.command("ps:stop")

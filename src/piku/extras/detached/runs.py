@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 from collections.abc import Collection
@@ -92,7 +91,9 @@ def start(
         hint = f"detached commands are called {KIND}.1, {KIND}.2 and so on: rename it"
         raise PikuError(f"the Procfile has a process type {KIND!r}", hint=hint)
     app_env.make_folders(app)
-    _remove_old_logs(app)
+    logs = _logs(app)
+    for old in sorted(logs.keys() - running(app).keys(), key=_number)[:-_KEPT]:
+        files.remove(logs[old])
     name, log = _new_log(app)
     variables = app_env.variables(paths, app, release, found, next(iter(live.processes), None))
     mark = {procfs.MARK: f"{app.name}{SEPARATOR}{name}"}
@@ -111,18 +112,11 @@ def start(
 def _new_log(app: AppPaths) -> tuple[str, int]:
     """The next name that no run of the app has had, and the log that claims it, opened."""
     number = max(map(_number, (*_logs(app), *running(app))), default=0)
-    while True:
-        number += 1
-        path = app.logs / f"{KIND}.{number}.log"
-        with contextlib.suppress(FileExistsError):  # somebody else started one just now
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL
-            return path.stem, os.open(path, flags, 0o640)
-
-
-def _remove_old_logs(app: AppPaths) -> None:
-    logs = _logs(app)
-    for name in sorted(logs.keys() - running(app).keys(), key=_number)[:-_KEPT]:
-        files.remove(logs[name])
+    path = app.logs / f"{KIND}.{number + 1}.log"
+    try:
+        return path.stem, os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o640)
+    except FileExistsError:  # somebody else started one just now
+        return _new_log(app)
 
 
 def _logs(app: AppPaths) -> dict[str, Path]:
