@@ -28,7 +28,7 @@ MIRRORS = {
     "noble": "http://archive.ubuntu.com/ubuntu",
 }
 UBUNTU_KEYRING = (
-    "http://archive.ubuntu.com/ubuntu/pool/main/u/ubuntu-keyring/ubuntu-keyring_2023.11.28.1_all.deb",
+    f"{MIRRORS['noble']}/pool/main/u/ubuntu-keyring/ubuntu-keyring_2023.11.28.1_all.deb",
     "36de43b15853ccae0028e9a767613770c704833f82586f28eb262f0311adb8a8",
 )
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

@@ -10,7 +10,7 @@ PAGE = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <title>{greeting}</title>
-<style>body {{ font: 1.2em/1.5 sans-serif; max-width: 32em; margin: 4em auto; padding: 0 1em }}</style>
+<style>body {{ font: 1.2em/1.5 sans-serif; max-width: 32em; margin: 4em auto }}</style>
 <h1>{greeting}</h1>
 <p>A <code>git push</code> brought this page here. It is release {release}.</p>
 </html>

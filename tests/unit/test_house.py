@@ -38,11 +38,10 @@ BUDGETS: Mapping[str, int] = {
     "lines of tools": 2_000,
 }
 TODAY: Mapping[str, int] = {
-    "lines of src": 16_300,
-    "lines of the core": 12_100,
+    "lines of src": 16_250,
+    "lines of the core": 12_050,
     "large extras": 1,
     "large modules": 1,
-    "wide lines": 90,
     "imports of what stands apart": 2,
 }
 
