@@ -55,7 +55,7 @@ def refresh(paths: Paths, api: str) -> str:
 
 
 def _parsed(text: bytes) -> tuple[str, ...]:
-    """The networks of an answer, in nginx's form; raises ValueError unless they can be Cloudflare's."""
+    """The networks of an answer, in nginx's form; raises ValueError if they cannot be theirs."""
     try:
         result = json.loads(text)["result"]
         found = [ipaddress.ip_network(each) for each in result["ipv4_cidrs"] + result["ipv6_cidrs"]]
