@@ -205,4 +205,19 @@ def _include(deployment: Deployment, process: Process) -> str:
         raise PikuError(
             f"UWSGI_INCLUDE_FILE={wanted} has no line [uwsgi]: nothing in it would count"
         )
+    _check_include(deployment, process, file, wanted)
     return str(file)
+
+
+def _check_include(deployment: Deployment, process: Process, file: Path, wanted: str) -> None:
+    """Have uWSGI read the options: what it says at a start that fails would be in its own log."""
+    served = process.kind in ini.MODIFIERS
+    pairs = _language(deployment, process.kind) if served else ()
+    pairs += _shared_worker(deployment) if process.kind == "wsgi" else ()
+    plugged = [f"--plugins={value}" for name, value in pairs if name == "plugins"]
+    command = ["uwsgi", "--strict", *plugged, "--no-server", "--ini", str(file)]
+    try:
+        subprocesses.run(command, cwd=deployment.checkout, timeout=_INCLUDE_TIMEOUT)
+    except subprocesses.ProgramFailed as error:
+        said = error.output.replace(str(file), wanted).splitlines()[-3:]
+        raise PikuError(f"uWSGI refuses UWSGI_INCLUDE_FILE={wanted}", detail=tuple(said)) from None
