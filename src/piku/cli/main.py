@@ -5,14 +5,14 @@ from __future__ import annotations
 import copy
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
 import click
 
 import piku
-from piku import client, extra, plugins
+from piku import extra, plugins
 from piku.cli import privileges
 from piku.cli.app_argument import with_app
 from piku.cli.commands import COMMANDS, ELSEWHERE, EXTENSIBLE
@@ -20,16 +20,18 @@ from piku.cli.report import report
 from piku.errors import PikuError
 from piku.paths import Paths
 
+LAPTOP: Mapping[str, str] = extra.load("piku.client:COMMANDS")  # the client stands apart
+
 
 class Commands(click.Group):
     """The core's commands, those of extras and those of plugins; each is loaded when it is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        laptop = () if _is_over_ssh() else client.COMMANDS
+        laptop = () if _is_over_ssh() else LAPTOP
         return [*COMMANDS, *extra.commands(), *_plugins(ctx), *laptop]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        target = COMMANDS.get(cmd_name) or client.COMMANDS.get(cmd_name)
+        target = COMMANDS.get(cmd_name) or LAPTOP.get(cmd_name)
         if target := target or extra.commands().get(cmd_name):
             command: click.Command = extra.load(target)
             return _with_flags(command) if cmd_name in EXTENSIBLE else command
@@ -51,7 +53,7 @@ class Commands(click.Group):
         if ctx.resilient_parsing:  # a shell asks what could come next
             return super().resolve_command(ctx, args)
         name, app = args[0], ctx.params.get("app") or ""
-        if name in client.COMMANDS:
+        if name in LAPTOP:
             if _is_over_ssh():
                 raise PikuError(f"'piku {name}' is a command for a laptop", code=2)
             return name, self.get_command(ctx, name), args[1:]
@@ -73,7 +75,7 @@ def _plugins(ctx: click.Context) -> dict[str, click.Command]:
         return {}
     found: dict[str, click.Command] | None = ctx.meta.get("piku.plugins")
     if found is None:
-        taken = {**COMMANDS, **client.COMMANDS, **extra.commands()}
+        taken = {**COMMANDS, **LAPTOP, **extra.commands()}
         ctx.meta["piku.plugins"] = found = plugins.commands(paths, taken)
     return found
 
