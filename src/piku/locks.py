@@ -74,15 +74,6 @@ def try_lock(path: Path) -> Iterator[bool]:
 
 
 @contextlib.contextmanager
-def shared_lock(path: Path) -> Iterator[int]:
-    """Hold the lock file together with others; yields a handle: whoever inherits it holds the lock
-    too."""
-    with _lock_file(path) as handle:
-        fcntl.flock(handle, fcntl.LOCK_SH)
-        yield handle
-
-
-@contextlib.contextmanager
 def _lock_file(path: Path) -> Iterator[int]:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

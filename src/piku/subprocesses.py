@@ -45,12 +45,6 @@ def which(program: str, path: str | None = None) -> str | None:
     return shutil.which(program, path=path or f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}")
 
 
-def system_python() -> str:
-    """The system's own Python, for programs that need its standard library alone: it outlives the
-    environment that piku is installed in."""
-    return which("python3", SYSTEM_PATH) or "/usr/bin/python3"
-
-
 def environment() -> dict[str, str]:
     """Our own variables without those that belong to the git or ssh command we run in.
 
@@ -193,14 +187,6 @@ def spawn(
         _located(argv, env.get("PATH")), cwd=cwd, env=env, start_new_session=True,
         stdin=subprocess.DEVNULL, stdout=output, stderr=output,
     )  # fmt: skip
-
-
-def memfd_path(content: bytes) -> str:
-    """The path under which the program that takes our place reads this."""
-    handle = os.memfd_create("input", 0)
-    with open(handle, "wb", closefd=False) as file:
-        file.write(content)
-    return f"/proc/self/fd/{handle}"
 
 
 def run_in_new_session(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> int:

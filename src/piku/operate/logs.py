@@ -13,7 +13,7 @@ import os
 import re
 import select
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -227,14 +227,14 @@ class Tail:
 def follow(app: AppPaths, known: Iterable[LogFile], query: Query) -> Iterator[list[Line]]:
     """What is added to the known logs and to new ones, until nobody reads our output any more."""
     tails = {log.inode: Tail(offset=log.size) for log in known}
-    started: Mapping[int, int] = releases_by_start(app)
+    started: dict[int, int | None] = {**releases_by_start(app)}
     while not reader_gone(_INTERVAL):
         batch = []
         for log in sorted(scan(app), key=lambda log: log.written):
             if not query.names(log.process):
                 continue
             if log.start and log.start not in started:
-                started = releases_by_start(app)
+                started |= {log.start: None, **releases_by_start(app)}
             batch += [
                 Line(
                     process=log.process, release=started.get(log.start), time=time_of(text),
