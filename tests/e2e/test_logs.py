@@ -423,7 +423,7 @@ def printed(app: App, **env: str) -> bytes:
         "logs",
         app.name,
         "-n",
-        "50",
+        "100000",
         "--no-follow",
     ]
     with subprocess.Popen(
