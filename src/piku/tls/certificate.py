@@ -71,9 +71,9 @@ def certificate(app: AppPaths, names: Sequence[str]) -> Certificate:
     return best(app, names) or _self_signed(app, names)
 
 
-def best(app: AppPaths, names: Sequence[str], now: float | None = None) -> Certificate | None:
+def best(app: AppPaths, names: Sequence[str]) -> Certificate | None:
     """The best trusted or own certificate, if any is valid for one of the names."""
-    return choose(stored(app), names, time.time() if now is None else now)
+    return choose(stored(app), names, time.time())
 
 
 def choose(known: Iterable[Certificate], names: Sequence[str], now: float) -> Certificate | None:
