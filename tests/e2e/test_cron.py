@@ -4,7 +4,9 @@ A job of every minute runs as soon as it is deployed, for uWSGI looks at the clo
 little has to wait for the next minute.
 """
 
+import contextlib
 import json
+import os
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -102,14 +104,18 @@ def test_jobs_through_deploys(new_app: Callable[..., App], server: Sandbox) -> N
 def test_the_end_of_an_app_ends_its_jobs(
     new_app: Callable[..., App], server: Sandbox, command: str
 ) -> None:
-    sleeper = "(trap '' TERM; setsid sleep 1000.5) & echo up; sleep 1000.5"
-    bare = "cron-bare: * * * * * exec env -i sleep 1000.5\n"
-    procfile = f"worker: sleep 1000.5\ncron-long: * * * * * {sleeper}\n{bare}"
+    sleep = f"sleep 1000.{len(command)}"  # no other test's
+    sleeper = f"(trap '' TERM; setsid {sleep}) & echo up; {sleep}"
+    bare = f"cron-bare: * * * * * exec env -i {sleep}\n"
+    procfile = f"worker: {sleep}\ncron-long: * * * * * {sleeper}\n{bare}"
     app = new_app(f"{command}-it", {"Procfile": procfile, "ENV": "PIKU_STOP_TIMEOUT=1\n"})
 
     def mine() -> list[int]:
-        found = [int(path.name) for path in Path("/proc").glob("[0-9]*")]
-        return [pid for pid in found if procfs.command(pid) == "sleep 1000.5"]
+        pids = [int(path.name) for path in Path("/proc").glob("[0-9]*")]
+        found = [pid for pid in pids if procfs.command(pid) == sleep]
+        with contextlib.suppress(FileNotFoundError):  # one has just ended
+            return [pid for pid in found if os.stat(f"/proc/{pid}").st_uid == os.getuid()]
+        return mine()
 
     server.wait(lambda: "up" in log(app, "cron-long") and len(mine()) >= 4)
     app.does(command, *(("--force",) if command == "destroy" else ()))
