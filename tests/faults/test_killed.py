@@ -316,7 +316,10 @@ def no_room_to_write(server: Sandbox, room: int) -> None:
     old = app.version
     limited = ["prlimit", f"--fsize={room}", str(server.checkout / "bin" / "piku")]
     with Watch(app, old):
-        for command in (["deploy", app.name], ["config:set", app.name, "NOTE=" + "x" * (room + 5000)]):
+        for command in (
+            ["deploy", app.name],
+            ["config:set", app.name, "NOTE=" + "x" * (room + 5000)],
+        ):
             result = subprocess.run(
                 [*limited, *command],
                 env=server.server_env(),
