@@ -234,10 +234,13 @@ def test_a_backup_without_what_can_be_made_anew(
         shutil.rmtree(place)
     server.start_platform()
     said = server.platform_log.read_text()
-    assert "moved cannot run: the environment of v1 is not here" in said
+    assert "moved cannot run: the environment of v1 is missing" in said
     assert "could not be brought back" not in said
     refused(
-        app.says("restart"), 1, "the environment of v1, which is live, is gone", "piku deploy moved"
+        app.says("restart"),
+        1,
+        "the environment of v1, which is live, is missing",
+        "piku deploy moved",
     )
     assert "v2 is live" in app.does("deploy")
     assert app.body() == "one"

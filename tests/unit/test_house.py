@@ -38,9 +38,8 @@ BUDGETS: Mapping[str, int] = {
     "lines of tools": 2_000,
 }
 TODAY: Mapping[str, int] = {
-    "lines of src": 16_250,
-    "lines of the core": 12_050,
-    "large extras": 1,
+    "lines of src": 16_000,
+    "lines of the core": 11_900,
     "large modules": 1,
 }
 
