@@ -14,7 +14,7 @@ EXTRAS = $(wildcard tests/extras tests/web tests/client)
 ARGS   =
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test test-core test-extras test-web test-tools test-runtimes \
+.PHONY: help demo test test-core test-extras test-web test-runtimes \
 	test-limits test-install install-transcript lint types format bench soak docs pictures zipapp \
 	deb clean demo-packages test-packages
 
