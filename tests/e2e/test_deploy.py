@@ -90,7 +90,7 @@ def test_a_release_must_be_healthy(new_app: Callable[..., App]) -> None:
     said = app.failed()
     assert any("not on" in line and "$PORT" in line for line in said)
     app.commit(Procfile="web: exec sleep 60\n")
-    assert any("web.1 did not answer within 1 s" in line for line in app.failed())
+    assert any("web.1 did not answer within 3 s" in line for line in app.failed())
     assert app.body() == "two"
 
 

@@ -148,7 +148,9 @@ def test_a_power_cut_and_what_it_leaves(own_server: Sandbox, new_app: Callable[.
     root = server.root
     releases = root / "releases" / "loud"
     (releases / ".checkout.tmp").mkdir()
-    (root / "envs" / "quiet" / "python-0123456789abcdef" / "bin").mkdir(parents=True)
+    half = root / "envs" / "quiet" / "python-0123456789abcdef"
+    (half / "bin").mkdir(parents=True)
+    (half.parent / f"{half.name}.building").touch()
     (root / "nginx" / ".loud.conf.xyz.tmp").write_text("server {")
     record = json.loads((releases / "v2.json").read_text())
     half = {**record, "number": 3, "outcome": "building", "step": "start"}
@@ -181,7 +183,7 @@ def test_a_power_cut_and_what_it_leaves(own_server: Sandbox, new_app: Callable[.
     assert "broken is NOT served" in server.platform_log.read_text(), tail(server.platform_log)
     assert "no_such_directive" in server.platform_log.read_text()
 
-    assert not (root / "envs" / "quiet" / "python-0123456789abcdef").exists()
+    assert not half.exists()
     assert (
         sorted(
             path.name

@@ -32,7 +32,6 @@ def test_ps_shows_what_runs(app: App) -> None:
     for row in found.values():
         assert row["release"] == app.live()
         assert 1_000_000 < row["memory"] < 100_000_000
-        assert 0 <= row["cpu"] < 200
         assert 0 <= row["uptime"] < 120
     # What dies is started again.
     died = found["worker.1"]["pid"]

@@ -124,6 +124,10 @@ def _make(
     _keep_files(deployment, allow_untracked=request.allow_untracked)
     if base is None:
         _build(deployment)
+    else:
+        output.detail(
+            f"Reusing the build of {base.checkout}: nothing that it depends on has changed"
+        )
     if not _goes_live(request, found):
         output.step(f"v{number} is ready and waits: go live with `piku restart {app.name}`")
         return releases.finish(app, progress.record, PREPARED)

@@ -7,13 +7,17 @@ deploy was building, still has the variables that it was started with.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Collection
 
-from piku import procfs
+from piku import files, procfs
 from piku.app.procfile import UWSGI_SERVED
 from piku.paths import AppName, Paths
+from piku.uwsgi import emperor
 from piku.uwsgi.emperor import VassalName
 
+_STOPPING = 30.0  # seconds; what takes longer is left to the next time
+_GRACE = 3.0  # seconds that a process has whose vassal has ended
 _FORKED = 1.0  # seconds for what uWSGI's own workers started: it inherits that SIGTERM is ignored
 
 
@@ -37,6 +41,21 @@ def end_builds(paths: Paths, app: AppName, release: int) -> None:
     mark = build_mark(app, release)
     found = {pid for pid, value in procfs.marked(paths.root).items() if value == mark}
     procfs.end(found - procfs.ancestors(os.getpid()), 0)
+
+
+def end_all(paths: Paths) -> None:
+    """Wait until processes that were told to stop have ended, then end what they left behind, of
+    every app (housekeeping): a deploy does not wait for the release before it."""
+    marks = set(procfs.marked(paths.root).values())
+    left = {name for mark in marks if (name := VassalName.parse(mark))}
+    left -= set(emperor.enabled(paths))
+    for _ in files.poll(time.monotonic() + _STOPPING, most=0.5):
+        running = emperor.observe(paths)
+        over = left - set(running) if running is not None else set()
+        end(paths, over, _GRACE)
+        left -= over
+        if not left:
+            return
 
 
 def sweep(paths: Paths, app: AppName, busy: Collection[VassalName], grace: float) -> None:

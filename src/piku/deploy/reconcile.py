@@ -153,7 +153,7 @@ def _drain(paths: Paths, app: AppPaths, live: Live, say: Say, *, patient: bool) 
     emperor.disable(paths, idle)
     if busy:
         say(f"{len(busy)} old processes finish open requests, for {max(0, last):.0f} s at most")
-        housekeeping.ask(paths)
+    housekeeping.ask(paths)  # which stops the busy ones in time, and ends what the others left
 
 
 def is_busy(paths: Paths, one: Draining) -> bool:

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from piku import locks, procfs
-from piku.deploy import live_sites, reconcile, releases
+from piku.deploy import live_sites, orphans, reconcile, releases
 from piku.errors import PikuError
 from piku.extra import hooks
 from piku.nginx import rotation
@@ -29,6 +29,7 @@ def run(paths: Paths, output: Output) -> None:
         partial(end_hanging, paths),
         *(partial(hook, paths) for hook in hooks("periodic")),
         partial(reconcile.finish_draining, paths),
+        partial(orphans.end_all, paths),
         partial(renew.renew, this),
     ]
     for work in works:

@@ -14,7 +14,6 @@ from piku.deploy.deployment import Deployment
 from piku.deploy.releases import Live
 from piku.errors import PikuError
 from piku.nginx import service, site_state
-from piku.operate import server
 from piku.output import Output
 from piku.paths import AppName, AppPaths, Paths
 from piku.uwsgi import emperor
@@ -159,7 +158,7 @@ def test_a_site_that_nginx_no_longer_takes_keeps_nobody_else_down(
     assert live.site is not None
     (shop.root / live.site.include).write_text("gone_with_an_upgrade on;\n")
     said = io.StringIO()
-    server.install_sites(paths, Output(said))
+    live_sites.install_all(paths, Output(said).warn)
     assert "shop is NOT served" in said.getvalue() and "blog is" not in said.getvalue()
     assert "shop.example" in shop.refused.read_text()
     assert blog.nginx.exists() and not shop.nginx.exists()
@@ -169,7 +168,7 @@ def test_a_site_that_nginx_no_longer_takes_keeps_nobody_else_down(
     reconcile.reconcile(paths, blog)
     assert not shop.nginx.exists()
     (shop.root / live.site.include).write_text("gzip on;\n")
-    server.install_sites(paths, Output(said))
+    live_sites.install_all(paths, Output(said).warn)
     assert shop.nginx.exists() and not shop.refused.exists()
 
 

@@ -22,7 +22,7 @@ def test_layers_from_the_server_to_config_set(paths: Paths, shop: AppPaths, comm
     assert found.values == {
         "A": "server", "B": "repository of server", "C": "own $A", "LITERAL": "$A", "D": "$A", "E": "${B}",
     }  # fmt: skip
-    assert (found.runtime.name, found.environment, found.checkout) == ("plain", "", name)
+    assert (found.runtime.name, found.environment) == ("plain", "")
 
 
 @pytest.mark.parametrize(
