@@ -148,9 +148,9 @@ def test_a_power_cut_and_what_it_leaves(own_server: Sandbox, new_app: Callable[.
     root = server.root
     releases = root / "releases" / "loud"
     (releases / ".checkout.tmp").mkdir()
-    half = root / "envs" / "quiet" / "python-0123456789abcdef"
-    (half / "bin").mkdir(parents=True)
-    (half.parent / f"{half.name}.building").touch()
+    half_built = root / "envs" / "quiet" / "python-0123456789abcdef"
+    (half_built / "bin").mkdir(parents=True)
+    half_built.with_name(f"{half_built.name}.building").touch()
     (root / "nginx" / ".loud.conf.xyz.tmp").write_text("server {")
     record = json.loads((releases / "v2.json").read_text())
     half = {**record, "number": 3, "outcome": "building", "step": "start"}
@@ -183,7 +183,7 @@ def test_a_power_cut_and_what_it_leaves(own_server: Sandbox, new_app: Callable[.
     assert "broken is NOT served" in server.platform_log.read_text(), tail(server.platform_log)
     assert "no_such_directive" in server.platform_log.read_text()
 
-    assert not half.exists()
+    assert not half_built.exists()
     assert (
         sorted(
             path.name
