@@ -22,12 +22,13 @@ def test_in_the_middle_of_a_deploy(server: Sandbox, step: str) -> None:
     app.commit()
     with ThreadPoolExecutor() as pool:
         if step == "switch":
-            # A slow request keeps the switch from its end.
+            # A slow request keeps the old process while the switch comes to its end.
             pool.submit(server.get, app.host, "/slow?60")
         push = pool.submit(server.push, app.repository, app.name)
         server.wait(lambda: (app.newest()["number"], app.newest()["step"]) == (2, step), 30)
         power_cut(server, app)
-        assert push.result().returncode != 0
+        # A push that is cut off in the switch may have come to its end: then it is live.
+        assert push.result().returncode != 0 or step == "switch"
     server.wait(
         lambda: app.body() in (old, app.version),
         timeout=30,
