@@ -43,7 +43,7 @@ def test_a_server_without_apps(seen: Sandbox) -> None:
     assert shown.returncode == 0, shown.stderr
     first, second, *rest = shown.stdout.splitlines()
     assert first.startswith("piku ") and " runs for " in first and ", up for " in first
-    assert second.startswith("load ") and " MB, disk " in second
+    assert second.startswith("load ") and " GB, disk " in second
     assert "No app yet: git push creates one" in rest
     machine = status(seen)["machine"]
     assert 0 < machine["available"] < machine["memory"] and 0 < machine["free"] < machine["disk"]

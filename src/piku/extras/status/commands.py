@@ -67,12 +67,9 @@ def _lines(found: Status) -> Iterator[str]:
 def _machine(host: Machine) -> Iterator[str]:
     runs = f"runs for {duration(host.platform)}" if host.platform else "does not run"
     yield f"piku {host.version} {runs}, on {host.name}, up for {duration(host.uptime)}"
-    used, disk = (host.memory - host.available) / _MB, (host.disk - host.free) / _GB
-    yield (
-        f"load {' '.join(f'{number:.2f}' for number in host.load)},"
-        f" memory {used:.0f} of {host.memory / _MB:.0f} MB,"
-        f" disk {disk:.1f} of {host.disk / _GB:.1f} GB"
-    )
+    used, disk = (host.memory - host.available) / _GB, (host.disk - host.free) / _GB
+    memory = f"memory {used:.1f} of {host.memory / _GB:.1f} GB"
+    yield f"load {host.load[0]:.1f}, {memory}, disk {disk:.0f} of {host.disk / _GB:.0f} GB"
 
 
 def _cells(app: App) -> tuple[str, ...]:

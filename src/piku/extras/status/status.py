@@ -94,7 +94,7 @@ def _machine(paths: Paths) -> Machine:
         name=system.node(),
         version=piku.__version__,
         uptime=int(float(files.read(Path("/proc/uptime")).split()[0])),
-        platform=int(procfs.age(pid)) if pid else 0,
+        platform=max(1, int(procfs.age(pid))) if pid else 0,
         load=os.getloadavg(),
         memory=int(memory[memory.index("MemTotal:") + 1]) * 1024,
         available=procfs.available_memory(),
