@@ -119,7 +119,7 @@ def test_root_does_what_belongs_to_piku_as_piku(
     (box.root / "root/second.pub").write_text(laptop.key.replace("laptop", "another"))
     refused = box.sh("piku setup:ssh second.pub --name second", check=False)
     assert refused.returncode == 1
-    assert "this key is here already, as 'root'" in refused.stdout
+    assert "this key can already log in here, as 'root'" in refused.stdout
     laptop.does("ssh-keygen -q -t ed25519 -N '' -C tablet -f tablet")
     (box.root / "root/tablet.pub").write_text((laptop.home / "tablet.pub").read_text())
     (box.root / "root/tablet.pub").chmod(0o600)
@@ -150,7 +150,7 @@ def test_the_cgroup_of_the_service_is_for_limits(box: Box) -> None:
         box.run("piku", "config:unset", "hello", "PIKU_NPROC_LIMIT")
     else:
         assert said.returncode == 1
-        assert "the cgroup that piku was started in has no 'pids' controller" in said.stdout
+        assert "PIKU_NPROC_LIMIT=40 cannot be kept here" in said.stdout
 
 
 def test_a_crash_is_mended(box: Box, laptop: Laptop) -> None:
