@@ -47,7 +47,7 @@ def write(path: Path, text: str, *, mode: int = 0o644, durable: bool = False) ->
             os.unlink(name)
         raise
     if durable:
-        _sync_folder(path.parent)
+        _sync(path.parent)
 
 
 def write_json(path: Path, value: object, *, mode: int = 0o600, durable: bool = False) -> None:
@@ -142,15 +142,11 @@ def sync(folder: Path) -> None:
 def sync_tree(folder: Path) -> None:
     """Wait until the disk has the files below this folder."""
     for path in (folder.parent, folder, *folder.rglob("*")):
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        _sync(path)
 
 
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

@@ -40,7 +40,6 @@ BUDGETS: Mapping[str, int] = {
 TODAY: Mapping[str, int] = {
     "lines of src": 16_000,
     "lines of the core": 11_900,
-    "large modules": 1,
 }
 
 

@@ -6,7 +6,6 @@ Only what a record or a parsed name describes is removed; anything else is someb
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -20,7 +19,6 @@ from piku.uwsgi.emperor import VassalName
 
 _GRACE = 3.0  # seconds that a process has whose vassal has ended
 _KEPT_STARTS = 5  # of the live release, whose logs stay
-_LONGEST_PUSH = 86400.0  # seconds
 _SOCKET = re.compile(r"(?P<app>.+)@(?P<start>[0-9]+)\.[0-9]+\.sock")
 _LOG = re.compile(r"[\w-]+\.[0-9]+@(?P<start>[0-9]+)\.log(\.old)?")
 
@@ -96,7 +94,6 @@ def prune(app: AppPaths, keep: int) -> None:
     # Rarely does anything: only when thousands of loose objects have come together.
     rarely = ("-c", "gc.auto=4000", "-c", "gc.autoDetach=false")
     subprocesses.run(["git", "-C", str(app.repo), *rarely, "gc", "--auto", "--quiet"])
-    _forget_received(app)
 
 
 def _forget_logs(app: AppPaths, over: Iterable[Release], live: Live | None) -> None:
@@ -126,11 +123,3 @@ def _forget_commits(app: AppPaths, kept: set[str]) -> None:
     for reference in listing.split():
         if Path(reference).name not in kept:
             subprocesses.run([*command, "update-ref", "-d", reference])
-
-
-def _forget_received(app: AppPaths) -> None:
-    """Remove what pushes had sent when they were killed; git itself would keep it for weeks."""
-    objects = app.repo / "objects"
-    for path in (*objects.glob("tmp_objdir-*"), *objects.glob("pack/tmp_*")):
-        if path.exists() and time.time() - path.stat().st_mtime > _LONGEST_PUSH:
-            files.remove(path)

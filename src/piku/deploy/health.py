@@ -6,16 +6,15 @@ import contextlib
 import os
 import re
 import socket
-import struct
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from piku import files, ports, procfs
 from piku.app import settings
-from piku.deploy import process_config
+from piku.deploy import probe, process_config
 from piku.deploy.deployment import Deployment
+from piku.deploy.probe import Check
 from piku.deploy.releases import Live, Process
 from piku.errors import PikuError
 from piku.extra import hooks
@@ -25,34 +24,7 @@ from piku.uwsgi.emperor import State
 
 _SETTLED = 0.5  # seconds after which a worker that still runs is taken to be well
 _WARMING_UP = 3.0  # seconds for which answers of 500 and above are not yet taken as final
-_PROBE_TIMEOUT = 10.0  # seconds for one answer
-_CLOSED = 502  # the status for a connection that was closed without an answer
 _TAIL = 1 << 16  # bytes at the end of a log in which its last lines are looked for
-
-
-@dataclass(frozen=True, kw_only=True)
-class Check:
-    """How to ask a process that serves (docs/settings.md, PIKU_HEALTHCHECK).
-
-    `strict`: the path was chosen by the app's owner, and must be answered below 500.
-    `connect_only`: a connection is enough.
-    """
-
-    path: str
-    host: str
-    strict: bool = False
-    connect_only: bool = False
-
-    @classmethod
-    def of(cls, deployment: Deployment) -> Check:
-        names = settings.SERVER_NAME.read(deployment.values)
-        path = settings.HEALTHCHECK_PATH.read(deployment.values)
-        return cls(
-            path=path or "/",
-            host=names[0].removeprefix("*.") if names else "localhost",
-            strict=bool(path),
-            connect_only=settings.HEALTHCHECK.read(deployment.values) == "tcp",
-        )
 
 
 def ask_live(deployment: Deployment, live: Live | None) -> int:
@@ -60,7 +32,7 @@ def ask_live(deployment: Deployment, live: Live | None) -> int:
     serving = next(
         (process for process in (live.processes if live else ()) if process.address), None
     )
-    return ask(serving, Check.of(deployment)) if serving else 0
+    return probe.ask(serving, Check.of(deployment)) if serving else 0
 
 
 def wait_serving(
@@ -102,7 +74,7 @@ def _wait_one(deployment: Deployment, process: Process, check: Check, deadline: 
             _knock(process)
         if state is None or not _listens(process, state):
             continue
-        answered = 200 if check.connect_only else ask(process, check)
+        answered = 200 if check.connect_only else probe.ask(process, check)
         if 0 < answered < 500:
             return answered
         if answered and not check.strict and time.monotonic() > begun + _WARMING_UP:
@@ -173,61 +145,7 @@ def _knock(process: Process) -> None:
 
 
 def _listens(process: Process, state: State) -> bool:
-    return state.accepting if process.kind in ini.MODIFIERS else accepts(process.address)
-
-
-def accepts(address: str) -> bool:
-    """Whether anybody listens at "ADDRESS:PORT"."""
-    host, _, port = address.rpartition(":")
-    try:
-        with socket.create_connection((host, int(port)), timeout=1):
-            return True
-    except OSError:
-        return False
-
-
-# --- asking --------------------------------------------------------------------------------------
-
-
-def ask(process: Process, check: Check) -> int:
-    """The status of a GET request made to the process itself; 0 when it gives none."""
-    try:
-        if process.address.startswith("/"):
-            with socket.socket(socket.AF_UNIX) as client:
-                client.settimeout(_PROBE_TIMEOUT)
-                client.connect(process.address)
-                client.sendall(_uwsgi_request(check, ini.MODIFIERS[process.kind]))
-                return _status(client)
-        host, _, port = process.address.rpartition(":")
-        with socket.create_connection((host, int(port)), timeout=_PROBE_TIMEOUT) as client:
-            head = f"GET {check.path} HTTP/1.1\r\nHost: {check.host}\r\n"
-            client.sendall(f"{head}User-Agent: piku\r\nConnection: close\r\n\r\n".encode())
-            return _status(client)
-    except OSError:
-        return 0
-
-
-def _status(client: socket.socket) -> int:
-    answer = client.recv(4096)
-    found = re.match(rb"HTTP/\S+ (\d{3})", answer)
-    if found:
-        return int(found[1])
-    # uWSGI closes the connection when an application raises an error; nginx makes that a 502.
-    return 0 if answer else _CLOSED
-
-
-def _uwsgi_request(check: Check, modifier: int) -> bytes:
-    # uWSGI documentation, "The uwsgi Protocol": modifier1, size, modifier2, then sized pairs.
-    path, _, query = check.path.partition("?")
-    pairs = {
-        "REQUEST_METHOD": "GET", "PATH_INFO": path, "QUERY_STRING": query,
-        "REQUEST_URI": check.path,
-        "SERVER_PROTOCOL": "HTTP/1.1", "HTTP_HOST": check.host, "SERVER_NAME": check.host,
-        "SERVER_PORT": "80", "REMOTE_ADDR": "127.0.0.1", "HTTP_USER_AGENT": "piku",
-    }  # fmt: skip
-    words = (part.encode() for pair in pairs.items() for part in pair)
-    body = b"".join(struct.pack("<H", len(word)) + word for word in words)
-    return struct.pack("<BHB", modifier, len(body), 0) + body
+    return state.accepting if process.kind in ini.MODIFIERS else probe.accepts(process.address)
 
 
 # --- evidence ------------------------------------------------------------------------------------

@@ -157,11 +157,6 @@ def newest(app: AppPaths) -> Release | None:
     return None
 
 
-def starts_of(app: AppPaths, number: int) -> set[int]:
-    """The numbers of the starts that a release had: by these its logs are found."""
-    return set(load_release(app, number).starts)
-
-
 def new_release(app: AppPaths, **values: Any) -> Release:
     """Record the beginning of a release under the next number."""
     number = max(release_numbers(app), default=0) + 1

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -111,19 +109,3 @@ def test_a_kept_checkout_still_has_its_objects(
     subprocesses.run(["git", "-C", str(shop.repo), "gc", "--quiet", "--prune=now"])
     status = ["git", "-C", str(shop.releases / "v5"), "status", "--porcelain"]
     assert subprocesses.run(status) == ""
-
-
-def test_what_a_killed_push_had_sent_is_removed_after_a_day(
-    shop: AppPaths, grown: list[str]
-) -> None:
-    objects = shop.repo / "objects"
-    for name, hours in (
-        ("tmp_objdir-incoming-a", 25),
-        ("tmp_objdir-incoming-b", 23),
-        ("pack/tmp_pack_c", 25),
-    ):
-        files.write(objects / name / "x" if "objdir" in name else objects / name, "sent")
-        when = time.time() - hours * 3600
-        os.utime(objects / name, (when, when))
-    cleanup.prune(shop, 2)
-    assert [path.name for path in objects.rglob("tmp_*")] == ["tmp_objdir-incoming-b"]

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from piku import files, locks, ports, procfs
-from piku.deploy import health, live_sites, process_config, reconcile, releases
+from piku.deploy import live_sites, probe, process_config, reconcile, releases
 from piku.deploy.releases import Live, Process
 from piku.errors import PikuError
 from piku.paths import SEPARATOR, AppPaths, Paths
@@ -110,7 +110,7 @@ def wake(paths: Paths, app: AppPaths) -> None:
     for _ in files.poll(begun + _PATIENCE, most=0.03):
         _woken(app).touch()  # nobody is connected yet: it must not seem idle
         web = _web(_running(app))  # another release may have gone live
-        if any(health.accepts(process.address) for process in web):
+        if any(probe.accepts(process.address) for process in web):
             took = time.monotonic() - begun
             if slept:
                 with process_config.log_file(app, web[0]).open("a") as log:
