@@ -70,7 +70,7 @@ def test_wsgi_disables_web(new_app: Callable[..., App]) -> None:
 
 
 def test_a_release_must_be_healthy(new_app: Callable[..., App]) -> None:
-    env = "PIKU_HEALTHCHECK_PATH=/health\nPIKU_DEPLOY_TIMEOUT=3\n"
+    env = "PIKU_HEALTHCHECK_PATH=/health\nPIKU_DEPLOY_TIMEOUT=4\n"
     app = new_app("healthy", web("healthy", env=env, health_txt="404"))
     assert app.body() == "one"
     app.commit(health_txt="503", version_txt="two")
@@ -90,13 +90,13 @@ def test_a_release_must_be_healthy(new_app: Callable[..., App]) -> None:
     said = app.failed()
     assert any("not on" in line and "$PORT" in line for line in said)
     app.commit(Procfile="web: exec sleep 60\n")
-    assert any("web.1 did not answer within 3 s" in line for line in app.failed())
+    assert any("web.1 did not answer within 4 s" in line for line in app.failed())
     assert app.body() == "two"
 
 
 def test_a_wsgi_release_must_be_healthy(new_app: Callable[..., App]) -> None:
     app = new_app(
-        "loads", wsgi("loads", env="PIKU_HEALTHCHECK_PATH=/about\nPIKU_DEPLOY_TIMEOUT=1\n")
+        "loads", wsgi("loads", env="PIKU_HEALTHCHECK_PATH=/about\nPIKU_DEPLOY_TIMEOUT=4\n")
     )
     pid = app.about()["pid"]
     app.commit(app_py=WSGI + "\ndef broken(:\n")

@@ -80,19 +80,19 @@ FAULTS = {
     ),
     "never listens": Fault(
         changed={"server.py": 'print("dreaming", flush=True)\nimport time\ntime.sleep(600)\n'},
-        settings="PIKU_DEPLOY_TIMEOUT=1\n",
+        settings="PIKU_DEPLOY_TIMEOUT=4\n",
         step="starting its processes",
-        cause=("dreaming", "did not answer within 1 s", "nothing listens on", "$PORT"),
+        cause=("dreaming", "did not answer within 4 s", "nothing listens on", "$PORT"),
     ),
     "listens elsewhere": Fault(
         changed={"server.py": SERVER.replace(SERVER.splitlines()[-1] + "\n", LISTENS_ELSEWHERE)},
-        settings="PIKU_DEPLOY_TIMEOUT=1\n",
+        settings="PIKU_DEPLOY_TIMEOUT=4\n",
         step="starting its processes",
         cause=("it listens on port ", "(its $PORT)"),
     ),
     "unhealthy": Fault(
         changed={"server.py": SERVER.replace("send_response(200)", "send_response(500)")},
-        settings="PIKU_DEPLOY_TIMEOUT=1\nPIKU_HEALTHCHECK_PATH=/health\n",
+        settings="PIKU_DEPLOY_TIMEOUT=4\nPIKU_HEALTHCHECK_PATH=/health\n",
         step="starting its processes",
         cause=("answers /health with 500",),
     ),
