@@ -53,11 +53,11 @@ from piku.deploy import (
     persist,
     process_config,
     process_plan,
+    recovery,
     releases,
     revision,
 )  # fmt: skip
-from piku.deploy.deployment import Deployment
-from piku.deploy.progress import Progress
+from piku.deploy.deployment import Deployment, Progress
 from piku.deploy.releases import Live, Process
 from piku.errors import PikuError
 from piku.extra import hooks
@@ -133,6 +133,7 @@ def bring(folder: Path, base: Path) -> Case:
     release = progress.update(
         runtime=found.runtime.name, environment=found.environment, checkout=name
     )
+    recovery.make_folders(app)
     checkout.create(app, name, commit)
     persist.link(app, app.releases / name, settings.PERSIST.read(found.values))
     deployment = Deployment(
@@ -222,7 +223,7 @@ def outcome(case: Case) -> dict[str, str]:
         str(case.paths.root): "ROOT",
         str(Path(piku.__file__).parent): "PIKU",
         str(case.paths.home): "HOME",
-        case.found.commit: "COMMIT",
+        releases.load_release(case.app, case.made.release).commit: "COMMIT",
         **({case.found.environment: "ENVIRONMENT"} if case.found.environment else {}),
         f"USER={pwd.getpwuid(os.getuid()).pw_name}\n": "USER=USER\n",
     }

@@ -18,11 +18,11 @@ from piku.deploy import (
     instances,
     persist,
     process_plan,
+    recovery,
     releases,
     revision,
 )  # fmt: skip
-from piku.deploy.deployment import Deployment
-from piku.deploy.progress import Progress
+from piku.deploy.deployment import Deployment, Progress
 from piku.deploy.releases import Live
 from piku.operate import server
 from piku.output import Output
@@ -103,6 +103,7 @@ def deployment(paths: Paths, commit: Commit) -> Callable[..., Deployment]:
         release = progress.update(
             runtime=found.runtime.name, environment=found.environment, checkout=name
         )
+        recovery.make_folders(app)
         checkout.create(app, name, release.commit)
         persist.link(app, app.releases / name, settings.PERSIST.read(found.values))
         return Deployment(

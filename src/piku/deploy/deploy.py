@@ -23,15 +23,14 @@ from piku.deploy import (
     process_plan,
     recovery,
     releases,
-    report,
     revision,
 )  # fmt: skip
-from piku.deploy.deployment import Deployment
-from piku.deploy.progress import WORDS, Progress
+from piku.deploy.deployment import STEPS, Deployment, Progress
 from piku.deploy.releases import FAILED, PREPARED, SUCCEEDED, Release
 from piku.deploy.revision import Revision
 from piku.errors import PikuError
 from piku.extra import hooks
+from piku.nginx import service
 from piku.output import Output
 from piku.paths import AppPaths, Paths
 from piku.uwsgi import emperor
@@ -168,7 +167,6 @@ def _build(deployment: Deployment) -> None:
     # A checkout shares the repository's objects: a reference keeps them when branches move on.
     kept = f"refs/piku/{release.commit}"
     subprocesses.run(["git", "-C", str(app.repo), "update-ref", kept, release.commit])
-    app.data.mkdir(parents=True, exist_ok=True)  # the first commands know it already
     checkout.create(app, release.checkout, release.commit)
     persist.link(app, deployment.checkout, settings.PERSIST.read(deployment.values))
     progress.at("preflight")
@@ -195,8 +193,29 @@ def go_live(deployment: Deployment) -> Release:
     going_live.activate(deployment)
     done = releases.finish(app, progress.record, SUCCEEDED)
     cleanup.prune(app, settings.KEEP_RELEASES.read(deployment.values))
-    report.live(deployment)
+    _report(deployment)
     return done
+
+
+def _report(deployment: Deployment) -> None:
+    """Say that the release is live, how long it took, and where it answers."""
+    output, plan, app = deployment.output, deployment.plan, deployment.app
+    output.step(f"v{deployment.release.number} is live after {deployment.progress.summary()}")
+    if plan.jobs:
+        output.detail(f"Scheduled: {', '.join(plan.jobs)}; see when with: piku cron {app.name}")
+    live = releases.live(app)
+    if live is None:
+        return
+    serves = plan.instances if plan.serving else live.site and live.site.static
+    address = next((process.address for process in live.processes if process.address), "")
+    if serves and live.site is not None:
+        url = service.platform(deployment.paths).url(
+            live.site.names[0], secure=live.site.https_only
+        )
+        output.detail(f"It answers at {url}")
+    elif address:
+        output.detail(f"It listens on {address}; nginx serves it once it has a host name:")
+        output.detail(f"  piku config:set {app.name} NGINX_SERVER_NAME=www.example.com")
 
 
 def prepare(
@@ -253,9 +272,9 @@ def failed(paths: Paths, app: AppPaths, progress: Progress, error: PikuError) ->
     if release.outcome != PREPARED and release.checkout == f"v{release.number}":
         files.remove(app.releases / release.checkout)
     releases.finish(app, release, FAILED, error.message)
-    where = WORDS.get(release.step, release.step)
+    where = STEPS.get(release.step, release.step)
     return PikuError(
         f"v{release.number} failed at {where}: {error.message}",
-        hint="\n".join(part for part in (error.hint, report.what_runs(paths, app)) if part),
+        hint="\n".join(part for part in (error.hint, recovery.what_runs(paths, app)) if part),
         detail=error.detail,
     )

@@ -17,15 +17,14 @@ from piku.deploy import (
     going_live,
     process_plan,
     reconcile,
+    recovery,
     releases,
-    report,
     revision,
     scheduler,
     site_config,
 )  # fmt: skip
 from piku.deploy.deploy import Request
-from piku.deploy.deployment import Deployment
-from piku.deploy.progress import Progress
+from piku.deploy.deployment import Deployment, Progress
 from piku.deploy.releases import Live, Process, Release
 from piku.errors import PikuError
 from piku.output import Output
@@ -215,6 +214,6 @@ def _start_again(deployment: Deployment, carried: Sequence[Process] = ()) -> Non
     try:
         going_live.activate(deployment, carried=carried)
     except PikuError as error:
-        runs = report.what_runs(deployment.paths, deployment.app)
+        runs = recovery.what_runs(deployment.paths, deployment.app)
         hint = "\n".join(part for part in (error.hint, runs) if part)
         raise PikuError(error.message, hint=hint, detail=error.detail) from error

@@ -28,19 +28,18 @@ def build_mark(app: AppName, release: int) -> str:
 
 def end(paths: Paths, names: Collection[VassalName], grace: float) -> None:
     """End what these vassals, which have stopped, left behind; it has `grace` seconds."""
-    if not names:
-        return
-    wanted = {str(name) for name in names}
     served = all(name.kind in UWSGI_SERVED for name in names)
-    found = {pid for pid, mark in procfs.marked(paths.root).items() if mark in wanted}
-    procfs.end(found - procfs.ancestors(os.getpid()), _FORKED if served else grace)
+    _end_marked(paths, {str(name) for name in names}, _FORKED if served else grace)
 
 
 def end_builds(paths: Paths, app: AppName, release: int) -> None:
     """Kill what a deploy that was killed had started: it would go on writing."""
-    mark = build_mark(app, release)
-    found = {pid for pid, value in procfs.marked(paths.root).items() if value == mark}
-    procfs.end(found - procfs.ancestors(os.getpid()), 0)
+    _end_marked(paths, {build_mark(app, release)}, 0)
+
+
+def _end_marked(paths: Paths, marks: Collection[str], grace: float) -> None:
+    found = {pid for pid, mark in procfs.marked(paths.root).items() if mark in marks}
+    procfs.end(found - procfs.ancestors(os.getpid()), grace)
 
 
 def end_all(paths: Paths) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from piku import files, procfs, subprocesses
 from piku.app import settings
-from piku.deploy import app_env, scheduler
+from piku.deploy import scheduler
 from piku.deploy.deployment import Deployment
 from piku.deploy.releases import Process
 from piku.errors import PikuError
@@ -50,8 +51,7 @@ def _config(deployment: Deployment, process: Process) -> str:
     variables = deployment.variables(process) | mark
     exact = {name: value for name, value in variables.items() if ini.envdir_changes(value)}
     envdir = folder / f"{process.worker}.env"
-    app_env.write_folder(envdir, {n: v for n, v in variables.items() if n not in exact})
-    app_env.make_folders(app)
+    _write_envdir(envdir, {n: v for n, v in variables.items() if n not in exact})
     vassal = ini.Vassal(
         checkout=str(deployment.checkout),
         envdir=str(envdir),
@@ -73,6 +73,18 @@ def _config(deployment: Deployment, process: Process) -> str:
     script = runner(app, process)
     files.write(script, ini.runner(argv, process.worker))
     return ini.daemon(vassal, str(script))
+
+
+def _write_envdir(folder: Path, variables: Mapping[str, str]) -> None:
+    """The variables as uWSGI's envdir reads them: a file each, with exactly the value.
+
+    An ini file would expand parts of some values; these are secrets as well, hence the modes.
+    """
+    folder.mkdir(parents=True, mode=0o700, exist_ok=True)
+    for name, value in variables.items():
+        path = folder / name
+        path.touch(mode=0o600)
+        path.write_text(value, errors="surrogateescape")
 
 
 # --- what uWSGI serves itself --------------------------------------------------------------------

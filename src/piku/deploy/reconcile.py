@@ -13,7 +13,6 @@ from collections.abc import Callable, Collection
 
 from piku import files, locks, ports, procfs
 from piku.deploy import (
-    app_env,
     cleanup,
     live_sites,
     orphans,
@@ -68,8 +67,6 @@ def reconcile(paths: Paths, app: AppPaths, *, say: Say = quiet, patient: bool = 
     draining = [one.process.vassal(app.name) for one in live.draining] if live else []
     stale = [name for name in enabled if name not in (*should, *draining)]
     missing = [name for name in should if name not in enabled]
-    if live is not None:
-        app_env.make_folders(app)  # a backup that was restored may lack the logs
     if missing or patient:
         # Those must be gone before others start: one may hold a port, or be a worker's twin.
         stop(paths, stale, live.stop_timeout if live else 10)

@@ -13,6 +13,7 @@ from piku.uwsgi import emperor
 
 def recover(paths: Paths, app: AppPaths, *, killed: bool) -> None:
     """Recover an app, whose lock the caller holds; its last command may have been `killed`."""
+    make_folders(app)
     repository.remove_stale_locks(app)
     interrupted = _close_records(app)
     if not killed and not interrupted and reconcile.is_settled(paths, app):
@@ -31,6 +32,25 @@ def go_back(paths: Paths, app: AppPaths) -> None:
     reconcile.reconcile(paths, app, patient=True)
     resumed = set(emperor.enabled(paths, app.name))
     health.wait_back(paths, app, [p for p in stopped if p.vassal(app.name) in resumed], 30)
+
+
+def what_runs(paths: Paths, app: AppPaths) -> str:
+    """A sentence on what serves now, after something failed."""
+    live = releases.live(app)
+    if live is None:
+        return "nothing of this app runs yet"
+    if not live.processes and not (live.site and live.site.static):
+        return f"v{live.release} stays as it was, stopped"
+    name = f"v{live.release} ({releases.load_release(app, live.release).commit[:8]})"
+    if not emperor.is_running(paths):
+        return f"{name} stays the live one, and starts when piku does"
+    return f"{name} still runs, as before"
+
+
+def make_folders(app: AppPaths) -> None:
+    """Make what LOG_ROOT and DATA_ROOT name; a restored backup may lack them."""
+    app.logs.mkdir(parents=True, exist_ok=True)
+    app.data.mkdir(parents=True, exist_ok=True)
 
 
 def _close_records(app: AppPaths) -> list[int]:
@@ -61,6 +81,7 @@ def recover_all(paths: Paths, output: Output) -> None:
         app = paths.app(name)
         try:
             with locks.lock(app.lock, "starting the platform", patient=False):
+                make_folders(app)
                 files.sweep(app.releases, app.envs)
                 _close_records(app)
                 build.remove_half_built(app)

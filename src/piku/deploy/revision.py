@@ -1,16 +1,19 @@
-"""What a commit says: its Procfile, settings and runtime, and the environment that it needs."""
+"""What a commit says: its Procfile, settings and runtime, the environment that it needs, and the
+variables that its processes see."""
 
 from __future__ import annotations
 
 import hashlib
+import pwd
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from os import getuid
 
 from piku import files, runtimes, subprocesses
 from piku.app import procfile, settings, tree, variables
 from piku.app.procfile import Procfile
 from piku.app.tree import Tree
-from piku.deploy.releases import Release
+from piku.deploy.releases import Process, Release
 from piku.errors import PikuError
 from piku.paths import AppPaths, Paths
 from piku.runtimes.base import Context, Runtime
@@ -21,12 +24,19 @@ class Revision:
     """A commit, read, with the app's settings at that time; `environment` names a folder in
     `envs/APP`."""
 
-    commit: str
-    tree: Tree
     procfile: Procfile
-    values: Mapping[str, str]  # all layers of settings together
     runtime: Runtime
     environment: str
+    context: Context  # what the runtime may look at
+
+    @property
+    def values(self) -> Mapping[str, str]:
+        """The settings, all layers together."""
+        return self.context.settings
+
+    @property
+    def tree(self) -> Tree:
+        return self.context.tree
 
 
 def own_settings(app: AppPaths) -> dict[str, str]:
@@ -63,18 +73,25 @@ def read(
             hint="add one with a line such as 'web: python3 server.py', and commit it",
         )
     processes = procfile.parse(listing.read("Procfile"))
-    values = layered(paths, listing.read("ENV"), own)
+    context = Context(
+        tree=listing,
+        settings=layered(paths, listing.read("ENV"), own),
+        checkout=app.releases / checkout,
+        environment=app.envs,
+        cache=app.cache,
+    )
     runtime = runtimes.select(listing, processes, subprocesses.app_path(paths.home))
     if environment is None:
         environment = ""
         if runtime.key is not None:
-            key = runtime.key(context(app, listing, values, checkout, ""))
-            digest = hashlib.sha256(f"{runtime.name}\n{key}".encode(errors="surrogateescape"))
-            environment = f"{runtime.name}-{digest.hexdigest()[:16]}"
+            text = f"{runtime.name}\n{runtime.key(context)}".encode(errors="surrogateescape")
+            environment = f"{runtime.name}-{hashlib.sha256(text).hexdigest()[:16]}"
     return Revision(
-        commit=commit, tree=listing, procfile=processes, values=values, runtime=runtime,
+        procfile=processes,
+        runtime=runtime,
         environment=environment,
-    )  # fmt: skip
+        context=replace(context, environment=app.envs / environment),
+    )
 
 
 def of_release(paths: Paths, app: AppPaths, release: Release) -> Revision:
@@ -85,11 +102,27 @@ def of_release(paths: Paths, app: AppPaths, release: Release) -> Revision:
     )  # fmt: skip
 
 
-def context(
-    app: AppPaths, listing: Tree, values: Mapping[str, str], checkout: str, environment: str
-) -> Context:
-    """What the runtime may look at."""
-    return Context(
-        tree=listing, settings=values, checkout=app.releases / checkout,
-        environment=app.envs / environment, cache=app.cache,
-    )  # fmt: skip
+def process_variables(
+    paths: Paths, app: AppPaths, release: Release, found: Revision, process: Process | None = None
+) -> dict[str, str]:
+    """The whole environment of a build, a command or a process; nothing of our own leaks in."""
+    context = found.context
+    folders = found.runtime.path(context) if found.environment else ()
+    port = {"PORT": str(process.port)} if process is not None and process.port else {}
+    return {
+        "LANG": "C.UTF-8",
+        **found.runtime.env(context),
+        **found.values,
+        "BIND_ADDRESS": settings.BIND_ADDRESS.read(found.values),
+        **port,
+        "APP": app.name,
+        "HOME": str(paths.home),
+        "USER": pwd.getpwuid(getuid()).pw_name,
+        "PATH": ":".join((*map(str, folders), subprocesses.app_path(paths.home))),
+        "PWD": str(context.checkout),
+        "LOG_ROOT": str(app.logs),
+        "DATA_ROOT": str(app.data),
+        **({"VIRTUAL_ENV": str(context.environment)} if found.environment else {}),
+        "PIKU_RELEASE": str(release.number),
+        "PIKU_COMMIT": release.commit,
+    }

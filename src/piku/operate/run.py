@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from piku import subprocesses
-from piku.deploy import app_env, releases, revision
+from piku.deploy import releases, revision
 from piku.deploy.releases import Live, Release
 from piku.deploy.revision import Revision
 from piku.errors import PikuError
@@ -22,7 +22,8 @@ _WRAPPER = ("sh", "-c", 'trap : INT QUIT; "$@"; exit $?', "sh")
 def run(paths: Paths, app: AppPaths, words: Sequence[str]) -> NoReturn:
     """Become the command, in the live release's folder and with its variables."""
     live, release, found = live_source(paths, app)
-    variables = app_env.variables(paths, app, release, found, next(iter(live.processes), None))
+    process = next(iter(live.processes), None)
+    variables = revision.process_variables(paths, app, release, found, process)
     subprocesses.exec_program(
         [*_WRAPPER, *subprocesses.shell(command_line(words))],
         cwd=app.releases / release.checkout,

@@ -82,7 +82,7 @@ def receive_pack(paths: Paths, app: AppPaths, command: list[str], environ: dict[
 
 def _finish_killed(paths: Paths, app: AppPaths, lines: list[str]) -> None:
     """Recover from a hook that was killed. Raises PikuError unless its deploy went live first."""
-    from piku.deploy import deploy, releases, report
+    from piku.deploy import deploy, recovery, releases
     from piku.ssh import branches
 
     updates = branches.parse(lines)
@@ -95,7 +95,7 @@ def _finish_killed(paths: Paths, app: AppPaths, lines: list[str]) -> None:
             branches.reset(app, update)
         newest = next(iter(releases.releases(app)), None)
     step = f" ({newest.reason})" if newest and newest.reason and newest.commit in commits else ""
-    hint = f"{report.what_runs(paths, app)}\nThe branch was put back: push again to retry."
+    hint = f"{recovery.what_runs(paths, app)}\nThe branch was put back: push again to retry."
     raise PikuError(f"the deploy was killed{step}", hint=hint)
 
 

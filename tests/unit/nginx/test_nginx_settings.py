@@ -228,7 +228,8 @@ def make(paths: Paths, shop: AppPaths, deployment: Callable[..., Deployment]) ->
         for short, long in places.items():
             values = {name: text.replace(short, long) for name, text in values.items()}
         settings.check_all(values)
-        this = replace(jobs[kind], revision=replace(jobs[kind].revision, values=values))
+        context = replace(jobs[kind].context, settings=values)
+        this = replace(jobs[kind], revision=replace(jobs[kind].revision, context=context))
         found = site_config.of(
             this, served.get({"wsgi": "uwsgi", "static": "", "none": ""}.get(kind, "http"), ())
         )

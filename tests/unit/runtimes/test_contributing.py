@@ -14,8 +14,7 @@ import pytest
 
 from piku import runtimes
 from piku.deploy import build, checkout, deploy, releases, revision
-from piku.deploy.deployment import Deployment
-from piku.deploy.progress import Progress
+from piku.deploy.deployment import Deployment, Progress
 from piku.errors import PikuError
 from piku.output import Output
 from piku.paths import AppPaths, Paths

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, tzinfo
 
 from piku import subprocesses
 from piku.app.procfile import Entry
-from piku.deploy import app_env, scheduler
+from piku.deploy import revision, scheduler
 from piku.deploy.scheduler import Run
 from piku.errors import PikuError
 from piku.extras.cron.next_run import next_run, zone_of
@@ -83,12 +83,11 @@ def run(paths: Paths, app: AppPaths, name: str) -> int:
     job = _find(app, scheduler.jobs(app, release, source), name)
     if job.name in scheduler.running(app):
         raise PikuError(f"{job.name} is still running", hint="a job never runs twice at once")
-    app_env.make_folders(app)
     known = logs.scan(app)
     process = subprocesses.spawn(
         ["/bin/sh", "-c", cron.script(job), job.name, "now"],
         cwd=app.releases / release.checkout,
-        env=app_env.variables(paths, app, release, source) | {"PIKU_CRON": job.name},
+        env=revision.process_variables(paths, app, release, source) | {"PIKU_CRON": job.name},
         output=sys.stderr.fileno(),
     )
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from piku import files, procfs, subprocesses
-from piku.deploy import app_env, releases
+from piku.deploy import releases, revision
 from piku.deploy.releases import Live, Release
 from piku.deploy.revision import Revision
 from piku.errors import PikuError
@@ -90,12 +90,12 @@ def start(
     if KIND in found.procfile:
         hint = f"detached commands are called {KIND}.1, {KIND}.2 and so on: rename it"
         raise PikuError(f"the Procfile has a process type {KIND!r}", hint=hint)
-    app_env.make_folders(app)
     logs = _logs(app)
     for old in sorted(logs.keys() - running(app).keys(), key=_number)[:-_KEPT]:
         files.remove(logs[old])
     name, log = _new_log(app)
-    variables = app_env.variables(paths, app, release, found, next(iter(live.processes), None))
+    process = next(iter(live.processes), None)
+    variables = revision.process_variables(paths, app, release, found, process)
     mark = {procfs.MARK: f"{app.name}{SEPARATOR}{name}"}
     try:
         subprocesses.spawn(
