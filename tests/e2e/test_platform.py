@@ -241,7 +241,7 @@ def test_a_backup_without_what_can_be_made_anew(
     refused(
         app.says("restart"),
         1,
-        "the environment of v1, which is live, is missing",
+        "the environment of v1 is missing",
         "piku deploy moved",
     )
     assert "v2 is live" in app.does("deploy")

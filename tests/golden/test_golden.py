@@ -50,7 +50,6 @@ from piku.deploy import (
     going_live,
     health,
     instances,
-    persist,
     process_config,
     process_plan,
     recovery,
@@ -135,7 +134,7 @@ def bring(folder: Path, base: Path) -> Case:
     )
     recovery.make_folders(app)
     checkout.create(app, name, commit)
-    persist.link(app, app.releases / name, settings.PERSIST.read(found.values))
+    checkout.link_persisted(app, name, settings.PERSIST.read(found.values))
     deployment = Deployment(
         paths=paths, app=app, release=release, revision=found, plan=planned, output=output,
         progress=progress,

@@ -16,7 +16,6 @@ from piku.deploy import (
     checkout,
     going_live,
     instances,
-    persist,
     process_plan,
     recovery,
     releases,
@@ -105,7 +104,7 @@ def deployment(paths: Paths, commit: Commit) -> Callable[..., Deployment]:
         )
         recovery.make_folders(app)
         checkout.create(app, name, release.commit)
-        persist.link(app, app.releases / name, settings.PERSIST.read(found.values))
+        checkout.link_persisted(app, name, settings.PERSIST.read(found.values))
         return Deployment(
             paths=paths, app=app, release=release, revision=found,
             plan=process_plan.plan(found.procfile, found.values, counts or {}),

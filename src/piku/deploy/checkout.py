@@ -29,20 +29,16 @@ def create(app: AppPaths, checkout: str, commit: str) -> None:
     git = ("git", "-C", str(temporary))
     subprocesses.run([*git, "checkout", "--quiet", "--force", "--detach", commit])
     if (temporary / ".gitmodules").exists():
-        _update_submodules(git)
+        env = {**subprocesses.environment(), "GIT_TERMINAL_PROMPT": "0"}
+        update = ("submodule", "--quiet", "update", "--init", "--recursive")
+        try:
+            subprocesses.run([*git, *update], env=env)
+        except subprocesses.ProgramFailed as error:
+            hint = "the server must reach its address; a private one needs a key in piku's ~/.ssh"
+            raise PikuError(
+                "a submodule could not be fetched", detail=error.detail, hint=hint
+            ) from None
     os.rename(temporary, place)
-
-
-def _update_submodules(git: tuple[str, ...]) -> None:
-    env = {**subprocesses.environment(), "GIT_TERMINAL_PROMPT": "0"}
-    try:
-        subprocesses.run([*git, "submodule", "--quiet", "update", "--init", "--recursive"], env=env)
-    except subprocesses.ProgramFailed as error:
-        raise PikuError(
-            "a submodule could not be fetched",
-            detail=error.detail,
-            hint="the server must reach its address; a private one needs a key in piku's ~/.ssh",
-        ) from None
 
 
 # --- files that the app wrote --------------------------------------------------------------------
@@ -54,7 +50,7 @@ def mark_built(app: AppPaths, checkout: str) -> None:
     files.write_json(app.build_marker(checkout), {p: _state(folder / p) for p in _changed(folder)})
 
 
-def untracked_files(app: AppPaths, checkout: str, persisted: Iterable[str]) -> list[str]:
+def untracked_files(app: AppPaths, checkout: str, persisted: Iterable[str] = ()) -> list[str]:
     """The files that the app wrote into its checkout since the build, outside PIKU_PERSIST."""
     built, folder = files.read_json(app.build_marker(checkout)), app.releases / checkout
     if built is None or not folder.is_dir():
@@ -102,3 +98,54 @@ def check_untracked(app: AppPaths, live_checkout: str, persisted: Iterable[str])
         hint=f"keep them for every release: piku config:set {app.name} PIKU_PERSIST={','.join(top)}"
         f" — or leave them behind: piku deploy {app.name} --allow-untracked",
     )
+
+
+# --- PIKU_PERSIST: paths that are kept in the data folder, and linked into every release ---------
+
+
+def persist(app: AppPaths, checkout: str, paths: Iterable[str]) -> None:
+    """Move these paths of the live checkout to the data folder, leaving links.
+
+    A program that has one of the files open does not notice. Raises PikuError rather than choose
+    between two versions.
+    """
+    for path in paths:
+        place, kept = app.releases / checkout / path, app.data / path
+        if place.is_symlink() or not os.path.lexists(place):
+            continue
+        if os.path.lexists(kept):
+            raise PikuError(
+                f"PIKU_PERSIST: {path} is both in the live release and in {app.data}",
+                hint="nothing was changed: keep the one you want, and move the other away",
+            )
+        _move_and_link(place, kept)
+
+
+def link_persisted(app: AppPaths, checkout: str, paths: Iterable[str]) -> None:
+    """Link the persisted paths into a fresh checkout.
+
+    What the commit has there becomes the content, unless there is some already. A path that exists
+    nowhere becomes a folder, or, when it has a suffix, a file for the app to make.
+    """
+    for path in paths:
+        place, kept = app.releases / checkout / path, app.data / path
+        if os.path.lexists(place) and not os.path.lexists(kept):
+            _move_and_link(place, kept)
+            continue
+        files.remove(place)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if not os.path.lexists(kept):
+            (kept.parent if kept.suffix else kept).mkdir(parents=True, exist_ok=True)
+        place.symlink_to(kept)
+
+
+def _move_and_link(place: Path, kept: Path) -> None:
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.rename(place, kept)
+    except OSError as error:
+        raise PikuError(
+            f"PIKU_PERSIST: {place.name} cannot be moved to {kept.parent}: {error.strerror}",
+            hint="on another file system, stop the app and copy it there by hand first",
+        ) from None
+    place.symlink_to(kept)

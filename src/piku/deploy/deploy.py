@@ -19,7 +19,6 @@ from piku.deploy import (
     checkout,
     cleanup,
     going_live,
-    persist,
     process_plan,
     recovery,
     releases,
@@ -94,11 +93,10 @@ def deploy(paths: Paths, app: AppPaths, request: Request, output: Output) -> Rel
         return _make(paths, app, request, progress, output)
     except PikuError as error:
         raise failed(paths, app, progress, error) from error
-    except (SystemExit, KeyboardInterrupt):
-        failed(paths, app, progress, PikuError("it was told to end"))
-        raise
     except BaseException as error:
-        failed(paths, app, progress, PikuError(f"piku itself failed: {type(error).__name__}"))
+        interrupted = isinstance(error, (SystemExit, KeyboardInterrupt))
+        what = "it was interrupted" if interrupted else f"piku itself failed: {error!r:.200}"
+        failed(paths, app, progress, PikuError(what))
         raise
 
 
@@ -127,7 +125,8 @@ def _make(
         output.detail(
             f"Reusing the build of {base.checkout}: nothing that it depends on has changed"
         )
-    if not _goes_live(request, found):
+    waits = request.kind in ("push", "deploy") and not settings.AUTO_RESTART.read(found.values)
+    if waits or not request.activate:
         output.step(f"v{number} is ready and waits: go live with `piku restart {app.name}`")
         return releases.finish(app, progress.record, PREPARED)
     return go_live(deployment)
@@ -157,7 +156,7 @@ def _keep_files(deployment: Deployment, *, allow_untracked: bool) -> None:
     persisted = settings.PERSIST.read(deployment.values)
     if not allow_untracked:
         checkout.check_untracked(app, live.checkout, persisted)
-    persist.move(app, app.releases / live.checkout, persisted)
+    checkout.persist(app, live.checkout, persisted)
 
 
 def _build(deployment: Deployment) -> None:
@@ -168,18 +167,13 @@ def _build(deployment: Deployment) -> None:
     kept = f"refs/piku/{release.commit}"
     subprocesses.run(["git", "-C", str(app.repo), "update-ref", kept, release.commit])
     checkout.create(app, release.checkout, release.commit)
-    persist.link(app, deployment.checkout, settings.PERSIST.read(deployment.values))
+    checkout.link_persisted(app, release.checkout, settings.PERSIST.read(deployment.values))
     progress.at("preflight")
     build.run_phase("preflight", deployment)
     progress.at("build")
     build.prepare_environment(deployment)
     build.compile_checkout(deployment)
     checkout.mark_built(app, release.checkout)
-
-
-def _goes_live(request: Request, found: Revision) -> bool:
-    by_itself = request.kind not in ("push", "deploy") or settings.AUTO_RESTART.read(found.values)
-    return request.activate and by_itself
 
 
 def go_live(deployment: Deployment) -> Release:

@@ -5,7 +5,6 @@ Each happens under the app's lock, and leaves either what was before or what was
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -21,7 +20,6 @@ from piku.deploy import (
     releases,
     revision,
     scheduler,
-    site_config,
 )  # fmt: skip
 from piku.deploy.deploy import Request
 from piku.deploy.deployment import Deployment, Progress
@@ -119,7 +117,8 @@ def restart(paths: Paths, app: AppPaths, output: Output) -> None:
         raise PikuError(
             f"{app.name} has no release that could run", hint="push a working commit first"
         )
-    _start_again(_live_deployment(paths, app, live, deploy.counts(app), output))
+    release = releases.load_release(app, live.release)
+    _start_again(_deployment(paths, app, release, deploy.counts(app), output))
     output.step(f"v{live.release} of {app.name} was restarted")
 
 
@@ -136,24 +135,16 @@ def scale(paths: Paths, app: AppPaths, changes: Mapping[str, int], output: Outpu
         raise PikuError(
             f"{app.name} has no live release to scale", hint="push a working commit first"
         )
-    deploy.require_platform(paths)
-    running = Counter(process.kind for process in live.processes if not process.schedules)
-    if all(kind in running and count <= running[kind] for kind, count in changes.items()):
-        # By the live record alone: what the app was made of may be damaged by now.
-        counts = {**running, **deploy.counts(app), **changes}
-        kept = [p for p in live.processes if p.instance <= changes.get(p.kind, p.instance)]
-        _keep(paths, app, live, kept, output, counts=counts)
+    release = releases.load_release(app, live.release)
+    found = revision.of_release(paths, app, release)
+    counts = process_plan.scaled(found.procfile, deploy.counts(app), changes)
+    if live.stopped:
+        files.write(app.scaling, process_plan.render_scaling(counts), durable=True)
     else:
-        release = releases.load_release(app, live.release)
-        found = revision.of_release(paths, app, release)
-        wanted = process_plan.scaled(found.procfile, deploy.counts(app), changes)
-        if live.stopped:
-            files.write(app.scaling, process_plan.render_scaling(wanted), durable=True)
-        else:
-            started = _live_deployment(paths, app, live, wanted, output)
-            carried = [p for p in live.processes if p.instance <= wanted.get(p.kind, 1)]
-            plan = replace(started.plan, counts=wanted)
-            _start_again(replace(started, plan=plan), carried)
+        deployment = _deployment(paths, app, release, counts, output)
+        carried = [p for p in live.processes if p.instance <= counts.get(p.kind, 1)]
+        plan = replace(deployment.plan, counts=counts)
+        _start_again(replace(deployment, plan=plan), carried)
     output.step(f"{app.name} has {', '.join(f'{kind}={n}' for kind, n in changes.items())}")
 
 
@@ -166,45 +157,29 @@ def stop(paths: Paths, app: AppPaths, output: Output) -> None:
         output.step(f"{app.name} does not run")
         return
     deploy.require_platform(paths)
-    _keep(paths, app, live, (), output, stopped=True)
-    scheduler.end(app, live.stop_timeout)
-    output.step(f"{app.name} is stopped; start it again with `piku restart {app.name}`")
-
-
-def _keep(
-    paths: Paths, app: AppPaths, live: Live, kept: Sequence[Process], output: Output, *,
-    counts: Mapping[str, int] | None = None, stopped: bool = False,
-) -> None:  # fmt: skip
-    """Have only these of the live processes go on, and wait until the others have ended."""
-    upstreams = site_config.upstreams(app, [process for process in kept if process.address])
     new = replace(
         live,
-        processes=tuple(kept),
-        draining=reconcile.draining(live, [p for p in live.processes if p not in kept]),
-        site=replace(live.site, upstreams=upstreams) if live.site else None,
-        stopped=stopped,
-        counts=counts,
+        processes=(),
+        draining=reconcile.draining(live, live.processes),
+        site=replace(live.site, upstreams=()) if live.site else None,
+        stopped=True,
+        counts=None,
     )
     releases.commit(app, new)
     reconcile.reconcile(paths, app, say=output.detail, patient=True)
-
-
-def _live_deployment(
-    paths: Paths, app: AppPaths, live: Live, counts: Mapping[str, int], output: Output
-) -> Deployment:
-    """The deployment of starting the live release again."""
-    release = releases.load_release(app, live.release)
-    if part := build.missing(app, release):
-        raise PikuError(
-            f"the {part} of v{live.release}, which is live, is missing",
-            hint=f"build it anew: piku deploy {app.name}",
-        )
-    return _deployment(paths, app, release, counts, output)
+    scheduler.end(app, live.stop_timeout)
+    output.step(f"{app.name} is stopped; start it again with `piku restart {app.name}`")
 
 
 def _deployment(
     paths: Paths, app: AppPaths, release: Release, counts: Mapping[str, int], output: Output
 ) -> Deployment:
+    """The deployment of starting a release that was built before."""
+    if part := build.missing(app, release):
+        raise PikuError(
+            f"the {part} of v{release.number} is missing",
+            hint=f"build it anew: piku deploy {app.name}",
+        )
     deploy.require_platform(paths)
     found = revision.of_release(paths, app, release)
     return deploy.prepare(paths, app, found, counts, output, Progress(app, release))

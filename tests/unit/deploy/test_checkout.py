@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from piku.deploy import checkout, persist
+from piku.deploy import checkout
 from piku.errors import PikuError
 from piku.paths import AppPaths
 
@@ -32,7 +32,7 @@ def release(shop: AppPaths, commit: Commit) -> Callable[..., Path]:
     def make(files: dict[str, str | bytes], *, built: bool = True, persisted: str = "") -> Path:
         name = f"v{next(numbers)}"
         checkout.create(shop, name, commit(shop, {**FILES, **files}))
-        persist.link(shop, shop.releases / name, filter(None, persisted.split(",")))
+        checkout.link_persisted(shop, name, filter(None, persisted.split(",")))
         if built:
             checkout.mark_built(shop, name)
         return shop.releases / name
@@ -199,11 +199,11 @@ def test_what_a_live_app_wrote_is_moved_once_and_stays_in_place(
     (folder / "deep" / "er").mkdir(parents=True)
     with (folder / "deep" / "er" / "file").open("w") as program:
         program.write("before ")
-        persist.move(shop, folder, ("deep/er", "none"))
+        checkout.persist(shop, folder.name, ("deep/er", "none"))
         program.write("after")
     assert (shop.data / "deep" / "er" / "file").read_text() == "before after"
     assert (folder / "deep" / "er").is_symlink()
-    persist.move(shop, folder, ("deep/er", "none"))
+    checkout.persist(shop, folder.name, ("deep/er", "none"))
     assert (folder / "deep" / "er" / "file").read_text() == "before after"
 
 
@@ -212,6 +212,6 @@ def test_between_two_versions_nobody_chooses(shop: AppPaths, release: Callable[.
     (shop.data / "data").mkdir(parents=True)
     (shop.data / "data" / "mine").write_text("x")
     with pytest.raises(PikuError, match="data is both in the live release and in"):
-        persist.move(shop, folder, ("data",))
+        checkout.persist(shop, folder.name, ("data",))
     assert (folder / "data" / "seed.txt").exists()
     assert (shop.data / "data" / "mine").exists()
