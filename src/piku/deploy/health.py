@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
-import socket
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -29,10 +27,8 @@ _TAIL = 1 << 16  # bytes at the end of a log in which its last lines are looked 
 
 def ask_live(deployment: Deployment, live: Live | None) -> int:
     """What the live release answers to the same question; 0 for nothing."""
-    serving = next(
-        (process for process in (live.processes if live else ()) if process.address), None
-    )
-    return probe.ask(serving, Check.of(deployment)) if serving else 0
+    serving = [process for process in live.processes if process.address] if live else []
+    return probe.ask(serving[0], Check.of(deployment)) if serving else 0
 
 
 def wait_serving(
@@ -71,7 +67,7 @@ def _wait_one(deployment: Deployment, process: Process, check: Check, deadline: 
             raise failure(deployment, process, "ended while it was starting")
         pid = (state.pid if state is not None else 0) or pid
         if state is not None and state.asleep and not pid:
-            _knock(process)
+            probe.accepts(process.address)
         if state is None or not _listens(process, state):
             continue
         answered = 200 if check.connect_only else probe.ask(process, check)
@@ -95,16 +91,13 @@ def wait_workers(deployment: Deployment, workers: Sequence[Process]) -> None:
     for process in workers:
         for _ in files.poll(deadline):
             state = (emperor.observe(deployment.paths) or {}).get(process.vassal(app.name))
-            if pid := daemon_pid(app, process, state.pid if state is not None else 0):
-                pids[process] = pid
-                break
-            if has_ended(app, process):
+            pids[process] = daemon_pid(app, process, state.pid if state is not None else 0)
+            if pids[process] or has_ended(app, process):
                 break
         else:
             raise failure(deployment, process, f"did not start within {timeout:.0f} s")
     for _ in files.poll(time.monotonic() + _SETTLED, first=0.05):
-        for process in workers:
-            pid = pids.get(process, 0)
+        for process, pid in pids.items():
             if has_ended(app, process) or not procfs.is_running(pid):
                 raise failure(deployment, process, "ended right after it was started")
 
@@ -138,12 +131,6 @@ def has_ended(app: AppPaths, process: Process) -> bool:
     return any(line.startswith(marks) for line in text.splitlines())
 
 
-def _knock(process: Process) -> None:
-    """Wake a process that sleeps until somebody connects."""
-    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as client:
-        client.connect(process.address)
-
-
 def _listens(process: Process, state: State) -> bool:
     return state.accepting if process.kind in ini.MODIFIERS else probe.accepts(process.address)
 
@@ -173,9 +160,8 @@ def failure(deployment: Deployment, process: Process, what: str) -> PikuError:
     app = deployment.app
     what += "".join(ended(app, process) for ended in hooks("ended"))
     lines = last_lines(process_config.log_file(app, process))
-    if any("(callable not found or import error)" in line for line in lines) and not any(
-        "Error:" in line for line in lines
-    ):
+    text = "\n".join(lines)
+    if "(callable not found or import error)" in text and "Error:" not in text:
         lines = (*lines, "That is: the module has no callable of the name in the Procfile")
     hint = f"see the whole log: piku logs {app.name} --release {deployment.release.number}"
     if _is_asgi(app, process):

@@ -42,10 +42,9 @@ class Check:
 
 
 def accepts(address: str) -> bool:
-    """Whether anybody listens at "ADDRESS:PORT"."""
-    host, _, port = address.rpartition(":")
+    """Whether anybody listens at "ADDRESS:PORT" or a socket's path; wakes a vassal that sleeps."""
     try:
-        with socket.create_connection((host, int(port)), timeout=1):
+        with _connect(address, timeout=1):
             return True
     except OSError:
         return False
@@ -53,29 +52,32 @@ def accepts(address: str) -> bool:
 
 def ask(process: Process, check: Check) -> int:
     """The status of a GET request made to the process itself; 0 when it gives none."""
+    request = (
+        _uwsgi_request(check, ini.MODIFIERS[process.kind])
+        if process.by_socket
+        else f"GET {check.path} HTTP/1.1\r\nHost: {check.host}\r\n"
+        "User-Agent: piku\r\nConnection: close\r\n\r\n".encode()
+    )
     try:
-        if process.address.startswith("/"):
-            with socket.socket(socket.AF_UNIX) as client:
-                client.settimeout(_TIMEOUT)
-                client.connect(process.address)
-                client.sendall(_uwsgi_request(check, ini.MODIFIERS[process.kind]))
-                return _status(client)
-        host, _, port = process.address.rpartition(":")
-        with socket.create_connection((host, int(port)), timeout=_TIMEOUT) as client:
-            head = f"GET {check.path} HTTP/1.1\r\nHost: {check.host}\r\n"
-            client.sendall(f"{head}User-Agent: piku\r\nConnection: close\r\n\r\n".encode())
-            return _status(client)
+        with _connect(process.address, timeout=_TIMEOUT) as client:
+            client.sendall(request)
+            answer = client.recv(4096)
     except OSError:
         return 0
-
-
-def _status(client: socket.socket) -> int:
-    answer = client.recv(4096)
-    found = re.match(rb"HTTP/\S+ (\d{3})", answer)
-    if found:
+    if found := re.match(rb"HTTP/\S+ (\d{3})", answer):
         return int(found[1])
     # uWSGI closes the connection when an application raises an error; nginx makes that a 502.
     return 0 if answer else _CLOSED
+
+
+def _connect(address: str, *, timeout: float) -> socket.socket:
+    host, _, port = address.rpartition(":")
+    if port.isdigit():
+        return socket.create_connection((host, int(port)), timeout)
+    client = socket.socket(socket.AF_UNIX)
+    client.settimeout(timeout)
+    client.connect(address)
+    return client
 
 
 def _uwsgi_request(check: Check, modifier: int) -> bytes:
