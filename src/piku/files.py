@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from piku.errors import PikuError
+from piku import procfs
 
 _TEMPORARY = re.compile(r"\.(\d+)(\.\w{8})?\.tmp$")
 
@@ -50,21 +48,6 @@ def write(path: Path, text: str, *, mode: int = 0o644, durable: bool = False) ->
         _sync(path.parent)
 
 
-def write_json(path: Path, value: object, *, mode: int = 0o600, durable: bool = False) -> None:
-    write(path, json.dumps(value, indent=1) + "\n", mode=mode, durable=durable)
-
-
-def read_json(path: Path) -> Any:
-    """The file's value, or None when there is no such file."""
-    text = read(path)
-    try:
-        return json.loads(text) if text else None
-    except ValueError:
-        raise PikuError(
-            f"{path} is damaged", hint="restore it from a backup, or remove it"
-        ) from None
-
-
 def link(target: Path | str, place: Path) -> None:
     """Make `place` a symbolic link to `target`, replacing in one step what was there."""
     if place.is_symlink() and os.readlink(place) == str(target):
@@ -77,29 +60,21 @@ def link(target: Path | str, place: Path) -> None:
 
 def remove(path: Path) -> None:
     """Remove a file, a link or a whole folder; a missing one is fine."""
-    if path.is_dir() and not path.is_symlink():
-        # Renamed first: what is killed half way leaves no folder that looks whole.
-        doomed = path if path.name.endswith(".tmp") else path.with_name(f"{_prefix(path.name)}tmp")
-        if doomed != path:
-            path.rename(doomed)
-        shutil.rmtree(doomed, onerror=_make_writable_and_retry)
-    else:
+    if path.is_symlink() or not path.is_dir():
         path.unlink(missing_ok=True)
-
-
-def _make_writable_and_retry(function: Callable[[str], Any], path: str, info: Any) -> None:
-    if isinstance(info[1], FileNotFoundError):
-        return  # another command removes it as well
-    # Go's module cache and some packages make their folders read-only.
+        return
+    # Renamed first: what is killed half way leaves no folder that looks whole.
+    doomed = path if path.name.endswith(".tmp") else path.with_name(f"{_prefix(path.name)}tmp")
+    path.rename(doomed)
     try:
-        os.chmod(os.path.dirname(path), 0o700)
-        os.chmod(path, 0o700)
-        function(path)
-    except FileNotFoundError:
-        pass
+        shutil.rmtree(doomed)
+    except PermissionError:
+        # Go's module cache and some packages make their folders read-only.
+        subprocess.run(["chmod", "-R", "u+rwX", doomed], check=True)
+        shutil.rmtree(doomed)
 
 
-# --- what is not yet, or no longer, what it is to be ---------------------------------------------
+# --- temporary files -----------------------------------------------------------------------------
 
 
 def _prefix(name: str) -> str:
@@ -124,14 +99,12 @@ def sweep(*folders: Path) -> None:
     """Remove what killed processes were writing in these folders, which are piku's alone."""
     for path in (path for folder in folders for path in folder.glob(".*.tmp")):
         found = _TEMPORARY.search(path.name)
-        if found and _has_ended(found[1]):
-            remove(path)
+        if found and not procfs.is_running(int(found[1])):
+            with contextlib.suppress(FileNotFoundError):  # another command removes it as well
+                remove(path)
 
 
-def _has_ended(pid: str) -> bool:
-    """Whether there is no such process, or nobody has asked yet about the end of one."""
-    state = read(Path("/proc", pid, "stat")).rpartition(")")[2].split()
-    return not state or state[0] in "ZX"
+# --- waiting -------------------------------------------------------------------------------------
 
 
 def sync(folder: Path) -> None:
@@ -151,9 +124,6 @@ def _sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-# --- waiting -------------------------------------------------------------------------------------
 
 
 def poll(deadline: float, *, first: float = 0.002, most: float = 0.05) -> Iterator[None]:

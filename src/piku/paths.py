@@ -1,11 +1,10 @@
 """Where things are: the folders of the server and of one app (specification, "Directory
-Structure")."""
+Structure"). Nothing here writes to the disk."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from piku.errors import PikuError
@@ -32,90 +31,35 @@ class AppName(str):
         )
 
 
-@dataclass(frozen=True, kw_only=True)
 class AppPaths:
-    """The files of one app; nothing here touches the disk."""
+    """The files of one app."""
 
-    root: Path
-    name: AppName
-
-    @property
-    def repo(self) -> Path:
-        return self.root / "repos" / self.name
-
-    @property
-    def live_link(self) -> Path:
-        return self.root / "apps" / self.name
-
-    @property
-    def releases(self) -> Path:
-        return self.root / "releases" / self.name
-
-    @property
-    def live_record(self) -> Path:
-        """What is live; replacing it is the commit point (design, "On disk")."""
-        return self.releases / "live.json"
-
-    @property
-    def envs(self) -> Path:
-        return self.root / "envs" / self.name
-
-    @property
-    def settings(self) -> Path:
-        return self.envs / "ENV"
-
-    @property
-    def scaling(self) -> Path:
-        return self.envs / "SCALING"
-
-    @property
-    def live_env(self) -> Path:
-        return self.envs / "LIVE_ENV"
-
-    @property
-    def data(self) -> Path:
-        return self.root / "data" / self.name
-
-    @property
-    def cache(self) -> Path:
-        return self.root / "cache" / self.name
-
-    @property
-    def logs(self) -> Path:
-        return self.root / "logs" / self.name
-
-    @property
-    def build_log(self) -> Path:
-        return self.logs / "build.log"
-
-    @property
-    def access_log(self) -> Path:
-        """What nginx answered for an app that uWSGI does not serve itself."""
-        return self.logs / "nginx.log"
-
-    @property
-    def nginx(self) -> Path:
-        return self.root / "nginx" / f"{self.name}.conf"
-
-    @property
-    def port_file(self) -> Path:
-        """The port that was assigned to the app for good, if one was."""
-        return self.envs / "PORT"
-
-    @property
-    def refused(self) -> Path:
-        """What nginx no longer accepts of this app, set aside so that the others are served."""
-        return self.root / "nginx" / f"{self.name}.conf.refused"
-
-    @property
-    def before_link(self) -> Path:
-        """The checkout of the release before the live one, whose files open pages may still ask
-        for."""
-        return self.root / "apps" / f"{self.name}{SEPARATOR}before"
-
-    @property
-    def lock(self) -> Path:
-        return self.root / "releases" / f"{self.name}{SEPARATOR}lock"
+    def __init__(self, *, root: Path, name: AppName) -> None:
+        self.root = root
+        self.name = name
+        self.repo = root / "repos" / name
+        self.lock = root / "releases" / f"{name}{SEPARATOR}lock"
+        self.live_link = root / "apps" / name
+        # The checkout before the live one: pages that are open may still ask for its files.
+        self.before_link = root / "apps" / f"{name}{SEPARATOR}before"
+        self.releases = root / "releases" / name
+        # What is live; replacing it is the commit point (design, "On disk").
+        self.live_record = self.releases / "live.json"
+        self.envs = root / "envs" / name
+        self.settings = self.envs / "ENV"
+        self.scaling = self.envs / "SCALING"
+        self.live_env = self.envs / "LIVE_ENV"
+        # The port that was assigned to the app for good, if one was.
+        self.port_file = self.envs / "PORT"
+        self.data = root / "data" / name
+        self.cache = root / "cache" / name
+        self.logs = root / "logs" / name
+        self.build_log = self.logs / "build.log"
+        # What nginx answered for an app that uWSGI does not serve itself.
+        self.access_log = self.logs / "nginx.log"
+        self.nginx = root / "nginx" / f"{name}.conf"
+        # What nginx no longer accepts of this app, set aside so that the others are served.
+        self.refused = root / "nginx" / f"{name}.conf.refused"
 
     def start(self, number: int) -> Path:
         """What the processes of one start need: variables, scripts."""
@@ -137,23 +81,40 @@ class AppPaths:
         return self.root / "nginx" / f"{self.name}{SEPARATOR}{start}.{instance}.sock"
 
 
-@dataclass(frozen=True, kw_only=True)
 class Paths:
-    """The folders of one server."""
+    """The files of one server."""
 
-    root: Path
-    home: Path
+    FOLDERS = (
+        "apps", "data", "envs", "repos", "releases", "logs", "nginx", "cache",
+        "uwsgi-available", "uwsgi-enabled", "uwsgi", "acme", "plugins",
+    )  # fmt: skip
+
+    def __init__(self, *, root: Path, home: Path) -> None:
+        self.root = root
+        self.home = home
+        self.server_env = root / "ENV"
+        self.acme = root / "acme"  # answers to certificate authorities
+        self.nginx_main = root / "nginx.conf"
+        self.nginx = root / "nginx"
+        self.nginx_pid = self.nginx / "nginx.pid"
+        self.nginx_errors = self.nginx / "error.log"
+        self.cloudflare = self.nginx / "cloudflare.json"
+        self.available = root / "uwsgi-available"
+        self.enabled = root / "uwsgi-enabled"
+        self.uwsgi = root / "uwsgi"
+        self.emperor_ini = self.uwsgi / "uwsgi.ini"
+        self.emperor_stats = self.uwsgi / "emperor.stats"
+        self.emperor_log = self.uwsgi / "emperor.log"
+        # The number of the newest start of any app. The emperor remembers names that failed.
+        self.start_counter = self.uwsgi / "starts"
+        # Addresses and ports that nginx listens on, as last started.
+        self.platform = self.uwsgi / "platform.json"
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Paths:
         """`PIKU_ROOT`, or `.piku` in the home folder."""
         home = Path(environ.get("HOME") or Path.home())
         return cls(root=Path(environ.get("PIKU_ROOT") or home / ".piku").absolute(), home=home)
-
-    FOLDERS = (
-        "apps", "data", "envs", "repos", "releases", "logs", "nginx", "cache",
-        "uwsgi-available", "uwsgi-enabled", "uwsgi", "acme", "plugins",
-    )  # fmt: skip
 
     def app(self, name: AppName) -> AppPaths:
         return AppPaths(root=self.root, name=name)
@@ -169,71 +130,5 @@ class Paths:
 
     def app_names(self) -> list[AppName]:
         """The apps of this server, sorted; an app is what has a repository."""
-        try:
-            found = [entry.name for entry in (self.root / "repos").iterdir() if entry.is_dir()]
-        except FileNotFoundError:
-            return []
+        found = (path.name for path in (self.root / "repos").glob("*") if path.is_dir())
         return sorted(AppName(name) for name in found if _NAME.fullmatch(name))
-
-    @property
-    def server_env(self) -> Path:
-        return self.root / "ENV"
-
-    @property
-    def nginx(self) -> Path:
-        return self.root / "nginx"
-
-    @property
-    def nginx_main(self) -> Path:
-        return self.root / "nginx.conf"
-
-    @property
-    def acme(self) -> Path:
-        """Answers to certificate authorities."""
-        return self.root / "acme"
-
-    @property
-    def cloudflare(self) -> Path:
-        return self.nginx / "cloudflare.json"
-
-    @property
-    def nginx_pid(self) -> Path:
-        return self.nginx / "nginx.pid"
-
-    @property
-    def nginx_errors(self) -> Path:
-        return self.nginx / "error.log"
-
-    @property
-    def available(self) -> Path:
-        return self.root / "uwsgi-available"
-
-    @property
-    def enabled(self) -> Path:
-        return self.root / "uwsgi-enabled"
-
-    @property
-    def uwsgi(self) -> Path:
-        return self.root / "uwsgi"
-
-    @property
-    def start_counter(self) -> Path:
-        """The number of the newest start of any app. The emperor remembers names that failed."""
-        return self.uwsgi / "starts"
-
-    @property
-    def emperor_ini(self) -> Path:
-        return self.uwsgi / "uwsgi.ini"
-
-    @property
-    def emperor_stats(self) -> Path:
-        return self.uwsgi / "emperor.stats"
-
-    @property
-    def emperor_log(self) -> Path:
-        return self.uwsgi / "emperor.log"
-
-    @property
-    def platform(self) -> Path:
-        """Addresses and ports that nginx listens on, as last started."""
-        return self.uwsgi / "platform.json"

@@ -1,4 +1,4 @@
-"""What the kernel says of listeners and connections (proc(5), /proc/net)."""
+"""Listeners and connections of this host."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import os
 import re
 import socket
 from collections.abc import Iterable
-from pathlib import Path
 
+from piku import subprocesses
 from piku.errors import PikuError
 
 # Outside the kernel's ephemeral range (32768 to 60999), so that no outgoing connection takes one.
 PORTS = range(20000, 30000)
-_ESTABLISHED, _LISTEN = "01", "0A"
 
 
 def is_free(address: str, port: int) -> bool:
@@ -22,14 +21,13 @@ def is_free(address: str, port: int) -> bool:
 
 def cannot_listen(address: str, port: int) -> str:
     """Why no program could listen there now; empty when one could."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((address, port))
             probe.listen(1)
-        except OSError as error:
-            return os.strerror(error.errno or 0)
+    except OSError as error:
+        return os.strerror(error.errno or 0)
     return ""
 
 
@@ -49,66 +47,21 @@ def free_ports(address: str, count: int, used: Iterable[int]) -> list[int]:
     return found
 
 
-def has_ipv6() -> bool:
-    """Whether this host can listen on IPv6."""
-    try:
-        with socket.socket(socket.AF_INET6) as probe:
-            probe.bind(("::", 0))
-    except OSError:
-        return False
-    return True
-
-
 def connections(addresses: Iterable[str]) -> int:
     """How many clients are connected to these listeners ("ADDRESS:PORT", or a socket's path)."""
-    wanted = set(addresses)
-    ports = {int(address.rpartition(":")[2]) for address in wanted if not address.startswith("/")}
-    total = 0
-    if ports:
-        total += sum(1 for port, state, _ in _tcp() if state == _ESTABLISHED and port in ports)
-    if paths := {address for address in wanted if address.startswith("/")}:
-        total += sum(1 for path, listening in _unix() if path in paths and not listening)
-    return total
+    ends = [
+        re.escape(address) if address.startswith("/") else rf"\S+:{address.rpartition(':')[2]}"
+        for address in addresses
+    ]
+    listing = subprocesses.run(["ss", "-Hntx", "state", "established"]) if ends else ""
+    return len(re.findall(rf"^\w+ +\d+ +\d+ +(?:{'|'.join(ends)}) ", listing, re.MULTILINE))
 
 
 def listening(pids: Iterable[int]) -> list[int]:
     """The TCP ports on which these processes listen."""
-    inodes = {inode for pid in pids for inode in _socket_inodes(pid)}
-    return sorted({port for port, state, inode in _tcp() if state == _LISTEN and inode in inodes})
-
-
-def _tcp() -> Iterable[tuple[int, str, str]]:
-    for table in ("tcp", "tcp6"):
-        for line in _lines(f"/proc/net/{table}"):
-            fields = line.split()
-            yield int(fields[1].rpartition(":")[2], 16), fields[3], fields[9]
-
-
-def _unix() -> Iterable[tuple[str, bool]]:
-    # Num RefCount Protocol Flags Type St Inode Path; the flag 00010000 marks a listener.
-    for line in _lines("/proc/net/unix"):
-        fields = line.split(maxsplit=7)
-        if len(fields) == 8:
-            yield fields[7], fields[3] == "00010000"
-
-
-def _lines(path: str) -> list[str]:
-    try:
-        return Path(path).read_text(errors="replace").splitlines()[1:]
-    except OSError:
-        return []
-
-
-def _socket_inodes(pid: int) -> Iterable[str]:
-    folder = f"/proc/{pid}/fd"
-    try:
-        handles = os.listdir(folder)
-    except OSError:
-        return
-    for handle in handles:
-        try:
-            match = re.fullmatch(r"socket:\[(\d+)\]", os.readlink(f"{folder}/{handle}"))
-        except OSError:
-            continue
-        if match:
-            yield match[1]
+    wanted = set(pids)
+    found = set()
+    for line in subprocesses.run(["ss", "-Hntlp"]).splitlines():
+        if wanted & {int(pid) for pid in re.findall(r",pid=(\d+),", line)}:
+            found.add(int(line.split()[3].rpartition(":")[2]))
+    return sorted(found)

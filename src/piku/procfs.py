@@ -7,10 +7,8 @@ import os
 import re
 import signal
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-
-from piku import files
 
 # The variable that marks what belongs to a process of an app: its vassal's name.
 MARK = "PIKU_PROCESS"
@@ -18,11 +16,8 @@ MARK = "PIKU_PROCESS"
 
 def children(pid: int) -> list[int]:
     """The direct children of a process, whichever of its threads started them."""
-    found = []
-    with contextlib.suppress(OSError):  # it is gone
-        for thread in os.listdir(f"/proc/{pid}/task"):
-            found += _read(pid, f"task/{thread}/children").split()
-    return [int(child) for child in found]
+    tasks = Path(f"/proc/{pid}/task").glob("*")
+    return [int(child) for task in tasks for child in _read(task / "children").split()]
 
 
 def descendants(pid: int) -> Iterator[int]:
@@ -33,56 +28,39 @@ def descendants(pid: int) -> Iterator[int]:
         waiting += children(child)
 
 
-def ancestors(pid: int) -> set[int]:
-    """The process itself, and those above it."""
-    found: set[int] = set()
-    while pid > 1 and pid not in found:
-        found.add(pid)
-        pid = int((_stat(pid) or ["", "0"])[1])
-    return found
-
-
-def with_variables(wanted: Mapping[str, str]) -> list[int]:
-    """The processes that were started with all of these variables."""
-    words = {f"{name}={value}".encode() for name, value in wanted.items()}
-    return [pid for pid, variables in _environments() if words.issubset(variables)]
-
-
-def marked(root: Path) -> dict[int, str]:
-    """The processes of this root's apps that have the mark, with its value.
+def marked(place: Path, variable: str = MARK) -> dict[int, str]:
+    """The processes that were started with this variable, with its value; of all apps of a root,
+    or of the one app whose log folder `place` is.
 
     Another root of the same user may have an app of the same name.
     """
     found: dict[int, str] = {}
-    ours, prefix = b"LOG_ROOT=" + os.fsencode(root) + b"/", f"{MARK}=".encode()
-    for pid, variables in _environments():
-        mark = next((word for word in variables if word.startswith(prefix)), None)
-        if mark is not None and any(word.startswith(ours) for word in variables):
-            found[pid] = os.fsdecode(mark.removeprefix(prefix))
+    ours, prefix = f"LOG_ROOT={place}/", f"{variable}="
+    for folder in Path("/proc").glob("[0-9]*"):
+        words = _read(folder / "environ").split("\0")
+        mark = next((word for word in words if word.startswith(prefix)), "")
+        if mark and any(f"{word}/".startswith(ours) for word in words):
+            found[int(folder.name)] = mark.removeprefix(prefix)
     return found
-
-
-def _environments() -> Iterator[tuple[int, list[bytes]]]:
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            with contextlib.suppress(OSError):  # it is gone, or another user's
-                yield int(entry), Path("/proc", entry, "environ").read_bytes().split(b"\0")
 
 
 def end(pids: Iterable[int], grace: float) -> list[int]:
     """Ask these processes to end, and kill those that still run after `grace` seconds; returns
-    those that do not end even then."""
+    those that do not end even then. One of them may have called us: we and those above us go on."""
+    own = {pid := os.getpid()}
+    while pid := int((_stat(pid) or ["", "0"])[1]):
+        own.add(pid)
     # A number may be another process's by then: both together name one.
-    left = {pid: since for pid in pids if (since := started(pid))}
+    left = {pid: since for pid in set(pids) - own if (since := started(pid))}
     for number, patience in ((signal.SIGTERM, grace), (signal.SIGKILL, 5.0)):
-        for pid, since in left.items():
+        deadline = time.monotonic() + patience
+        for pid in left:
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                if started(pid) == since:
-                    os.kill(pid, number)
-        for _ in files.poll(time.monotonic() + patience):
-            left = {pid: since for pid, since in left.items() if started(pid) == since}
-            if not left:
-                return []
+                os.kill(pid, number)
+        while left := {pid: since for pid, since in left.items() if started(pid) == since}:
+            if time.monotonic() >= deadline:
+                break
+            time.sleep(0.01)
     return list(left)
 
 
@@ -106,28 +84,32 @@ def is_running(pid: int) -> bool:
 
 def command(pid: int) -> str:
     """The command line, or nothing when the process is gone."""
-    return _read(pid, "cmdline").replace("\0", " ").strip()
+    return _read(Path(f"/proc/{pid}/cmdline")).replace("\0", " ").strip()
 
 
 def memory(pid: int) -> int:
     """Proportional set size in bytes: shared pages count by the share."""
-    found = re.search(r"^Pss:\s+(\d+) kB", _read(pid, "smaps_rollup"), re.MULTILINE)
-    return int(found[1]) * 1024 if found else 0
+    return _kilobytes("Pss", Path(f"/proc/{pid}/smaps_rollup"))
 
 
 def available_memory() -> int:
     """Bytes that programs could still use without swapping."""
-    found = re.search(r"^MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
+    return _kilobytes("MemAvailable", Path("/proc/meminfo"))
+
+
+def _kilobytes(name: str, file: Path) -> int:
+    found = re.search(rf"^{name}:\s+(\d+) kB", _read(file), re.MULTILINE)
     return int(found[1]) * 1024 if found else 0
 
 
 def _stat(pid: int) -> list[str]:
     """The fields of /proc/PID/stat from the third on, the state."""
-    return _read(pid, "stat").rpartition(")")[2].split()
+    return _read(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
 
 
-def _read(pid: int, name: str) -> str:
+def _read(file: Path) -> str:
+    """The file's text; nothing when the process is gone, or another user's."""
     try:
-        return files.read(Path(f"/proc/{pid}/{name}"))
+        return file.read_text(encoding="utf-8", errors="surrogateescape")
     except OSError:
         return ""

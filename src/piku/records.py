@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     T = TypeVar("T", bound="DataclassInstance")
 
 
-def save(path: Path, record: DataclassInstance, *, mode: int = 0o600) -> None:
+def save(path: Path, record: DataclassInstance) -> None:
     """Replace the record in one step; returns when the disk has it."""
-    files.write(path, json.dumps(asdict(record), indent=1) + "\n", mode=mode, durable=True)
+    files.write(path, json.dumps(asdict(record), indent=1) + "\n", mode=0o600, durable=True)
 
 
 def load(path: Path, kind: type[T]) -> T | None:

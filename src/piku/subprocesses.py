@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import selectors
+import select
 import shutil
 import signal
 import subprocess
@@ -18,14 +18,6 @@ from piku.errors import PikuError
 
 # Where the distribution keeps nginx and sshd; an ordinary user's PATH often lacks them.
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-
-def app_path(home: Path) -> str:
-    """Where apps and their builds find programs: what `pipx` and `rustup` put into piku's home,
-    then the system's."""
-    return f"{home}/.local/bin:{home}/.cargo/bin:{SYSTEM_PATH}"
-
-
 # A build has to leave the processor and the disk to the apps that serve.
 _GENTLY = ("nice", "-n", "10", "ionice", "-c", "2", "-n", "7")
 
@@ -38,6 +30,12 @@ class ProgramFailed(PikuError):
         super().__init__(f"{argv[0]} {how}", detail=tuple(output.splitlines()[-20:]))
         self.status = status
         self.output = output
+
+
+def app_path(home: Path) -> str:
+    """Where apps and their builds find programs: what `pipx` and `rustup` put into piku's home,
+    then the system's."""
+    return f"{home}/.local/bin:{home}/.cargo/bin:{SYSTEM_PATH}"
 
 
 def which(program: str, path: str | None = None) -> str | None:
@@ -98,17 +96,13 @@ def run(
     return done.stdout + done.stderr if merged else done.stdout
 
 
-def succeeds(argv: Sequence[str], *, cwd: Path | None = None) -> bool:
+def succeeds(argv: Sequence[str]) -> bool:
     """Whether the program ends with 0."""
-    done = subprocess.run(
-        _located(argv),
-        cwd=cwd,
-        env=environment(),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        check=False,
-    )
-    return done.returncode == 0
+    try:
+        run(argv)
+    except ProgramFailed:
+        return False
+    return True
 
 
 def stream(
@@ -141,12 +135,12 @@ def stream(
                 sink(line)
         status = process.wait(0)
     except subprocess.TimeoutExpired:
-        raise PikuError(
-            f"{Path(argv[0]).name} did not end within {timeout:.0f} s and was killed"
-        ) from None
+        name = Path(argv[0]).name
+        raise PikuError(f"{name} did not end within {timeout:.0f} s and was killed") from None
     finally:
         # Whatever it left behind in its group ends with it; a build's daemon would hold memory.
-        _kill_group(process.pid)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     if status:
         raise ProgramFailed(argv, status, "\n".join(last))
@@ -155,23 +149,20 @@ def stream(
 def _lines(pipe: IO[bytes], pid: int, deadline: float) -> Iterator[str]:
     """The lines of a program until it ends or the deadline comes; a child of its may hold the pipe
     on."""
-    ended = os.pidfd_open(pid)
-    rest = b""
+    ended, rest = os.pidfd_open(pid), b""
+    waiting: list[IO[bytes] | int] = [pipe, ended]
     try:
-        with selectors.DefaultSelector() as selector:
-            selector.register(pipe, selectors.EVENT_READ)
-            selector.register(ended, selectors.EVENT_READ)
-            while True:
-                if (left := deadline - time.monotonic()) <= 0:
-                    raise subprocess.TimeoutExpired("", 0)
-                ready = selector.select(left)
-                if any(key.fileobj is pipe for key, _ in ready):
-                    *lines, rest = (rest + (chunk := os.read(pipe.fileno(), 65536))).split(b"\n")
-                    yield from (line.decode(errors="replace").rstrip("\r") for line in lines)
-                    if not chunk:
-                        selector.unregister(pipe)
-                elif ready:
-                    break
+        while waiting:
+            left = deadline - time.monotonic()
+            ready = select.select(waiting, [], [], left)[0] if left > 0 else []
+            if not ready:
+                raise subprocess.TimeoutExpired("", 0)
+            if pipe not in ready:
+                break
+            *lines, rest = (rest + (chunk := os.read(pipe.fileno(), 65536))).split(b"\n")
+            yield from (line.decode(errors="replace").rstrip("\r") for line in lines)
+            if not chunk:
+                waiting.remove(pipe)
     finally:
         os.close(ended)
     if rest:
@@ -210,13 +201,10 @@ def exec_program(
 ) -> NoReturn:
     """Replace this process: terminal, standard input and exit code are then the program's own."""
     if cwd is not None:
-        os.chdir(
-            cwd
-        )  # this process is about to be another program: nothing of ours sees the change
+        os.chdir(cwd)
+    # Python ignores these, and what is ignored is inherited.
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
-        signal.signal(
-            number, signal.SIG_DFL
-        )  # Python ignores these, and what is ignored is inherited
+        signal.signal(number, signal.SIG_DFL)
     variables = environment() if env is None else dict(env)
     os.execvpe(_located(argv, variables.get("PATH"))[0], list(argv), variables)
 
@@ -226,8 +214,3 @@ def _located(argv: Sequence[str], path: str | None = None) -> list[str]:
     if found is None:
         raise PikuError(f"the program {argv[0]!r} is not installed")
     return [found, *argv[1:]]
-
-
-def _kill_group(leader: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(leader, signal.SIGKILL)

@@ -149,7 +149,7 @@ def bring(folder: Path, base: Path) -> Case:
     )
     beside = None
     if "maintenance" in facts:
-        files_module.write_json(app.envs / "maintenance.json", facts["maintenance"])
+        files_module.write(app.envs / "maintenance.json", json.dumps(facts["maintenance"]))
     if made.site is not None:
         known_as = (
             {made.site.include: found.values["NGINX_INCLUDE_FILE"]} if made.site.include else {}

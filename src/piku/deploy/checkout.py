@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -47,14 +48,16 @@ def create(app: AppPaths, checkout: str, commit: str) -> None:
 def mark_built(app: AppPaths, checkout: str) -> None:
     """Record that the checkout is built, and which files the build left in it."""
     folder = app.releases / checkout
-    files.write_json(app.build_marker(checkout), {p: _state(folder / p) for p in _changed(folder)})
+    state = {path: _state(folder / path) for path in _changed(folder)}
+    files.write(app.build_marker(checkout), json.dumps(state))
 
 
 def untracked_files(app: AppPaths, checkout: str, persisted: Iterable[str] = ()) -> list[str]:
     """The files that the app wrote into its checkout since the build, outside PIKU_PERSIST."""
-    built, folder = files.read_json(app.build_marker(checkout)), app.releases / checkout
-    if built is None or not folder.is_dir():
+    marker, folder = files.read(app.build_marker(checkout)), app.releases / checkout
+    if not marker or not folder.is_dir():
         return []
+    built = json.loads(marker)
     kept = tuple(f"{path}/" for path in persisted)
     return [
         path

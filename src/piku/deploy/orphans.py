@@ -6,7 +6,6 @@ deploy was building, still has the variables that it was started with.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Collection
 
@@ -39,7 +38,7 @@ def end_builds(paths: Paths, app: AppName, release: int) -> None:
 
 def _end_marked(paths: Paths, marks: Collection[str], grace: float) -> None:
     found = {pid for pid, mark in procfs.marked(paths.root).items() if mark in marks}
-    procfs.end(found - procfs.ancestors(os.getpid()), grace)
+    procfs.end(found, grace)
 
 
 def end_all(paths: Paths) -> None:

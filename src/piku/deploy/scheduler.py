@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from piku import files, locks, procfs, records, subprocesses
+from piku import files, procfs, records, subprocesses
 from piku.app import settings
 from piku.deploy.releases import Release
 from piku.deploy.revision import Revision
@@ -82,12 +82,12 @@ def last_runs(app: AppPaths) -> dict[str, Run]:
 
 def running(app: AppPaths) -> dict[str, Run]:
     """The runs that have not ended, by their job."""
-    found = {}
-    for name, run in last_runs(app).items():
-        with locks.try_lock(state_folder(app) / f"{name}.lock") as free:
-            if not free:
-                found[name] = run
-    return found
+    state, free = state_folder(app), ("flock", "--nonblock")
+    return {
+        name: run
+        for name, run in last_runs(app).items()
+        if not subprocesses.succeeds([*free, str(state / f"{name}.lock"), "true"])
+    }
 
 
 def end(app: AppPaths, timeout: float) -> None:
@@ -95,9 +95,7 @@ def end(app: AppPaths, timeout: float) -> None:
 
     SIGTERM, then SIGKILL after `timeout` seconds; raises PikuError when something is left.
     """
-    own = {"APP": str(app.name), "LOG_ROOT": str(app.logs)}
-    marks = [{**own, _VARIABLE: name} for name in last_runs(app)]
-    marked = {pid for mark in marks for pid in procfs.with_variables(mark)}
+    marked = procfs.marked(app.logs, _VARIABLE).keys()
     below = {child for pid in marked for child in procfs.descendants(pid)}
     if left := procfs.end(marked | below, timeout):
         names = ", ".join(f"process {pid} ({procfs.command(pid)[:60]})" for pid in left)

@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from piku import files, ports, procfs, subprocesses
+from piku import files, ports, procfs, records, subprocesses
 from piku.errors import PikuError
 from piku.nginx import main_config, vhost
 from piku.nginx.site import Platform, Site, SiteState
@@ -29,11 +29,9 @@ Sites = Mapping[AppName, tuple[Site, SiteState]]
 def platform(paths: Paths) -> Platform:
     """Where nginx listens, as `piku up` was last started, else on the standard ports of every
     address; and what the installed nginx can do."""
-    stored = files.read_json(paths.platform) or {"ipv6": ports.has_ipv6()}
-    known = ("http_port", "https_port", "host", "ipv6")
-    where = {name: stored[name] for name in known if name in stored}
+    where = records.load(paths.platform, Platform) or Platform(ipv6=ports.is_free("::", 0))
     version, modules = build("nginx")
-    return Platform(**where, acme=str(paths.acme), version=version, modules=modules)
+    return replace(where, acme=str(paths.acme), version=version, modules=modules)
 
 
 @functools.cache

@@ -13,12 +13,11 @@ import signal
 import socket
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
 from typing import NoReturn
 
-from piku import files, ports, procfs, subprocesses
+from piku import files, ports, procfs, records, subprocesses
 from piku.deploy import live_sites, recovery
 from piku.errors import PikuError
 from piku.extra import hooks
@@ -28,7 +27,9 @@ from piku.output import Output
 from piku.paths import Paths
 from piku.uwsgi import emperor, housekeeping, ini
 
-_PROGRAMS = {"nginx": "nginx", "uwsgi": "uwsgi-core", "git": "git", "openssl": "openssl"}
+_PROGRAMS = {
+    "nginx": "nginx", "uwsgi": "uwsgi-core", "git": "git", "openssl": "openssl", "ss": "iproute2",
+}  # fmt: skip
 # Descriptors of the locks that a running half holds; templates/up.sh knows the numbers.
 _NGINX_LOCK, _EMPEROR_LOCK = 8, 9
 
@@ -71,7 +72,7 @@ def platform_of(http_port: int | None, https_port: int | None, host: str | None)
         http_port=http_port or 80,
         https_port=https_port or 443,
         host=host or "",
-        ipv6=ports.has_ipv6(),
+        ipv6=ports.is_free("::", 0),
     )
 
 
@@ -159,7 +160,7 @@ def _listen(paths: Paths, platform: Platform) -> None:
                 f"piku cannot listen on {address}:{port}: {problem}",
                 hint="choose others with --http-port and --https-port; what uses it: ss -ltnp",
             )
-    files.write_json(paths.platform, asdict(platform), mode=0o644)
+    records.save(paths.platform, platform)
 
 
 def _reconcile(paths: Paths, output: Output) -> None:

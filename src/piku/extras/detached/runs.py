@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -134,15 +133,10 @@ def stop(app: AppPaths, name: str) -> None:
         hint = f"running: {', '.join(found)}" if found else "see what runs with: piku ps"
         raise PikuError(f"{app.name} has no detached command {name[:60]!r}", hint=hint)
     live = releases.live(app)
-    if _end(found[name].processes, live.stop_timeout if live else _GRACE):
+    if procfs.end(found[name].processes, live.stop_timeout if live else _GRACE):
         raise PikuError(f"{name} of {app.name} did not end")
 
 
 def end_all(_paths: Paths, app: AppPaths) -> None:
     """End every run of an app."""
-    _end({pid for run in running(app).values() for pid in run.processes}, _GRACE)
-
-
-def _end(pids: Collection[int], grace: float) -> list[int]:
-    """End these processes; returns those that are left. One of them may have called us."""
-    return procfs.end(set(pids) - procfs.ancestors(os.getpid()), grace)
+    procfs.end({pid for run in running(app).values() for pid in run.processes}, _GRACE)

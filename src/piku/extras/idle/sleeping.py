@@ -7,7 +7,6 @@ so no request is on its way to a process that is being stopped.
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from pathlib import Path
 
@@ -58,7 +57,7 @@ def periodic(paths: Paths) -> None:
     marked, states = procfs.marked(paths.root), emperor.observe(paths) or {}
     asleep = {str(name) for name, state in states.items() if state.asleep}
     left = {pid for pid, mark in marked.items() if mark in asleep}
-    procfs.end(left - procfs.ancestors(os.getpid()), 1)
+    procfs.end(left, 1)
 
 
 def put_to_sleep(paths: Paths, app: AppPaths) -> None:

@@ -6,6 +6,7 @@ command that deploys is in another cgroup, and may not move processes of the pla
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Sequence
 from importlib import resources
@@ -75,7 +76,7 @@ def _script(deployment: Deployment, process: Process) -> str:
     live = releases.live(app) if deployment.plan.counts is not None else None
     group = _stored(app, live).get("group", f"app-{app.name}{SEPARATOR}{process.start}")
     record = {"group": group, "memory": memory, "cpu": cpu, "pids": pids}
-    files.write_json(folder / "limits.json", record)
+    files.write(folder / "limits.json", json.dumps(record))
     variables = record | {
         "groups": cgroups.place(app.root),
         "folder": folder,
@@ -92,12 +93,17 @@ def _script(deployment: Deployment, process: Process) -> str:
 def _stored(app: AppPaths, live: Live | None) -> dict[str, Any]:
     """The group and the limits of what is live."""
     starts = [process.start for process in live.processes] if live else []
-    return files.read_json(app.start(starts[0]) / "limits.json") or {} if starts else {}
+    return _load(app, starts[0]) if starts else {}
+
+
+def _load(app: AppPaths, start: int) -> dict[str, Any]:
+    stored: dict[str, Any] = json.loads(files.read(app.start(start) / "limits.json") or "{}")
+    return stored
 
 
 def ended(app: AppPaths, process: Process) -> str:
     """Whether a process that ended was killed for its memory."""
-    stored = files.read_json(app.start(process.start) / "limits.json")
+    stored = _load(app, process.start)
     killed = stored and _killed(app, stored["group"], process)
     return ": it was killed, for the app used more than PIKU_MEMORY_LIMIT" if killed else ""
 
