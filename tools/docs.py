@@ -20,7 +20,7 @@ import click
 from checkout import CHECKOUT
 
 from piku.app import settings
-from piku.app.setting import Setting
+from piku.app.settings import Setting
 from piku.cli.main import cli
 
 DOCS = CHECKOUT / "docs"

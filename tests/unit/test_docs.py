@@ -7,7 +7,7 @@ import pytest
 
 import docs
 from piku.app import settings
-from piku.app.setting import Setting
+from piku.app.settings import Setting
 from piku.cli.commands import COMMANDS
 
 

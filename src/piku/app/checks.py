@@ -9,13 +9,10 @@ from __future__ import annotations
 import ipaddress
 import re
 import shlex
-from collections.abc import Callable
 from dataclasses import dataclass
 
 _LABEL = re.compile(r"(?![_-]*$)(?!-)[a-z0-9_-]{1,63}(?<!-)")
-_PATH = r"[\w./ @+=,~-]+"
-# In bytes: the limit of file systems, and what nginx takes for a path with the root before it.
-_LONGEST_NAME, _LONGEST_PATH = 255, 1000
+_PATH = r"[\w./ @+=,~-]{1,250}"
 
 
 def quoted(text: str) -> str:
@@ -95,44 +92,32 @@ def host_names(text: str) -> tuple[str, ...]:
     words = text.replace(" ", ",").split(",")
     names = [name.strip().lower().rstrip(".") for name in words if name.strip()]
     for name in names:
-        if not _is_host_name(name):
-            raise ValueError(f"{quoted(name)} is not a host name{_as_ascii(name)}")
+        labels = name.removeprefix("*.").split(".")
+        if len(name) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
+            other = "" if name.isascii() else ": write it in ASCII, as xn--…"
+            raise ValueError(f"{quoted(name)} is not a host name{other}")
     return tuple(dict.fromkeys(names))
-
-
-def _is_host_name(name: str) -> bool:
-    labels = name.removeprefix("*.").split(".")
-    return len(name) <= 253 and all(_LABEL.fullmatch(label) for label in labels)
-
-
-def _as_ascii(name: str) -> str:
-    """How to write a name in another script, if that is what is wrong with it."""
-    try:
-        written = name.encode("idna").decode()
-    except UnicodeError:
-        return ""
-    return f": write it as {written}" if written != name and _is_host_name(written) else ""
 
 
 def ipv4(text: str) -> str:
     """An IPv4 address."""
-    return _address(text, ipaddress.IPv4Address, "IPv4")
+    return _address(text, 4)
 
 
 def ipv6(text: str) -> str:
     """An IPv6 address."""
-    if "%" in text:  # Python accepts a zone, with anything in it; nginx knows none
-        raise ValueError(f"{quoted(text)} has a zone, which is not supported")
-    return _address(text.removeprefix("[").removesuffix("]"), ipaddress.IPv6Address, "IPv6")
+    return _address(text.removeprefix("[").removesuffix("]"), 6)
 
 
-def _address(text: str, kind: Callable[[str], object], name: str) -> str:
-    if not text:
-        return ""
+def _address(text: str, version: int) -> str:
     try:
-        return str(kind(text))
+        found = ipaddress.ip_address(text) if text else None
     except ValueError:
-        raise ValueError(f"{quoted(text)} is not an {name} address") from None
+        found = None
+    # Python accepts a zone, with anything in it; nginx knows none.
+    if text and (found is None or found.version != version or "%" in text):
+        raise ValueError(f"{quoted(text)} is not an IPv{version} address")
+    return str(found or "")
 
 
 def inner_path(text: str) -> str:
@@ -143,10 +128,7 @@ def inner_path(text: str) -> str:
     if text.startswith("/") or ".." in text.split("/") or normal.split("/")[0] == ".git":
         raise ValueError(f"{quoted(text)} is outside the app's folder")
     if not re.fullmatch(_PATH, text):
-        raise ValueError(f"{quoted(text)} has characters that are not supported in a path")
-    longest = max(len(part.encode()) for part in text.split("/"))
-    if len(text.encode()) > _LONGEST_PATH or longest > _LONGEST_NAME:
-        raise ValueError(f"{quoted(text)} is too long for a path")
+        raise ValueError(f"{quoted(text)} is too long, or not supported in a path")
     if not normal:
         raise ValueError("the app's whole folder cannot be named here")
     return normal

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 from piku.app import schedule as schedule_module
@@ -17,18 +16,11 @@ UWSGI_SERVED = ("wsgi", "jwsgi", "rwsgi", "php")
 _WITH_MEANING = (*PHASES, *UWSGI_SERVED, "web", "static")
 
 _KIND = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,40}")
-_NAME, _JAVA = r"[A-Za-z_][A-Za-z0-9_]*", r"[A-Za-z_$][\w$]*"
 _PATH = (r"(?!/)(?!(.*/)?\.\.(/|$))[\w./ @+=,~-]+", "a path inside the app")
 # What follows a type, if it is no command: its form, and what it is called.
 _FORMS = {
-    "wsgi": (
-        rf"{_NAME}(\.{_NAME})*(:[A-Za-z_][A-Za-z0-9_.]*(\(\))?)?",
-        "a WSGI module, such as 'module:callable'",
-    ),
-    "jwsgi": (
-        rf"{_JAVA}([./]{_JAVA})*(:{_JAVA})?",
-        "a Java entry, such as 'package/Class:method'",
-    ),
+    "wsgi": (r"[\w.]+(:[\w.]+(\(\))?)?", "a WSGI module, such as 'module:callable'"),
+    "jwsgi": (r"[\w$./]+(:[\w$]+)?", "a Java entry, such as 'package/Class:method'"),
     "rwsgi": _PATH,
     "php": _PATH,
     "static": _PATH,
@@ -41,7 +33,6 @@ class Entry:
 
     kind: str
     command: str
-    line: int
     schedule: schedule_module.Schedule | None = None
 
 
@@ -87,60 +78,39 @@ def parse(text: str) -> Procfile:
         stripped = line.strip()
         if not stripped or stripped.startswith("#"):
             continue
-        entry = _entry(stripped, number)
-        first = entries.setdefault(entry.kind, entry).line
-        if first != number:
-            raise _problem(number, f"{entry.kind!r} is there twice (first in line {first})")
+        try:
+            entry = _entry(stripped)
+        except PikuError as error:
+            raise PikuError(f"Procfile line {number}: {error.message}", hint=error.hint) from None
+        if entry.kind in entries:
+            raise PikuError(f"Procfile line {number}: there is a line for {entry.kind!r} already")
+        entries[entry.kind] = entry
     if not entries:
         raise PikuError("the Procfile is empty", hint="add a line such as 'web: python3 server.py'")
     by_uwsgi = next((kind for kind in UWSGI_SERVED if kind in entries), None)
     disabled = by_uwsgi is not None and entries.pop("web", None) is not None
     warnings = [f"'web' is disabled: '{by_uwsgi}' answers the requests"] if disabled else []
-    return Procfile(entries=entries, warnings=(*warnings, *_mistyped(entries)))
-
-
-def _mistyped(entries: dict[str, Entry]) -> list[str]:
-    """Warnings about types that are nearly ones with a meaning: as written, they are workers."""
+    found = Procfile(entries=entries)
     known = [kind for kind in _WITH_MEANING if kind not in entries]
-    found = []
-    for kind, entry in entries.items():
-        if not entry.schedule and kind not in _WITH_MEANING and (meant := _meant(kind, known)):
-            text = f"{kind!r} runs as a worker; did you mean {meant!r}?"
-            found.append(f"Procfile line {entry.line}: {text}")
-    return found
+    for kind in found.workers:
+        for meant in get_close_matches(kind.lower(), known, 1, 0.75):
+            warnings.append(f"{kind!r} runs as a worker; did you mean {meant!r}?")
+    return replace(found, warnings=tuple(warnings))
 
 
-def _meant(kind: str, known: Sequence[str]) -> str:
-    swapped = [one for one in known if sorted(one) == sorted(kind.lower())]
-    return next(iter(swapped or get_close_matches(kind.lower(), known, 1, 0.75)), "")
-
-
-def _entry(line: str, number: int) -> Entry:
+def _entry(line: str) -> Entry:
     kind, colon, command = (part.strip() for part in line.partition(":"))
     if not colon or not _KIND.fullmatch(kind):
-        raise _problem(number, f"{quoted(line)} is not of the form 'type: command'")
+        raise PikuError(f"{quoted(line)} is not of the form 'type: command'")
     if not command:
-        raise _problem(number, f"{kind!r} has no command")
-    if "\0" in command:
-        raise _problem(number, f"the command of {kind!r} contains a NUL byte")
-    if kind.startswith("cron-"):
-        return _job(kind, command, number)
-    pattern, what = _FORMS.get(kind, (".*", ""))
-    if not re.fullmatch(pattern, command):
-        raise _problem(number, f"{quoted(command)} is not {what}")
-    return Entry(kind=kind, command=command, line=number)
-
-
-def _job(kind: str, text: str, number: int) -> Entry:
+        raise PikuError(f"{kind!r} has no command")
     if kind == "cron-":
         hint = "write 'cron-NAME: */5 * * * * command'"
-        raise _problem(number, "a scheduled job needs a name", hint)
-    try:
-        schedule, command = schedule_module.parse(text)
-    except PikuError as error:
-        raise _problem(number, f"{kind}: {error.message}", error.hint) from None
-    return Entry(kind=kind, command=command, line=number, schedule=schedule)
-
-
-def _problem(number: int, text: str, hint: str = "") -> PikuError:
-    return PikuError(f"Procfile line {number}: {text}", hint=hint)
+        raise PikuError("a scheduled job needs a name", hint=hint)
+    if kind.startswith("cron-"):
+        schedule, command = schedule_module.parse(command)
+        return Entry(kind=kind, command=command, schedule=schedule)
+    pattern, what = _FORMS.get(kind, (".*", ""))
+    if not re.fullmatch(pattern, command):
+        raise PikuError(f"{quoted(command)} is not {what}")
+    return Entry(kind=kind, command=command)

@@ -1,24 +1,52 @@
-"""The settings of the core, and the table of all that this server knows (docs/settings.md)."""
+"""What a setting is, the core's, and the table of all that this server knows (docs/settings.md)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from piku import extra
 from piku.app import checks, nginx_checks, schedule
-from piku.app.setting import Setting
 from piku.errors import PikuError
 
+T = TypeVar("T")
 _OURS = ("PIKU_", "NGINX_", "UWSGI_")
 # Variables that piku gives to an app; they cannot be set.
-# fmt: off
 GIVEN = frozenset((
     "APP", "HOME", "USER", "PATH", "PWD", "LOG_ROOT", "DATA_ROOT", "VIRTUAL_ENV", "PIKU_RELEASE",
     "PIKU_COMMIT", "PIKU_PROCESS",
-))
+))  # fmt: skip
 
+
+@dataclass(frozen=True, kw_only=True)
+class Setting(Generic[T]):
+    """A setting that piku reads.
+
+    `check` turns the text into a value, or raises ValueError that says what is wrong with it.
+    `repository` is False for a setting that is read before any commit is, so that it cannot be in
+    one. The text of a `secret` is never shown.
+    """
+
+    name: str
+    default: str = ""
+    check: Callable[[str], T]
+    doc: str
+    repository: bool = True
+    secret: bool = False
+
+    def read(self, values: Mapping[str, str]) -> T:
+        """The checked value; raises PikuError that names the setting."""
+        text = values.get(self.name, self.default).strip() or self.default
+        try:
+            return self.check(text)
+        except ValueError as error:
+            shown = "" if self.secret else f"={repr(text[:80])[1:-1]}"
+            raise PikuError(f"{self.name}{shown}: {error}", hint=self.doc) from None
+
+
+# fmt: off
 SERVER_NAME = Setting(name="NGINX_SERVER_NAME", check=checks.host_names,
     doc="Host names of the app, separated by commas. Without one, nginx does not serve the app.")
 REDIRECT_FROM = Setting(name="NGINX_REDIRECT_FROM", check=checks.host_names,
@@ -26,8 +54,7 @@ REDIRECT_FROM = Setting(name="NGINX_REDIRECT_FROM", check=checks.host_names,
 HTTPS_ONLY = Setting(name="NGINX_HTTPS_ONLY", default="false", check=checks.boolean,
     doc="true or false: redirect every HTTP request to HTTPS, keeping host and path.")
 HSTS = Setting(name="NGINX_HSTS", default="false", check=nginx_checks.hsts,
-    doc="Make browsers use only HTTPS for this many seconds (true: a year), optionally followed by"
-        " includeSubDomains and preload. Never sent with a self-signed certificate.")
+    doc="Seconds for which browsers use only HTTPS (true: a year), includeSubDomains, preload.")
 IPV4_ADDRESS = Setting(name="NGINX_IPV4_ADDRESS", check=checks.ipv4,
     doc="The IPv4 address on which nginx listens for this app; by default all of them.")
 IPV6_ADDRESS = Setting(name="NGINX_IPV6_ADDRESS", check=checks.ipv6,
@@ -35,9 +62,7 @@ IPV6_ADDRESS = Setting(name="NGINX_IPV6_ADDRESS", check=checks.ipv6,
 DISABLE_IPV6 = Setting(name="DISABLE_IPV6", default="false", check=checks.boolean,
     doc="true or false: do not listen on IPv6 for this app.")
 STATIC_PATHS = Setting(name="NGINX_STATIC_PATHS", check=nginx_checks.static_paths,
-    doc="Files that nginx serves itself: /prefix1:path1,/prefix2:path2. A path is relative to the"
-        " app's folder, or absolute and inside an app's folder in data, cache or apps of the piku"
-        " root.")
+    doc="Files that nginx serves itself: /prefix1:path1,/prefix2:path2, of the app or its data.")
 CATCH_ALL = Setting(name="NGINX_CATCH_ALL", check=nginx_checks.url,
     doc="What to serve when a static file does not exist, such as /index.html.")
 CACHE_PREFIXES = Setting(name="NGINX_CACHE_PREFIXES", check=nginx_checks.cache_prefixes,
@@ -55,26 +80,22 @@ CACHE_ANY = Setting(name="NGINX_CACHE_ANY", default="3600", check=checks.whole(0
 CACHE_EXPIRY = Setting(name="NGINX_CACHE_EXPIRY", default="86400", check=checks.whole(1, 10**9),
     doc="Seconds without a request after which a cached response is removed.")
 CACHE_PATH = Setting(name="NGINX_CACHE_PATH", check=nginx_checks.file_path,
-    doc="Where nginx makes a folder for its cache: a path in the app's cache folder (the default),"
-        " or an absolute one in its cache or data folder.")
+    doc="Where nginx keeps the cache: a path in the app's cache folder, or an absolute one.")
 CLOUDFLARE_ACL = Setting(name="NGINX_CLOUDFLARE_ACL", default="false", check=checks.boolean,
     doc="true or false: allow only Cloudflare, and the address that deployed last.")
 CLOUDFLARE_API = Setting(name="PIKU_CLOUDFLARE_API", repository=False, check=checks.http_url,
     default="https://api.cloudflare.com/client/v4/ips",
     doc="Where piku gets the addresses of Cloudflare.")
 BASIC_AUTH = Setting(name="NGINX_BASIC_AUTH", check=nginx_checks.passwords, secret=True,
-    doc="Who may see the app: user:hash, several separated by commas. `openssl passwd -6` makes a"
-        " hash; put it in single quotes in an ENV file.")
+    doc="Who may see the app: user:hash, separated by commas. `openssl passwd -6` makes a hash.")
 RATE_LIMIT = Setting(name="NGINX_RATE_LIMIT", check=nginx_checks.rate,
-    doc="Requests allowed per client: 10/s or 300/m, with burst=50 for how many may come at once;"
-        " the rest get 429.")
+    doc="Requests per client: 10/s or 300/m, with burst=50 for how many at once; others get 429.")
 MAX_BODY_SIZE = Setting(name="NGINX_MAX_BODY_SIZE", default="64m", check=nginx_checks.size,
     doc="The largest request body, such as an upload: bytes, or with k, m or g; 0 for no limit.")
 PROXY_TIMEOUT = Setting(name="NGINX_PROXY_TIMEOUT", default="60", check=checks.whole(1, 86400),
     doc="Seconds for which nginx waits for the app to send something before it answers 504.")
 ERROR_PAGES = Setting(name="NGINX_ERROR_PAGES", check=nginx_checks.error_pages,
-    doc="Pages in the app's folder for errors that nginx answers: 404:path,50x:path. The one for"
-        " 503 is also the page of `piku maintenance:on`.")
+    doc="Pages in the app's folder for errors that nginx answers: 404:path,50x:path.")
 ALLOW_GIT = Setting(name="NGINX_ALLOW_GIT_FOLDERS", default="false", check=checks.boolean,
     doc="true or false: serve paths that begin with .git.")
 INCLUDE_FILE = Setting(name="NGINX_INCLUDE_FILE", check=checks.inner_path,
@@ -82,8 +103,7 @@ INCLUDE_FILE = Setting(name="NGINX_INCLUDE_FILE", check=checks.inner_path,
 ACME_ROOT = Setting(name="ACME_ROOT", check=checks.absolute_path,
     doc="The folder of acme.sh; by default .acme.sh in the home folder of piku.")
 ACME_ROOT_CA = Setting(name="ACME_ROOT_CA", default="letsencrypt.org", check=checks.authority,
-    doc="The certificate authority: a name that acme.sh knows, or the https address of its ACME"
-        " directory.")
+    doc="The certificate authority: a name that acme.sh knows, or its ACME directory's address.")
 ACME_EMAIL = Setting(name="ACME_EMAIL", check=checks.email,
     doc="The address to which the authority may write.")
 ACME_OPTIONS = Setting(name="ACME_OPTIONS", check=checks.words,
@@ -99,26 +119,22 @@ THREADS = Setting(name="UWSGI_THREADS", default="4", check=checks.whole(1, 512),
 LISTEN = Setting(name="UWSGI_LISTEN", default="100", check=checks.whole(1, 65535),
     doc="Length of the queue of pending connections; at most what the kernel allows.")
 MAX_REQUESTS = Setting(name="UWSGI_MAX_REQUESTS", default="1024", check=checks.whole(1, 10**9),
-    doc="Requests after which a uWSGI worker process that is at least ten seconds old is replaced."
-        " With one process, new requests then wait up to a second.")
+    doc="Requests after which a uWSGI worker process at least ten seconds old is replaced.")
 IDLE = Setting(name="UWSGI_IDLE", default="0", check=checks.whole(0, 10**7),
-    doc="Seconds without a request after which the app sleeps: it uses no process until the next"
-        " request wakes it. 0 for never.")
+    doc="Seconds without a request after which the app sleeps until the next one; 0 for never.")
 GEVENT = Setting(name="UWSGI_GEVENT", default="0", check=checks.whole(0, 100000),
     doc="Concurrent requests of one process of a wsgi app with gevent, which the app must install.")
 ASYNCIO = Setting(name="UWSGI_ASYNCIO", default="0", check=checks.whole(0, 100000),
     doc="asyncio tasks of one process of a wsgi app, which must install greenlet.")
 ENABLE_THREADS = Setting(name="UWSGI_ENABLE_THREADS", default="true", check=checks.boolean,
-    doc="true or false: let a wsgi app start threads of its own. With UWSGI_THREADS above 1 it"
-        " always may.")
+    doc="true or false: let a wsgi app start threads; with UWSGI_THREADS above 1 it always may.")
 LOG_X_FORWARDED_FOR = Setting(name="UWSGI_LOG_X_FORWARDED_FOR", default="false",
     check=checks.boolean,
     doc="true or false: log the client that X-Forwarded-For names instead of the one connected.")
 LOG_MAXSIZE = Setting(name="UWSGI_LOG_MAXSIZE", default="1048576", check=checks.whole(1024, 2**40),
     doc="Size in bytes at which a process's log is renamed to .old.")
 TIME_ZONE = Setting(name="TZ", check=schedule.check_zone,
-    doc="Time zone of the app and its scheduled jobs, such as Europe/Lisbon; by default the"
-        " server's.")
+    doc="Time zone of the app and its scheduled jobs, such as Europe/Lisbon; else the server's.")
 UWSGI_INCLUDE = Setting(name="UWSGI_INCLUDE_FILE", check=checks.inner_path,
     doc="A file in the repository with uWSGI options (ini) for the app's uWSGI processes.")
 PYTHON_VERSION = Setting(name="PYTHON_VERSION", default="3", check=checks.python_version,
@@ -128,8 +144,7 @@ PYTHON_INSTALLER = Setting(name="PYTHON_INSTALLER", default="pip", check=checks.
 NODE_VERSION = Setting(name="NODE_VERSION", check=checks.node_version,
     doc="Node.js version of the app, such as 20, 20.11 or 20.11.1; by default the server's.")
 NODE_PACKAGE_MANAGER = Setting(name="NODE_PACKAGE_MANAGER", check=checks.words,
-    doc="npm, yarn, pnpm or another, optionally with a version and options: pnpm@9 --prod. By"
-        " default the one whose lock file the repository has, else npm.")
+    doc="npm, yarn, pnpm or another, with version and options: pnpm@9 --prod; else by lock file.")
 AUTO_RESTART = Setting(name="PIKU_AUTO_RESTART", default="true", check=checks.boolean,
     doc="true or false: whether a deploy goes live at once, or waits for `piku restart`.")
 DEPLOY_BRANCH = Setting(name="PIKU_DEPLOY_BRANCH", repository=False, check=checks.branch,
@@ -148,8 +163,7 @@ STOP_TIMEOUT = Setting(name="PIKU_STOP_TIMEOUT", default="10", check=checks.whol
 HEALTHCHECK_PATH = Setting(name="PIKU_HEALTHCHECK_PATH", check=checks.url_path,
     doc="A path that a new release must answer below 500 before it goes live.")
 HEALTHCHECK = Setting(name="PIKU_HEALTHCHECK", default="http", check=checks.choice("http", "tcp"),
-    doc="http: a new release must answer an HTTP request, and not with a server error (5xx) where"
-        " the live one has none. tcp: accepting connections is enough.")
+    doc="http: a new release must answer HTTP without new server errors. tcp: it must only listen.")
 PERSIST = Setting(name="PIKU_PERSIST", check=checks.inner_paths,
     doc="Paths, separated by commas, kept in the data folder and linked into each release.")
 KEEP_RELEASES = Setting(name="PIKU_KEEP_RELEASES", default="5", check=checks.whole(1, 1000),

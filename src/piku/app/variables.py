@@ -11,11 +11,6 @@ from piku.errors import PikuError
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*))")
 MAX_VALUE = 64 * 1024
-# Variables that dash or bash set, change or drop: a process behind a shell would not get the value.
-_SHELLS_OWN = re.compile(
-    r"_|BASH(_\w+|OPTS|PID)?|COMP_WORDBREAKS|EPOCH(REALTIME|SECONDS)|HISTCMD|IFS|LINENO|OLDPWD"
-    r"|OPTERR|OPTIND|PPID|PS[124]|S?RANDOM|SHELLOPTS|SHLVL"
-)
 
 
 def check_pair(key: str, value: str) -> None:
@@ -29,8 +24,6 @@ def check_pair(key: str, value: str) -> None:
         raise PikuError(f"{key} is given to the app by piku and cannot be set")
     if key.startswith("LD_"):
         raise PikuError(f"{key} cannot be set: it changes how every program of the app is loaded")
-    if _SHELLS_OWN.fullmatch(key):
-        raise PikuError(f"{key} cannot be set: a shell would change it")
     if "\n" in value or "\r" in value or "\0" in value:
         raise PikuError(
             f"the value of {key} has more than one line",

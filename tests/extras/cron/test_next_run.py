@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from piku.app import schedule as schedule_module
-from piku.errors import PikuError
 from piku.extras.cron.next_run import next_run, zone_of
 
 
@@ -135,11 +134,7 @@ MOMENTS = st.datetimes(datetime(2026, 1, 1), datetime(2029, 1, 1)) | st.sampled_
 def test_the_next_run_is_the_first_minute_that_fits(
     text: str, start: datetime, zone: tzinfo
 ) -> None:
-    try:
-        made = schedule(text)
-    except PikuError as error:
-        assert "never comes" in error.message
-        return
+    made = schedule(text)
     begin = start.replace(tzinfo=UTC)
     found = next_run(made, begin, zone)
     walked = next((moment for moment in minutes(begin, 3 * 1440) if due(made, moment, zone)), None)
@@ -148,15 +143,6 @@ def test_the_next_run_is_the_first_minute_that_fits(
         assert found is None or due(made, found.astimezone(UTC), zone)
     else:
         assert found is not None and found.astimezone(UTC) == walked
-
-
-@given(text=TEXTS)
-def test_what_is_accepted_does_come(text: str) -> None:
-    try:
-        made = schedule(text)
-    except PikuError:
-        return
-    assert next_run(made, datetime(2026, 1, 1, tzinfo=UTC), UTC) is not None
 
 
 def test_the_zone_of_an_app() -> None:

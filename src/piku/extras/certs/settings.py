@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from piku.app import checks
-from piku.app.setting import Setting
+from piku.app.settings import Setting
 
 # fmt: off
 ACME_DNS = Setting(name="ACME_DNS", check=checks.program_name,

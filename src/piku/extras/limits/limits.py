@@ -90,20 +90,15 @@ def _script(deployment: Deployment, process: Process) -> str:
     return str(folder / "limits.sh")
 
 
-def _stored(app: AppPaths, live: Live | None) -> dict[str, Any]:
-    """The group and the limits of what is live."""
-    starts = [process.start for process in live.processes] if live else []
-    return _load(app, starts[0]) if starts else {}
-
-
-def _load(app: AppPaths, start: int) -> dict[str, Any]:
-    stored: dict[str, Any] = json.loads(files.read(app.start(start) / "limits.json") or "{}")
-    return stored
+def _stored(app: AppPaths, live: Live | None, start: int = 0) -> Any:
+    """The group and the limits of a start, by default of what is live."""
+    start = start or (live.processes[0].start if live and live.processes else 0)
+    return json.loads(files.read(app.start(start) / "limits.json") or "{}")
 
 
 def ended(app: AppPaths, process: Process) -> str:
     """Whether a process that ended was killed for its memory."""
-    stored = _load(app, process.start)
+    stored = _stored(app, None, process.start)
     killed = stored and _killed(app, stored["group"], process)
     return ": it was killed, for the app used more than PIKU_MEMORY_LIMIT" if killed else ""
 
@@ -116,8 +111,7 @@ def _killed(app: AppPaths, group: str, process: Process) -> int:
 def notes(_paths: Paths, app: AppPaths) -> list[str]:
     """What the app uses of its limits, for `piku ps`."""
     live = releases.live(app)
-    stored = _stored(app, live)
-    if live is None or not stored:
+    if live is None or not (stored := _stored(app, live)):
         return []
     group = cgroups.place(app.root) / stored["group"]
     killed = sum(_killed(app, group.name, process) for process in live.processes)

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from piku.app import checks
-from piku.app.setting import Setting
+from piku.app.settings import Setting
 
 
 def memory(text: str) -> int | None:

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from piku.app import nginx_checks
-from piku.app.setting import Setting
+from piku.app.settings import Setting
 
 UDP, TCP, TLS = "syslog", "syslog+tcp", "syslog+tls"
 _PORTS = {UDP: 514, TCP: 601, TLS: 6514}
