@@ -115,9 +115,3 @@ def test_clojure_cli(new_app: NewApp, example: Example, server: Sandbox, cli: No
     assert "Could not find artifact commons-codec/commons-codec:jar:1.15" in said
     assert "`clojure -P` failed with exit code 1" in said
     assert app.body().startswith("Goodbye from Clojure e933")
-
-
-def test_debians_clojure_is_not_the_cli(new_app: NewApp, example: Example) -> None:
-    app = new_app("notcli", example("clojure-cli"), push=False)
-    said = app.failed()
-    assert any("lacks the Clojure CLI" in line for line in said), said

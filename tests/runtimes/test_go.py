@@ -105,15 +105,6 @@ def test_a_module(new_app: NewApp, example: Callable[[str], Path]) -> None:
     )
     assert app.body().startswith("Goodbye from Go, release 3, ")
 
-    # A go.mod that Debian's Go cannot read.
-    app.commit(go_mod=module.replace("go 1.19", "go 1.21.0"), main_go=code)
-    said = app.failed()
-    assert any("go.mod says `go 1.21.0`, and Go 1.19" in line for line in said)
-    assert any("https://go.dev/dl" in line for line in said)
-    app.commit(go_mod=module + "\ntoolchain go1.22.1\n")
-    assert any("go.mod says `toolchain go1.22.1`" in line for line in app.failed())
-    assert app.body().startswith("Goodbye from Go, release 3, ")
-
 
 def test_go_run(new_app: NewApp, example: Callable[[str], Path]) -> None:
     """Without a go.sum, tidy makes one for the release."""

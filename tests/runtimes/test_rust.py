@@ -129,23 +129,18 @@ def test_rust(new_app: NewApp, example: Callable[[str], Path]) -> None:
     assert any("`cargo build` failed with exit code 101" in line for line in said)
     app.commit(**{"src/main.rs": script, "Cargo.lock": LOCK.replace("version = 3", "version = 4")})
     said = app.failed()
-    assert any("Cargo.lock is of version 4, which cargo 1.65" in line for line in said)
-    assert any("https://rustup.rs" in line and "cargo-web" in line for line in said)
+    assert any("lock file version 4" in line for line in said)
     assert snapshot(folder) == before
     assert app.body() == f"Again from Rust, words 1.1.0 made {commit}, release 4\n"
 
-    # A program that is no longer made is not in the release; a toolchain that is not there is named.
+    # A program that is no longer made is not in the release.
     app.commit(
         **{
             "Cargo.toml": TOML.replace('"hello"', '"other"'),
             "Cargo.lock": words("1.1.0")["Cargo.lock"].replace('"hello"', '"other"'),
             "Procfile": "web: exec target/debug/other\n",
-            "rust-toolchain.toml": '[toolchain]\nchannel = "1.75"\n',
         }
     )
-    said = app.deployed()
-    assert any(
-        "rust-toolchain.toml asks for 1.75; without rustup, cargo 1.65" in line for line in said
-    )
+    app.deployed()
     assert {path.name for path in (live(app) / "target/debug").iterdir()} == {"other", "other.d"}
     assert app.body().endswith("release 7\n")

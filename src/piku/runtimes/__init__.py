@@ -15,8 +15,7 @@ from piku.runtimes.clojure import CLOJURE, LEIN
 from piku.runtimes.go import GO
 from piku.runtimes.java import GRADLE, MAVEN
 from piku.runtimes.node import NODE
-from piku.runtimes.pyproject import POETRY, UV
-from piku.runtimes.python import PIP
+from piku.runtimes.python import PIP, POETRY, UV
 from piku.runtimes.ruby import RUBY
 from piku.runtimes.rust import RUST
 

@@ -25,7 +25,10 @@ PACKAGES = {
     "php": "php-cli",
 }
 # How to install a program that Debian does not have.
-COMMANDS = {"uv": "pipx install uv"}
+COMMANDS = {
+    "uv": "pipx install uv",
+    "clojure": "https://clojure.org/guides/install_clojure (Debian's is another program)",
+}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,14 +7,12 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from piku import files as files_module
 from piku.app.procfile import Procfile
 from piku.app.tree import Tree
 from piku.errors import PikuError
 from piku.runtimes.base import Context, Run, Runtime, parse, real_program
 
 _COUNTED = ("go.mod", "go.sum", "vendor/modules.txt", "Godeps/Godeps.json")
-_NEWER = re.compile(r"^(?:go\s+\d+\.\d+[.a-z]\S*|toolchain\s+\S+)", re.MULTILINE)
 _TIDY = ("go", "mod", "tidy")
 
 
@@ -23,32 +21,8 @@ def _detect(tree: Tree, _procfile: Procfile) -> bool:
     return "Godeps" in tree.top or "go.mod" in top or any(path.endswith(".go") for path in top)
 
 
-def _root() -> Path:
-    """Where the Go that builds is installed."""
-    return Path(real_program("go")).parent.parent
-
-
-def _version() -> tuple[int, ...]:
-    found = re.match(r"go(\d+)\.(\d+)", files_module.read(_root() / "VERSION"))
-    return tuple(map(int, found.groups())) if found else ()
-
-
-def newer_than(version: tuple[int, ...], module: str) -> str:
-    """The line of a go.mod that this version of Go cannot even read; else empty."""
-    line = _NEWER.search(module) if () < version < (1, 21) else None
-    return line[0] if line else ""
-
-
 def _key(context: Context) -> str:
-    version = _version()
-    if line := newer_than(version, context.tree.read("go.mod")):
-        name = ".".join(map(str, version))
-        raise PikuError(
-            f"go.mod says `{line}`, and Go {name} of this server cannot read that",
-            hint="install a newer Go (from Debian's backports, or https://go.dev/dl with a link"
-            " /usr/local/bin/go to its bin/go); or make the line `go 1.19`, without `toolchain`",
-        )
-    return "\n".join((str(version), *context.digests(_COUNTED)))
+    return "\n".join((real_program("go"), *context.digests(_COUNTED)))
 
 
 def _build(context: Context) -> Iterator[Run]:
@@ -84,15 +58,12 @@ def _import_path(context: Context) -> str:
 
 def _env(context: Context) -> Mapping[str, str]:
     # A GOPATH that the server's administrator filled saves the downloads.
-    ready, root = context.cache.parent.parent / "gopath", _root()
+    ready, root = context.cache.parent.parent / "gopath", Path(real_program("go")).parent.parent
     proxy = f"file://{ready}/pkg/mod/cache/download,https://proxy.golang.org,direct"
-    # With -trimpath, one build of a package serves all checkouts, and all apps: Go keeps it in
-    # ~/.cache. Before Go 1.20 it would cost the precompiled standard library.
-    trim = " -trimpath" if _version() >= (1, 20) else ""
     return {
         "GOPATH": f"{context.environment}:{ready}" if ready.is_dir() else str(context.environment),
         "GOMODCACHE": str(context.cache / "go" / "mod"),
-        "GOFLAGS": f"-modcacherw{trim}",
+        "GOFLAGS": "-modcacherw",
         "GO15VENDOREXPERIMENT": "1",
         **({"GOROOT": str(root)} if (root / "VERSION").is_file() else {}),
         **({"GOPROXY": proxy} if ready.is_dir() else {}),

@@ -6,17 +6,10 @@ import os
 import re
 from collections.abc import Mapping
 
-from piku import subprocesses
-from piku.errors import PikuError
-from piku.runtimes.base import Context, Run, Runtime, how_to_install, real_program, search_path
+from piku.runtimes.base import Context, Run, Runtime, real_program
 
 # A build is short: little optimisation, a simple collector, at most half of the machine's memory.
 _SHORT = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:MaxRAMPercentage=50"
-# Maven names every file that it downloads, twice; one that it cannot get is still an error.
-_QUIET = (
-    "-Djansi.noreset=true"
-    " -Dorg.slf4j.simpleLogger.log.org.apache.maven.cli.transfer.Slf4jMavenTransferListener=warn"
-)
 _MAVEN_FILES = re.compile(r"(.*/)?pom\.xml|\.mvn/.*|mvnw")
 _GRADLE_FILES = re.compile(r".*(\.gradle(\.kts)?|gradle\.(properties|lockfile)|gradlew)|gradle/.*")
 
@@ -30,12 +23,7 @@ def _tool(context: Context, wrapper: str, installed: str) -> tuple[str, ...]:
     return (str(script),) if os.access(script, os.X_OK) else ("sh", str(script))
 
 
-def _key(context: Context, wrapper: str, installed: str, files: re.Pattern[str]) -> str:
-    if wrapper not in context.tree.files and not subprocesses.which(installed, search_path()):
-        raise PikuError(
-            f"this server has no {installed}, and the repository no {wrapper}",
-            hint=f"install with: {how_to_install([installed])} — or commit the wrapper script",
-        )
+def _key(context: Context, files: re.Pattern[str]) -> str:
     home = context.settings.get("JAVA_HOME", "")
     counted = filter(files.fullmatch, context.tree.files)
     return "\n".join((real_program("javac"), home, *context.digests(counted)))
@@ -46,12 +34,13 @@ def _key(context: Context, wrapper: str, installed: str, files: re.Pattern[str])
 
 def _maven(context: Context, word: str) -> Run:
     repository = f"-Dmaven.repo.local={context.cache / 'maven' / 'repository'}"
-    return Run(argv=(*_tool(context, "mvnw", "mvn"), "-B", repository, word))
+    tool = _tool(context, "mvnw", "mvn")
+    return Run(argv=(*tool, "--batch-mode", "--no-transfer-progress", repository, word))
 
 
 def _maven_env(context: Context) -> Mapping[str, str]:
     # The wrapper keeps the Maven that it downloads below MAVEN_USER_HOME.
-    return {"MAVEN_OPTS": f"{_SHORT} {_QUIET}", "MAVEN_USER_HOME": str(context.cache / "maven")}
+    return {"MAVEN_OPTS": _SHORT, "MAVEN_USER_HOME": str(context.cache / "maven")}
 
 
 MAVEN = Runtime(
@@ -59,7 +48,7 @@ MAVEN = Runtime(
     title="Java (Maven)",
     detect=lambda tree, _procfile: "pom.xml" in tree.files,
     requires=(("java",), ("javac",)),
-    key=lambda context: _key(context, "mvnw", "mvn", _MAVEN_FILES),
+    key=lambda context: _key(context, _MAVEN_FILES),
     # The wrapper downloads its Maven here, and the push shows which versions build.
     build=lambda context: iter((_maven(context, "--version"),)),
     compile=lambda context: iter((_maven(context, "package"),)),
@@ -84,7 +73,7 @@ GRADLE = Runtime(
     title="Java (Gradle)",
     detect=lambda tree, _procfile: bool({"build.gradle", "build.gradle.kts"} & tree.files.keys()),
     requires=(("java",), ("javac",)),
-    key=lambda context: _key(context, "gradlew", "gradle", _GRADLE_FILES),
+    key=lambda context: _key(context, _GRADLE_FILES),
     build=lambda context: iter((_gradle(context, "--version"),)),
     # The build cache has what was compiled from the same sources for another release.
     compile=lambda context: iter((_gradle(context, "--build-cache", "build"),)),

@@ -1,29 +1,35 @@
-"""Python with requirements.txt: a virtualenv and pip; and what all Python environments share."""
+"""Python: a requirements.txt by pip or uv, a pyproject.toml by Poetry or uv."""
 
 from __future__ import annotations
 
 import posixpath
 import re
+import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from piku import subprocesses
 from piku.app import settings
+from piku.app.procfile import Procfile
 from piku.app.tree import Tree
 from piku.errors import PikuError
-from piku.runtimes.base import Context, Run, Runtime
+from piku.runtimes.base import Context, Run, Runtime, link, parse, table
 
 PLUGINS = Path("/usr/lib/uwsgi/plugins")
-DEFAULTS = {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "UTF_8:replace"}
-BOUND = "The project itself is installed, so each commit has an environment of its own"
-_NAME = "requirements.txt"
+_REQUIREMENTS, _PYPROJECT = "requirements.txt", "pyproject.toml"
+_DEFAULTS = {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "UTF_8:replace"}
+_BOUND = "The project itself is installed, so each commit has an environment of its own"
 _INCLUDE = re.compile(r"(?:-r|-c|--requirement|--constraint)[ =]*(\S+)")
-# What pip takes from the tree rather than from an index: projects, archives, and folders of them.
-_LOCAL = re.compile(
-    r"(-e|--editable)\b|(-f|--find-links)[ =]*+(?!\w+://)|\.{0,2}/|file:|\.($|\[)"
-    r"|[^-\s:;@#][^\s:;@#]*/|[\w.-]+(\[.*\])?\s*@\s*(file:|\.)"
-    r"|[\w.+-]+\.(whl|zip|tar\.\w+|tgz)\b"
+# Lines for which pip takes something from the tree: projects, archives, and folders of them.
+_LOCAL_LINE = re.compile(
+    r"(-e|--editable)\b|\.|[^#;]*\bfile:"
+    r"|(?!.*://)((-f|--find-links)\b|[^#;]*(/|\.(whl|zip|tar\.\w+|tgz)\b))"
 )
+_LOCAL_TABLE = re.compile(r"\bpath\s*=|\bworkspace\b|@ file:")
+
+
+# --- interpreters --------------------------------------------------------------------------------
 
 
 def interpreter(version: str, *, said: str = "") -> str:
@@ -31,42 +37,75 @@ def interpreter(version: str, *, said: str = "") -> str:
 
     `said` is where the version comes from, unless it is the setting.
     """
-    found = subprocesses.which(f"python{version}", subprocesses.SYSTEM_PATH)
-    if found:
+    if found := subprocesses.which(f"python{version}", subprocesses.SYSTEM_PATH):
         return str(Path(found).resolve())
-    folders = [Path(folder) for folder in subprocesses.SYSTEM_PATH.split(":")]
-    files = {file.name for folder in folders for file in folder.glob("python[23].[0-9]*")}
-    names = sorted((name[6:] for name in files if re.fullmatch(r"\w+\.\d+", name)), key=_numbers)
-    have = f"installed are: {', '.join(names)}" if names else "apt-get install python3"
+    folders = map(Path, subprocesses.SYSTEM_PATH.split(":"))
+    names = sorted({file.name for folder in folders for file in folder.glob("python[23].*[0-9]")})
     what = said or f"PYTHON_VERSION={version}"
-    raise PikuError(f"{what}: there is no python{version} on this server", hint=have)
+    raise PikuError(
+        f"{what}: there is no python{version} on this server",
+        hint=f"installed are: {', '.join(names)}" if names else "apt-get install python3",
+    )
 
 
-def _numbers(version: str) -> list[int]:
-    return [int(part) for part in version.split(".")]
+def _chosen_interpreter(values: Mapping[str, str]) -> str:
+    return interpreter(settings.PYTHON_VERSION.read(values))
 
 
 def wsgi_plugin(values: Mapping[str, str], environment: Path) -> str:
     """The uWSGI plugin that runs the app's Python: a plugin is bound to one version."""
     made_for = next(environment.glob("lib/python[23].*"), None)
-    chosen = made_for or Path(interpreter(settings.PYTHON_VERSION.read(values)))
-    version = chosen.name.removeprefix("python")
+    version = (made_for or Path(_chosen_interpreter(values))).name.removeprefix("python")
     plugin = f"python{version.replace('.', '')}"
     if (PLUGINS / f"{plugin}_plugin.so").exists():
         return plugin
-    end = "_plugin.so"
-    have = sorted(file.name.removesuffix(end) for file in PLUGINS.glob(f"python3?*{end}"))
-    names = (
-        f"its plugins are: {', '.join(have)}" if have else "apt-get install uwsgi-plugin-python3"
+    have = ", ".join(sorted(file.stem for file in PLUGINS.glob("python3?*_plugin.so")))
+    raise PikuError(
+        f"uWSGI on this server cannot run Python {version}",
+        hint=f"it has: {have}" if have else "apt-get install uwsgi-plugin-python3",
     )
-    raise PikuError(f"uWSGI on this server cannot run Python {version}", hint=names)
+
+
+# --- what the three have in common ---------------------------------------------------------------
+
+
+def _environment_key(context: Context, files: Iterable[str], *, bound: bool, prefix: str) -> str:
+    """The key of an environment made from these files, and settings of this prefix.
+
+    One that is `bound` to the tree has the repository's own code: it would be imported from the
+    commit that it was installed from.
+    """
+    tree = context.tree
+    counted = tree.files if bound else [path for path in files if path in tree.files]
+    place = str(context.checkout) if bound else ""
+    own = context.chosen(lambda name: name.startswith(prefix))
+    python = _chosen_interpreter(context.settings)
+    return "\n".join((python, place, *own, *context.digests(counted)))
+
+
+def _virtualenv(context: Context) -> Run:
+    """How the environment itself is made.
+
+    virtualenv's own cache is the app's, and made anew: left half-written by a power cut, it would
+    fail every later build of every app.
+    """
+    own = ("--reset-app-data", "--app-data", str(context.cache / "virtualenv"))
+    python = ("--python", _chosen_interpreter(context.settings))
+    return Run(argv=("virtualenv", "--quiet", *own, *python, str(context.environment)))
+
+
+def _uv_cache(context: Context) -> dict[str, str]:
+    return {"UV_CACHE_DIR": str(context.cache / "uv"), "UV_NO_PROGRESS": "1"}
+
+
+# --- requirements.txt ----------------------------------------------------------------------------
 
 
 def requirement_files(tree: Tree) -> tuple[set[str], bool]:
     """requirements.txt with every file it includes, and whether any of them has a local path."""
     seen: set[str] = set()
     local = False
-    waiting = [_NAME]
+    waiting = [_REQUIREMENTS]
     while waiting:
         path = waiting.pop()
         if path in seen or path not in tree.files:
@@ -76,61 +115,28 @@ def requirement_files(tree: Tree) -> tuple[set[str], bool]:
             if include := _INCLUDE.match(line):
                 place = posixpath.join(posixpath.dirname(path), include[1])
                 waiting.append(posixpath.normpath(place))
-            elif _LOCAL.match(line):
+            elif _LOCAL_LINE.match(line):
                 local = True
     return seen, local
 
 
-def environment_key(context: Context, files: Iterable[str], *, bound: bool, prefix: str) -> str:
-    """The key of an environment made from these files, and settings of this prefix.
-
-    One that is `bound` to the tree has the repository's own code: it would be imported from the
-    commit that it was installed from.
-    """
-    tree = context.tree
-    counted = tree.files if bound else [path for path in files if path in tree.files]
-    python = interpreter(settings.PYTHON_VERSION.read(context.settings))
-    place = str(context.checkout) if bound else ""
-    own = context.chosen(lambda name: name.startswith(prefix))
-    return "\n".join((python, place, *own, *context.digests(counted)))
-
-
-def _key(context: Context) -> str:
+def _pip_key(context: Context) -> str:
     files, local = requirement_files(context.tree)
-    uv = _by_uv(context)
-    key = environment_key(context, files, bound=local, prefix="UV_" if uv else "PIP_")
-    return f"uv\n{key}" if uv else key
+    tool = settings.PYTHON_INSTALLER.read(context.settings)
+    key = _environment_key(context, files, bound=local, prefix=f"{tool.upper()}_")
+    return f"{tool}\n{key}"
 
 
-def _by_uv(context: Context) -> bool:
-    return settings.PYTHON_INSTALLER.read(context.settings) == "uv"
-
-
-def uv_cache(context: Context) -> Mapping[str, str]:
-    return {"UV_CACHE_DIR": str(context.cache / "uv"), "UV_NO_PROGRESS": "1"}
-
-
-def virtualenv(context: Context) -> Run:
-    """How the environment itself is made.
-
-    virtualenv's own cache is the app's, and made anew: left half-written by a power cut, it would
-    fail every later build of every app.
-    """
-    python = interpreter(settings.PYTHON_VERSION.read(context.settings))
-    own = ("--reset-app-data", "--app-data", str(context.cache / "virtualenv"))
-    return Run(argv=("virtualenv", "--quiet", *own, "--python", python, str(context.environment)))
-
-
-def _build(context: Context) -> Iterator[Run]:
+def _pip_build(context: Context) -> Iterator[Run]:
     # uv would make one too, but without pip, which the app's own people may want to call.
-    yield virtualenv(context)
-    if _by_uv(context):
+    yield _virtualenv(context)
+    if settings.PYTHON_INSTALLER.read(context.settings) == "uv":
         uv = ("uv", "pip", "install", "--python", str(context.environment))
-        yield Run(argv=(*uv, "-r", _NAME), env=uv_cache(context))
+        yield Run(argv=(*uv, "-r", _REQUIREMENTS), env=_uv_cache(context))
         return
     pip = str(context.environment / "bin" / "pip")
     yield Run(
-        argv=(pip, "install", "--progress-bar", "off", "-r", _NAME),
+        argv=(pip, "install", "--progress-bar", "off", "-r", _REQUIREMENTS),
         env={"PIP_CACHE_DIR": str(context.cache / "pip"), "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
     )
 
@@ -138,9 +144,119 @@ def _build(context: Context) -> Iterator[Run]:
 PIP = Runtime(
     name="python",
     title="Python (requirements.txt)",
-    detect=lambda tree, _procfile: _NAME in tree.files,
+    detect=lambda tree, _procfile: _REQUIREMENTS in tree.files,
     requires=(("python3",), ("virtualenv",)),
-    key=_key,
-    build=_build,
-    env=lambda _context: DEFAULTS,
+    key=_pip_key,
+    build=_pip_build,
+    env=lambda _context: _DEFAULTS,
+)
+
+
+# --- pyproject.toml ------------------------------------------------------------------------------
+
+
+def _pyproject(tree: Tree) -> dict[str, Any]:
+    return parse(tree, _PYPROJECT, tomllib.loads)
+
+
+def _has_local(tree: Tree) -> bool:
+    """Whether a dependency is a folder or file of the repository."""
+    return bool(_LOCAL_TABLE.search(tree.read(_PYPROJECT)))
+
+
+def _is_poetry(tree: Tree, _procfile: Procfile) -> bool:
+    """By its build backend, or by a table of its settings."""
+    document = _pyproject(tree)
+    backend = str(table(document, "build-system").get("build-backend", ""))
+    return backend.startswith("poetry.") or "poetry" in table(document, "tool")
+
+
+def poetry_installs_project(tree: Tree) -> bool:
+    """Whether the project is a package to Poetry: it names its parts, or a module has its name."""
+    document = _pyproject(tree)
+    own = table(document, "tool", "poetry")
+    if own.get("package-mode") is False:
+        return False
+    if "packages" in own or "build" in own:
+        return True
+    name = str(own.get("name") or table(document, "project").get("name") or "")
+    module = re.sub(r"[-.]+", "_", name)
+    places = tuple(f"{folder}{module}{end}" for folder in ("", "src/") for end in ("/", ".py"))
+    return bool(module) and any(path.startswith(places) for path in tree.files)
+
+
+def _poetry_key(context: Context) -> str:
+    bound = poetry_installs_project(context.tree) or _has_local(context.tree)
+    files = (_PYPROJECT, "poetry.lock", "poetry.toml")
+    return _environment_key(context, files, bound=bound, prefix="POETRY_")
+
+
+def _poetry_build(context: Context) -> Iterator[Run]:
+    yield _virtualenv(context)
+    root = () if poetry_installs_project(context.tree) else ("--no-root",)
+    yield Run(
+        argv=("poetry", "install", "--no-interaction", "--no-ansi", *root),
+        env={
+            "POETRY_CACHE_DIR": str(context.cache / "poetry"),
+            # Any other keyring asks for a desktop.
+            "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
+        },
+        say="" if root else _BOUND,
+    )
+
+
+POETRY = Runtime(
+    name="poetry",
+    title="Python (Poetry)",
+    detect=_is_poetry,
+    requires=(("python3",), ("virtualenv",), ("poetry",)),
+    key=_poetry_key,
+    build=_poetry_build,
+    compile=lambda context: link(context.checkout / ".venv", context.environment),
+    env=lambda _context: {**_DEFAULTS, "POETRY_VIRTUALENVS_IN_PROJECT": "1"},
+)
+
+
+def _uv_installs_project(tree: Tree) -> bool:
+    """Whether the project is a package to uv; then it is installed editable."""
+    document = _pyproject(tree)
+    said = table(document, "tool", "uv").get("package")
+    return said if isinstance(said, bool) else "build-system" in document
+
+
+def _uv_python(context: Context) -> tuple[str, ...]:
+    """uv's options for PYTHON_VERSION; uv reads .python-version itself."""
+    pinned = context.tree.read(".python-version").strip()
+    if not pinned or settings.PYTHON_VERSION.name in context.settings:
+        return ("--python", _chosen_interpreter(context.settings))
+    if short := re.match(r"[23]\.\d+", pinned):
+        interpreter(short[0], said=f".python-version says {pinned}")
+    return ()
+
+
+def _uv_key(context: Context) -> str:
+    _uv_python(context)
+    bound = _uv_installs_project(context.tree) or _has_local(context.tree)
+    files = (_PYPROJECT, "uv.lock", "uv.toml", ".python-version")
+    return _environment_key(context, files, bound=bound, prefix="UV_")
+
+
+def _uv_build(context: Context) -> Iterator[Run]:
+    locked = ("--locked",) if "uv.lock" in context.tree.files else ()
+    python = ("--python-preference", "only-system", *_uv_python(context))
+    yield Run(
+        argv=("uv", "sync", *python, *locked),
+        env={**_uv_cache(context), "UV_PROJECT_ENVIRONMENT": str(context.environment)},
+        say=_BOUND if _uv_installs_project(context.tree) else "",
+    )
+
+
+UV = Runtime(
+    name="uv",
+    title="Python (uv)",
+    detect=lambda tree, _procfile: _PYPROJECT in tree.files,
+    requires=(("python3",), ("uv",)),
+    key=_uv_key,
+    build=_uv_build,
+    env=lambda context: {**_DEFAULTS, "UV_PROJECT_ENVIRONMENT": str(context.environment)},
 )

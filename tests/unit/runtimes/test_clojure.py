@@ -1,4 +1,4 @@
-"""What Clojure builds depend on, and which program is the Clojure CLI."""
+"""What Clojure builds depend on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import pytest
 
 from piku.app import procfile
 from piku.app.tree import Tree
-from piku.errors import PikuError
 from piku.runtimes.base import Context, Runtime
 from piku.runtimes.clojure import CLOJURE, LEIN
 
@@ -43,12 +42,6 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def install(home: Path, text: str) -> None:
-    program = home / ".local" / "bin" / "clojure"
-    program.write_text(f"#!/bin/sh\n{text}\n")
-    program.chmod(0o755)
-
-
 def test_detect() -> None:
     assert CLOJURE.detect(context(["deps.edn"]).tree, WEB)
     assert not CLOJURE.detect(context(["sub/deps.edn"]).tree, WEB)
@@ -57,7 +50,6 @@ def test_detect() -> None:
 
 
 def test_key_of_the_cli(home: Path) -> None:
-    install(home, "the CLI: -Sdeps, then clojure.main")
     files = ("deps.edn", "lib/deps.edn", "src/core.clj", "build.clj")
     assert (
         len(
@@ -75,12 +67,6 @@ def test_key_of_the_cli(home: Path) -> None:
     )
 
 
-def test_what_debian_calls_clojure_is_refused(home: Path) -> None:
-    install(home, 'exec java clojure.main "$@"')
-    with pytest.raises(PikuError, match="lacks the Clojure CLI"):
-        key(CLOJURE, context(["deps.edn"]))
-
-
 def test_key_of_leiningen() -> None:
     files = ("project.clj", "profiles.clj", "checkouts/lib/project.clj", "src/core.clj")
     assert key(LEIN, context(files)) == key(LEIN, context(files, changed="src/core.clj"))
@@ -94,7 +80,6 @@ def test_settings_are_those_of_the_servers_user(home: Path) -> None:
 
 
 def test_the_commands_are_the_specifications(home: Path) -> None:
-    install(home, "-Sdeps")
     (release,) = CLOJURE.compile(context(["deps.edn"]))
     assert release.argv[1:] == ("-T:build", "release")
     (uberjar,) = LEIN.compile(context(["project.clj"]))

@@ -50,27 +50,6 @@ def test_detect(files: list[str], is_go: bool) -> None:
     assert go.GO.detect(tree(dict.fromkeys(files, "")), WEB) is is_go
 
 
-@pytest.mark.parametrize(
-    ("version", "module", "line"),
-    [
-        ((1, 19), "module a\n\ngo 1.19\n", ""),
-        ((1, 19), "module a\n\ngo 1.22\n", ""),  # read, and tried: what fails then says why itself
-        ((1, 19), "module a\n\ngo 1.21.0\n", "go 1.21.0"),
-        ((1, 19), "go 1.21rc2\n", "go 1.21rc2"),
-        ((1, 19), "go 1.19\n\ntoolchain go1.22.1 // comment\n", "toolchain go1.22.1"),
-        ((1, 19), "module toolchain\n\n// go 1.21.0\nrequire go.example/a v1.21.0\n", ""),
-        (
-            (1, 21),
-            "go 1.99.0\ntoolchain go1.99.1\n",
-            "",
-        ),  # it fetches that toolchain, or says why not
-        ((), "go 1.21.0\n", ""),
-    ],
-)
-def test_what_an_old_go_cannot_read(version: tuple[int, ...], module: str, line: str) -> None:
-    assert go.newer_than(version, module) == line
-
-
 def test_the_key() -> None:
     assert go.GO.key is not None
     files = {"go.mod": "module a", "go.sum": "sum", "vendor/modules.txt": "v", "main.go": "code"}

@@ -7,10 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from piku import subprocesses
 from piku.app import procfile
 from piku.app.tree import Tree
-from piku.errors import PikuError
 from piku.runtimes.base import Context, Runtime
 from piku.runtimes.java import GRADLE, MAVEN
 
@@ -80,20 +78,6 @@ def test_the_wrapper_builds_when_there_is_one(
     script.chmod(0o755)
     (run,) = runtime.compile(context([wrapper], root=tmp_path))
     assert run.argv[0] == str(script)
-
-
-@pytest.mark.parametrize(
-    ("runtime", "wrapper", "package"), [(MAVEN, "mvnw", "maven"), (GRADLE, "gradlew", "gradle")]
-)
-def test_neither_program_nor_wrapper(
-    runtime: Runtime, wrapper: str, package: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(subprocesses, "SYSTEM_PATH", "/nowhere")
-    monkeypatch.setenv("HOME", "/nowhere")
-    with pytest.raises(PikuError) as error:
-        key(runtime, context(["x"]))
-    assert f"apt-get install {package}" in error.value.hint
-    assert key(runtime, context([wrapper]))
 
 
 def test_what_is_downloaded_outlives_a_release() -> None:

@@ -11,9 +11,9 @@ from piku import runtimes
 from piku.app import procfile
 from piku.app.tree import Tree
 from piku.errors import PikuError
-from piku.runtimes import pyproject
+from piku.runtimes import python
 from piku.runtimes.base import Context, Runtime
-from piku.runtimes.pyproject import POETRY, UV
+from piku.runtimes.python import POETRY, UV
 
 PLAIN = '[project]\nname = "shop"\n'
 BACKEND = '[build-system]\nbuild-backend = "{}"\n'
@@ -86,7 +86,7 @@ def test_when_poetry_installs_the_project_itself(
     text: str, others: list[str], itself: bool
 ) -> None:
     files = {"pyproject.toml": text, **dict.fromkeys(others, "")}
-    assert pyproject.poetry_installs_project(tree(files)) is itself
+    assert python.poetry_installs_project(tree(files)) is itself
     bound = key(POETRY, files) != key(POETRY, {**files, "other.py": ""})
     assert bound is itself
     assert (key(POETRY, files) != key(POETRY, files, "/r/two")) is itself
