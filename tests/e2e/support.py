@@ -141,6 +141,18 @@ def refused(result: Completed, code: int, *words: str) -> str:
     return said
 
 
+def running(command: str) -> list[int]:
+    """The numbers of the processes with this command line."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if path.read_bytes().replace(b"\0", b" ").strip() == command.encode():
+                found.append(int(path.parent.name))
+        except OSError:
+            continue
+    return found
+
+
 def snapshot(folder: Path) -> dict[str, str]:
     """Every file below a folder with what it holds, to see that nothing has changed."""
     found = {}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.support import App, refused, web
+from tests.e2e.support import App, refused, running, web
 from tests.e2e.terminal import CTRL_C, CTRL_D, CTRL_Z, Terminal
 
 
@@ -71,14 +71,14 @@ def test_a_shell_has_a_prompt_and_job_control(app: App) -> None:
         terminal.wait_for(prompt)
         # Ctrl-C ends what runs in it, and not the shell.
         terminal.types("sleep 604\n")
-        app.server.wait(lambda: _running("sleep 604"))
+        app.server.wait(lambda: running("sleep 604"))
         terminal.types(CTRL_C)
         terminal.wait_for(prompt)
         terminal.types("echo $?\n")
         terminal.wait_for(r"^130")
         # Ctrl-Z stops it, and fg has it go on.
         terminal.types("sleep 605\n")
-        [sleeper] = app.server.wait(lambda: _running("sleep 605"))
+        [sleeper] = app.server.wait(lambda: running("sleep 605"))
         terminal.types(CTRL_Z)
         terminal.wait_for(r"^\[1\]\+ +Stopped +sleep 605")
         terminal.wait_for(prompt)
@@ -89,34 +89,22 @@ def test_a_shell_has_a_prompt_and_job_control(app: App) -> None:
         terminal.wait_for(prompt)
         terminal.types(CTRL_D)
         assert terminal.ends()[0] == 130
-    assert not _running("sleep 605")
+    assert not running("sleep 605")
 
 
 def test_ctrl_c_ends_a_program_without_a_shell(app: App) -> None:
     with Terminal(app.server, "run once sleep 606") as terminal:
-        app.server.wait(lambda: _running("sleep 606"))
+        app.server.wait(lambda: running("sleep 606"))
         terminal.types(CTRL_C)
         code, shown = terminal.ends()
     assert code == 130 and "Traceback" not in shown
-    assert not _running("sleep 606")
+    assert not running("sleep 606")
 
 
 def test_a_terminal_that_goes_away_takes_its_program_along(app: App) -> None:
     with Terminal(app.server, "run once sleep 607"):
-        app.server.wait(lambda: _running("sleep 607"))
-    app.server.wait(lambda: not _running("sleep 607"))
-
-
-def _running(command: str) -> list[int]:
-    """The processes with this command line."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if path.read_bytes().replace(b"\0", b" ").strip() == command.encode():
-                found.append(int(path.parent.name))
-        except OSError:
-            continue
-    return found
+        app.server.wait(lambda: running("sleep 607"))
+    app.server.wait(lambda: not running("sleep 607"))
 
 
 def _state(pid: int) -> str:

@@ -4,29 +4,16 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from sandbox import Sandbox
 
-from tests.e2e.support import App, refused, web
+from tests.e2e.support import App, refused, running, web
 
 
 @pytest.fixture(scope="module")
 def app(new_app: Callable[..., App]) -> App:
     return new_app("once", web("once", version_txt="one"))
-
-
-def _running(command: str) -> list[int]:
-    """The processes with this command line."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if path.read_bytes().replace(b"\0", b" ").strip() == command.encode():
-                found.append(int(path.parent.name))
-        except OSError:
-            continue
-    return found
 
 
 def detach(app: App, *words: str) -> str:
@@ -80,15 +67,15 @@ def test_a_detached_command_that_is_stopped_takes_all_it_started_along(app: App)
     deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(608)"
     script = f"trap : TERM; python3 -ISc '{deaf}' & setsid sleep 608 & sleep 608"
     name = app.server.piku("run", "--detach", app.name, script).stdout.strip()
-    app.server.wait(lambda: len(_running("sleep 608")) == 2)
+    app.server.wait(lambda: len(running("sleep 608")) == 2)
     other = app.server.piku("run", "--detach", app.name, "sleep 609").stdout.strip()
 
     refused(app.says("ps:stop", "web.1"), 1, "'web.1'", name)
     app.does("ps:stop", name)
-    assert not _running("sleep 608") and not _running(f"python3 -ISc {deaf}")
+    assert not running("sleep 608") and not running(f"python3 -ISc {deaf}")
     assert "ended" in log(app, name).splitlines()[-1]
     refused(app.says("ps:stop", name), 1, repr(name))
-    assert _running("sleep 609") and other in app.ps()
+    assert running("sleep 609") and other in app.ps()
     app.does("ps:stop", other)
     assert "ended with exit code 143" in log(app, other)
 
@@ -121,9 +108,9 @@ def test_a_detached_command_outlives_deploys_with_its_files(new_app: Callable[..
 
     # And destroying the app ends what is left.
     app.server.piku("run", "--detach", "steady", "setsid sleep 610 & sleep 610")
-    app.server.wait(lambda: len(_running("sleep 610")) == 2)
+    app.server.wait(lambda: len(running("sleep 610")) == 2)
     app.does("destroy", "--force")
-    assert not _running("sleep 610")
+    assert not running("sleep 610")
 
 
 def test_a_detached_command_whose_shell_was_killed_is_not_forgotten(
@@ -131,16 +118,16 @@ def test_a_detached_command_whose_shell_was_killed_is_not_forgotten(
 ) -> None:
     app = new_app("guard", web("guard"), on=own_server)
     name = own_server.piku("run", "--detach", "guard", "sleep 611").stdout.strip()
-    own_server.wait(lambda: _running("sleep 611"))
+    own_server.wait(lambda: running("sleep 611"))
     os.kill(app.ps()[name]["pid"], signal.SIGKILL)
-    [pid] = _running("sleep 611")
+    [pid] = running("sleep 611")
     assert app.ps()[name]["pid"] == pid
     # It does not depend on the platform, which may stop and start.
     own_server.stop_platform()
     own_server.start_platform()
     assert app.ps()[name]["pid"] == pid
     app.does("ps:stop", name)
-    assert name not in app.ps() and not _running("sleep 611")
+    assert name not in app.ps() and not running("sleep 611")
 
 
 def test_a_process_type_called_run_is_told_apart(new_app: Callable[..., App]) -> None:

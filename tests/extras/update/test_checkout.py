@@ -44,6 +44,7 @@ def test_update_of_a_checkout_follows_goes_back_and_refuses(server: Sandbox) -> 
     assert back.returncode == 1
     assert f"does not work here: went back to {wanted[:8]}" in back.stderr
     assert "RuntimeError: broken" in back.stderr
+    assert "Traceback" not in back.stderr
     assert head() == wanted
     assert piku("--version").stdout == "piku 9.9\n"
 

@@ -42,7 +42,7 @@ BROKEN = ("configuration", "nginx refuses the configuration")
         (answer(PORT), answer(), ()),
         # A server with a problem of its own still notices a new one.
         (answer(PORT), answer(PORT, BROKEN), (BROKEN[1],)),
-        (answer(PORT), "Traceback …\nRuntimeError: spoilt\n", ("Traceback …", "RuntimeError: spoilt")),
+        (answer(PORT), "Traceback …\nRuntimeError: spoilt\n", ("RuntimeError: spoilt",)),
         ("not an answer", answer(), ()),
         ("not an answer", answer(PORT), (PORT[1],)),
         (answer(), "", ("it does not start",)),

@@ -18,12 +18,13 @@ def examine(command: Sequence[str]) -> str:
 
 
 def new_faults(before: str, after: str) -> tuple[str, ...]:
-    """The problems that only the later answer has, or its last lines if it is none.
+    """The problems that only the later answer has, or its last line if it is none:
+    that of a traceback says what is wrong.
 
     They are counted by their check: another version may word them in another way.
     """
     if (found := _problems(after)) is None:
-        return tuple(after.splitlines()[-20:]) or ("it does not start",)
+        return tuple(after.strip().splitlines()[-1:]) or ("it does not start",)
     known = Counter(check for check, _ in _problems(before) or [])
     new = Counter(check for check, _ in found) - known
     return tuple(what for check, what in found if check in new)
