@@ -1,4 +1,4 @@
-"""Removing what is over: files of past starts, and releases beyond those that are kept.
+"""Removing files of past starts, and releases beyond those that are kept.
 
 Only what a record or a parsed name describes is removed; anything else is somebody's.
 """
@@ -24,7 +24,7 @@ _LOG = re.compile(r"[\w-]+\.[0-9]+@(?P<start>[0-9]+)\.log(\.old)?")
 
 
 def clean(paths: Paths, app: AppPaths, live: Live | None) -> None:
-    """Remove what starts left that are over. Does nothing while nobody knows what runs."""
+    """Remove what past starts left; nothing while it is unknown what runs."""
     running = emperor.observe(paths)
     if running is None:
         return

@@ -42,8 +42,8 @@ def _end_marked(paths: Paths, marks: Collection[str], grace: float) -> None:
 
 
 def end_all(paths: Paths) -> None:
-    """Wait until processes that were told to stop have ended, then end what they left behind, of
-    every app (housekeeping): a deploy does not wait for the release before it."""
+    """Wait until the stopping processes of all apps have ended, then end what they left behind
+    (housekeeping): a deploy does not wait for the release before it."""
     marks = set(procfs.marked(paths.root).values())
     left = {name for mark in marks if (name := VassalName.parse(mark))}
     left -= set(emperor.enabled(paths))

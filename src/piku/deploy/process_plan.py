@@ -58,7 +58,7 @@ def plan(
         and not settings.STATIC_PATHS.read(values)
     ):
         warnings.append(
-            "It has a host name, and nothing that answers there: no web, wsgi or static line"
+            "The app has a host name, but no web, wsgi or static line that answers there"
         )
     if serving and not instances:
         warnings.append(

@@ -58,7 +58,7 @@ def is_settled(paths: Paths, app: AppPaths) -> bool:
 def reconcile(paths: Paths, app: AppPaths, *, say: Say = quiet, patient: bool = False) -> None:
     """Make everything follow from the live record; the caller holds the app's lock.
 
-    Processes that are no longer wanted are told to stop; `patient` waits until they have, which may
+    Processes that are no longer wanted get SIGTERM; `patient` waits until they have ended, and may
     raise PikuError.
     """
     live = releases.live(app)
@@ -105,7 +105,7 @@ def _link(app: AppPaths, live: Live) -> None:
 
 def stop(paths: Paths, names: Collection[VassalName], grace: float) -> None:
     """Stop these processes with everything that they started, within `grace` seconds; a uWSGI that
-    does not end is killed. Raises PikuError when even that does not help, or nobody knows."""
+    does not end is killed. Raises PikuError when they still run, or it is unknown."""
     if not names:
         return
     emperor.disable(paths, names)
@@ -154,8 +154,8 @@ def _drain(paths: Paths, app: AppPaths, live: Live, say: Say, *, patient: bool) 
 
 
 def is_busy(paths: Paths, one: Draining) -> bool:
-    """Whether a process may still have a request to answer. nginx's workers of before a reload know
-    no other process: while there are such, a `web` process may yet be asked."""
+    """Whether a process may still have a request to answer. Until nginx's
+    workers from before a reload have ended, they may pass a request to an old `web` process."""
     if time.time() >= one.until:
         return False
     if ports.connections([one.process.address]):

@@ -15,11 +15,11 @@ def recover(paths: Paths, app: AppPaths, *, killed: bool) -> None:
     """Recover an app, whose lock the caller holds; its last command may have been `killed`."""
     make_folders(app)
     repository.remove_stale_locks(app)
-    interrupted = _close_records(app)
+    interrupted = _close_record(app)
     if not killed and not interrupted and reconcile.is_settled(paths, app):
         return
-    for number in interrupted:
-        orphans.end_builds(paths, app.name, number)
+    if interrupted:
+        orphans.end_builds(paths, app.name, interrupted)
     build.remove_half_built(app)
     go_back(paths, app)
 
@@ -53,20 +53,19 @@ def make_folders(app: AppPaths) -> None:
     app.data.mkdir(parents=True, exist_ok=True)
 
 
-def _close_records(app: AppPaths) -> list[int]:
-    """Give every release that was being made its outcome: nobody else holds the lock. Returns those
-    that never will be."""
+def _close_record(app: AppPaths) -> int:
+    """Close the record of a release whose deploy was killed; returns its number if it failed."""
     live = releases.live(app)
-    newest = releases.newest(app)
+    newest = next(iter(releases.releases(app)), None)
     if newest is None or newest.outcome != BUILDING:
-        return []
+        return 0
     if live is not None and live.release == newest.number:
         releases.finish(app, newest, SUCCEEDED)
-        return []
+        return 0
     releases.finish(app, newest, FAILED, f"interrupted at {newest.step or 'its start'}")
     if newest.checkout == f"v{newest.number}":
         files.remove(app.releases / newest.checkout)
-    return [newest.number]
+    return newest.number
 
 
 def recover_all(paths: Paths, output: Output) -> None:
@@ -83,7 +82,7 @@ def recover_all(paths: Paths, output: Output) -> None:
             with locks.lock(app.lock, "starting the platform", patient=False):
                 make_folders(app)
                 files.sweep(app.releases, app.envs)
-                _close_records(app)
+                _close_record(app)
                 build.remove_half_built(app)
                 reconcile.reconcile(paths, app)
                 _name_missing(app, output)

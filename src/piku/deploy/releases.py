@@ -77,7 +77,7 @@ class Process:
 
     @property
     def title(self) -> str:
-        """How people know it: the scheduler by the process types that it stands for."""
+        """Its name in messages: the scheduler has that of the process types it runs."""
         return "cron-*" if self.schedules else self.worker
 
     @property
@@ -148,13 +148,6 @@ def releases(app: AppPaths) -> list[Release]:
         with contextlib.suppress(PikuError):
             found.append(load_release(app, number))
     return found
-
-
-def newest(app: AppPaths) -> Release | None:
-    """The release made last, unless its record is damaged."""
-    with contextlib.suppress(PikuError):
-        return next((load_release(app, number) for number in release_numbers(app)[-1:]), None)
-    return None
 
 
 def new_release(app: AppPaths, **values: Any) -> Release:

@@ -1,4 +1,4 @@
-"""What git leaves in an app's repository when it is killed: locks nobody holds."""
+"""Stale locks, which git leaves in an app's repository when it is killed."""
 
 from __future__ import annotations
 

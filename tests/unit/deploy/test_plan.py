@@ -93,9 +93,7 @@ def test_warnings() -> None:
     assert "NGINX_SERVER_NAME is not set" in warning
     assert planned("static: public", NAMED).warnings == ()
     [warning] = planned("queue: x", NAMED).warnings
-    assert (
-        warning == "It has a host name, and nothing that answers there: no web, wsgi or static line"
-    )
+    assert warning == "The app has a host name, but no web, wsgi or static line that answers there"
     [warning] = planned("web: x", NAMED, web=0).warnings
     assert warning == "web is scaled to 0, so nothing answers: piku ps:scale APP web=1"
 
