@@ -165,7 +165,7 @@ def test_a_power_cut_and_what_it_leaves(own_server: Sandbox, new_app: Callable[.
     (root / "nginx" / "quiet.sock").unlink()
     (root / "nginx" / "quiet.conf").unlink()
     (root / "nginx" / "stray.conf").write_text("this is not nginx\n")
-    for copy in (root / "releases" / "broken").glob("kept@*"):
+    for copy in (root / "releases" / "broken").glob("include@*"):
         copy.write_text("no_such_directive;\n")
 
     server.start_platform()

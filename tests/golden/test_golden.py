@@ -4,8 +4,8 @@ Each folder is a case. What goes in:
 
 - `Procfile` and `ENV` of the repository, and its other files under `files/`;
 - `facts.json`, every key of which may be left out: `settings` (of config:set), `server` (the server's
-  ENV), `counts` (SCALING), `platform` (nginx: where it listens, what it can do), `state` (what changes
-  without a release, as of the certificate), `maintenance` (its record), `app` (its name).
+  ENV), `counts` (SCALING), `platform` (nginx: where it listens, what it can do), `trusted` (whether the
+  certificate is), `cloudflare` (its networks), `maintenance` (its record), `app` (its name).
 
 What comes out is `nginx.conf`, and for every process its ini, its variables (`.env`) and its command
 (`.sh`), the scripts of scheduled jobs, the app's limits (`limits.sh`), and what the push warns of
@@ -43,7 +43,7 @@ import pytest
 
 import piku
 from piku import files as files_module
-from piku import procfs, subprocesses
+from piku import procfs, records, subprocesses
 from piku.app import settings
 from piku.deploy import (
     checkout,
@@ -60,12 +60,14 @@ from piku.deploy.deployment import Deployment, Progress
 from piku.deploy.releases import Live, Process
 from piku.errors import PikuError
 from piku.extra import hooks
-from piku.nginx import proxy, service, site_state
+from piku.nginx import proxy, service, site_config
 from piku.nginx import vhost as nginx
-from piku.nginx.site import Platform, SiteState
+from piku.nginx.cloudflare import Networks
+from piku.nginx.site import Platform, Site, SiteState
 from piku.operate import server
 from piku.output import Output
 from piku.paths import AppName, AppPaths, Paths
+from piku.tls import certificate
 from tests.unit.nginx import nginx_opinion
 
 HERE = Path(__file__).parent
@@ -155,14 +157,25 @@ def bring(folder: Path, base: Path) -> Case:
             {made.site.include: found.values["NGINX_INCLUDE_FILE"]} if made.site.include else {}
         )
         service.check_addresses(paths, made.site)
-        beside = replace(
-            site_state.of(paths, app.name, made.site), **tuples(facts.get("state", {}))
-        )
+        if facts.get("trusted"):
+            trust(app, made.site)
+        if "cloudflare" in facts:
+            networks = Networks(fetched=time.time(), networks=tuple(facts["cloudflare"]))
+            records.save(paths.cloudflare, networks)
+        beside = site_config.state(paths, app.name, made.site)
         service.check(paths, {app.name: (made.site, beside)}, known_as=known_as)
     return Case(
         paths=paths, app=app, found=found, made=made, platform=where, state=beside, said=said.getvalue(),
         about_nginx=folder.name.startswith("nginx-"),
     )  # fmt: skip
+
+
+def trust(app: AppPaths, site: Site) -> None:
+    """Give the app a certificate that seems to be an authority's."""
+    own = certificate.certificate(app, site.certified)
+    text = Path(own.path).read_text().partition("\n")[2]
+    place = certificate.acme_path(app, site.certified)
+    certificate.write(place, replace(own, trusted=True, source="acme.sh"), text)
 
 
 def tuples(values: dict[str, Any]) -> dict[str, Any]:
@@ -216,7 +229,7 @@ def outcome(case: Case) -> dict[str, str]:
     assigned = [process.port for process in case.made.processes if process.port]
     fixed = case.found.values.get("PORT")
     site = case.made.site
-    zone = proxy.zone_name(site, site.cache) if site and site.cache else ""
+    zone = proxy.zone_name(site) if site and site.cache else ""
     replacements = {
         **({zone: f"piku_{case.app.name}_CACHE"} if zone else {}),  # named by its folder
         str(case.paths.root): "ROOT",

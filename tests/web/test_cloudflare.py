@@ -147,12 +147,7 @@ def test_only_cloudflare_and_who_deploys(new_app: NewApp, api: Api) -> None:
     assert result.returncode == 0 and "using those of 20" in result.stdout
     assert (status(app, "127.0.0.2"), status(app, "127.0.0.3")) == (200, 403)
 
-    # A limit counts the clients of Cloudflare's, not Cloudflare.
-    app.does("config:set", "NGINX_RATE_LIMIT=1/m burst=1")
-    for client in ("192.0.2.7", "192.0.2.8"):
-        options = ("--header", f"CF-Connecting-IP: {client}")
-        assert [status(app, "127.0.0.2", *options) for _ in range(3)] == [200, 200, 429]
     result = app.says("config:set", "PIKU_CLOUDFLARE_API=ftp://x/")
     assert result.returncode == 1
-    app.does("config:set", "NGINX_CLOUDFLARE_ACL=false", "NGINX_RATE_LIMIT=")
+    app.does("config:set", "NGINX_CLOUDFLARE_ACL=false")
     assert status(app, "127.0.0.3") == 200

@@ -53,8 +53,6 @@ REDIRECT_FROM = Setting(name="NGINX_REDIRECT_FROM", check=checks.host_names,
     doc="More host names, redirected to the first one in NGINX_SERVER_NAME.")
 HTTPS_ONLY = Setting(name="NGINX_HTTPS_ONLY", default="false", check=checks.boolean,
     doc="true or false: redirect every HTTP request to HTTPS, keeping host and path.")
-HSTS = Setting(name="NGINX_HSTS", default="false", check=nginx_checks.hsts,
-    doc="Seconds for which browsers use only HTTPS (true: a year), includeSubDomains, preload.")
 IPV4_ADDRESS = Setting(name="NGINX_IPV4_ADDRESS", check=checks.ipv4,
     doc="The IPv4 address on which nginx listens for this app; by default all of them.")
 IPV6_ADDRESS = Setting(name="NGINX_IPV6_ADDRESS", check=checks.ipv6,
@@ -86,16 +84,6 @@ CLOUDFLARE_ACL = Setting(name="NGINX_CLOUDFLARE_ACL", default="false", check=che
 CLOUDFLARE_API = Setting(name="PIKU_CLOUDFLARE_API", repository=False, check=checks.http_url,
     default="https://api.cloudflare.com/client/v4/ips",
     doc="Where piku gets the addresses of Cloudflare.")
-BASIC_AUTH = Setting(name="NGINX_BASIC_AUTH", check=nginx_checks.passwords, secret=True,
-    doc="Who may see the app: user:hash, separated by commas. `openssl passwd -6` makes a hash.")
-RATE_LIMIT = Setting(name="NGINX_RATE_LIMIT", check=nginx_checks.rate,
-    doc="Requests per client: 10/s or 300/m, with burst=50 for how many at once; others get 429.")
-MAX_BODY_SIZE = Setting(name="NGINX_MAX_BODY_SIZE", default="64m", check=nginx_checks.size,
-    doc="The largest request body, such as an upload: bytes, or with k, m or g; 0 for no limit.")
-PROXY_TIMEOUT = Setting(name="NGINX_PROXY_TIMEOUT", default="60", check=checks.whole(1, 86400),
-    doc="Seconds for which nginx waits for the app to send something before it answers 504.")
-ERROR_PAGES = Setting(name="NGINX_ERROR_PAGES", check=nginx_checks.error_pages,
-    doc="Pages in the app's folder for errors that nginx answers: 404:path,50x:path.")
 ALLOW_GIT = Setting(name="NGINX_ALLOW_GIT_FOLDERS", default="false", check=checks.boolean,
     doc="true or false: serve paths that begin with .git.")
 INCLUDE_FILE = Setting(name="NGINX_INCLUDE_FILE", check=checks.inner_path,

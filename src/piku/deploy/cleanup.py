@@ -109,11 +109,10 @@ def _forget_logs(app: AppPaths, over: Iterable[Release], live: Live | None) -> N
 
 
 def _forget_copies(app: AppPaths, live: Live | None) -> None:
-    """Remove copies of nginx includes and passwords that no live site uses."""
-    site = live.site if live is not None else None
-    used = (site.include, site.passwords) if site is not None else ()
-    for copy in app.releases.glob(f"kept{SEPARATOR}*"):
-        if str(copy) not in used:
+    """Remove copies of nginx includes that the live site does not use."""
+    used = live.site.include if live is not None and live.site is not None else ""
+    for copy in app.releases.glob(f"include{SEPARATOR}*"):
+        if str(copy) != used:
             files.remove(copy)
 
 

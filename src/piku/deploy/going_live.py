@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from piku import files, locks, ports
 from piku.app import settings, variables
@@ -15,12 +15,12 @@ from piku.deploy import (
     reconcile,
     recovery,
     releases,
-    site_config,
 )  # fmt: skip
 from piku.deploy.deployment import Deployment
 from piku.deploy.releases import Live, Process
 from piku.errors import PikuError
-from piku.nginx import cloudflare, service, site_state
+from piku.nginx import cloudflare, service, site_config
+from piku.nginx.site import Site
 from piku.uwsgi import emperor, ini
 
 
@@ -69,11 +69,25 @@ def record(
         start=number,
         processes=tuple(processes),
         draining=reconcile.draining(live, going),
-        site=site_config.of(deployment, [process for process in processes if process.address]),
+        site=site(deployment, processes, live),
         drain_timeout=settings.DRAIN_TIMEOUT.read(values),
         stop_timeout=settings.STOP_TIMEOUT.read(values),
         counts=deployment.plan.counts,
     )
+
+
+def site(
+    deployment: Deployment, processes: Iterable[Process], live: Live | None = None
+) -> Site | None:
+    """The site with these processes behind it; raises PikuError for a setting that is wrong."""
+    app, plan = deployment.app, deployment.plan
+    return site_config.of(
+        app, deployment.checkout, deployment.values,
+        folder=deployment.revision.procfile.command("static"),
+        serving=plan.serving,
+        upstreams=tuple(process.upstream(app) for process in processes if process.address),
+        before=live.site if live else None,
+    )  # fmt: skip
 
 
 def _check_nginx(deployment: Deployment, new: Live) -> None:
@@ -84,14 +98,14 @@ def _check_nginx(deployment: Deployment, new: Live) -> None:
     service.check_addresses(paths, site)
     live = releases.live(app)
     api = settings.CLOUDFLARE_API.read(deployment.values)
-    if site.cloudflare and (warning := cloudflare.refresh(paths, api)):
+    if settings.CLOUDFLARE_ACL.read(site.values) and (warning := cloudflare.refresh(paths, api)):
         deployment.output.warn(warning)
     if live is not None and live.site == site:
         return  # nginx has accepted exactly this already
-    own = {app.name: (site, site_state.of(paths, app.name, site))}
+    own = {app.name: (site, site_config.state(paths, app.name, site))}
     include = settings.INCLUDE_FILE.read(deployment.values)
     known_as = {site.include: include} if site.include else {}
-    everything, _ = site_state.all_of(paths, live_sites.load(paths)[0])
+    everything, _ = site_config.states(paths, live_sites.load(paths)[0])
     others = {name: pair for name, pair in everything.items() if name != app.name}
     try:
         service.check(paths, {**others, **own}, known_as=known_as)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from piku import files, locks
 from piku.deploy import certificates, releases
 from piku.errors import PikuError
-from piku.nginx import rotation, service, site_state, vhost
+from piku.nginx import service, site_config, vhost
 from piku.nginx.site import Site
 from piku.paths import AppName, Paths
 from piku.uwsgi import housekeeping
@@ -48,7 +48,7 @@ def update(paths: Paths) -> None:
     """Install what every live record asks for, and have nginx use it if anything changed."""
     with locks.lock(paths.uwsgi / "nginx.lock", "updating nginx"):
         sites, unknown = load(paths)
-        complete, unclear = site_state.all_of(paths, sites)
+        complete, unclear = site_config.states(paths, sites)
         keep = [*unknown, *unclear]
         if service.install(paths, complete, keep=keep):
             try:
@@ -87,7 +87,7 @@ def install_all(paths: Paths, warn: Say) -> None:
         for name in paths.app_names():
             files.remove(paths.app(name).refused)
         sites, unknown = load(paths)
-        complete, unclear = site_state.all_of(paths, sites)
+        complete, unclear = site_config.states(paths, sites)
         for name in unclear:
             warn(f"{name} keeps its file for nginx: its certificate or another file is unreadable")
         refused = set_aside(paths, complete, warn)
@@ -109,7 +109,7 @@ def install_all(paths: Paths, warn: Say) -> None:
 
 def follow(paths: Paths, sites: Mapping[AppName, Site]) -> None:
     """Do what these sites need from time to time; the caller holds nginx's lock."""
-    rotation.rotate(paths, ())
+    service.rotate_logs(paths, ())
     housekeeping.follow(paths, sites.values())
     if certificates.due(paths, sites):
         housekeeping.ask(paths)

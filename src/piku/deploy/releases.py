@@ -85,6 +85,11 @@ class Process:
         """Whether nginx reaches it over a unix socket."""
         return self.address.startswith("/")
 
+    def upstream(self, app: AppPaths) -> str:
+        """Where nginx finds it. What uWSGI serves is switched by replacing the link that nginx
+        connects to, without a reload."""
+        return f"unix:{app.socket(self.instance)}" if self.by_socket else self.address
+
     def vassal(self, app: AppName) -> VassalName:
         return VassalName(app, self.start, self.kind, self.instance)
 

@@ -14,6 +14,7 @@ EXTRAS: tuple[str, ...] = (
     "limits",
     "log_drain",
     "maintenance",
+    "site_options",
     "status",
     "update",
 )

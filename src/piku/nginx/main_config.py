@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable
 from importlib import resources
 
-from piku.app import settings
 from piku.nginx.directives import Directive, Raw, block, d, location, quote, render
 from piku.nginx.site import Platform, Site
 
@@ -24,14 +23,10 @@ def _template(name: str) -> str:
 def main_config(root: str, include: str, platform: Platform) -> str:
     """The main configuration of piku's own nginx, or of a check in `platform.check_dir`."""
     state = platform.check_dir or f"{root}/nginx"
-    # From 1.23.2 on nginx replaces the keys of session tickets; with a key that never changes,
-    # whoever reads it can decrypt all earlier connections.
     values = {
         "workers": "1" if platform.check_dir else "auto",
         "state": state,
         "errors": "stderr" if platform.check_dir else f"{state}/error.log",
-        "max_body": settings.MAX_BODY_SIZE.default,
-        "tickets": "on" if platform.version >= (1, 23, 2) else "off",
         "include": include,
     }
     modules = {"threads": d("aio", "threads"), "http_gzip_static_module": d("gzip_static", "on")}

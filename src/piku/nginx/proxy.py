@@ -7,9 +7,10 @@ import re
 from itertools import chain
 from pathlib import PurePath
 
+from piku.app import settings
 from piku.nginx import main_config
 from piku.nginx.directives import Directive, Raw, block, d
-from piku.nginx.site import Cache, Platform, Site, SiteState
+from piku.nginx.site import Platform, Site, SiteState
 from piku.uwsgi import ini
 
 
@@ -47,14 +48,18 @@ def upstream(site: Site, state: SiteState) -> Directive:
 
 def to_app(site: Site, state: SiteState) -> list[Directive]:
     """What passes a request on to the app."""
-    return [*bare(site), *chain.from_iterable(each.proxy for each in state.additions)]
+    if added := list(chain.from_iterable(each.proxy for each in state.additions)):
+        # An error_page among these hides all those of the server.
+        pages = state.pages.items()
+        added += [d("error_page", status, error_address(status, file)) for status, file in pages]
+    return [*bare(site), *added]
 
 
 def bare(site: Site) -> list[Directive]:
     """The same, without what extras add."""
     # In each location: outside, one such directive of an include file would hide all of these.
     params = main_config.params(protocol(site))
-    keeping = _keeping(site, site.cache) if site.cache is not None else []
+    keeping = _keeping(site) if site.cache else []
     if site.backend == "http":
         return [d("proxy_pass", f"http://{_upstream_name(site)}"), *params, *keeping]
     number = ini.MODIFIERS[site.serving]
@@ -65,10 +70,50 @@ def bare(site: Site) -> list[Directive]:
 # --- kept answers --------------------------------------------------------------------------------
 
 
-def zone_name(site: Site, cache: Cache) -> str:
+def zone_name(site: Site) -> str:
     """The cache's name; nginx refuses to reload when the same name changes path or protocol."""
-    place = hashlib.sha256(f"{cache.path} {site.backend}".encode()).hexdigest()[:8]
+    place = hashlib.sha256(f"{site.cache} {site.backend}".encode()).hexdigest()[:8]
     return f"piku_{site.app}_{place}"
+
+
+def cache_zone(site: Site, platform: Platform) -> list[Directive]:
+    """The cache, and which answers it keeps."""
+    values, zone = site.values, zone_name(site)
+    # A check must not make folders elsewhere.
+    path = f"{platform.check_dir}/{zone}" if platform.check_dir else site.cache
+    size = f"max_size={settings.CACHE_SIZE.read(values)}g"
+    expiry = f"inactive={settings.CACHE_EXPIRY.read(values)}s"
+    levels = ("levels=1:2", f"keys_zone={zone}:1m", size, expiry, "use_temp_path=off")
+    # A prefix ends where a part of the path ends: "/images" is not "/images-of-others".
+    kept = [prefix.strip("/") for prefix in settings.CACHE_PREFIXES.read(values)]
+    chosen = [d("default", zone if "" in kept else "off")]
+    chosen += [d(Raw(f'"~^/{re.escape(one)}(/|$)"'), zone) for one in kept if one]
+    # An answer with a cookie, or to somebody who logged in, is for nobody else; an app that says
+    # how long its answer holds knows better.
+    heads = "$upstream_http_set_cookie$http_authorization"
+    heads += "$upstream_http_cache_control$upstream_http_expires"
+    holds = (Raw(f'"{_zone_variable(site)} {heads}"'), Raw(_expires_variable(site)))
+    seconds = settings.CACHE_CONTROL.read(values)
+    return [
+        d(f"{protocol(site)}_cache_path", path, *levels),
+        block("map", (Raw("$uri"), Raw(_zone_variable(site))), chosen),
+        block("map", holds, [d(Raw(f'"{zone} "'), f"{seconds}s"), d("default", "off")]),
+    ]
+
+
+def _keeping(site: Site) -> list[Directive]:
+    begin, values = f"{protocol(site)}_cache", site.values
+    times = (
+        (200, settings.CACHE_TIME.read(values)),
+        (301, 302, 307, 308, settings.CACHE_REDIRECTS.read(values)),
+        (408, 425, 429, 500, 502, 503, 504, 0),  # a short failure must not last for an hour
+        ("any", settings.CACHE_ANY.read(values)),
+    )
+    return [
+        d(begin, Raw(_zone_variable(site))),
+        *(d(f"{begin}_valid", *codes, f"{seconds}s") for *codes, seconds in times),
+        d("expires", Raw(_expires_variable(site))),
+    ]
 
 
 def _zone_variable(site: Site) -> str:
@@ -78,42 +123,3 @@ def _zone_variable(site: Site) -> str:
 
 def _expires_variable(site: Site) -> str:
     return f"$piku_kept_{identifier(site)}"
-
-
-def cache_zone(site: Site, cache: Cache, platform: Platform) -> list[Directive]:
-    """The cache, and which answers it keeps."""
-    zone = zone_name(site, cache)
-    # A check must not make folders elsewhere.
-    path = f"{platform.check_dir}/{zone}" if platform.check_dir else cache.path
-    size, expiry = f"max_size={cache.size}g", f"inactive={cache.expiry}s"
-    levels = ("levels=1:2", f"keys_zone={zone}:1m", size, expiry, "use_temp_path=off")
-    # A prefix ends where a part of the path ends: "/images" is not "/images-of-others".
-    kept = [prefix.strip("/") for prefix in cache.prefixes]
-    chosen = [d("default", zone if "" in kept else "off")]
-    chosen += [d(Raw(f'"~^/{re.escape(one)}(/|$)"'), zone) for one in kept if one]
-    # An answer with a cookie, or to somebody who logged in, is for nobody else; an app that says
-    # how long its answer holds knows better.
-    heads = "$upstream_http_set_cookie$http_authorization"
-    heads += "$upstream_http_cache_control$upstream_http_expires"
-    variable = _zone_variable(site)
-    holds = (Raw(f'"{variable} {heads}"'), Raw(_expires_variable(site)))
-    return [
-        d(f"{protocol(site)}_cache_path", path, *levels),
-        block("map", (Raw("$uri"), Raw(variable)), chosen),
-        block("map", holds, [d(Raw(f'"{zone} "'), f"{cache.control}s"), d("default", "off")]),
-    ]
-
-
-def _keeping(site: Site, cache: Cache) -> list[Directive]:
-    begin = f"{protocol(site)}_cache"
-    times = (
-        (200, cache.content),
-        (301, 302, 307, 308, cache.redirects),
-        (408, 425, 429, 500, 502, 503, 504, 0),  # a short failure must not last for an hour
-        ("any", cache.other),
-    )
-    return [
-        d(begin, Raw(_zone_variable(site))),
-        *(d(f"{begin}_valid", *codes, f"{seconds}s") for *codes, seconds in times),
-        d("expires", Raw(_expires_variable(site))),
-    ]

@@ -5,14 +5,16 @@ from __future__ import annotations
 import functools
 import os
 import re
+import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from piku import files, ports, procfs, records, subprocesses
+from piku.app import settings
 from piku.errors import PikuError
 from piku.nginx import main_config, vhost
 from piku.nginx.site import Platform, Site, SiteState
@@ -99,13 +101,14 @@ def _refusal(output: str, known_as: Mapping[str, str]) -> PikuError:
 
 def check_addresses(paths: Paths, site: Site) -> None:
     """Raise PikuError for an address that is not this server's: `check` binds none of them."""
-    with_ipv6 = platform(paths).ipv6 and not site.no_ipv6
-    wanted = {"NGINX_IPV4_ADDRESS": site.ipv4, "NGINX_IPV6_ADDRESS": site.ipv6 if with_ipv6 else ""}
-    for name, address in wanted.items():
+    wanted = [settings.IPV4_ADDRESS]
+    if platform(paths).ipv6 and not settings.DISABLE_IPV6.read(site.values):
+        wanted.append(settings.IPV6_ADDRESS)
+    for setting in wanted:
+        address = setting.read(site.values)
         if address and (problem := ports.cannot_listen(address, 0)):
-            raise PikuError(
-                f"{name}={address}: {problem}", hint="give an address of this server, or none"
-            )
+            hint = "give an address of this server, or none"
+            raise PikuError(f"{setting.name}={address}: {problem}", hint=hint)
 
 
 # --- installing ----------------------------------------------------------------------------------
@@ -191,3 +194,21 @@ def has_old_workers(paths: Paths) -> bool:
     master = master_pid(paths)
     workers = procfs.children(master) if master is not None else []
     return any("shutting down" in procfs.command(pid) for pid in workers)
+
+
+def rotate_logs(paths: Paths, access: Iterable[Path]) -> None:
+    """Rename logs that uWSGI does not rotate to `.old` when they are too large: nginx's `access`
+    logs and log of errors, and the emperor's. The caller holds nginx's lock."""
+    most = int(settings.LOG_MAXSIZE.default)
+    existing = (path for path in (*access, paths.nginx_errors, paths.emperor_log) if path.exists())
+    grown = [path for path in existing if path.stat().st_size > most]
+    if paths.emperor_log in grown:
+        # The emperor never reopens it, but appends.
+        grown.remove(paths.emperor_log)
+        shutil.copy(paths.emperor_log, f"{paths.emperor_log}.old")
+        os.truncate(paths.emperor_log, 0)
+    for path in grown:
+        path.rename(f"{path}.old")
+        path.touch(mode=0o640)
+    if grown and (master := master_pid(paths)) is not None:
+        os.kill(master, signal.SIGUSR1)  # nginx(8): reopen the logs

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
+from piku.app import settings
 from piku.app.procfile import UWSGI_SERVED
 from piku.nginx.directives import Directive
 
@@ -38,12 +40,11 @@ class Platform:
 
     def listens(self, site: Site | None, port: int) -> list[str]:
         """The listen addresses of a site (of none: of the platform itself) for one port."""
-        addresses = [(site.ipv4 if site else "") or self.host or "0.0.0.0"]  # noqa: S104
-        if self.ipv6 and not (site and site.no_ipv6):
-            if site and site.ipv6:
-                addresses.append(f"[{site.ipv6}]")
-            elif not self.host:
-                addresses.append("[::]")
+        values = site.values if site else {}
+        ipv4, ipv6 = settings.IPV4_ADDRESS.read(values), settings.IPV6_ADDRESS.read(values)
+        addresses = [ipv4 or self.host or "0.0.0.0"]  # noqa: S104 (a web server)
+        if self.ipv6 and not settings.DISABLE_IPV6.read(values) and (ipv6 or not self.host):
+            addresses.append(f"[{ipv6 or '::'}]")
         found = [f"{address}:{port}" for address in addresses]
         if self.check_dir:
             return [f"unix:{self.check_dir}/{re.sub('[^0-9a-f]', '_', one)}" for one in found]
@@ -67,50 +68,25 @@ class Static:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cache:
-    """The answers that nginx keeps: times in seconds, the size in gigabytes."""
-
-    prefixes: tuple[str, ...]
-    path: str
-    size: int = 1
-    content: int = 3600
-    control: int = 3600
-    redirects: int = 3600
-    other: int = 3600
-    expiry: int = 86400
-
-
-@dataclass(frozen=True, kw_only=True)
 class Site:
-    """What nginx must know of one live app; part of its live record."""
+    """What nginx must know of one live app; part of its live record.
+
+    `values` are the settings that say how it is served; the paths in them were looked up when it
+    was deployed.
+    """
 
     app: str
     names: tuple[str, ...]
     redirect_from: tuple[str, ...] = ()
+    values: Mapping[str, str] = field(default_factory=dict)
     serving: str = ""  # the process type that answers requests
     upstreams: tuple[str, ...] = ()  # where its processes listen; empty while none runs
     static: tuple[Static, ...] = ()
-    catch_all: str = ""
-    hidden: tuple[str, ...] = ()
-    cache: Cache | None = None
-    https_only: bool = False
-    hsts: str = ""
-    ipv4: str = ""
-    ipv6: str = ""
-    no_ipv6: bool = False
-    allow_git: bool = False
-    cloudflare: bool = False
+    hidden: tuple[str, ...] = ()  # addresses of files that nobody may see
+    cache: str = ""  # the folder of the answers that nginx keeps
     clients: tuple[str, ...] = ()  # the addresses let in beside Cloudflare's
-    passwords: str = ""  # a file of users and hashes
-    rate: str = ""
-    burst: int = 0
-    max_body: str = ""  # empty: that of all apps
-    timeout: int = 60  # seconds
-    error_pages: tuple[tuple[int, str], ...] = ()  # a status and the file shown for it
-    include: str = ""
+    include: str = ""  # a copy of NGINX_INCLUDE_FILE
     access_log: str = ""  # of what uWSGI does not log
-    forwarded: bool = False  # log the client that X-Forwarded-For names
-    idle: int = 0  # seconds without a request until the app goes to sleep
 
     @property
     def backend(self) -> str:
@@ -123,36 +99,39 @@ class Site:
         return bool(self.serving) and not self.upstreams
 
     @property
-    def sleeps(self) -> int:
-        """Seconds without a request until a `web` app is stopped; 0 for never."""
-        return self.idle if self.backend == "http" else 0
+    def https_only(self) -> bool:
+        return settings.HTTPS_ONLY.read(self.values)
 
     @property
     def certified(self) -> tuple[str, ...]:
         """Every name that the app's certificate is for."""
-        return tuple(dict.fromkeys((*self.names, *self.redirect_from)))
+        return (*self.names, *self.redirect_from)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Additions:
-    """What an extra adds to an app's configuration (hook `nginx`): directives in its upstream,
-    where requests are passed to the app, and in its servers. `closed`: nothing else answers
-    there."""
+    """What an extra adds to an app's configuration (hook `nginx`): directives beside its servers,
+    in its upstream, where requests are passed to the app, and in its server; headers of all its
+    answers; files shown for errors, by status. `closed`: nothing else answers in the server."""
 
+    http: tuple[Directive, ...] = ()
     upstream: tuple[Directive, ...] = ()
     proxy: tuple[Directive, ...] = ()
     server: tuple[Directive, ...] = ()
+    headers: tuple[Directive, ...] = ()
+    pages: Mapping[int, str] = field(default_factory=dict)
     closed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class SiteState:
-    """What a site's configuration depends on besides its release, and changes without a deploy.
+    """What a site's configuration depends on besides its release, and changes without a deploy."""
 
-    `certificate` is a file with chain and key; `trusted` unless it is self-signed.
-    """
-
-    certificate: str
-    trusted: bool = False
-    cloudflare: tuple[str, ...] = ()  # Cloudflare's networks
+    certificate: str  # a file with chain and key
+    cloudflare: tuple[str, ...] = ()  # the networks let in, if not all
     additions: tuple[Additions, ...] = ()
+
+    @property
+    def pages(self) -> dict[int, str]:
+        """The file shown for each error; later extras win."""
+        return {status: file for each in self.additions for status, file in each.pages.items()}

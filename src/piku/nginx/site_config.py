@@ -1,115 +1,192 @@
-"""From an app's settings to its site."""
+"""From an app's settings to its site, with the paths in them looked up and checked."""
 
 from __future__ import annotations
 
 import hashlib
 import ipaddress
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 from piku import files
 from piku.app import settings
 from piku.errors import PikuError
-from piku.nginx import static_files
-from piku.nginx.site import Site
-from piku.nginx.static_files import Release
-from piku.paths import SEPARATOR, AppPaths
+from piku.extra import hooks
+from piku.nginx import cloudflare
+from piku.nginx.site import Site, SiteState, Static
+from piku.paths import SEPARATOR, AppName, AppPaths, Paths
+from piku.tls import certificate
+
+_SETTINGS = ("NGINX_", "UWSGI_", "DISABLE_IPV6")  # how the names of those for a site begin
+_HIDDEN = ("ENV", "Procfile")
+# Below the piku root, what apps keep for others to see; the rest holds secrets of all apps.
+_OPEN = ("apps", "cache", "data")
 
 
-def of(release: Release) -> Site | None:
-    """The site of an app with a host name; raises PikuError for wrong settings."""
-    app, values = release.app, release.values
-    names = settings.SERVER_NAME.read(values)
-    redirect_from = _redirect_from(names, settings.REDIRECT_FROM.read(values))
-    if not names:
-        return None
-    rate, burst = settings.RATE_LIMIT.read(values) or ("", 0)
-    static = tuple(static_files.static(release))
-    cloudflare = settings.CLOUDFLARE_ACL.read(values)
-    limited = bool(values.get(settings.MAX_BODY_SIZE.name))
-    return Site(
-        app=app.name,
-        names=names,
-        redirect_from=redirect_from,
-        serving=release.serving,
-        upstreams=release.upstreams,
-        static=static,
-        catch_all=settings.CATCH_ALL.read(values),
-        hidden=tuple(static_files.hidden(app, static)),
-        cache=static_files.cache(release, static),
-        https_only=settings.HTTPS_ONLY.read(values),
-        hsts=settings.HSTS.read(values),
-        ipv4=settings.IPV4_ADDRESS.read(values),
-        ipv6=settings.IPV6_ADDRESS.read(values),
-        no_ipv6=settings.DISABLE_IPV6.read(values),
-        allow_git=settings.ALLOW_GIT.read(values),
-        cloudflare=cloudflare,
-        clients=_clients(release) if cloudflare else (),
-        passwords=_passwords(release),
-        rate=rate,
-        burst=burst,
-        max_body=settings.MAX_BODY_SIZE.read(values) if limited else "",
-        timeout=settings.PROXY_TIMEOUT.read(values),
-        error_pages=tuple(static_files.error_pages(release)),
-        include=_include(release),
-        access_log=_access_log(app),
-        forwarded=settings.LOG_X_FORWARDED_FOR.read(values),
-        idle=settings.IDLE.read(values),
-    )
+def of(
+    app: AppPaths, checkout: Path, values: Mapping[str, str], *, folder: str = "",
+    serving: str = "", upstreams: tuple[str, ...] = (), before: Site | None = None,
+) -> Site | None:  # fmt: skip
+    """The site of an app with a host name; raises PikuError for a setting that is wrong.
 
-
-def _redirect_from(names: Sequence[str], others: tuple[str, ...]) -> tuple[str, ...]:
+    `folder` is that of the Procfile's static line, `serving` the process type that answers
+    requests, `upstreams` where its processes listen, as nginx writes it, and `before` the site
+    that is live.
+    """
+    names, others = settings.SERVER_NAME.read(values), settings.REDIRECT_FROM.read(values)
     if others and (not names or names[0].startswith("*")):
         raise PikuError(
             "NGINX_REDIRECT_FROM needs a host name to redirect to",
             hint="give one without '*' as the first of NGINX_SERVER_NAME",
         )
-    if both := sorted(set(names) & set(others)):
-        raise PikuError(
-            f"{both[0]} is in NGINX_SERVER_NAME and in NGINX_REDIRECT_FROM", hint="choose one"
-        )
-    return others
-
-
-def _access_log(app: AppPaths) -> str:
+    if not names:
+        return None
     app.access_log.parent.mkdir(parents=True, exist_ok=True)
     app.access_log.touch(mode=0o640)  # nginx would let everybody read it
-    return str(app.access_log)
+    static = tuple(_static(app, checkout, values, folder))
+    return Site(
+        app=app.name,
+        names=names,
+        redirect_from=tuple(name for name in others if name not in names),
+        values={key: text for key, text in values.items() if key.startswith(_SETTINGS)},
+        serving=serving,
+        upstreams=upstreams,
+        static=static,
+        hidden=tuple(_hidden(app, static)),
+        cache=_cache(app, values),
+        clients=_clients(before) if settings.CLOUDFLARE_ACL.read(values) else (),
+        include=_include(app, checkout, values),
+        access_log=str(app.access_log),
+    )
 
 
-def _clients(release: Release) -> tuple[str, ...]:
+def _clients(before: Site | None) -> tuple[str, ...]:
     """The address that deploys (specification, "CloudFlare Integration"); here, the last."""
     text = os.environ.get("SSH_CLIENT", "").split(" ")[0].partition("%")[0]
     try:
         return (str(ipaddress.ip_address(text)),)
     except ValueError:
-        return release.clients
+        return before.clients if before else ()
 
 
-def _passwords(release: Release) -> str:
-    users = settings.BASIC_AUTH.read(release.values)
-    text = "".join(f"{user}:{password}\n" for user, password in users)
-    return _kept(release.app, "passwords", text) if users else ""
+def _cache(app: AppPaths, values: Mapping[str, str]) -> str:
+    """Where answers are kept: in a folder of its own, for nginx removes whatever else is there."""
+    if not settings.CACHE_PREFIXES.read(values):
+        return ""
+    wanted = settings.CACHE_PATH.read(values)
+    own = (app.cache.resolve(), app.data.resolve())
+    found = Path(os.path.realpath(app.cache / wanted), "nginx")
+    if not any(found.is_relative_to(folder) for folder in own):
+        raise PikuError(
+            f"NGINX_CACHE_PATH={wanted} is not in a folder of the app's own",
+            hint=f"give a path in {own[0]} or {own[1]}",
+        )
+    try:
+        found.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PikuError(f"NGINX_CACHE_PATH={wanted} cannot be made: {error.strerror}") from None
+    return str(found)
 
 
-def _include(release: Release) -> str:
+def _include(app: AppPaths, checkout: Path, values: Mapping[str, str]) -> str:
     """A copy of the app's include file, named by its content: later edits cannot break nginx."""
-    wanted = settings.INCLUDE_FILE.read(release.values)
+    wanted = settings.INCLUDE_FILE.read(values)
     if not wanted:
         return ""
-    checkout = release.checkout.resolve()
-    file = static_files.real(checkout / wanted, "NGINX_INCLUDE_FILE", wanted)
-    if not file.is_relative_to(checkout):
-        raise PikuError(f"NGINX_INCLUDE_FILE={wanted} leads outside the app's folder")
-    if not file.is_file():
+    file = Path(os.path.realpath(checkout / wanted))
+    if not file.is_relative_to(checkout.resolve()) or not file.is_file():
         raise PikuError(f"NGINX_INCLUDE_FILE={wanted}: there is no such file in this commit")
-    return _kept(release.app, f"include{SEPARATOR}{file.name}", files.read(file))
-
-
-def _kept(app: AppPaths, name: str, text: str) -> str:
-    """The path of a file that holds this text for good: nginx may read it again at any time."""
+    text = files.read(file)
     digest = hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:12]
-    kept = app.releases / f"kept{SEPARATOR}{digest}{SEPARATOR}{name}"
+    kept = app.releases / f"include{SEPARATOR}{digest}{SEPARATOR}{file.name}"
     if files.read(kept) != text:  # a power cut may have left a part of it
         files.write(kept, text, mode=0o600)
     return str(kept)
+
+
+# --- static files --------------------------------------------------------------------------------
+
+
+def _static(
+    app: AppPaths, checkout: Path, values: Mapping[str, str], folder: str
+) -> Iterator[Static]:
+    """The folders and files of the Procfile's static line and NGINX_STATIC_PATHS."""
+    wanted = settings.STATIC_PATHS.read(values)
+    if folder:
+        if any(prefix == "/" for prefix, _ in wanted):
+            raise PikuError(
+                "NGINX_STATIC_PATHS has the prefix '/', which the Procfile's static worker has too",
+                hint="keep one of them",
+            )
+        yield _mapping(app, checkout, "/", folder, "static")
+    for prefix, path in wanted:
+        yield _mapping(app, checkout, prefix, path, "NGINX_STATIC_PATHS")
+
+
+def _mapping(app: AppPaths, checkout: Path, prefix: str, path: str, setting: str) -> Static:
+    if Path(path).is_relative_to(app.live_link):
+        # The app's own folder means the commit that is being deployed, not the live one.
+        path = str(Path(path).relative_to(app.live_link))
+    found = _located(app, checkout, path, setting)
+    file = found.is_file()
+    if file and prefix == "/":
+        raise PikuError(f"{setting}: {path} is a file, and '/' needs a folder")
+    if path.startswith("/"):
+        return Static(prefix=prefix, path=str(found), file=file)
+    before = "" if file else str(app.before_link / path)
+    return Static(prefix=prefix, path=str(app.live_link / path), before=before, file=file)
+
+
+def _located(app: AppPaths, checkout: Path, path: str, setting: str) -> Path:
+    """The file or folder at a path; raises PikuError unless everybody may see it."""
+    allowed, where = [checkout, app.data], "the app's folder"
+    if path.startswith("/"):
+        allowed = [app.data, *(each for name in _OPEN for each in (app.root / name).iterdir())]
+        where = f"an app's folder in {', '.join(_OPEN)} of {app.root}"
+    found = Path(os.path.realpath(checkout / path))
+    inside = next((each for each in allowed if found.is_relative_to(each.resolve())), None)
+    if inside is None:
+        raise PikuError(f"{setting}: {path} leads outside {where}")
+    # The app may make a folder for its own data later.
+    if not os.path.exists(found) and inside != app.data:
+        raise PikuError(f"{setting}: there is no file or folder {path!r}")
+    # Through the link to another app's live release, not into the checkout that it leads to today.
+    return inside / found.relative_to(inside.resolve())
+
+
+def _hidden(app: AppPaths, static: Sequence[Static]) -> Iterator[str]:
+    """The addresses of files in an app's top folder that nobody may see."""
+    taken = {one.prefix for one in static}
+    for one in static:
+        if Path(one.path).parent == app.live_link.parent:
+            found = {f"{one.prefix.rstrip('/')}/{name}" for name in _HIDDEN}
+            yield from sorted(found - taken)
+
+
+# --- what changes without a deploy ---------------------------------------------------------------
+
+
+def state(paths: Paths, name: AppName, site: Site) -> SiteState:
+    """The state of one app's site now; raises PikuError when a file of the app is damaged."""
+    app = paths.app(name)
+    additions = [hook(paths, app, site) for hook in hooks("nginx")]
+    restricted = settings.CLOUDFLARE_ACL.read(site.values)
+    return SiteState(
+        certificate=certificate.certificate(app, site.certified).path,
+        cloudflare=cloudflare.networks(paths) if restricted else (),
+        additions=tuple(each for each in additions if each is not None),
+    )
+
+
+def states(
+    paths: Paths, sites: Mapping[AppName, Site]
+) -> tuple[dict[AppName, tuple[Site, SiteState]], list[AppName]]:
+    """Each site with its state, and the apps whose state cannot be read."""
+    found: dict[AppName, tuple[Site, SiteState]] = {}
+    unclear: list[AppName] = []
+    for name, site in sites.items():
+        try:
+            found[name] = (site, state(paths, name, site))
+        except (PikuError, OSError):
+            unclear.append(name)  # one app's damaged file must not stop the others
+    return found, unclear

@@ -1,13 +1,19 @@
-"""The configuration of one app: its servers, and the definitions that they use."""
+"""The configuration of one app: its servers, and the locations in them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import chain
 
-from piku.nginx import locations, proxy
+from piku.app import settings
+from piku.nginx import proxy
 from piku.nginx.directives import Directive, Raw, block, d, location, render
 from piku.nginx.main_config import challenge, secure_listens
-from piku.nginx.site import Platform, Site, SiteState
+from piku.nginx.site import Platform, Site, SiteState, Static
+
+# An address that no client can reach: a folder without an index ends here, not in a listing.
+_NONE = "/@piku-none"
+_EXPIRES = d("expires", Raw("$piku_expires"))
 
 
 def app_config(site: Site, platform: Platform, state: SiteState) -> str:
@@ -17,7 +23,9 @@ def app_config(site: Site, platform: Platform, state: SiteState) -> str:
 
 def directives(site: Site, platform: Platform, state: SiteState) -> list[Directive]:
     """The same, as data."""
-    out = _definitions(site, platform, state)
+    out = [proxy.upstream(site, state)] if site.backend else []
+    out += proxy.cache_zone(site, platform) if site.cache else []
+    out += chain.from_iterable(each.http for each in state.additions)
     plain = [d("listen", address) for address in platform.listens(site, platform.http_port)]
     secure = [
         *secure_listens(platform.listens(site, platform.https_port), platform),
@@ -25,7 +33,8 @@ def directives(site: Site, platform: Platform, state: SiteState) -> list[Directi
         d("ssl_certificate_key", state.certificate),
     ]
     names = d("server_name", *site.names)
-    content = _content(site, platform, state)
+    headers = list(chain.from_iterable(each.headers for each in state.additions))
+    content = [*_access_log(site, platform), *headers, *_content(site, platform, state)]
     suffix = platform.port_suffix(secure=True)
     if site.https_only:
         to_https = _redirect(f"https://$host{suffix}")
@@ -35,12 +44,9 @@ def directives(site: Site, platform: Platform, state: SiteState) -> list[Directi
         out.append(block("server", (), [*plain, *secure, names, *content]))
     if site.redirect_from:
         begin, end = ("https", suffix) if site.https_only else ("$scheme", "$piku_port")
-        moved = _redirect(f"{begin}://{site.names[0]}{end}")
+        moved = [challenge(platform), _redirect(f"{begin}://{site.names[0]}{end}")]
         others = d("server_name", *site.redirect_from)
-        # Browsers that keep a list of names with this policy want it with redirects as well.
-        policy = _policy(site, state)
-        body = [*plain, *secure, others, *policy, challenge(platform), moved]
-        out.append(block("server", (), body))
+        out.append(block("server", (), [*plain, *secure, others, *headers, *moved]))
     return out
 
 
@@ -49,87 +55,106 @@ def _redirect(target: str) -> Directive:
     return location("/", [d("return", 301, Raw(f"{target}$request_uri"))])
 
 
-# --- beside the servers --------------------------------------------------------------------------
-
-
-def _definitions(site: Site, platform: Platform, state: SiteState) -> list[Directive]:
-    out = [proxy.upstream(site, state)] if site.backend else []
-    if site.cache is not None:
-        out += proxy.cache_zone(site, site.cache, platform)
-    if site.rate:
-        zone = f"zone=piku_{site.app}:1m"
-        out.append(d("limit_req_zone", Raw("$piku_limited"), zone, f"rate={site.rate}"))
-    if site.hsts:
-        # Over plain HTTP a browser must not believe it (RFC 6797, section 7.2).
-        values = [d("on", site.hsts), d("default", "")]
-        out.append(block("map", (Raw("$https"), Raw(_hsts_variable(site))), values))
-    return out
-
-
-def _hsts_variable(site: Site) -> str:
-    return f"$piku_hsts_{proxy.identifier(site)}"
-
-
-# --- inside the server ---------------------------------------------------------------------------
-
-
-def _content(site: Site, platform: Platform, state: SiteState) -> list[Directive]:
-    additions = list(chain.from_iterable(each.server for each in state.additions))
-    out = [*_access_log(site, platform), *_headers(site, platform, state)]
-    if any(each.closed for each in state.additions):
-        return [*out, challenge(platform), *additions]
-    if site.max_body:  # only when it was asked for: an include file may say it as well
-        out.append(d("client_max_body_size", site.max_body))
-    out += [*_access(site, state), *chain(*(error_page(*page) for page in site.error_pages))]
-    out.append(challenge(platform))
-    if site.backend and site.timeout != 60:
-        protocol = proxy.protocol(site)
-        out += [d(f"{protocol}_{end}_timeout", f"{site.timeout}s") for end in ("read", "send")]
-    if not site.allow_git:
-        out.append(location(Raw(r"/\.git"), [d("return", 404)], modifier="~"))
-    out += [*locations.all_of(site, state), *additions]
-    return [*out, d("include", site.include)] if site.include else out
-
-
 def _access_log(site: Site, platform: Platform) -> list[Directive]:
     if not site.access_log or site.backend == "uwsgi":
         return []
     # A check must not make files elsewhere.
     path = f"{platform.check_dir}/{site.app}.log" if platform.check_dir else site.access_log
-    return [d("access_log", path, "piku_forwarded" if site.forwarded else "piku_peer")]
+    forwarded = settings.LOG_X_FORWARDED_FOR.read(site.values)
+    return [d("access_log", path, "piku_forwarded" if forwarded else "piku_peer")]
 
 
-def _headers(site: Site, platform: Platform, state: SiteState) -> list[Directive]:
-    """Headers of every answer: a location with one of its own hides all of these."""
-    out = _policy(site, state)
+def _content(site: Site, platform: Platform, state: SiteState) -> list[Directive]:
+    # A location with a header of its own hides all of these.
+    out = []
     if platform.http3:
         out.append(d("add_header", "Alt-Svc", f'h3=":{platform.https_port}"; ma=86400'))
-    if site.cache is not None:
+    if site.cache:
         out.append(d("add_header", "X-Cache", Raw("$upstream_cache_status"), "always"))
-    return out
-
-
-def _policy(site: Site, state: SiteState) -> list[Directive]:
-    if not site.hsts or not state.trusted:
-        return []
-    return [d("add_header", "Strict-Transport-Security", Raw(_hsts_variable(site)), "always")]
-
-
-def _access(site: Site, state: SiteState) -> list[Directive]:
-    out = []
-    if site.cloudflare:
+    out += chain(*(_error_page(*page) for page in state.pages.items()))
+    out.append(challenge(platform))
+    closed = [each for each in state.additions if each.closed]
+    out += chain.from_iterable(each.server for each in closed or state.additions)
+    if closed:
+        return out
+    if state.cloudflare:
         out += [d("allow", network) for network in (*state.cloudflare, *site.clients)]
         out.append(d("deny", "all"))
-    if site.passwords:
-        out += [d("auth_basic", site.app), d("auth_basic_user_file", site.passwords)]
-    if site.rate:
-        burst = [f"burst={site.burst}", "nodelay"] if site.burst else []
-        out.append(d("limit_req", f"zone=piku_{site.app}", *burst))
-    return out
+    if not settings.ALLOW_GIT.read(site.values):
+        out.append(location(Raw(r"/\.git"), [d("return", 404)], modifier="~"))
+    out += _locations(site, state)
+    return [*out, d("include", site.include)] if site.include else out
 
 
-def error_page(status: int, file: str) -> list[Directive]:
+def _error_page(status: int, file: str) -> list[Directive]:
     """A page for errors of this status that nginx answers, for everybody."""
     address = proxy.error_address(status, file)
     body = [d("internal"), d("auth_basic", "off"), d("allow", "all"), d("alias", file)]
     return [d("error_page", status, address), location(address, body, modifier="=")]
+
+
+# --- locations -----------------------------------------------------------------------------------
+
+
+def _locations(site: Site, state: SiteState) -> Iterator[Directive]:
+    """Static files, and what is passed to the app."""
+    to_app = proxy.to_app(site, state) if site.backend else []
+    for number, static in enumerate(site.static):
+        if static.file:
+            yield location(static.prefix, [d("alias", static.path), _EXPIRES], modifier="=")
+        elif static.prefix == "/":
+            yield from _root(site, static, f"@before-{number}")
+        else:
+            yield from _aliased(site, static, f"/@before-{number}")
+    for path in site.hidden:
+        yield location(path, [d("return", 404)], modifier="=")
+    if any(not static.file for static in site.static):
+        yield location(_NONE, [d("internal"), d("return", 404)], modifier="=")
+    if all(static.prefix != "/" for static in site.static):
+        # With files alone, what is no file does not exist.
+        nothing = d("return", 404 if site.static and not site.stopped else 503)
+        yield location("/", to_app or [nothing])
+    elif to_app:
+        yield location("@app", to_app)
+
+
+def _root(site: Site, static: Static, older: str) -> Iterator[Directive]:
+    """The folder below "/". What is no file goes to the app, if there is one."""
+    last = Raw("@app") if site.backend else Raw("=503") if site.stopped else _last(site)
+    fallback = Raw(older) if static.before else last
+    found = [d("try_files", Raw("$uri"), Raw("$uri/"), fallback)]
+    if site.serving:
+        # A folder is redirected to its address with a slash, so that relative links in its page
+        # work; in front of an app only one that has a page is: other addresses may be the app's.
+        slash = d("rewrite", Raw("^(.+[^/])$"), Raw("$1/"), "permanent")
+        has_page = (Raw("(-f"), Raw("$request_filename/index.html)"))
+        found = [block("if", has_page, [slash]), d("try_files", Raw("$uri"), fallback)]
+    yield location("/", [d("root", static.path), *_options(site), *found])
+    if static.before:
+        again = d("try_files", Raw("$uri"), last)
+        yield location(older, [d("root", static.before), *_options(site), again])
+
+
+def _aliased(site: Site, static: Static, older: str) -> Iterator[Directive]:
+    """A folder below another prefix. Its location ends with a slash: without one, "/static../"
+    would lead out of it."""
+    prefix = f"{static.prefix}/"
+    target = Raw(f"{prefix}$is_args$args")  # a checked path: no variable of a user's is in it
+    last = Raw(f"{older}$uri") if static.before else _last(site)
+    tries = d("try_files", Raw("$uri"), Raw("$uri/"), last)
+    yield location(static.prefix, [d("return", 301, target)], modifier="=")
+    yield location(prefix, [d("alias", f"{static.path}/"), *_options(site), tries])
+    if static.before:  # a named location can have no alias
+        again = d("try_files", Raw("$uri"), _last(site))
+        body = [d("internal"), d("alias", f"{static.before}/"), *_options(site), again]
+        yield location(f"{older}{prefix}", body, modifier="^~")
+
+
+def _last(site: Site) -> Raw:
+    # A checked path of an address: no variable of nginx can be in it.
+    return Raw(settings.CATCH_ALL.read(site.values) or "=404")
+
+
+def _options(site: Site) -> list[Directive]:
+    index = d("index", "index.html", Raw(settings.CATCH_ALL.read(site.values) or _NONE))
+    return [_EXPIRES, index]

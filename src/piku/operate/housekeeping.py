@@ -6,13 +6,12 @@ import contextlib
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 from piku import locks, procfs
 from piku.deploy import live_sites, orphans, reconcile, releases
 from piku.errors import PikuError
 from piku.extra import hooks
-from piku.nginx import rotation
+from piku.nginx import service
 from piku.operate import renew
 from piku.output import Output
 from piku.paths import Paths
@@ -44,8 +43,9 @@ def run(paths: Paths, output: Output) -> None:
 def rotate(paths: Paths) -> None:
     """Move the logs of nginx and of the emperor that have grown too large to `.old`."""
     with locks.lock(paths.uwsgi / "nginx.lock", "rotating logs"):
-        logs = (site.access_log for site in live_sites.load(paths)[0].values())
-        rotation.rotate(paths, [Path(log) for log in logs if log])
+        service.rotate_logs(
+            paths, [paths.app(name).access_log for name in live_sites.load(paths)[0]]
+        )
 
 
 def end_hanging(paths: Paths) -> None:

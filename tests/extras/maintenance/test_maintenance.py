@@ -5,8 +5,8 @@ from sandbox import Sandbox
 
 from tests.e2e.conftest import NewApp
 from tests.e2e.support import App, refused
+from tests.extras.site_options.test_error_pages import PAGES, page
 from tests.web.client import answers, of
-from tests.web.test_error_pages import PAGES, page
 
 
 def test_maintenance(new_app: NewApp, server: Sandbox) -> None:

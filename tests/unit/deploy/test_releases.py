@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from piku.deploy import releases
 from piku.deploy.releases import Live, Process, Release
 from piku.errors import PikuError
-from piku.nginx.site import Cache, Site, Static
+from piku.nginx.site import Site, Static
 from piku.paths import AppName, AppPaths, Paths
 
 TEXT = st.binary(max_size=20).map(os.fsdecode) | st.text(
@@ -34,10 +34,8 @@ TEXTS = st.lists(TEXT, max_size=2).map(tuple)
 SITES = st.builds(
     Site,
     app=TEXT, names=TEXTS, serving=TEXT, upstreams=TEXTS, hidden=TEXTS, include=TEXT,
-    https_only=st.booleans(), no_ipv6=st.booleans(),
+    values=st.dictionaries(TEXT, TEXT, max_size=3), cache=TEXT,
     static=st.lists(st.builds(Static, prefix=TEXT, path=TEXT, before=TEXT), max_size=2).map(tuple),
-    cache=st.none() | st.builds(Cache, prefixes=TEXTS, path=TEXT, size=st.integers(1, 9)),
-    error_pages=st.lists(st.tuples(st.integers(400, 599), TEXT), max_size=2).map(tuple),
 )  # fmt: skip
 LIVES = st.builds(
     Live,

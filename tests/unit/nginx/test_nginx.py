@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from piku.deploy import live_sites, releases
 from piku.errors import PikuError
-from piku.nginx import service, site_state
+from piku.nginx import service, site_config
 from piku.nginx.directives import Raw, block, d, render
 from piku.nginx.main_config import default_config
 from piku.nginx.site import Platform, Site, SiteState, Static
@@ -73,15 +73,15 @@ def test_blocks_are_indented() -> None:
 
 
 @pytest.mark.parametrize(
-    ("site", "platform", "http", "https"),
+    ("values", "platform", "http", "https"),
     [
         ({}, {}, ["0.0.0.0:80"], ["0.0.0.0:443"]),
         ({}, {"ipv6": True}, ["0.0.0.0:80", "[::]:80"], ["0.0.0.0:443", "[::]:443"]),
-        ({"no_ipv6": True}, {"ipv6": True}, ["0.0.0.0:80"], ["0.0.0.0:443"]),
-        ({"ipv4": "10.0.0.1"}, {"ipv6": True}, ["10.0.0.1:80", "[::]:80"], ["10.0.0.1:443", "[::]:443"]),
-        ({"ipv6": "fd00::1"}, {"ipv6": True}, ["0.0.0.0:80", "[fd00::1]:80"], ["0.0.0.0:443",
+        ({"DISABLE_IPV6": "true"}, {"ipv6": True}, ["0.0.0.0:80"], ["0.0.0.0:443"]),
+        ({"NGINX_IPV4_ADDRESS": "10.0.0.1"}, {"ipv6": True}, ["10.0.0.1:80", "[::]:80"], ["10.0.0.1:443", "[::]:443"]),
+        ({"NGINX_IPV6_ADDRESS": "fd00::1"}, {"ipv6": True}, ["0.0.0.0:80", "[fd00::1]:80"], ["0.0.0.0:443",
         "[fd00::1]:443"]),
-        ({"ipv6": "fd00::1"}, {"ipv6": False}, ["0.0.0.0:80"], ["0.0.0.0:443"]),
+        ({"NGINX_IPV6_ADDRESS": "fd00::1"}, {"ipv6": False}, ["0.0.0.0:80"], ["0.0.0.0:443"]),
         (
             {}, {"ipv6": True, "host": "127.0.0.1", "http_port": 8080, "https_port": 8443},
             ["127.0.0.1:8080"], ["127.0.0.1:8443"],
@@ -89,9 +89,9 @@ def test_blocks_are_indented() -> None:
     ],
 )  # fmt: skip
 def test_where_nginx_listens(
-    site: dict[str, object], platform: dict[str, object], http: list[str], https: list[str]
+    values: dict[str, str], platform: dict[str, object], http: list[str], https: list[str]
 ) -> None:
-    config = app_config(replace(SITE, **site), Platform(**platform), AROUND)  # type: ignore[arg-type]
+    config = app_config(replace(SITE, values=values), Platform(**platform), AROUND)  # type: ignore[arg-type]
     assert [words[0] for words in named(config, "listen") if "ssl" not in words] == http
     assert [words[0] for words in named(config, "listen") if "ssl" in words] == https
 
@@ -101,13 +101,16 @@ def test_where_nginx_listens(
     [(443, "https://$host$request_uri"), (8443, "https://$host:8443$request_uri")],
 )
 def test_a_redirect_keeps_the_asked_host_and_path(port: int, target: str) -> None:
-    config = app_config(replace(SITE, https_only=True), Platform(https_port=port), AROUND)
+    config = app_config(
+        replace(SITE, values={"NGINX_HTTPS_ONLY": "true"}), Platform(https_port=port), AROUND
+    )
     assert named(config, "return")[0] == ["301", target]
     assert len(named(config, "server_name")) == 2
 
 
 def test_candidates_bind_nothing_but_sockets_of_their_own() -> None:
-    site = replace(SITE, ipv4="192.0.2.1", ipv6="2001:db8::1")
+    own = {"NGINX_IPV4_ADDRESS": "192.0.2.1", "NGINX_IPV6_ADDRESS": "2001:db8::1"}
+    site = replace(SITE, values=own)
     config = app_config(site, Platform(ipv6=True, check_dir="/scratch"), AROUND)
     places = [words[0] for words in named(config, "listen")]
     assert len(set(places)) == 4
@@ -115,11 +118,9 @@ def test_candidates_bind_nothing_but_sockets_of_their_own() -> None:
 
 
 def test_every_listener_has_a_server_for_unknown_hosts() -> None:
-    sites = [
-        SITE,
-        replace(SITE, app="b", ipv4="10.0.0.1"),
-        replace(SITE, app="c", ipv4="10.0.0.1", ipv6="::1"),
-    ]
+    own = {"NGINX_IPV4_ADDRESS": "10.0.0.1"}
+    both = {**own, "NGINX_IPV6_ADDRESS": "::1"}
+    sites = [SITE, replace(SITE, app="b", values=own), replace(SITE, app="c", values=both)]
     platform = Platform(ipv6=True)
     default = default_config(sites, platform)
     have = [words[0] for words in named(default, "listen")]
@@ -134,9 +135,8 @@ def test_every_listener_has_a_server_for_unknown_hosts() -> None:
 def test_git_folders_are_denied_unless_allowed() -> None:
     denied = ["~", r"/\.git"]
     assert denied in named(app_config(SITE, Platform(), AROUND), "location")
-    assert denied not in named(
-        app_config(replace(SITE, allow_git=True), Platform(), AROUND), "location"
-    )
+    allowed = replace(SITE, values={"NGINX_ALLOW_GIT_FOLDERS": "true"})
+    assert denied not in named(app_config(allowed, Platform(), AROUND), "location")
 
 
 def test_an_app_without_processes_says_503() -> None:
@@ -169,7 +169,7 @@ HARD = [
 
 def complete(paths: Paths, site: Site) -> service.Sites:
     """A site with what is around it, as the deploy looks it up."""
-    return {AppName(site.app): (site, site_state.of(paths, AppName(site.app), site))}
+    return {AppName(site.app): (site, site_config.state(paths, AppName(site.app), site))}
 
 
 def test_the_real_nginx_reads_what_we_quote(paths: Paths) -> None:

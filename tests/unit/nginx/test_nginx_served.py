@@ -21,15 +21,12 @@ import pytest
 from piku import files as files_module
 from piku import ports
 from piku.nginx.directives import d, location
-from piku.nginx.site import Additions, Cache, Site, SiteState, Static
-from piku.nginx.vhost import error_page
+from piku.nginx.site import Additions, Site, SiteState, Static
 from piku.paths import AppName, Paths
 from piku.tls import certificate as certificate_module
 from tests.unit.nginx.nginx_opinion import installed, newer
 
 NOBODY = "192.0.2.0/24"  # no client comes from there (RFC 5737)
-PASSWORD = "ann:{PLAIN}secret\n"
-ANN = {"Authorization": "Basic YW5uOnNlY3JldA=="}
 
 
 class Echo(http.server.BaseHTTPRequestHandler):
@@ -101,10 +98,9 @@ class Server:
 def sites(folder: Path, app: str) -> Iterator[tuple[Site, SiteState]]:
     """One app, in all the ways that a site of it may be."""
     (folder / "files" / "sub").mkdir(parents=True)
-    for name in ("page.html", "ENV", "sub/index.html", "401.html", "down.html"):
+    for name in ("page.html", "ENV", "sub/index.html", "down.html"):
         (folder / "files" / name).write_text(name if name != "ENV" else "not to be shown")
     (folder / "secret").write_text("not to be shown")
-    (folder / "passwords").write_text(PASSWORD)
     acme = folder / "acme" / ".well-known" / "acme-challenge"
     acme.mkdir(parents=True)
     (acme / "token").write_text("proof")
@@ -117,31 +113,24 @@ def sites(folder: Path, app: str) -> Iterator[tuple[Site, SiteState]]:
     certificate = certificate_module.certificate(
         Paths(root=folder, home=folder).app(AppName("x")), ("x.test",)
     ).path
-    around = SiteState(certificate=certificate, trusted=True, cloudflare=(NOBODY,))
+    around = SiteState(certificate=certificate)
     yield site("plain"), around
-    yield site("cached", cache=Cache(prefixes=("/",), path=f"{folder}/kept")), around
-    yield site("barred", cloudflare=True), around
-    yield (
-        site(
-            "locked", passwords=f"{folder}/passwords", error_pages=((401, f"{folder}/files/401.html"),),
-            hsts="max-age=60", redirect_from=("old.test",),
-        ),
-        around,
-    )  # fmt: skip
-    yield site("slow", rate="1r/m", burst=1), around
-    yield site("only", https_only=True), around
+    yield site("cached", cache=f"{folder}/kept", values={"NGINX_CACHE_PREFIXES": "/"}), around
+    yield site("barred"), SiteState(certificate=certificate, cloudflare=(NOBODY,))
+    yield site("moved", redirect_from=("old.test",)), around
+    yield site("only", values={"NGINX_HTTPS_ONLY": "true"}), around
     closed = (
         d("add_header", "Retry-After", 300, "always"),
-        *error_page(503, f"{folder}/files/down.html"),
         location("/", [d("return", 503)]),
     )
     down = SiteState(
         certificate=certificate,
-        trusted=True,
-        additions=(Additions(server=closed, closed=True),),
+        additions=(
+            Additions(server=closed, pages={503: f"{folder}/files/down.html"}, closed=True),
+        ),
         cloudflare=(NOBODY,),
     )
-    yield site("down", hsts="max-age=60", cloudflare=True, passwords=f"{folder}/passwords"), down
+    yield site("down"), down
     files = Static(prefix="/files", path=f"{folder}/files", before=f"{folder}/files")
     yield site("files", static=(files,), hidden=("/files/ENV",)), around
     whole = Static(prefix="/", path=f"{folder}/files")
@@ -151,7 +140,7 @@ def sites(folder: Path, app: str) -> Iterator[tuple[Site, SiteState]]:
             serving="",
             upstreams=(),
             static=(whole,),
-            catch_all="/page.html",
+            values={"NGINX_CATCH_ALL": "/page.html"},
             hidden=("/ENV",),
         ),
         around,
@@ -233,7 +222,7 @@ def test_headers_that_mislead_an_app_are_not_passed(server: Server) -> None:
 
 @pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
 @pytest.mark.parametrize(
-    "name", ["plain", "barred", "locked", "slow", "only", "down", "old", "files", "spa"]
+    "name", ["plain", "barred", "moved", "only", "down", "old", "files", "spa"]
 )
 def test_a_certificate_authority_is_answered_at_any_time(
     server: Server, name: str, tls: bool
@@ -248,22 +237,6 @@ def test_who_is_not_let_in(server: Server) -> None:
     assert server.ask("barred.test").status == 403
     # Only Cloudflare is believed when it says for whom it asks.
     assert server.ask("barred.test", CF_Connecting_IP="192.0.2.1").status == 403
-    answer = server.ask("locked.test")
-    assert (answer.status, answer.body, answer.headers["WWW-Authenticate"]) == (
-        401,
-        b"401.html",
-        'Basic realm="locked"',
-    )
-    assert server.ask("locked.test", **ANN).status == 200
-    assert [server.ask("slow.test").status for _ in range(3)] == [200, 200, 429]
-
-
-def test_browsers_are_told_to_use_https_over_https_alone(server: Server) -> None:
-    for name, status in (("locked", 401), ("down", 503), ("old", 301)):
-        for secure in (False, True):
-            answer = server.ask(f"{name}.test", tls=secure)
-            assert answer.status == status
-            assert answer.headers["Strict-Transport-Security"] == ("max-age=60" if secure else None)
 
 
 def test_maintenance_is_for_everybody(server: Server) -> None:
@@ -280,8 +253,8 @@ def test_redirects_keep_ports_and_paths(server: Server) -> None:
     port = f":{server.https_port}"
     for host, secure, path, target in (
         ("only.test", False, "/a%20b?c=%2f", f"https://only.test{port}/a%20b?c=%2f"),
-        ("old.test", False, "/x", f"http://locked.test:{server.http_port}/x"),
-        ("old.test", True, "/x?y", f"https://locked.test{port}/x?y"),
+        ("old.test", False, "/x", f"http://moved.test:{server.http_port}/x"),
+        ("old.test", True, "/x?y", f"https://moved.test{port}/x?y"),
         ("files.test", False, "/files?x=1", "/files/?x=1"),
         ("files.test", True, "/files/sub", "/files/sub/"),
         ("spa.test", False, "/sub", "/sub/"),

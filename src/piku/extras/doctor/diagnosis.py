@@ -52,10 +52,9 @@ class Visit:
     def finding(self, severity: str, what: str, fix: str, *, line: str = "") -> Finding:
         """A row of the table as a finding; one that names the logs shows their end."""
         file = re.search(r'"(/[^"]+)"', line)
-        values = {"app": self.app.name, "timeout": self.site.timeout, "file": file and file[1]}
-        logs = [
-            process_config.log_file(self.app, one) for one in self.live.processes if one.address
-        ]
+        timeout = self.site.values.get("NGINX_PROXY_TIMEOUT", 60)
+        values = {"app": self.app.name, "timeout": timeout, "file": file and file[1]}
+        logs = [process_config.log_file(self.app, p) for p in self.live.processes if p.address]
         detail = health.last_lines(logs[0], 5) if logs and fix == _LOGS else ()
         what, fix = what.format(**values), fix.format(**values)
         return Finding(severity=severity, what=what, fix=fix, detail=detail)
@@ -134,7 +133,7 @@ def _by_status(visit: Visit, answer: Answer) -> Finding:
         return problem("nginx answers 503: the app is stopped", f"piku restart {name}")
     if status == 503 and "maintenance" in files.read(visit.app.nginx):
         return warning("nginx answers 503: it is in maintenance", f"piku maintenance:off {name}")
-    if status == 401 and site.passwords:
+    if status == 401 and site.values.get("NGINX_BASIC_AUTH"):
         return ok("NGINX_BASIC_AUTH asks for a password")
     path = urlsplit(answer.url).path + "/"
     folders = [one.path for one in site.static if path.startswith(one.prefix.rstrip("/") + "/")]

@@ -52,7 +52,7 @@ def is_loop(trail: list[Answer]) -> bool:
 def _ask(context: Context, site: Site, url: str) -> Answer:
     log = context.paths.nginx_errors
     size = log.stat().st_size if log.exists() else 0
-    address = site.ipv4 or service.platform(context.paths).host or "127.0.0.1"
+    address = service.platform(context.paths).listens(site, 0)[0].removesuffix(":0")
     said = subprocesses.run([*_CURL, "--connect-to", f"::{address}:", url], check=False)
     status, error, location = said.split(" ", 2)
     news = log.read_bytes()[size:].decode(errors="replace") if log.exists() else ""

@@ -14,19 +14,13 @@ _ASLEEP = 418  # a status that no client sees
 
 def additions(paths: Paths, app: AppPaths, site: Site) -> Additions | None:
     """What the site of an app that sleeps has in addition."""
-    if not site.sleeps:
+    if not sleeping.limit(site):
         return None
-    # Nobody listens while the app starts: a 502 wakes it, too. Other errors have the app's pages.
-    pages = [
-        d("error_page", status, proxy.error_address(status, file))
-        for status, file in site.error_pages
-        if status != 502
-    ]
     asleep = (Raw("(-f"), str(sleeping.marker(app)), Raw(")"))
     wakes = [
         block("if", asleep, [d("return", _ASLEEP)]),
+        # Nobody listens while the app starts: a 502 wakes it, too.
         d("error_page", 502, _ASLEEP, Raw("="), WAKE),
-        *pages,
         d("recursive_error_pages", "on"),
     ]
     # An app that breaks off is awake, and may have done already what the request asked for.

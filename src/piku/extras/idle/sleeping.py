@@ -11,9 +11,11 @@ import time
 from pathlib import Path
 
 from piku import files, locks, ports, procfs
+from piku.app import settings
 from piku.deploy import live_sites, probe, process_config, reconcile, releases
 from piku.deploy.releases import Live, Process
 from piku.errors import PikuError
+from piku.nginx.site import Site
 from piku.paths import SEPARATOR, AppPaths, Paths
 from piku.uwsgi import emperor, ini
 from piku.uwsgi.emperor import VassalName
@@ -26,6 +28,11 @@ _QUIET = 3  # looks in a row at which nobody is connected
 def marker(app: AppPaths) -> Path:
     """The file that is there while the app sleeps; it holds the number of the start that does."""
     return app.root / "nginx" / f"{app.name}{SEPARATOR}asleep"
+
+
+def limit(site: Site) -> int:
+    """Seconds without a request until the app is stopped; 0 for never."""
+    return settings.IDLE.read(site.values) if site.backend == "http" else 0
 
 
 def _woken(app: AppPaths) -> Path:
@@ -48,7 +55,7 @@ def _web(live: Live) -> list[Process]:
 
 def periodic(paths: Paths) -> None:
     """Put idle apps to sleep, and end what those that sleep by uWSGI's means left behind."""
-    for name in (name for name, site in live_sites.load(paths)[0].items() if site.sleeps):
+    for name in (name for name, site in live_sites.load(paths)[0].items() if limit(site)):
         lock = paths.app(name).lock
         # An app that is being deployed is not idle; one that fails must not keep others awake.
         with contextlib.suppress(PikuError), locks.lock(lock, "going to sleep", patient=False):
@@ -78,8 +85,8 @@ def _is_idle(app: AppPaths, live: Live) -> bool:
     # nginx's log has the time of the last answer, the record that of the start.
     times = (app.access_log, app.live_record, _woken(app))
     last = max(path.stat().st_mtime for path in times if path.exists())
-    limit = live.site.sleeps if live.site else 0
-    return bool(limit) and time.time() - last >= limit and not _is_connected(live)
+    seconds = limit(live.site) if live.site else 0
+    return bool(seconds) and time.time() - last >= seconds and not _is_connected(live)
 
 
 def _is_connected(live: Live) -> bool:

@@ -32,7 +32,7 @@ def socket_path(paths: Paths) -> Path:
 
 def vassals(paths: Paths, sites: Collection[Site]) -> dict[str, str]:
     """The waker's own vassal, while there is an app to wake."""
-    if not any(site.sleeps for site in sites):
+    if not any(map(sleeping.limit, sites)):
         return {}
     options = (
         ("env", f"PIKU_ROOT={paths.root}"),

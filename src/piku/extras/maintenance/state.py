@@ -10,7 +10,6 @@ from pathlib import Path
 
 from piku import records
 from piku.deploy.deployment import Deployment
-from piku.nginx import vhost
 from piku.nginx.directives import d, location
 from piku.nginx.site import Additions, Site
 from piku.paths import AppPaths, Paths
@@ -34,7 +33,7 @@ def state(app: AppPaths) -> Maintenance | None:
     return records.load(record(app), Maintenance)
 
 
-def additions(_paths: Paths, app: AppPaths, site: Site) -> Additions | None:
+def additions(_paths: Paths, app: AppPaths, _site: Site) -> Additions | None:
     """While the app is in maintenance, nginx answers 503 with the app's page for it, or ours."""
     now = state(app)
     if now is None:
@@ -42,8 +41,7 @@ def additions(_paths: Paths, app: AppPaths, site: Site) -> Additions | None:
     page = str(resources.files("piku") / "templates" / "maintenance.html")
     again = d("add_header", "Retry-After", now.retry_after, "always")
     answer = location("/", [d("return", 503)])
-    shown = vhost.error_page(503, dict(site.error_pages).get(503, page))
-    return Additions(server=(again, *shown, answer), closed=True)
+    return Additions(server=(again, answer), pages={503: page}, closed=True)
 
 
 def findings(_paths: Paths, app: AppPaths) -> Iterator[tuple[str, str]]:

@@ -1,0 +1,104 @@
+"""What nginx does by these settings, for one app."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from piku import files
+from piku.deploy.deployment import Deployment
+from piku.deploy.releases import Live
+from piku.extras.site_options import settings
+from piku.nginx import proxy
+from piku.nginx.directives import Directive, Raw, block, d
+from piku.nginx.site import Additions, Site
+from piku.paths import SEPARATOR, AppPaths, Paths
+from piku.tls import certificate
+
+
+def additions(_paths: Paths, app: AppPaths, site: Site) -> Additions:
+    """What the settings of this site add to its configuration."""
+    policy, policies = _policy(app, site)
+    zone, limit = _rate_limit(site)
+    return Additions(
+        http=(*policy, *zone),
+        headers=policies,
+        server=(*_sizes_and_times(site), *_login(app, site), *limit),
+        pages={
+            status: str(app.live_link / path)
+            for status, path in settings.ERROR_PAGES.read(site.values)
+        },
+    )
+
+
+def _policy(app: AppPaths, site: Site) -> tuple[tuple[Directive, ...], tuple[Directive, ...]]:
+    """HSTS: the header's value, and the header."""
+    value = settings.HSTS.read(site.values)
+    # Nobody could get past a browser's warning of a self-signed certificate.
+    if not value or not certificate.certificate(app, site.certified).trusted:
+        return (), ()
+    # Over plain HTTP a browser must not believe it (RFC 6797, section 7.2).
+    variable = Raw(f"$piku_hsts_{proxy.identifier(site)}")
+    chosen = block("map", (Raw("$https"), variable), [d("on", value), d("default", "")])
+    return (chosen,), (d("add_header", "Strict-Transport-Security", variable, "always"),)
+
+
+def _rate_limit(site: Site) -> tuple[tuple[Directive, ...], tuple[Directive, ...]]:
+    """The zone in which requests are counted, and the limit."""
+    wanted = settings.RATE_LIMIT.read(site.values)
+    if wanted is None:
+        return (), ()
+    rate, burst = wanted
+    zone = d("limit_req_zone", Raw("$piku_limited"), f"zone=piku_{site.app}:1m", f"rate={rate}")
+    at_once = (f"burst={burst}", "nodelay") if burst else ()
+    return (zone,), (d("limit_req", f"zone=piku_{site.app}", *at_once),)
+
+
+def _sizes_and_times(site: Site) -> Iterator[Directive]:
+    # Only what was asked for: an include file may say it as well.
+    if site.values.get(settings.MAX_BODY_SIZE.name):
+        yield d("client_max_body_size", settings.MAX_BODY_SIZE.read(site.values))
+    seconds = settings.PROXY_TIMEOUT.read(site.values)
+    if site.backend and seconds != int(settings.PROXY_TIMEOUT.default):
+        for end in ("read", "send"):
+            yield d(f"{proxy.protocol(site)}_{end}_timeout", f"{seconds}s")
+
+
+# --- passwords -----------------------------------------------------------------------------------
+
+
+def _login(app: AppPaths, site: Site) -> list[Directive]:
+    place, text = _password_file(app, site)
+    if not text:
+        return []
+    if files.read(place) != text:
+        files.write(place, text, mode=0o600)
+    return [d("auth_basic", site.app), d("auth_basic_user_file", str(place))]
+
+
+def _password_file(app: AppPaths, site: Site) -> tuple[Path, str]:
+    """A file named by what it holds: nginx reads it at each request, and a release that fails must
+    not change it."""
+    users = settings.BASIC_AUTH.read(site.values)
+    text = "".join(f"{user}:{password}\n" for user, password in users)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+    return app.releases / f"passwords{SEPARATOR}{digest}", text
+
+
+def forget_passwords(_paths: Paths, app: AppPaths, live: Live | None) -> None:
+    """Remove the files of passwords that are no longer used."""
+    used = _password_file(app, live.site)[0] if live and live.site else None
+    for place in app.releases.glob(f"passwords{SEPARATOR}*"):
+        if place != used:
+            files.remove(place)
+
+
+# --- error pages ---------------------------------------------------------------------------------
+
+
+def missing_pages(deployment: Deployment) -> list[str]:
+    """Warnings of error pages that are not in the commit, so that the build has to make them."""
+    pages = {path for _, path in settings.ERROR_PAGES.read(deployment.values)}
+    missing = sorted(pages - set(deployment.revision.tree.files))
+    return [f"NGINX_ERROR_PAGES: there is no file {path!r} in this commit" for path in missing]
