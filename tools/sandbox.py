@@ -249,12 +249,16 @@ class Sandbox(Laptop):
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of the loopback address that nobody listens on."""
+    """Ports of the loopback address that nobody listens on, and that are given to nobody else as
+    long as this process runs."""
     found: list[int] = []
-    for port in random.SystemRandom().sample(PORTS, 1000):
-        with socket.socket() as listener, contextlib.suppress(OSError):
+    for port in random.SystemRandom().sample(PORTS, len(PORTS)):
+        claim = socket.socket(socket.AF_UNIX)
+        with socket.socket() as listener, claim, contextlib.suppress(OSError):
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind((HOST, port))
+            claim.bind(f"\0piku-sandbox-{port}")  # an abstract name: it is free when we have ended
+            claim.detach()
             found.append(port)
         if len(found) == count:
             return found

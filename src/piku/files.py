@@ -92,15 +92,17 @@ def temporary_file(parent: Path, name: str) -> Path:
 
 def temporary_folder(parent: Path, name: str) -> tempfile.TemporaryDirectory[str]:
     """A new folder, which is gone when the block ends."""
+    parent.mkdir(parents=True, exist_ok=True)
     return tempfile.TemporaryDirectory(prefix=_prefix(name), suffix=".tmp", dir=parent)
 
 
-def sweep(*folders: Path) -> None:
-    """Remove what killed processes were writing in these folders, which are piku's alone."""
-    for path in (path for folder in folders for path in folder.glob(".*.tmp")):
+def sweep(*folders: Path, name: str = "*") -> None:
+    """Remove the temporary files and folders of this name that killed processes left in these
+    folders. One into which a program of theirs still writes is left to the next time."""
+    for path in (path for folder in folders for path in folder.glob(f".{name}.*.tmp")):
         found = _TEMPORARY.search(path.name)
         if found and not procfs.is_running(int(found[1])):
-            with contextlib.suppress(FileNotFoundError):  # another command removes it as well
+            with contextlib.suppress(OSError):
                 remove(path)
 
 

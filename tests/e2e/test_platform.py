@@ -147,7 +147,8 @@ def test_a_power_cut_and_what_it_leaves(own_server: Sandbox, new_app: Callable[.
     # What a deploy that was cut off would leave, and worse.
     root = server.root
     releases = root / "releases" / "loud"
-    (releases / ".checkout.tmp").mkdir()
+    unfinished = releases / ".checkout.4194305.abcdefgh.tmp"  # no process has such a number
+    unfinished.mkdir()
     half_built = root / "envs" / "quiet" / "python-0123456789abcdef"
     (half_built / "bin").mkdir(parents=True)
     half_built.with_name(f"{half_built.name}.building").touch()
@@ -183,7 +184,7 @@ def test_a_power_cut_and_what_it_leaves(own_server: Sandbox, new_app: Callable[.
     assert "broken is NOT served" in server.platform_log.read_text(), tail(server.platform_log)
     assert "no_such_directive" in server.platform_log.read_text()
 
-    assert not half_built.exists()
+    assert not half_built.exists() and not unfinished.exists()
     assert (
         sorted(
             path.name

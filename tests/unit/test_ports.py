@@ -7,6 +7,7 @@ import socket
 from pathlib import Path
 
 import pytest
+import sandbox
 
 from piku import ports
 from piku.errors import PikuError
@@ -90,3 +91,12 @@ def test_whose_listeners() -> None:
     assert port not in ports.listening([os.getpid()])
     assert ports.listening([]) == []
     assert ports.listening([2**22 + 1]) == []  # nobody has this number
+
+
+def test_a_port_of_a_sandbox_is_given_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox, "PORTS", range(9900, 9950))
+    given = []
+    with pytest.raises(sandbox.SandboxError, match="no free port between 9900 and 9949"):
+        while True:
+            given += sandbox.free_ports(1)
+    assert len(set(given)) == len(given) > 20

@@ -21,25 +21,27 @@ _TRANSIENT = (".pyc", ".pyo", ".pid", ".sock", ".swp")
 
 def create(app: AppPaths, checkout: str, commit: str) -> None:
     """Check the commit out with its submodules, into a folder that appears whole or not at all."""
-    place, temporary = app.releases / checkout, app.releases / ".checkout.tmp"
-    files.remove(temporary)
+    place = app.releases / checkout
     files.remove(place)
-    # `--shared`: the objects stay in the app's repository, where a reference keeps them alive.
-    clone = ("clone", "--quiet", "--shared", "--no-checkout", str(app.repo), str(temporary))
-    subprocesses.run(["git", *clone])
-    git = ("git", "-C", str(temporary))
-    subprocesses.run([*git, "checkout", "--quiet", "--force", "--detach", commit])
-    if (temporary / ".gitmodules").exists():
-        env = {**subprocesses.environment(), "GIT_TERMINAL_PROMPT": "0"}
-        update = ("submodule", "--quiet", "update", "--init", "--recursive")
-        try:
-            subprocesses.run([*git, *update], env=env)
-        except subprocesses.ProgramFailed as error:
-            hint = "the server must reach its address; a private one needs a key in piku's ~/.ssh"
-            raise PikuError(
-                "a submodule could not be fetched", detail=error.detail, hint=hint
-            ) from None
-    os.rename(temporary, place)
+    # A folder of this process's own: git may outlive a deploy that is killed.
+    with files.temporary_folder(app.releases, "checkout") as folder:
+        temporary = Path(folder, checkout)
+        # `--shared`: the objects stay in the app's repository; a reference keeps them alive.
+        clone = ("clone", "--quiet", "--shared", "--no-checkout", str(app.repo), str(temporary))
+        subprocesses.run(["git", *clone])
+        git = ("git", "-C", str(temporary))
+        subprocesses.run([*git, "checkout", "--quiet", "--force", "--detach", commit])
+        if (temporary / ".gitmodules").exists():
+            env = {**subprocesses.environment(), "GIT_TERMINAL_PROMPT": "0"}
+            update = ("submodule", "--quiet", "update", "--init", "--recursive")
+            try:
+                subprocesses.run([*git, *update], env=env)
+            except subprocesses.ProgramFailed as error:
+                hint = "the server must reach its address; private ones need a key in piku's ~/.ssh"
+                raise PikuError(
+                    "a submodule could not be fetched", detail=error.detail, hint=hint
+                ) from None
+        os.rename(temporary, place)
 
 
 # --- files that the app wrote --------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from piku import files, locks
 from piku.deploy import build, health, orphans, reconcile, releases, repository
-from piku.deploy.releases import BUILDING, FAILED, SUCCEEDED
+from piku.deploy.releases import BUILDING, FAILED, SUCCEEDED, Release
 from piku.errors import PikuError
 from piku.output import Output
 from piku.paths import AppPaths, Paths
@@ -14,14 +14,16 @@ from piku.uwsgi import emperor
 def recover(paths: Paths, app: AppPaths, *, killed: bool) -> None:
     """Recover an app, whose lock the caller holds; its last command may have been `killed`."""
     make_folders(app)
+    _sweep(paths, app)
     repository.remove_stale_locks(app)
-    interrupted = _close_record(app)
-    if not killed and not interrupted and reconcile.is_settled(paths, app):
+    unfinished = _unfinished(app)
+    if not killed and unfinished is None and reconcile.is_settled(paths, app):
         return
-    if interrupted:
-        orphans.end_builds(paths, app.name, interrupted)
+    if unfinished is not None:
+        orphans.end_builds(paths, app.name, unfinished.number)
     build.remove_half_built(app)
     go_back(paths, app)
+    _close(app, unfinished)
 
 
 def go_back(paths: Paths, app: AppPaths) -> None:
@@ -53,19 +55,32 @@ def make_folders(app: AppPaths) -> None:
     app.data.mkdir(parents=True, exist_ok=True)
 
 
-def _close_record(app: AppPaths) -> int:
-    """Close the record of a release whose deploy was killed; returns its number if it failed."""
-    live = releases.live(app)
+def _sweep(paths: Paths, app: AppPaths) -> None:
+    """Remove what killed commands were writing, in piku's own folders. An app may write to its logs
+    as well: there only piku's links are known by their name."""
+    shared = ("apps", "nginx", "releases", "repos", "uwsgi", "uwsgi-available", "uwsgi-enabled")
+    own = (app.releases, app.releases / "starts", app.envs, app.repo / "hooks")
+    files.sweep(paths.root, *(paths.root / name for name in shared), *own)
+    files.sweep(app.logs, name="link")
+
+
+def _unfinished(app: AppPaths) -> Release | None:
+    """The release that was being made: nobody else holds the lock."""
     newest = next(iter(releases.releases(app)), None)
-    if newest is None or newest.outcome != BUILDING:
-        return 0
-    if live is not None and live.release == newest.number:
-        releases.finish(app, newest, SUCCEEDED)
-        return 0
-    releases.finish(app, newest, FAILED, f"interrupted at {newest.step or 'its start'}")
-    if newest.checkout == f"v{newest.number}":
-        files.remove(app.releases / newest.checkout)
-    return newest.number
+    return newest if newest is not None and newest.outcome == BUILDING else None
+
+
+def _close(app: AppPaths, release: Release | None) -> None:
+    """Give the unfinished release its outcome; nothing of one that failed runs any more."""
+    if release is None:
+        return
+    live = releases.live(app)
+    if live is not None and live.release == release.number:
+        releases.finish(app, release, SUCCEEDED)
+        return
+    releases.finish(app, release, FAILED, f"interrupted at {release.step or 'its start'}")
+    if release.checkout == f"v{release.number}":
+        files.remove(app.releases / release.checkout)
 
 
 def recover_all(paths: Paths, output: Output) -> None:
@@ -73,18 +88,15 @@ def recover_all(paths: Paths, output: Output) -> None:
 
     An app whose records are damaged is named and left alone: it must not keep the others down.
     """
-    files.sweep(
-        *(paths.root / name for name in ("nginx", "uwsgi", "uwsgi-available", "uwsgi-enabled"))
-    )
     for name in paths.app_names():
         app = paths.app(name)
         try:
             with locks.lock(app.lock, "starting the platform", patient=False):
                 make_folders(app)
-                files.sweep(app.releases, app.envs)
-                _close_record(app)
+                _sweep(paths, app)
                 build.remove_half_built(app)
                 reconcile.reconcile(paths, app)
+                _close(app, _unfinished(app))
                 _name_missing(app, output)
         except locks.LockHeld as held:
             # That deploy needs the platform to go on, and reconciles the app when it ends.

@@ -43,7 +43,6 @@ def create_repository(app: AppPaths, command: list[str], environ: dict[str, str]
     """Make the app's bare repository, and its hook anew; returns whether the repository is new."""
     fresh = not app.repo.is_dir()
     if fresh:
-        app.repo.parent.mkdir(parents=True, exist_ok=True)
         with files.temporary_folder(app.repo.parent, app.name) as folder:
             place = Path(folder, "repository")
             init = ["git", "init", "--quiet", "--bare", "--template=", "--initial-branch=main"]

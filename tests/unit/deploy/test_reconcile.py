@@ -76,12 +76,21 @@ def test_what_a_killed_deploy_left_is_undone(
     (shop.envs / "python-half").mkdir(parents=True)
     (shop.envs / "python-half.building").touch()
     (shop.envs / "somebodys").mkdir()
+    folders = ("", "apps", "nginx", "releases", "releases/shop", "releases/shop/starts")
+    folders += ("repos", "repos/shop/hooks", "envs/shop", "uwsgi", "uwsgi-enabled", "logs/shop")
+    killed = f".link.{2**22 + 1}.abcdefgh.tmp"  # no process has such a number
+    for folder in folders:
+        (paths.root / folder / killed).mkdir(parents=True)
+    its_own = [shop.data / killed, shop.logs / killed.replace("link", "its-own")]
+    for place in its_own:
+        place.mkdir()
     recovery.recover(paths, shop, killed=True)
     assert listing(paths) == before
     assert releases.live(shop) == live
     assert os.listdir(shop.releases / "starts") == [str(live.start)]
     assert not (shop.envs / "python-half").exists()
     assert (shop.envs / "somebodys").is_dir(), "nobody knows what that is"
+    assert sorted(paths.root.rglob("*.tmp")) == sorted(its_own)
     release = releases.load_release(shop, second.release.number)
     assert (release.outcome, release.reason) == (releases.FAILED, "interrupted at its start")
     recovery.recover(paths, shop, killed=False)

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from sandbox import free_ports
 
 from piku import files as files_module
-from piku import ports
 from piku.nginx.directives import d, location
 from piku.nginx.site import Additions, Site, SiteState, Static
 from piku.paths import AppName, Paths
@@ -156,7 +156,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     with tempfile.TemporaryDirectory(prefix="n") as name, contextlib.closing(upstream.socket):
         folder = Path(name)
         (folder / "nginx").mkdir()
-        plain, secure = ports.free_ports("127.0.0.1", 2, set())
+        plain, secure = free_ports(2)
         main = nginx.write(
             list(sites(folder, f"127.0.0.1:{upstream.server_port}")), folder,
             host="127.0.0.1", http_port=plain, https_port=secure, check_dir="", acme=f"{folder}/acme",
