@@ -7,17 +7,16 @@ DEV    = dev=$$(tools/dev-env)
 PYTEST = $(DEV) && tools/as-user tools/pytests "$$dev/bin/python"
 MANY   = -n 6 --dist loadfile --no-loadscope-reorder
 LOAD   = tests/faults/test_no_lost_request.py
-# The core's end-to-end tests without extras; `make test` runs only those that go the longest way.
+# On servers without extras. `make test` runs CORE like that; with extras, `make test-extras` does.
 BARE   = PIKU_EXTRAS=none $(MANY)
 CORE   = $(addprefix tests/e2e/, test_deploy.py test_releases.py test_config.py)
-# What runs: the core's tests of processes are a target of their own, for `make test` is to be quick.
-PROCESSES = $(addprefix tests/e2e/, test_cron.py test_logs.py test_ps.py test_run.py \
-	test_supervision.py test_uwsgi_settings.py)
-EXTRAS = $(wildcard tests/extras tests/web tests/client)
+# These have a target of their own, so that `make test` stays quick.
+MORE   = $(addprefix tests/e2e/, test_cron.py test_logs.py test_ps.py test_run.py \
+	test_supervision.py test_uwsgi_settings.py test_examples.py test_tutorial.py)
 ARGS   =
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test test-core test-extras test-processes test-web test-runtimes \
+.PHONY: help demo test test-core test-extras test-e2e test-web test-runtimes \
 	test-limits test-install install-transcript lint types format bench soak docs pictures zipapp \
 	deb clean demo-packages test-packages
 
@@ -29,17 +28,18 @@ demo: demo-packages ## Deploy an example to a server of its own, here and now (A
 
 test: lint types ## Lint, types, and the tests of the core (ARGS="-k name" picks some)
 	@$(PYTEST) $(LOAD) $(ARGS) \
-		-- $(MANY) --ignore=$(LOAD) $(addprefix --ignore=,$(PROCESSES)) tests/faults tests/e2e tests/golden tests/unit $(ARGS) \
-		-- $(BARE) $(CORE) $(ARGS)
+		-- $(BARE) $(CORE) $(ARGS) \
+		-- $(MANY) $(addprefix --ignore=,$(LOAD) $(CORE) $(MORE)) \
+		tests/faults tests/e2e tests/golden tests/unit $(ARGS)
 
 test-core: test-packages ## All end-to-end tests of the core, on servers that have no extras
 	@$(PYTEST) $(BARE) tests/e2e tests/web $(ARGS)
 
 test-extras: test-packages ## What goes beyond the specification, and the client
-	@$(PYTEST) $(MANY) tests/extras tests/client $(ARGS)
+	@$(PYTEST) $(MANY) $(CORE) tests/extras tests/client $(ARGS)
 
-test-processes: test-packages ## What runs: cron, logs, ps, one-off commands, supervision, uWSGI's settings
-	@$(PYTEST) $(MANY) $(PROCESSES) $(ARGS)
+test-e2e: test-packages ## The core's other end-to-end tests: cron, logs, ps, run, supervision, examples
+	@$(PYTEST) $(MANY) $(MORE) $(ARGS)
 
 test-web: test-packages ## What nginx does: TLS, Cloudflare, static files, caching, access
 	@$(PYTEST) $(MANY) tests/web $(ARGS)
