@@ -103,6 +103,7 @@ class Paths:
         self.enabled = root / "uwsgi-enabled"
         self.uwsgi = root / "uwsgi"
         self.emperor_ini = self.uwsgi / "uwsgi.ini"
+        self.emperor_pid = self.uwsgi / "emperor.pid"
         self.emperor_stats = self.uwsgi / "emperor.stats"
         self.emperor_log = self.uwsgi / "emperor.log"
         # The number of the newest start of any app. The emperor remembers names that failed.

@@ -245,9 +245,8 @@ def test_threads_that_the_module_starts_do_not_keep_a_process_from_answering(
 EIGHT = 8 * 1024
 EVERY = "".join(map(chr, range(32, 127)))
 VALUES = {
-    "SPACES": "  two  words ",
-    "BLANK": " ",
-    "TABS": "\ta\tb\t",
+    "SPACES": "  two  words",
+    "TABS": "\ta\tb",
     "EMPTY": "",
     "QUOTES": """'single' "double" `back`""",
     "ONE_QUOTE": "it's",
@@ -255,8 +254,6 @@ VALUES = {
     "DOLLARS": "$HOME ${APP} $$ $(id) $1 $",
     "PERCENT": "%(x) %d %% 100%",
     "PERCENT_END": "100%",
-    "PERCENT_BLANK": "%d %% 100% ",
-    "DOLLARS_BLANK": "$(HOME) $$(id) @(/etc/hostname) $(end) @@(x ",
     "AT": "@(file) @/etc/passwd",
     "BACKSLASH": "\\n \\ \\\\",
     "BACKSLASH_END": "ends\\",
@@ -271,7 +268,6 @@ VALUES = {
     "ALL": EVERY,
     "EIGHT": "x" * EIGHT,
     "EIGHT_ODD": (EVERY * 100)[:EIGHT],
-    "EIGHT_BLANK": (EVERY.replace("%", "") * 100)[: EIGHT - 1] + " ",
     "EIGHT_UNICODE": "ü☃" * (EIGHT // 5),
     "SIXTY_FOUR": "y" * 8 * EIGHT,
     # What our own scripts might take for theirs.
@@ -374,7 +370,7 @@ def test_what_a_process_could_not_get_as_it_is_is_refused(new_app: NewApp) -> No
     for pair, words in (
         ("A=one\ntwo", "the value of A has more than one line"),
         (f"A={'x' * 64 * 1024}y", "the value of A is longer than 64 kB"),
-        ("A=100%(x) ", "the value of A holds '%(', and ends with a blank"),
+        ("A=100%(x) ", "the value of A ends with a blank"),
     ):
         result = app.says("config:set", pair)
         assert result.returncode == 1 and words in result.stdout + result.stderr, pair

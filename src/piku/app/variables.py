@@ -29,6 +29,8 @@ def check_pair(key: str, value: str) -> None:
             f"the value of {key} has more than one line",
             hint="encode it first, for example with base64",
         )
+    if value.endswith((" ", "\t")):
+        raise PikuError(f"the value of {key} ends with a blank", hint="uWSGI would drop it")
     if len(value.encode(errors="surrogateescape")) > MAX_VALUE:
         raise PikuError(f"the value of {key} is longer than {MAX_VALUE // 1024} kB")
 

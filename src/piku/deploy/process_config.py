@@ -44,29 +44,27 @@ def write(deployment: Deployment, process: Process) -> None:
 
 def _config(deployment: Deployment, process: Process) -> str:
     app = deployment.app
-    options = tuple(pair for hook in hooks("uwsgi") for pair in hook(deployment, process))
     folder = app.start(process.start)
     # By the mark, what a process started and left behind is found when it stops.
     mark = {procfs.MARK: str(process.vassal(app.name))}
     variables = deployment.variables(process) | mark
-    exact = {name: value for name, value in variables.items() if ini.envdir_changes(value)}
     envdir = folder / f"{process.worker}.env"
-    _write_envdir(envdir, {n: v for n, v in variables.items() if n not in exact})
+    _write_envdir(envdir, variables)
+    options = [("env", f"{name}=") for name, value in variables.items() if not value]
+    options += [pair for hook in hooks("uwsgi") for pair in hook(deployment, process)]
     vassal = ini.Vassal(
+        values=deployment.values,
         checkout=str(deployment.checkout),
         envdir=str(envdir),
         log=str(log_file(app, process)),
-        log_maxsize=settings.LOG_MAXSIZE.read(deployment.values),
-        stop_timeout=settings.STOP_TIMEOUT.read(deployment.values),
-        exact=exact,
-        options=options,
+        options=tuple(options),
         include=_include(deployment, process),
     )
     if process.schedules:
         jobs = scheduler.jobs(app, deployment.release, deployment.revision)
         return ini.scheduler(vassal, scheduler.write(jobs, folder))
     if process.kind in ini.MODIFIERS:
-        return ini.served(vassal, _served(deployment, process))
+        return _served(deployment, process, vassal)
     argv = subprocesses.shell(deployment.revision.procfile.command(process.kind))
     for wrap in hooks("wrap"):
         argv = wrap(deployment, process, argv)
@@ -76,7 +74,8 @@ def _config(deployment: Deployment, process: Process) -> str:
 
 
 def _write_envdir(folder: Path, variables: Mapping[str, str]) -> None:
-    """The variables as uWSGI's envdir reads them: a file each, with exactly the value.
+    """The variables as uWSGI's envdir reads them: a file each, with exactly the value; but it drops
+    empty ones, and blanks at the end.
 
     An ini file would expand parts of some values; these are secrets as well, hence the modes.
     """
@@ -90,23 +89,18 @@ def _write_envdir(folder: Path, variables: Mapping[str, str]) -> None:
 # --- what uWSGI serves itself --------------------------------------------------------------------
 
 
-def _served(deployment: Deployment, process: Process) -> ini.Served:
-    values = deployment.values
+def _served(deployment: Deployment, process: Process, vassal: ini.Vassal) -> str:
     shared = _shared_worker(deployment) if process.kind == "wsgi" else ()
     threads = 0 if shared else _threads(deployment, process.kind)
-    several = plugins.threaded() if process.kind == "wsgi" and threads > 1 else ()
-    bind = settings.BIND_ADDRESS.read(values)
-    return ini.Served(
-        language=(*_language(deployment, process.kind), *shared, *several),
+    several = plugins.THREADED if process.kind == "wsgi" and threads > 1 else ()
+    bind = settings.BIND_ADDRESS.read(deployment.values)
+    return ini.served(
+        vassal,
+        process.kind,
+        (*_language(deployment, process.kind), *shared, *several),
         address=f"{bind}:{process.port}" if process.port else process.address,
-        modifier=ini.MODIFIERS[process.kind],
-        processes=settings.PROCESSES.read(values),
         threads=threads,
         listen=_listen(deployment),
-        max_requests=settings.MAX_REQUESTS.read(values),
-        enable_threads=settings.ENABLE_THREADS.read(values),
-        log_forwarded_for=settings.LOG_X_FORWARDED_FOR.read(values),
-        idle=settings.IDLE.read(values) if process.by_socket else 0,
     )
 
 

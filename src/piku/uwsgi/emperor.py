@@ -16,9 +16,8 @@ import socket
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
-from piku import files
+from piku import files, procfs
 from piku.paths import AppName, Paths
 from piku.uwsgi import ini
 
@@ -82,18 +81,17 @@ def observe(paths: Paths) -> dict[VassalName, State] | None:
         vassals = json.loads(text)["vassals"]
     except (OSError, ValueError, KeyError):
         return None if is_running(paths) else {}
-    named = ((VassalName.parse(vassal["id"]), vassal) for vassal in vassals)
-    return {name: _state(vassal) for name, vassal in named if name is not None}
-
-
-def _state(vassal: dict[str, int | str]) -> State:
-    return State(
-        pid=max(0, int(vassal["pid"])),
-        accepting=bool(vassal["accepting"]),
-        respawns=int(vassal["respawns"]),
-        since=int(vassal["last_run"]),
-        socket=str(vassal.get("on_demand") or ""),
-    )
+    return {
+        name: State(
+            pid=max(0, vassal["pid"]),
+            accepting=bool(vassal["accepting"]),
+            respawns=vassal["respawns"],
+            since=vassal["last_run"],
+            socket=vassal.get("on_demand") or "",
+        )
+        for vassal in vassals
+        if (name := VassalName.parse(vassal["id"])) is not None
+    }
 
 
 def is_running(paths: Paths) -> bool:
@@ -102,12 +100,9 @@ def is_running(paths: Paths) -> bool:
 
 
 def pid(paths: Paths) -> int | None:
-    text = files.read(paths.emperor_ini.with_name("emperor.pid")).strip()
-    if not text.isdigit():
-        return None
+    number = int(files.read(paths.emperor_pid) or 0)
     # After a crash the number may belong to another program by now.
-    command = files.read(Path("/proc", text, "cmdline"))
-    return int(text) if str(paths.emperor_ini) in command else None
+    return number if str(paths.emperor_ini) in procfs.command(number) else None
 
 
 def wake(paths: Paths) -> None:
@@ -120,12 +115,8 @@ def wake(paths: Paths) -> None:
 
 def enabled(paths: Paths, app: AppName | None = None) -> list[VassalName]:
     """The vassals that the emperor should run, of one app or of all."""
-    try:
-        entries = os.listdir(paths.enabled)
-    except FileNotFoundError:
-        return []
-    names = (VassalName.parse(entry) for entry in entries if entry.endswith(".ini"))
-    return sorted(name for name in names if name is not None and app in (None, name.app))
+    names = (VassalName.parse(file.name) for file in paths.enabled.glob("[!.]*.ini"))
+    return sorted(name for name in names if name and app in (None, name.app))
 
 
 def enable(paths: Paths, names: Iterable[VassalName]) -> None:

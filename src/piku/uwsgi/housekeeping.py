@@ -39,19 +39,9 @@ def config(paths: Paths, calling: Sequence[str]) -> str:
 
 def vassal(paths: Paths, name: str, options: ini.Pairs) -> str:
     """The ini of a vassal of the platform: these options, and what all of them have."""
-    log = str(paths.uwsgi / f"{name}.log")
-    return ini.render(
-        [
-            ("strict", "true"),
-            ("master", "true"),
-            ("die-on-term", "true"),
-            *options,
-            ("logto", log),
-            ("log-maxsize", "1048576"),
-            ("log-backupname", f"{log}.old"),
-            ("logfile-chmod", "640"),
-        ]
-    )
+    log = ini.log(str(paths.uwsgi / f"{name}.log"), 1 << 20)
+    common = (("strict", "true"), ("master", "true"), ("die-on-term", "true"))
+    return ini.render((*common, *options, *log))
 
 
 def follow(paths: Paths, sites: Collection[Site]) -> None:

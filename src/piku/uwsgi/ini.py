@@ -1,6 +1,6 @@
 """uWSGI configuration: ordered pairs to ini, through one renderer that quotes.
 
-Pure. Options are those of the uWSGI 2.0 documentation; `strict` makes unknown ones an error.
+Options are those of the uWSGI 2.0 documentation; `strict` makes unknown ones an error.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ import signal
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from piku.app import settings
 from piku.errors import PikuError
+from piku.paths import Paths
 
 # The ending of a file that names the socket of a vassal that sleeps until somebody connects.
 DEMAND = ".demand"
@@ -49,63 +51,53 @@ def _escaped(value: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Vassal:
-    """What every process of an app shares."""
+    """What every process of an app shares; `values` are the app's settings."""
 
+    values: Mapping[str, str]
     checkout: str
     envdir: str
     log: str
-    log_maxsize: int
-    stop_timeout: int
-    exact: Mapping[str, str]  # variables that envdir would change
-    options: Pairs = ()  # of extras
+    options: Pairs = ()
     include: str = ""  # a file of the app's own options
 
 
-@dataclass(frozen=True, kw_only=True)
-class Served:
-    """An application that uWSGI serves itself; `language` are the options of its plugin."""
+def served(
+    vassal: Vassal, kind: str, language: Pairs, *, address: str, threads: int, listen: int
+) -> str:
+    """The ini of a process that uWSGI serves itself.
 
-    language: Pairs
-    address: str  # a socket's path, or ADDRESS:PORT when nginx is not in front
-    modifier: int
-    processes: int
-    threads: int  # 0 where something else than threads shares a worker process
-    listen: int
-    max_requests: int
-    enable_threads: bool
-    log_forwarded_for: bool = False  # log the client that X-Forwarded-For names
-    idle: int = 0  # seconds until it sleeps, on a socket that the emperor then holds
-
-
-def served(vassal: Vassal, app: Served) -> str:
-    """The ini of a process that uWSGI serves itself."""
+    `language` are the options of its plugin; `address` is a socket's path, or ADDRESS:PORT when
+    nginx is not in front; `threads` is 0 where something else than threads shares a worker process.
+    """
+    values = vassal.values
+    forwarded = settings.LOG_X_FORWARDED_FOR.read(values)
     return render(
         [
             *_common(vassal),
-            *app.language,
-            ("processes", str(app.processes)),
-            *((("threads", str(app.threads)),) if app.threads else ()),
-            ("enable-threads", "true" if app.enable_threads else "false"),
-            ("max-requests", str(app.max_requests)),
-            ("listen", str(app.listen)),
+            *language,
+            ("processes", str(settings.PROCESSES.read(values))),
+            *((("threads", str(threads)),) if threads else ()),
+            ("enable-threads", str(settings.ENABLE_THREADS.read(values)).lower()),
+            ("max-requests", str(settings.MAX_REQUESTS.read(values))),
+            ("listen", str(listen)),
             ("buffer-size", "32768"),
-            ("worker-reload-mercy", str(vassal.stop_timeout)),
-            *_listening(app),
-            *((("log-x-forwarded-for", "true"),) if app.log_forwarded_for else ()),
+            ("worker-reload-mercy", str(settings.STOP_TIMEOUT.read(values))),
+            *_listening(address, MODIFIERS[kind], settings.IDLE.read(values)),
+            *((("log-x-forwarded-for", "true"),) if forwarded else ()),
             ("log-format", Magic(LOG_FORMAT)),
             *_added(vassal),
         ]
     )
 
 
-def _listening(app: Served) -> Pairs:
-    if not app.address.startswith("/"):
-        modifier = (("http-socket-modifier1", str(app.modifier)),) if app.modifier else ()
-        return (("vacuum", "true"), ("http-socket", app.address), *modifier)
-    if app.idle:
+def _listening(address: str, modifier: int, idle_seconds: int) -> Pairs:
+    if not address.startswith("/"):
+        number = (("http-socket-modifier1", str(modifier)),) if modifier else ()
+        return (("vacuum", "true"), ("http-socket", address), *number)
+    if idle_seconds:
         # The emperor hands over the socket, with the first request, and keeps it.
-        return idle(app.idle)
-    return (("vacuum", "true"), ("socket", app.address), ("chmod-socket", "664"))
+        return idle(idle_seconds)
+    return (("vacuum", "true"), ("socket", address), ("chmod-socket", "664"))
 
 
 def idle(seconds: int) -> Pairs:
@@ -128,7 +120,7 @@ def daemon(vassal: Vassal, runner: str) -> str:
         [
             *_common(vassal),
             ("processes", "0"),
-            ("reload-mercy", str(vassal.stop_timeout)),
+            ("reload-mercy", str(settings.STOP_TIMEOUT.read(vassal.values))),
             ("attach-daemon2", attached),
             *_added(vassal),
         ]
@@ -151,11 +143,7 @@ def _common(vassal: Vassal) -> Pairs:
         ("die-on-term", "true"),
         ("chdir", vassal.checkout),
         ("envdir", vassal.envdir),
-        *_exactly(vassal.exact),
-        ("logto", vassal.log),
-        ("log-maxsize", str(vassal.log_maxsize)),
-        ("log-backupname", f"{vassal.log}.old"),
-        ("logfile-chmod", "640"),
+        *log(vassal.log, settings.LOG_MAXSIZE.read(vassal.values)),
         # uWSGI's log pipe does not block: a program that prints some 280 lines at once gets an
         # error for the next. F_SETFL (4) without O_NONBLOCK makes it wait; then a thread must empty
         # the pipe, for the master writes to it as well. Were it no stream, what a program writes at
@@ -166,23 +154,14 @@ def _common(vassal: Vassal) -> Pairs:
     )
 
 
-def envdir_changes(value: str) -> bool:
-    """Whether uWSGI drops this value from an envdir (if empty) or cuts the blanks at its end."""
-    return not value or value[-1] in " \t"
-
-
-def _exactly(variables: Mapping[str, str]) -> Pairs:
-    """Variables with exactly these values: nothing, in place of %(end), keeps the blanks in front
-    of it, and `$(` and `@(` from being expanded."""
-    if not variables:
-        return ()
-    pairs = []
-    for name, value in variables.items():
-        if "%(" in value:
-            raise PikuError(f"the value of {name} holds '%(', and ends with a blank")
-        quoted = re.sub(r"([$@])\(", r"\1%(end)(", value.replace("%", "%%"))
-        pairs.append(("env", Magic(f"{name}={quoted}%(end)")))
-    return (("set-placeholder", "end="), *pairs)
+def log(path: str, maxsize: int) -> Pairs:
+    """Options that keep a log, which is renamed to `.old` at `maxsize` bytes."""
+    return (
+        ("logto", path),
+        ("log-maxsize", str(maxsize)),
+        ("log-backupname", f"{path}.old"),
+        ("logfile-chmod", "640"),
+    )
 
 
 # A program that is a uWSGI of its own would take the first variable for its emperor. uWSGI repeats
@@ -207,13 +186,13 @@ def runner(argv: Iterable[str], worker: str) -> str:
     return _RUNNER.format(program=shlex.join(argv), ended=ENDED.format(worker=worker))
 
 
-def emperor(enabled: str, stats: str, pidfile: str, log: str) -> str:
+def emperor(paths: Paths) -> str:
     """The emperor's ini. It has no master, which would take the signals that wake the emperor."""
     return render(
         [
             ("strict", "true"),
-            ("emperor", f"dir://{enabled}"),
-            ("emperor-stats", stats),
+            ("emperor", f"dir://{paths.enabled}"),
+            ("emperor-stats", str(paths.emperor_stats)),
             # A vassal with such a file beside it starts when somebody connects to the socket it
             # names.
             ("emperor-on-demand-extension", DEMAND),
@@ -221,12 +200,11 @@ def emperor(enabled: str, stats: str, pidfile: str, log: str) -> str:
             ("emperor-freq", "1"),
             # Seconds that a vassal may take to stop: PIKU_STOP_TIMEOUT may be an hour.
             ("emperor-curse-tolerance", "3630"),
-            # Milliseconds: the longest pause before another attempt with a vassal that keeps
-            # failing.
+            # Milliseconds: the longest pause between attempts with a vassal that keeps failing.
             ("emperor-max-throttle", "30000"),
-            ("pidfile", pidfile),
+            ("pidfile", str(paths.emperor_pid)),
             ("die-on-term", "true"),
-            ("logto", log),
+            ("logto", str(paths.emperor_log)),
             ("logfile-chmod", "640"),
         ]
     )

@@ -6,9 +6,13 @@ from collections.abc import Iterable
 
 from piku.uwsgi.ini import Pairs
 
+# Options that let a process of several Python threads end: whichever has answered the last of
+# UWSGI_MAX_REQUESTS ends the others, and then Python. That waits for the main thread, which is no
+# more, if `threading` was imported after the fork: the process would hang until it is killed.
+THREADED: Pairs = (("py-import", "threading"),)
+
 
 def python(plugin: str, module: str, virtualenv: str) -> Pairs:
-    """Options of a Python callable."""
     return (
         ("plugins", plugin),
         *((("virtualenv", virtualenv),) if virtualenv else ()),
@@ -19,16 +23,6 @@ def python(plugin: str, module: str, virtualenv: str) -> Pairs:
         # ever.
         ("py-call-uwsgi-fork-hooks", "true"),
     )
-
-
-def threaded() -> Pairs:
-    """Options that let a process of several Python threads end.
-
-    Whichever has answered the last of UWSGI_MAX_REQUESTS ends the others, and then Python. That
-    waits for the main thread, which is no more, if `threading` was imported after the fork: the
-    process would hang until it is killed, and nobody be answered. So it is imported before.
-    """
-    return (("py-import", "threading"),)
 
 
 def gevent(plugin: str, greenlets: int) -> Pairs:
@@ -43,7 +37,6 @@ def asyncio(plugins: str, tasks: int) -> Pairs:
 
 
 def rack(config: str, *, bundled: bool) -> Pairs:
-    """Options of a Ruby Rack application (specification, "rwsgi")."""
     return (
         ("plugins", "rack"),
         ("rbrequire", "rubygems"),
@@ -56,11 +49,8 @@ def rack(config: str, *, bundled: bool) -> Pairs:
 
 def java(entry: str, classpath: Iterable[str]) -> Pairs:
     """Options of a Java application: `entry` is "package/Class:method"."""
-    return (
-        ("plugins", "jvm,jwsgi"),
-        *(("jvm-classpath", path) for path in classpath),
-        ("jwsgi", entry),
-    )
+    jars = (("jvm-classpath", path) for path in classpath)
+    return (("plugins", "jvm,jwsgi"), *jars, ("jwsgi", entry))
 
 
 def php(docroot: str, *, safe: str, hidden: Iterable[str], allow_git: bool) -> Pairs:
@@ -76,9 +66,7 @@ def php(docroot: str, *, safe: str, hidden: Iterable[str], allow_git: bool) -> P
         ("php-index", "index.php"),
         ("check-static", docroot),
         ("static-index", "index.html"),
-        ("static-skip-ext", ".php"),
-        ("static-skip-ext", ".inc"),
-        *(("static-skip-ext", end) for end in hidden),
+        *(("static-skip-ext", end) for end in (".php", ".inc", *hidden)),
         ("static-safe", safe),
         *(() if allow_git else (("route", r"/\.git break:404 Not Found"),)),
     )

@@ -49,7 +49,7 @@ def test_it_is_so_over_a_file(
 
 @pytest.mark.parametrize(
     "value",
-    ["", "$HOME", "${HOME}", "a=b==", "'q'", '"q"', "# no comment", " spaces ", "é ü 日本", "a\tb", "\\n",
+    ["", "$HOME", "${HOME}", "a=b==", "'q'", '"q"', "# no comment", " spaces", "é ü 日本", "a\tb", "\\n",
      "%d", "$(x)"],
 )  # fmt: skip
 def test_values_are_literal(value: str) -> None:
@@ -77,6 +77,12 @@ def test_what_piku_gives_cannot_be_set(key: str) -> None:
 def test_the_loader_is_out_of_reach(key: str) -> None:
     with pytest.raises(PikuError, match=f"{key} cannot be set"):
         variables.check_pair(key, "x")
+
+
+@pytest.mark.parametrize("value", ["a ", "100%(x)\t"])
+def test_values_that_end_with_a_blank_are_refused(value: str) -> None:
+    with pytest.raises(PikuError, match="the value of X ends with a blank"):
+        variables.check_pair("X", value)
 
 
 @pytest.mark.parametrize("value", ["a\nb", "a\rb", "a\0b", "\n"])
@@ -113,7 +119,7 @@ def test_the_longest_value() -> None:
         ("A=$RAW\n", {"A": "$LOW"}),
         ("A=$NONE ${NONE} $ $1 $(x) ${\n", {"A": "$NONE ${NONE} $ $1 $(x) ${"}),
         ("A='$LOW'\n", {"A": "$LOW"}),
-        ('A="$LOW x "\n', {"A": "low x "}),
+        ('A=" $LOW x"\n', {"A": " low x"}),
         ("A='\n", {"A": "'"}),
         ("A='a\"\n", {"A": "'a\""}),
         ("A=it's\n", {"A": "it's"}),

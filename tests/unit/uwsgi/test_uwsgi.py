@@ -7,7 +7,6 @@ import re
 import shlex
 import signal
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from piku.errors import PikuError
+from piku.paths import Paths
 from piku.uwsgi import ini as ini_module
 from piku.uwsgi import plugins
 
@@ -80,29 +80,24 @@ VASSAL = ini_module.Vassal(
     checkout="/r/c",
     envdir="/r/e",
     log="/r/l",
-    log_maxsize=1000,
-    stop_timeout=7,
-    exact={"EMPTY": "", "BLANK": "50% "},
+    values={"UWSGI_PROCESSES": "2", "PIKU_STOP_TIMEOUT": "7"},
 )
 
 
-def served(address: str, *, threads: int = 3, modifier: int = 0, **language: str) -> list[str]:
+def served(address: str, *, threads: int = 3, kind: str = "wsgi", **language: str) -> list[str]:
     """The lines of an ini."""
-    app = ini_module.Served(
-        language=tuple(language.items()), address=address, modifier=modifier, processes=2, threads=threads,
-        listen=9,
-        max_requests=5, enable_threads=False,
-    )  # fmt: skip
-    return ini_module.served(VASSAL, app).splitlines()
+    options = tuple(language.items())
+    made = ini_module.served(VASSAL, kind, options, address=address, threads=threads, listen=9)
+    return made.splitlines()
 
 
 def test_an_app_behind_nginx_and_by_itself() -> None:
-    behind = served("/r/x.sock", modifier=7, rack="config.ru")
+    behind = served("/r/x.sock", kind="rwsgi", rack="config.ru")
     assert {"socket = /r/x.sock", "chmod-socket = 664", "threads = 3", "rack = config.ru"} <= set(
         behind
     )
     assert not any(line.startswith("http-socket") for line in behind)
-    alone = served("127.0.0.1:9", threads=0, modifier=7)
+    alone = served("127.0.0.1:9", threads=0, kind="rwsgi")
     assert {"http-socket = 127.0.0.1:9", "http-socket-modifier1 = 7"} <= set(alone)
     assert not any(line.startswith(("socket", "threads")) for line in alone)
     assert "http-socket-modifier1 = 0" not in served("127.0.0.1:9")
@@ -111,23 +106,6 @@ def test_an_app_behind_nginx_and_by_itself() -> None:
 def test_a_python_app_with_and_without_an_environment() -> None:
     assert dict(plugins.python("python3", "a:b", "/r/v"))["virtualenv"] == "/r/v"
     assert "virtualenv" not in dict(plugins.python("python3", "a:b", ""))
-
-
-def test_variables_that_envdir_would_change_are_given_here() -> None:
-    assert [ini_module.envdir_changes(value) for value in ("", "a ", "a\t", "a", " a", "0")] == [
-        True
-    ] * 3 + [False] * 3
-    assert "placeholder" not in ini_module.daemon(replace(VASSAL, exact={}), "/r/x")
-    lines = ini_module.daemon(VASSAL, "/r/x").splitlines()
-    given = [line.removeprefix("env = ") for line in lines if line.startswith("env = ")]
-    assert given == ["EMPTY=%(end)", "BLANK=50%% %(end)"]
-    assert lines.index("set-placeholder = end=") < lines.index("env = EMPTY=%(end)")
-    for value in ("$(x) ", "@(x)\t"):
-        text = ini_module.daemon(replace(VASSAL, exact={"SECRET": value}), "/r/x")
-        assert f"env = SECRET={value[0]}%(end)(x){value[-1]}%(end)\n" in text
-    with pytest.raises(PikuError, match="the value of SECRET holds") as error:
-        ini_module.daemon(replace(VASSAL, exact={"SECRET": "%(x) "}), "/r/x")
-    assert "x)" not in error.value.message
 
 
 def test_the_runner_runs_the_program_and_logs_how_it_ended(tmp_path: Path) -> None:
@@ -178,6 +156,6 @@ def test_a_daemon_is_called_by_a_quoted_path() -> None:
     assert "\nprocesses = 0\n" in text
 
 
-def test_unknown_options_are_errors_everywhere() -> None:
+def test_unknown_options_are_errors_everywhere(paths: Paths) -> None:
     assert "\nstrict = true\n" in ini_module.daemon(VASSAL, "/r/x")
-    assert "\nstrict = true\n" in ini_module.emperor("/e", "/s", "/p", "/l")
+    assert "\nstrict = true\n" in ini_module.emperor(paths)
