@@ -5,11 +5,12 @@ A plugin offers commands with `cli_commands()`, and may have an `EXTRA`. A broke
 
 from __future__ import annotations
 
+import contextlib
 import functools
-import importlib.util
 import sys
 import traceback
-from collections.abc import Container
+from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -21,32 +22,27 @@ from piku.output import Output
 from piku.paths import Paths
 
 _FAULTS = (Exception, SystemExit)  # sys.exit() in a plugin must not end a command of piku's
+_PACKAGE = "piku_plugins"  # what the folder is to Python: no plugin hides another module
 
 
-def commands(paths: Paths, taken: Container[str]) -> dict[str, click.Command]:
-    """The commands of all plugins but those named in `taken`; the first one with a name has it."""
+def commands(paths: Paths) -> dict[str, click.Command]:
+    """The commands of all plugins; the first one with a name has it."""
     found: dict[str, click.Command] = {}
     for plugin, module in modules(paths.root / "plugins").items():
-        try:
-            for name, command in _offered(module).items():
-                if name in taken or name in found:
-                    _warn(plugin, f"cannot have the command {name!r}: that name is taken")
-                else:
-                    found[name] = command
-        except _FAULTS as error:
-            _warn(plugin, f"is not used: {_reason(error)}")
+        with _warning(plugin):
+            found = {**_offered(module), **found}
     return found
 
 
 @functools.cache
 def modules(folder: Path) -> dict[str, ModuleType]:
     """The plugins in this folder by their names, imported once."""
+    package = sys.modules[_PACKAGE] = ModuleType(_PACKAGE)
+    package.__path__ = [str(folder)]
     found = {}
-    for file in sorted(folder.glob("[!._]*/__init__.py")):
-        try:
-            found[file.parent.name] = _import(file)
-        except _FAULTS as error:
-            _warn(file.parent.name, f"is not used: {_reason(error)}")
+    for name in sorted(file.parent.name for file in folder.glob("[!._]*/__init__.py")):
+        with _warning(name):
+            found[name] = import_module(f"{_PACKAGE}.{name}")
     return found
 
 
@@ -59,16 +55,6 @@ def failure(paths: Paths, error: BaseException) -> PikuError | None:
     return None
 
 
-def _import(file: Path) -> ModuleType:
-    # As a package with a name of its own: it may have modules beside it.
-    name = f"piku_plugin_{file.parent.name.replace('.', '_')}"
-    spec = importlib.util.spec_from_file_location(name, file)
-    assert spec and spec.loader
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def _offered(module: ModuleType) -> dict[str, click.Command]:
     given: Any = module.cli_commands() if hasattr(module, "cli_commands") else []
     if not isinstance(given, (list, tuple)):
@@ -79,12 +65,18 @@ def _offered(module: ModuleType) -> dict[str, click.Command]:
     return {command.name: command for command in given}
 
 
+@contextlib.contextmanager
+def _warning(plugin: str) -> Iterator[None]:
+    """Make an error in the block a warning."""
+    try:
+        yield
+    except _FAULTS as error:
+        text = " ".join(_reason(error).split())
+        Output(sys.stderr).warn(f"the plugin {plugin} is not used: {text}")
+
+
 def _reason(error: BaseException) -> str:
     """The error and where it is from, in one line."""
     frames = traceback.extract_tb(error.__traceback__)
     frame = [frame for frame in frames if not frame.filename.startswith("<")][-1]
     return f"{type(error).__name__}: {error!s:.200} ({frame.filename}:{frame.lineno})"
-
-
-def _warn(plugin: str, text: str) -> None:
-    Output(sys.stderr).warn(f"the plugin {plugin} {' '.join(text.split())}")

@@ -6,6 +6,7 @@ import os
 import re
 import socket
 from collections.abc import Iterable
+from itertools import islice
 
 from piku import subprocesses
 from piku.errors import PikuError
@@ -34,14 +35,10 @@ def cannot_listen(address: str, port: int) -> str:
 def free_ports(address: str, count: int, used: Iterable[int]) -> list[int]:
     """`count` ports nobody listens on and no app has; raises PikuError when there are none left."""
     taken = set(used)
-    found: list[int] = []
     # Two servers on one machine that look at the same moment must not find the same ones.
     begin = int.from_bytes(os.urandom(2)) % len(PORTS)
-    for port in (*PORTS[begin:], *PORTS[:begin]):
-        if len(found) == count:
-            break
-        if port not in taken and is_free(address, port):
-            found.append(port)
+    candidates = (port for port in (*PORTS[begin:], *PORTS[:begin]) if port not in taken)
+    found = list(islice((port for port in candidates if is_free(address, port)), count))
     if len(found) < count:
         raise PikuError(f"no free port between {PORTS[0]} and {PORTS[-1]}")
     return found

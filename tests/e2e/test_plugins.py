@@ -129,9 +129,6 @@ def test_the_commands_of_piku_win(server: Sandbox, plugins: Path) -> None:
     plugin(plugins, "thief", f"{thief} for n in ('apps', 'own', 'hello')]\n")
     plugin(plugins, "greeter", HELLO)
     assert "me" not in server.piku("apps").stdout.splitlines()
-    shown = server.piku("help")
-    assert "the plugin thief cannot have the command 'apps'" in shown.stderr
-    assert "the plugin thief cannot have the command 'hello'" in shown.stderr
     assert server.piku("own").stdout == "me\n"
     assert server.piku("hello", "x").stdout == "Hello x\n"
 
@@ -145,7 +142,7 @@ def dry(app, **others):
     "Say that this is not done."
     print("not done:", app.name)
 
-EXTRA = Extra(name="mine", flags={"deploy --mine": "piku_plugin_mine:dry"})
+EXTRA = Extra(name="mine", flags={"deploy --mine": "piku_plugins.mine:dry"})
 """
     plugin(plugins, "mine", text)
     assert app.does("deploy", "--mine") == "not done: added\n"

@@ -28,7 +28,7 @@ class Commands(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         laptop = () if _is_over_ssh() else LAPTOP
-        return [*COMMANDS, *extra.commands(), *_plugins(ctx), *laptop]
+        return [*dict.fromkeys((*COMMANDS, *extra.commands(), *_plugins(ctx), *laptop))]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         target = COMMANDS.get(cmd_name) or LAPTOP.get(cmd_name)
@@ -75,8 +75,7 @@ def _plugins(ctx: click.Context) -> dict[str, click.Command]:
         return {}
     found: dict[str, click.Command] | None = ctx.meta.get("piku.plugins")
     if found is None:
-        taken = {**COMMANDS, **LAPTOP, **extra.commands()}
-        ctx.meta["piku.plugins"] = found = plugins.commands(paths, taken)
+        ctx.meta["piku.plugins"] = found = plugins.commands(paths)
     return found
 
 
