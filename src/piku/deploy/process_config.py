@@ -49,7 +49,8 @@ def _config(deployment: Deployment, process: Process) -> str:
     mark = {procfs.MARK: str(process.vassal(app.name))}
     variables = deployment.variables(process) | mark
     envdir = folder / f"{process.worker}.env"
-    _write_envdir(envdir, variables)
+    _write_envdir(envdir, {name: value for name, value in variables.items() if value})
+    # To envdir, an empty variable is one to remove.
     options = [("env", f"{name}=") for name, value in variables.items() if not value]
     options += [pair for hook in hooks("uwsgi") for pair in hook(deployment, process)]
     vassal = ini.Vassal(
@@ -74,8 +75,7 @@ def _config(deployment: Deployment, process: Process) -> str:
 
 
 def _write_envdir(folder: Path, variables: Mapping[str, str]) -> None:
-    """The variables as uWSGI's envdir reads them: a file each, with exactly the value; but it drops
-    empty ones, and blanks at the end.
+    """The variables as uWSGI's envdir reads them: a file each, with exactly the value.
 
     An ini file would expand parts of some values; these are secrets as well, hence the modes.
     """

@@ -35,12 +35,15 @@ def _key(context: Context, files: re.Pattern[str]) -> str:
 def _maven(context: Context, word: str) -> Run:
     repository = f"-Dmaven.repo.local={context.cache / 'maven' / 'repository'}"
     tool = _tool(context, "mvnw", "mvn")
-    return Run(argv=(*tool, "--batch-mode", "--no-transfer-progress", repository, word))
+    return Run(argv=(*tool, "-B", "-ntp", repository, word))
 
 
 def _maven_env(context: Context) -> Mapping[str, str]:
     # The wrapper keeps the Maven that it downloads below MAVEN_USER_HOME.
-    return {"MAVEN_OPTS": _SHORT, "MAVEN_USER_HOME": str(context.cache / "maven")}
+    return {
+        "MAVEN_OPTS": f"{_SHORT} -Djansi.noreset=true",
+        "MAVEN_USER_HOME": str(context.cache / "maven"),
+    }
 
 
 MAVEN = Runtime(

@@ -30,18 +30,13 @@ MODIFIERS = {"wsgi": 0, "rwsgi": 7, "jwsgi": 8, "php": 14}
 ENDED = "[piku] {worker} ended with exit code "
 
 
-class Magic(str):
-    """Text of ours whose `%` is meant for uWSGI; what a user gave is never Magic."""
-
-
 def render(pairs: Iterable[tuple[str, str]]) -> str:
-    """The ini text of a vassal or the emperor."""
-    return "[uwsgi]\n" + "".join(f"{key} = {_escaped(value)}\n" for key, value in pairs)
+    """The ini text of a vassal or the emperor; an option without a value is left out."""
+    lines = (f"{key} = {_escaped(value)}\n" for key, value in pairs if value)
+    return "[uwsgi]\n" + "".join(lines)
 
 
 def _escaped(value: str) -> str:
-    if isinstance(value, Magic):
-        return value
     # `$(` and `@(` are expanded and nothing escapes them; a final `%` swallows the next line.
     bad = re.search(r"[\x00-\x1f\x7f]|\$\(|@\(|%$|^\s|\s$", value)
     if bad:
@@ -76,24 +71,25 @@ def served(
             *_common(vassal),
             *language,
             ("processes", str(settings.PROCESSES.read(values))),
-            *((("threads", str(threads)),) if threads else ()),
+            ("threads", str(threads or "")),
             ("enable-threads", str(settings.ENABLE_THREADS.read(values)).lower()),
             ("max-requests", str(settings.MAX_REQUESTS.read(values))),
             ("listen", str(listen)),
             ("buffer-size", "32768"),
             ("worker-reload-mercy", str(settings.STOP_TIMEOUT.read(values))),
             *_listening(address, MODIFIERS[kind], settings.IDLE.read(values)),
-            *((("log-x-forwarded-for", "true"),) if forwarded else ()),
-            ("log-format", Magic(LOG_FORMAT)),
-            *_added(vassal),
+            ("log-x-forwarded-for", "true" if forwarded else ""),
+            ("log-format", LOG_FORMAT),
+            *vassal.options,
+            ("include", vassal.include),
         ]
     )
 
 
 def _listening(address: str, modifier: int, idle_seconds: int) -> Pairs:
     if not address.startswith("/"):
-        number = (("http-socket-modifier1", str(modifier)),) if modifier else ()
-        return (("vacuum", "true"), ("http-socket", address), *number)
+        number = ("http-socket-modifier1", str(modifier or ""))
+        return (("vacuum", "true"), ("http-socket", address), number)
     if idle_seconds:
         # The emperor hands over the socket, with the first request, and keeps it.
         return idle(idle_seconds)
@@ -122,7 +118,8 @@ def daemon(vassal: Vassal, runner: str) -> str:
             ("processes", "0"),
             ("reload-mercy", str(settings.STOP_TIMEOUT.read(vassal.values))),
             ("attach-daemon2", attached),
-            *_added(vassal),
+            *vassal.options,
+            ("include", vassal.include),
         ]
     )
 
@@ -130,10 +127,6 @@ def daemon(vassal: Vassal, runner: str) -> str:
 def scheduler(vassal: Vassal, lines: Pairs) -> str:
     """The ini of the vassal that starts an app's scheduled jobs; `lines` say when."""
     return render([*_common(vassal), ("processes", "0"), *vassal.options, *lines])
-
-
-def _added(vassal: Vassal) -> Pairs:
-    return (*vassal.options, *((("include", vassal.include),) if vassal.include else ()))
 
 
 def _common(vassal: Vassal) -> Pairs:

@@ -15,7 +15,7 @@ THREADED: Pairs = (("py-import", "threading"),)
 def python(plugin: str, module: str, virtualenv: str) -> Pairs:
     return (
         ("plugins", plugin),
-        *((("virtualenv", virtualenv),) if virtualenv else ()),
+        ("virtualenv", virtualenv),
         ("module", module),
         ("need-app", "true"),
         ("single-interpreter", "true"),
@@ -40,7 +40,7 @@ def rack(config: str, *, bundled: bool) -> Pairs:
     return (
         ("plugins", "rack"),
         ("rbrequire", "rubygems"),
-        *((("rbrequire", "bundler/setup"),) if bundled else ()),
+        ("rbrequire", "bundler/setup" if bundled else ""),
         ("rack", config),
         ("post-buffering", "4096"),
         ("need-app", "true"),
@@ -68,5 +68,5 @@ def php(docroot: str, *, safe: str, hidden: Iterable[str], allow_git: bool) -> P
         ("static-index", "index.html"),
         *(("static-skip-ext", end) for end in (".php", ".inc", *hidden)),
         ("static-safe", safe),
-        *(() if allow_git else (("route", r"/\.git break:404 Not Found"),)),
+        ("route", "" if allow_git else r"/\.git break:404 Not Found"),
     )
