@@ -107,7 +107,7 @@ def test_no_command_shows_the_list(told: AppPaths, capsys: pytest.CaptureFixture
 def test_settings_before_the_first_push_are_kept_exactly(
     told: AppPaths, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    value = " $HOME 'it' \"q\" a=b # é "
+    value = " $HOME 'it' \"q\" a=b # é"
     assert execute(["config:set", "shop", f"A={value}", "B="]) == 0
     capsys.readouterr()
     assert execute(["config:get", "shop", "A"]) == 0

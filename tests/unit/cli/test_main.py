@@ -32,11 +32,11 @@ def test_a_reader_that_is_gone_is_no_failure(tmp_path: Path, command: str) -> No
 
 def test_a_bug_is_reported_and_kept(tmp_path: Path) -> None:
     (tmp_path / "uwsgi").mkdir()
-    (tmp_path / "repos").touch()
-    code, said = _ended(tmp_path, "PIKU apps")
+    (tmp_path / "apps").touch()
+    code, said = _ended(tmp_path, "PIKU setup")
     assert code == 3
     assert "piku itself failed here" in said and "Traceback" not in said
-    assert "NotADirectoryError" in (tmp_path / "uwsgi" / "fault.log").read_text()
+    assert "FileExistsError" in (tmp_path / "uwsgi" / "fault.log").read_text()
 
 
 def test_every_summary_fits(tmp_path: Path) -> None:

@@ -112,7 +112,7 @@ def test_a_path_too_long_for_a_socket_is_found_before_anything_starts(
 
 
 VALUES = {
-    "EMPTY": "", "BLANKS": " a b  ", "TAB": "x\t", "PERCENT": "50% %d %(x) %", "DOLLAR": "$HOME $(id) ${X}",
+    "EMPTY": "", "BLANKS": "  a b", "TAB": "\tx", "PERCENT": "50% %d %(x) %", "DOLLAR": "$HOME $(id) ${X}",
     "AT": "@(/etc/passwd)", "QUOTES": "it's \"q\"", "BACK": "a\\", "UNI": "é 漢 \u2028",
     "HASH": "#x; [uwsgi]",
     "LATIN": "caf\udce9", "LONG": "x" * 60000,
@@ -143,6 +143,5 @@ def test_the_real_uwsgi_hands_on_exactly_the_settings(
     assert found["APP"] == "shop"
     assert found["DATA_ROOT"] == str(shop.data)
     added = {"UWSGI_ORIGINAL_PROC_NAME", "UWSGI_RELOADS", "SHLVL", "_", "OLDPWD", ""}
-    assert set(found) - added == set(os.listdir(shop.start(number) / "worker.1.env")) | {
-        "EMPTY", "BLANKS", "TAB"
-    }  # fmt: skip
+    written = set(os.listdir(shop.start(number) / "worker.1.env"))
+    assert set(found) - added == written | {"EMPTY"}
