@@ -98,7 +98,7 @@ class Paths:
         self.nginx = root / "nginx"
         self.nginx_pid = self.nginx / "nginx.pid"
         self.nginx_errors = self.nginx / "error.log"
-        self.cloudflare = self.nginx / "cloudflare.json"
+        self.cloudflare = self.nginx / "cloudflare.txt"
         self.available = root / "uwsgi-available"
         self.enabled = root / "uwsgi-enabled"
         self.uwsgi = root / "uwsgi"

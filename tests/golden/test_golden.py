@@ -43,7 +43,7 @@ import pytest
 
 import piku
 from piku import files as files_module
-from piku import procfs, records, subprocesses
+from piku import procfs, subprocesses
 from piku.app import settings
 from piku.deploy import (
     checkout,
@@ -60,9 +60,8 @@ from piku.deploy.deployment import Deployment, Progress
 from piku.deploy.releases import Live, Process
 from piku.errors import PikuError
 from piku.extra import hooks
-from piku.nginx import proxy, service, site_config
-from piku.nginx import vhost as nginx
-from piku.nginx.cloudflare import Networks
+from piku.nginx import proxy, service, site_config, vhost
+from piku.nginx.directives import render
 from piku.nginx.site import Platform, Site, SiteState
 from piku.operate import server
 from piku.output import Output
@@ -153,17 +152,12 @@ def bring(folder: Path, base: Path) -> Case:
     if "maintenance" in facts:
         files_module.write(app.envs / "maintenance.json", json.dumps(facts["maintenance"]))
     if made.site is not None:
-        known_as = (
-            {made.site.include: found.values["NGINX_INCLUDE_FILE"]} if made.site.include else {}
-        )
-        service.check_addresses(paths, made.site)
         if facts.get("trusted"):
             trust(app, made.site)
         if "cloudflare" in facts:
-            networks = Networks(fetched=time.time(), networks=tuple(facts["cloudflare"]))
-            records.save(paths.cloudflare, networks)
+            paths.cloudflare.write_text("\n".join(facts["cloudflare"]))
         beside = site_config.state(paths, app.name, made.site)
-        service.check(paths, {app.name: (made.site, beside)}, known_as=known_as)
+        service.check(paths, {app.name: (made.site, beside)})
     return Case(
         paths=paths, app=app, found=found, made=made, platform=where, state=beside, said=said.getvalue(),
         about_nginx=folder.name.startswith("nginx-"),
@@ -208,7 +202,7 @@ def outcome(case: Case) -> dict[str, str]:
     """The files that come out, with the machine's own taken out of them."""
     found: dict[str, str] = {}
     if case.made.site is not None and case.state is not None:
-        found["nginx.conf"] = nginx.app_config(case.made.site, case.platform, case.state)
+        found["nginx.conf"] = render(vhost.directives(case.made.site, case.platform, case.state))
     for process in () if case.about_nginx else case.made.processes:
         name = process.worker
         found[f"{name}.ini"] = (

@@ -95,7 +95,6 @@ def _check_nginx(deployment: Deployment, new: Live) -> None:
     if site is None:
         return
     live_sites.refuse_taken_names(paths, app.name, site)
-    service.check_addresses(paths, site)
     live = releases.live(app)
     api = settings.CLOUDFLARE_API.read(deployment.values)
     if settings.CLOUDFLARE_ACL.read(site.values) and (warning := cloudflare.refresh(paths, api)):
@@ -103,18 +102,15 @@ def _check_nginx(deployment: Deployment, new: Live) -> None:
     if live is not None and live.site == site:
         return  # nginx has accepted exactly this already
     own = {app.name: (site, site_config.state(paths, app.name, site))}
-    include = settings.INCLUDE_FILE.read(deployment.values)
-    known_as = {site.include: include} if site.include else {}
-    everything, _ = site_config.states(paths, live_sites.load(paths)[0])
-    others = {name: pair for name, pair in everything.items() if name != app.name}
+    others = live_sites.states(paths)[0]
+    others.pop(app.name, None)
     try:
-        service.check(paths, {**others, **own}, known_as=known_as)
+        service.check(paths, {**others, **own})
     except PikuError:
-        service.check(paths, own, known_as=known_as)
+        service.check(paths, own)
         # What another app includes has become wrong since it was deployed: only that app pays.
-        refused = live_sites.set_aside(paths, others, deployment.output.warn)
-        rest = {name: pair for name, pair in others.items() if name not in refused}
-        service.check(paths, {**rest, **own}, known_as=known_as)
+        rest = live_sites.accepted(paths, others, deployment.output.warn)
+        service.check(paths, {**rest, **own})
 
 
 def _start(deployment: Deployment, started: Sequence[Process], going: Sequence[Process]) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from piku import files, locks
 from piku.deploy import certificates, releases
 from piku.errors import PikuError
 from piku.nginx import service, site_config, vhost
-from piku.nginx.site import Site
+from piku.nginx.directives import render
+from piku.nginx.site import Site, SiteState
 from piku.paths import AppName, Paths
 from piku.uwsgi import housekeeping
 
@@ -18,18 +19,30 @@ Say = Callable[[str], None]
 def load(paths: Paths) -> tuple[dict[AppName, Site], list[AppName]]:
     """The sites to serve, and the apps whose records are damaged: their files stay."""
     found: dict[AppName, Site] = {}
-    unknown: list[AppName] = []
+    damaged: list[AppName] = []
     for name in paths.app_names():
         if paths.app(name).refused.exists():
             continue
         try:
             record = releases.live(paths.app(name))
         except PikuError:
-            unknown.append(name)
+            damaged.append(name)
             continue
         if record is not None and record.site is not None:
             found[name] = record.site
-    return found, unknown
+    return found, damaged
+
+
+def states(paths: Paths) -> tuple[dict[AppName, tuple[Site, SiteState]], list[AppName]]:
+    """The same sites with their state; one whose state cannot be read keeps its file as well."""
+    found: dict[AppName, tuple[Site, SiteState]] = {}
+    sites, damaged = load(paths)
+    for name, site in sites.items():
+        try:
+            found[name] = (site, site_config.state(paths, name, site))
+        except (PikuError, OSError):
+            damaged.append(name)  # one app's damaged file must not stop the others
+    return found, damaged
 
 
 def refuse_taken_names(paths: Paths, app: AppName, site: Site) -> None:
@@ -47,37 +60,33 @@ def refuse_taken_names(paths: Paths, app: AppName, site: Site) -> None:
 def update(paths: Paths) -> None:
     """Install what every live record asks for, and have nginx use it if anything changed."""
     with locks.lock(paths.uwsgi / "nginx.lock", "updating nginx"):
-        sites, unknown = load(paths)
-        complete, unclear = site_config.states(paths, sites)
-        keep = [*unknown, *unclear]
-        if service.install(paths, complete, keep=keep):
+        sites, keep = states(paths)
+        if service.install(paths, sites, keep=keep):
             try:
                 service.reload(paths)
             except PikuError:
                 # What one app includes may have become wrong since it was deployed.
-                refused = set_aside(paths, complete, lambda _text: None)
-                if not refused:
+                rest = accepted(paths, sites, lambda _text: None)
+                if len(rest) == len(sites):
                     raise
-                rest = {name: pair for name, pair in complete.items() if name not in refused}
                 service.install(paths, rest, keep=keep)
                 service.reload(paths)
-        follow(paths, sites)
+        _follow(paths)
 
 
-def set_aside(paths: Paths, sites: service.Sites, warn: Say) -> set[AppName]:
-    """Set aside the sites that nginx refuses even alone, so that the others are served."""
-    refused = set()
-    for name, (site, known) in sites.items():
+def accepted(paths: Paths, sites: service.Sites, warn: Say) -> service.Sites:
+    """The sites that nginx accepts alone; the others are set aside, so that these are served."""
+    found = {}
+    for name, (site, state) in sites.items():
         try:
-            service.check_addresses(paths, site)
-            service.check(paths, {name: (site, known)})
+            service.check(paths, {name: (site, state)})
+            found[name] = (site, state)
         except PikuError as error:
-            refused.add(name)
             warn(f"{name} is NOT served: {error.message}")
             warn(f"fix it and deploy it again; its file is kept as {name}.conf.refused")
-            text = vhost.app_config(site, service.platform(paths), known)
+            text = render(vhost.directives(site, service.platform(paths), state))
             files.write(paths.app(name).refused, text)
-    return refused
+    return found
 
 
 def install_all(paths: Paths, warn: Say) -> None:
@@ -86,13 +95,10 @@ def install_all(paths: Paths, warn: Say) -> None:
     with locks.lock(paths.uwsgi / "nginx.lock", "starting nginx"):
         for name in paths.app_names():
             files.remove(paths.app(name).refused)
-        sites, unknown = load(paths)
-        complete, unclear = site_config.states(paths, sites)
-        for name in unclear:
-            warn(f"{name} keeps its file for nginx: its certificate or another file is unreadable")
-        refused = set_aside(paths, complete, warn)
-        accepted = {name: pair for name, pair in complete.items() if name not in refused}
-        service.install(paths, accepted, keep=[*unknown, *unclear])
+        sites, keep = states(paths)
+        for name in keep:
+            warn(f"{name} keeps its file for nginx: its record or another file is unreadable")
+        service.install(paths, accepted(paths, sites, warn), keep=keep)
         while foreign := service.foreign(paths):
             try:
                 service.check_installed(paths)
@@ -104,11 +110,12 @@ def install_all(paths: Paths, warn: Say) -> None:
                 warn(f"{culprit.name} is NOT used: {error.message}")
                 warn(f"piku did not write it; it is kept as {culprit.name}.refused")
                 culprit.rename(f"{culprit}.refused")
-        follow(paths, load(paths)[0])
+        _follow(paths)
 
 
-def follow(paths: Paths, sites: Mapping[AppName, Site]) -> None:
-    """Do what these sites need from time to time; the caller holds nginx's lock."""
+def _follow(paths: Paths) -> None:
+    """Do what the sites need from time to time."""
+    sites = load(paths)[0]
     service.rotate_logs(paths, ())
     housekeeping.follow(paths, sites.values())
     if certificates.due(paths, sites):

@@ -6,8 +6,22 @@ import re
 from collections.abc import Iterable
 from importlib import resources
 
-from piku.nginx.directives import Directive, Raw, block, d, location, quote, render
+from piku.nginx.directives import Directive, Raw, d, location, quote, render
 from piku.nginx.site import Platform, Site
+
+
+def _filled(name: str, **values: str | Iterable[Directive]) -> str:
+    """A template of ours with its words between @ filled in."""
+
+    def fill(found: re.Match[str]) -> str:
+        value = values[found[1]]
+        return quote(value + found[2]) if isinstance(value, str) else render(value, "    ")
+
+    return re.sub(r"@(\w+)@([\w./-]*)", fill, _template(name))
+
+
+def _template(name: str) -> str:
+    return (resources.files("piku") / "templates" / name).read_text()
 
 
 def params(protocol: str) -> list[Directive]:
@@ -16,34 +30,43 @@ def params(protocol: str) -> list[Directive]:
     return [Directive(name, (Raw(arguments),)) for name, arguments in lines]
 
 
-def _template(name: str) -> str:
-    return (resources.files("piku") / "templates" / name).read_text()
-
-
 def main_config(root: str, include: str, platform: Platform) -> str:
     """The main configuration of piku's own nginx, or of a check in `platform.check_dir`."""
-    state = platform.check_dir or f"{root}/nginx"
-    values = {
-        "workers": "1" if platform.check_dir else "auto",
-        "state": state,
-        "errors": "stderr" if platform.check_dir else f"{state}/error.log",
-        "include": include,
-    }
+    checks, state = bool(platform.check_dir), platform.check_dir or f"{root}/nginx"
     modules = {"threads": d("aio", "threads"), "http_gzip_static_module": d("gzip_static", "on")}
-    able = [directive for module, directive in modules.items() if module in platform.modules]
-    return re.sub(
-        r"@(\w+)@([\w./-]*)",
-        lambda found: quote(values[found[1]] + found[2]),
-        _template("nginx.conf").replace("@modules@", render(able, "    ")),
+    return _filled(
+        "nginx.conf",
+        workers="1" if checks else "auto",
+        state=state,
+        errors="stderr" if checks else f"{state}/error.log",
+        include=include,
+        modules=[modules[name] for name in modules if name in platform.modules],
     )
 
 
 def common_config(cloudflare: Iterable[str], platform: Platform) -> str:
     """What every app's server blocks rely on; `cloudflare` are the networks of Cloudflare."""
-    networks = render((d(network, 1) for network in cloudflare), "    ")
-    plain, secure = (quote(platform.port_suffix(secure=secure)) for secure in (False, True))
-    text = _template("common.conf").replace("@networks@", networks)
-    return text.replace("@http@", plain).replace("@https@", secure)
+    return _filled(
+        "common.conf",
+        networks=[d(network, 1) for network in cloudflare],
+        http=platform.port_suffix(secure=False),
+        https=platform.port_suffix(secure=True),
+    )
+
+
+def default_config(sites: Iterable[Site], platform: Platform) -> str:
+    """The servers for unknown hosts, on every address of these sites and of the platform."""
+    everywhere = [None, *sites]
+
+    def addresses(port: int) -> list[str]:
+        return sorted({address for site in everywhere for address in platform.listens(site, port)})
+
+    plain = [d("listen", each, "default_server") for each in addresses(platform.http_port)]
+    return _filled(
+        "default.conf",
+        plain=[*plain, challenge(platform)],
+        secure=secure_listens(addresses(platform.https_port), platform, "default_server"),
+    )
 
 
 def challenge(platform: Platform) -> Directive:
@@ -70,25 +93,3 @@ def secure_listens(addresses: Iterable[str], platform: Platform, *flags: str) ->
             # Every worker needs a socket of its own; nginx wants that once for an address.
             out.append(d("listen", address, "quic", *(("reuseport",) if flags else ()), *flags))
     return [*out, d("http2", "on")] if http2 and own_directive else out
-
-
-def default_config(sites: Iterable[Site], platform: Platform) -> str:
-    """Servers for unknown hosts, one for each address: an app's own address would otherwise answer
-    for every host that comes in there."""
-    everywhere = [None, *sites]
-
-    def addresses(port: int) -> list[str]:
-        return sorted({address for site in everywhere for address in platform.listens(site, port)})
-
-    plain = [d("listen", each, "default_server") for each in addresses(platform.http_port)]
-    nothing = location("/", [d("return", 444)])
-    secure = secure_listens(addresses(platform.https_port), platform, "default_server")
-    # A client may name an app's host in the handshake, and then ask for another one.
-    refuse = [d("ssl_reject_handshake", "on"), d("return", 444)]
-    # An app's names are proven before it is first live.
-    return render(
-        [
-            block("server", (), [*plain, challenge(platform), nothing]),
-            block("server", (), [*secure, *refuse]),
-        ]
-    )

@@ -92,17 +92,19 @@ def cache_zone(site: Site, platform: Platform) -> list[Directive]:
     # how long its answer holds knows better.
     heads = "$upstream_http_set_cookie$http_authorization"
     heads += "$upstream_http_cache_control$upstream_http_expires"
-    holds = (Raw(f'"{_zone_variable(site)} {heads}"'), Raw(_expires_variable(site)))
+    chosen_zone, expires = _variables(site)
+    holds = (Raw(f'"{chosen_zone} {heads}"'), expires)
     seconds = settings.CACHE_CONTROL.read(values)
     return [
         d(f"{protocol(site)}_cache_path", path, *levels),
-        block("map", (Raw("$uri"), Raw(_zone_variable(site))), chosen),
+        block("map", (Raw("$uri"), chosen_zone), chosen),
         block("map", holds, [d(Raw(f'"{zone} "'), f"{seconds}s"), d("default", "off")]),
     ]
 
 
 def _keeping(site: Site) -> list[Directive]:
     begin, values = f"{protocol(site)}_cache", site.values
+    zone, expires = _variables(site)
     times = (
         (200, settings.CACHE_TIME.read(values)),
         (301, 302, 307, 308, settings.CACHE_REDIRECTS.read(values)),
@@ -110,16 +112,13 @@ def _keeping(site: Site) -> list[Directive]:
         ("any", settings.CACHE_ANY.read(values)),
     )
     return [
-        d(begin, Raw(_zone_variable(site))),
+        d(begin, zone),
         *(d(f"{begin}_valid", *codes, f"{seconds}s") for *codes, seconds in times),
-        d("expires", Raw(_expires_variable(site))),
+        d("expires", expires),
     ]
 
 
-def _zone_variable(site: Site) -> str:
-    """Holds the cache's name, or "off" where a request's answer is not kept."""
-    return f"$piku_cache_{identifier(site)}"
-
-
-def _expires_variable(site: Site) -> str:
-    return f"$piku_kept_{identifier(site)}"
+def _variables(site: Site) -> tuple[Raw, Raw]:
+    """What holds the cache's name ("off" where nothing is kept), and the time for browsers."""
+    name = identifier(site)
+    return Raw(f"$piku_cache_{name}"), Raw(f"$piku_kept_{name}")

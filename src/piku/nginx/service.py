@@ -17,6 +17,7 @@ from piku import files, ports, procfs, records, subprocesses
 from piku.app import settings
 from piku.errors import PikuError
 from piku.nginx import main_config, vhost
+from piku.nginx.directives import render
 from piku.nginx.site import Platform, Site, SiteState
 from piku.paths import SEPARATOR, AppName, Paths
 
@@ -51,32 +52,46 @@ def build(program: str) -> tuple[tuple[int, ...], tuple[str, ...]]:
 def _texts(sites: Sites, where: Platform) -> dict[str, str]:
     """Every file of ours that nginx includes, by its name."""
     networks = next((state.cloudflare for _, state in sites.values() if state.cloudflare), ())
-    return {
+    texts = {
         COMMON: main_config.common_config(networks, where),
         DEFAULT: main_config.default_config([site for site, _ in sites.values()], where),
-        **{
-            f"{name}.conf": vhost.app_config(site, where, state)
-            for name, (site, state) in sites.items()
-        },
     }
+    for name, (site, state) in sites.items():
+        texts[f"{name}.conf"] = render(vhost.directives(site, where, state))
+    return texts
 
 
 # --- checking ------------------------------------------------------------------------------------
 
 
-def check(paths: Paths, sites: Sites, *, known_as: Mapping[str, str] | None = None) -> None:
-    """Have the real nginx judge a configuration with these sites; raises PikuError with its words.
-
-    `known_as` maps files of ours that hold a copy of what a user wrote to the user's own name.
-    """
+def check(paths: Paths, sites: Sites) -> None:
+    """Have the real nginx judge a configuration with these sites; raises PikuError with its words,
+    in which an app's own file has its own name."""
+    where, names = platform(paths), dict[str, str]()
+    for site, _ in sites.values():
+        _check_addresses(site, where)
+        if site.include:
+            names[site.include] = settings.INCLUDE_FILE.read(site.values)
     # Not below the piku root: the paths of unix sockets must be short.
     with files.temporary_folder(Path(tempfile.gettempdir()), "piku-nginx") as folder:
-        where = replace(platform(paths), check_dir=folder)
+        where = replace(where, check_dir=folder)
         for name, text in _texts(sites, where).items():
             Path(folder, name).write_text(text)
         main = Path(folder, "main")
         main.write_text(main_config.main_config(str(paths.root), f"{folder}/*.conf", where))
-        _judge(["-p", folder, "-c", str(main)], {**(known_as or {}), f"{folder}/": ""})
+        _judge(["-p", folder, "-c", str(main)], {**names, f"{folder}/": ""})
+
+
+def _check_addresses(site: Site, where: Platform) -> None:
+    """Raise PikuError for an address that is not this server's: nginx binds none for a check."""
+    wanted = [settings.IPV4_ADDRESS]
+    if where.ipv6 and not settings.DISABLE_IPV6.read(site.values):
+        wanted.append(settings.IPV6_ADDRESS)
+    for setting in wanted:
+        address = setting.read(site.values)
+        if address and (problem := ports.cannot_listen(address, 0)):
+            hint = "give an address of this server, or none"
+            raise PikuError(f"{setting.name}={address}: {problem}", hint=hint)
 
 
 def check_installed(paths: Paths) -> None:
@@ -84,31 +99,19 @@ def check_installed(paths: Paths) -> None:
     _judge(["-c", str(paths.nginx_main)], {})
 
 
-def _judge(options: list[str], known_as: Mapping[str, str]) -> None:
+def _judge(options: list[str], names: Mapping[str, str]) -> None:
     try:
         subprocesses.run(["nginx", "-t", "-q", "-e", "stderr", *options])
     except subprocesses.ProgramFailed as error:
-        raise _refusal(error.output, known_as) from None
+        raise _refusal(error.output, names) from None
 
 
-def _refusal(output: str, known_as: Mapping[str, str]) -> PikuError:
+def _refusal(output: str, names: Mapping[str, str]) -> PikuError:
     lines = [line for line in output.splitlines() if "[emerg]" in line] or output.splitlines()[-5:]
     text = re.sub(r"^.*?\[emerg\] (\d+#\d+: )?", "", lines[0]) if lines else "no reason was given"
-    for ours, theirs in known_as.items():
+    for ours, theirs in names.items():
         text = text.replace(ours, theirs)
     return PikuError(f"nginx refuses the configuration: {text}")
-
-
-def check_addresses(paths: Paths, site: Site) -> None:
-    """Raise PikuError for an address that is not this server's: `check` binds none of them."""
-    wanted = [settings.IPV4_ADDRESS]
-    if platform(paths).ipv6 and not settings.DISABLE_IPV6.read(site.values):
-        wanted.append(settings.IPV6_ADDRESS)
-    for setting in wanted:
-        address = setting.read(site.values)
-        if address and (problem := ports.cannot_listen(address, 0)):
-            hint = "give an address of this server, or none"
-            raise PikuError(f"{setting.name}={address}: {problem}", hint=hint)
 
 
 # --- installing ----------------------------------------------------------------------------------

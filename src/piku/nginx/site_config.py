@@ -176,17 +176,3 @@ def state(paths: Paths, name: AppName, site: Site) -> SiteState:
         cloudflare=cloudflare.networks(paths) if restricted else (),
         additions=tuple(each for each in additions if each is not None),
     )
-
-
-def states(
-    paths: Paths, sites: Mapping[AppName, Site]
-) -> tuple[dict[AppName, tuple[Site, SiteState]], list[AppName]]:
-    """Each site with its state, and the apps whose state cannot be read."""
-    found: dict[AppName, tuple[Site, SiteState]] = {}
-    unclear: list[AppName] = []
-    for name, site in sites.items():
-        try:
-            found[name] = (site, state(paths, name, site))
-        except (PikuError, OSError):
-            unclear.append(name)  # one app's damaged file must not stop the others
-    return found, unclear

@@ -7,7 +7,7 @@ from itertools import chain
 
 from piku.app import settings
 from piku.nginx import proxy
-from piku.nginx.directives import Directive, Raw, block, d, location, render
+from piku.nginx.directives import Directive, Raw, block, d, location
 from piku.nginx.main_config import challenge, secure_listens
 from piku.nginx.site import Platform, Site, SiteState, Static
 
@@ -16,13 +16,8 @@ _NONE = "/@piku-none"
 _EXPIRES = d("expires", Raw("$piku_expires"))
 
 
-def app_config(site: Site, platform: Platform, state: SiteState) -> str:
-    """The app's file, as nginx reads it."""
-    return render(directives(site, platform, state))
-
-
 def directives(site: Site, platform: Platform, state: SiteState) -> list[Directive]:
-    """The same, as data."""
+    """All that the app's file has."""
     out = [proxy.upstream(site, state)] if site.backend else []
     out += proxy.cache_zone(site, platform) if site.cache else []
     out += chain.from_iterable(each.http for each in state.additions)

@@ -1,9 +1,7 @@
 """Who is let in, and how much may be asked."""
 
-import json
 import shlex
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -159,8 +157,7 @@ def test_large_bodies_and_slow_answers(new_app: NewApp, kind: str, tmp_path: Pat
 def test_a_limit_counts_the_clients_of_cloudflare(new_app: NewApp) -> None:
     env = "NGINX_RATE_LIMIT='1/m burst=1'\nNGINX_CLOUDFLARE_ACL=true\n"
     app = new_app("behind", answers("web", "behind", env), push=False)
-    networks = {"fetched": time.time(), "networks": ["127.0.0.2/32", "2001:db8::/32"]}
-    (app.server.root / "nginx" / "cloudflare.json").write_text(json.dumps(networks))
+    (app.server.root / "nginx" / "cloudflare.txt").write_text("127.0.0.2/32\n2001:db8::/32\n")
     app.deployed()
     for client in ("192.0.2.7", "192.0.2.8"):
         options = ("--interface", "127.0.0.2", "--header", f"CF-Connecting-IP: {client}")

@@ -13,7 +13,7 @@ from piku.deploy import cleanup, going_live, instances, live_sites, reconcile, r
 from piku.deploy.deployment import Deployment
 from piku.deploy.releases import Live
 from piku.errors import PikuError
-from piku.nginx import service, site_config
+from piku.nginx import service
 from piku.output import Output
 from piku.paths import AppName, AppPaths, Paths
 from piku.uwsgi import emperor
@@ -173,7 +173,7 @@ def test_a_site_that_nginx_no_longer_takes_keeps_nobody_else_down(
     assert blog.nginx.exists() and not shop.nginx.exists()
     # Deploys of the others are checked without it, and do not bring it back.
     assert set(live_sites.load(paths)[0]) == {"blog"}
-    service.check(paths, site_config.states(paths, live_sites.load(paths)[0])[0])
+    service.check(paths, live_sites.states(paths)[0])
     reconcile.reconcile(paths, blog)
     assert not shop.nginx.exists()
     (shop.root / live.site.include).write_text("gzip on;\n")

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from piku.nginx import main_config, service, vhost
+from piku.nginx.directives import render
 from piku.nginx.site import Platform, Site, SiteState
 
 
@@ -42,7 +43,7 @@ class Nginx:
             main_config.common_config(networks, where),
             main_config.default_config([site for site, _ in sites], where),
         ]
-        texts += [vhost.app_config(site, where, around) for site, around in sites]
+        texts += [render(vhost.directives(site, where, around)) for site, around in sites]
         for number, text in enumerate(texts):
             (folder / f"{number}.conf").write_text(text, encoding="utf-8")
         main = folder / "main"

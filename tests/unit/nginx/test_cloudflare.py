@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +16,6 @@ from piku.nginx import cloudflare
 from piku.paths import Paths
 
 GOOD = {"ipv4_cidrs": ["192.0.2.0/24", "198.51.100.0/22"], "ipv6_cidrs": ["2001:db8::/32"]}
-SHIPPED = "2025-01-01"
 
 
 class Api:
@@ -64,8 +64,9 @@ def api() -> Iterator[Api]:
     found.end()
 
 
-def keep(paths: Paths, fetched: float, networks: object) -> None:
-    paths.cloudflare.write_text(json.dumps({"fetched": fetched, "networks": networks}))
+def keep(paths: Paths, fetched: float, *networks: str) -> None:
+    paths.cloudflare.write_text("\n".join(networks))
+    os.utime(paths.cloudflare, (fetched, fetched))
 
 
 def test_what_it_says_is_kept_for_a_day(paths: Paths, api: Api) -> None:
@@ -74,9 +75,8 @@ def test_what_it_says_is_kept_for_a_day(paths: Paths, api: Api) -> None:
     assert cloudflare.networks(paths) == ("192.0.2.0/24", "198.51.100.0/22", "2001:db8::/32")
     assert cloudflare.refresh(paths, api.url) == ""
     assert api.asked == 1
-    stored = json.loads(paths.cloudflare.read_text())
     for seconds, asked in ((-90_000, 2), (+90_000, 3)):  # a day ago; before the clock was set right
-        keep(paths, time.time() + seconds, stored["networks"])
+        keep(paths, time.time() + seconds, "192.0.2.0/24")
         assert cloudflare.refresh(paths, api.url) == ""
         assert api.asked == asked
 
@@ -98,9 +98,9 @@ def with_ipv4(*networks: str) -> dict[str, object]:
         ({"success": True, "result": {**GOOD, "ipv6_cidrs": None}}, "not a list of networks"),
         ({"success": True, "result": {**GOOD, "ipv6_cidrs": []}}, "both IPv4 and IPv6"),
         ({"success": True, "result": {**GOOD, "ipv4_cidrs": []}}, "both IPv4 and IPv6"),
-        ({"success": True, "result": {**GOOD, "ipv6_cidrs": ["::/0"]}}, "::/0 is too wide"),
-        (with_ipv4("0.0.0.0/0"), "0.0.0.0/0 is too wide"),
-        (with_ipv4("0.0.0.0/1", "128.0.0.0/1"), "0.0.0.0/1 is too wide"),
+        ({"success": True, "result": {**GOOD, "ipv6_cidrs": ["::/0"]}}, "too wide"),
+        (with_ipv4("0.0.0.0/0"), "too wide"),
+        (with_ipv4("0.0.0.0/1", "128.0.0.0/1"), "too wide"),
         (with_ipv4("192.0.2.1/24"), "host bits"),
         (with_ipv4("192.0.2.0/24; }"), "does not appear"),
     ],
@@ -114,10 +114,10 @@ def refused(paths: Paths, url: str, reason: str) -> None:
     """The list that comes with piku is used, then the one last fetched; the warning says which."""
     shipped = cloudflare.networks(paths)
     warning = cloudflare.refresh(paths, url)
-    assert reason in warning and warning.endswith(f"using those of {SHIPPED}")
+    assert reason in warning and warning.endswith("using those that come with piku")
     assert "\n" not in warning
     assert cloudflare.networks(paths) == shipped and not paths.cloudflare.exists()
-    keep(paths, 1_750_000_000, ["192.0.2.0/24", "2001:db8::/32"])
+    keep(paths, 1_750_000_000, "192.0.2.0/24", "2001:db8::/32")
     assert cloudflare.refresh(paths, url).endswith("using those of 2025-06-15")
     assert cloudflare.networks(paths) == ("192.0.2.0/24", "2001:db8::/32")
 
@@ -141,20 +141,3 @@ def test_an_answer_that_does_not_come_is_not_waited_for(paths: Paths, api: Api) 
     begun = time.monotonic()
     assert "timed out" in cloudflare.refresh(paths, api.url)
     assert time.monotonic() - begun < 8
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "", "{", "[]", "null", "{}", '{"fetched": 1}', '{"fetched": 1750000000, "networks": "192.0.2.0/24"}',
-        '{"fetched": "x", "networks": ["192.0.2.0/24", "2001:db8::/32"]}',
-    ],
-)  # fmt: skip
-def test_a_damaged_list_is_none(paths: Paths, api: Api, text: str) -> None:
-    paths.cloudflare.write_text(text)
-    assert "104.16.0.0/13" in cloudflare.networks(paths)
-    api.status = 500
-    assert cloudflare.refresh(paths, api.url).endswith(f"using those of {SHIPPED}")
-    api.status = 200
-    assert cloudflare.refresh(paths, api.url) == ""
-    assert "192.0.2.0/24" in cloudflare.networks(paths)

@@ -14,7 +14,7 @@ from piku.nginx import service, site_config
 from piku.nginx.directives import Raw, block, d, render
 from piku.nginx.main_config import default_config
 from piku.nginx.site import Platform, Site, SiteState, Static
-from piku.nginx.vhost import app_config
+from piku.nginx.vhost import directives
 from piku.paths import AppName, Paths
 from tests.unit.nginx.nginx_words import named, read
 
@@ -25,6 +25,10 @@ SITE = Site(
     upstreams=("127.0.0.1:20000",),
 )
 AROUND = SiteState(certificate="/r/nginx/shop@1.pem")
+
+
+def app_config(site: Site, platform: Platform, state: SiteState) -> str:
+    return render(directives(site, platform, state))
 
 
 HOSTILE = st.text(";{}\"'\\ \t$#~=*^@%/.:abn)(éß漢", max_size=12)
@@ -184,11 +188,13 @@ def test_the_real_nginx_reads_what_we_quote(paths: Paths) -> None:
 def test_the_real_nginx_judges_and_its_words_are_handed_on(paths: Paths) -> None:
     ours = paths.root / "copy-of-include"
     ours.write_text("client_max_body_size 1m;\nno_such_directive on;\n")
-    sites = complete(paths, replace(SITE, include=str(ours)))
+    sites = complete(
+        paths, replace(SITE, include=str(ours), values={"NGINX_INCLUDE_FILE": "nginx/mine.conf"})
+    )
     with pytest.raises(
         PikuError, match=r'unknown directive "no_such_directive" in nginx/mine.conf:2'
     ) as error:
-        service.check(paths, sites, known_as={str(ours): "nginx/mine.conf"})
+        service.check(paths, sites)
     assert str(paths.root) not in error.value.message
     ours.write_text("client_max_body_size 1m;\n}\nserver {\n")
     with pytest.raises(PikuError, match="nginx refuses the configuration: unexpected"):

@@ -24,6 +24,7 @@ from piku.deploy.releases import Live, Process
 from piku.errors import PikuError
 from piku.extra import hooks
 from piku.nginx import cloudflare, vhost
+from piku.nginx.directives import render
 from piku.nginx.site import Additions, Platform, Site, SiteState
 from piku.paths import AppName, AppPaths, Paths
 from piku.tls import certificate as certificate_module
@@ -343,8 +344,8 @@ def judge(make: Make, paths: Paths, shop: AppPaths, tried: Tried) -> None:
             cloudflare=networks if "true" in values.get("NGINX_CLOUDFLARE_ACL", "") else (),
         )
         for platform in PLATFORMS:
-            text = vhost.app_config(one, platform, around)
-            assert read(text) == meant(vhost.directives(one, platform, around)), values
+            made = vhost.directives(one, platform, around)
+            assert read(render(made)) == meant(made), values
         found.append((one, around))
         said.append(values)
     for nginx in nginxes():
