@@ -186,6 +186,7 @@ def test_compression(site: App) -> None:
 def test_uploads_and_large_files(site: App) -> None:
     """What an app keeps in its data folder; large files are read past the page cache, and by threads."""
     uploads = site.data / "uploads"
+    uploads.mkdir()
     large = os.urandom(1_000_000) * 17 + b"the end"
     (uploads / "large.bin").write_bytes(large)
     (uploads / ".git").mkdir()
@@ -215,7 +216,7 @@ def test_a_release_that_names_a_wrong_path_is_refused(site: App) -> None:
     assert "NGINX_STATIC_PATHS: public/outside leads outside the app's folder" in said
     assert f"v{before}" in said and "still runs" in said
     for value, words in (
-        ("/x:no/such", "NGINX_STATIC_PATHS: there is no file or folder 'no/such' in this commit"),
+        ("/x:no/such", "NGINX_STATIC_PATHS: there is no file or folder 'no/such'"),
         ("/x:../public", "outside the app's folder"),
         ("/x:/etc", "NGINX_STATIC_PATHS: /etc leads outside an app's folder"),
         (f"/x:{root}/envs", "leads outside an app's folder"),
