@@ -20,3 +20,8 @@ class PikuError(Exception):
         self.detail = detail
         self.code = code
         self.shown = False  # whether the caller has read it already
+
+    def within(self, what: str, hint: str) -> PikuError:
+        """The same error as a part of `what`, with one more line of hints."""
+        hints = "\n".join(filter(None, (self.hint, hint)))
+        return PikuError(f"{what}{self.message}", hint=hints, detail=self.detail)

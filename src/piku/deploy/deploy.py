@@ -256,19 +256,12 @@ def failed(paths: Paths, app: AppPaths, progress: Progress, error: PikuError) ->
     if live is not None and live.release == release.number:
         # Past the commit point: the new release serves, and something after that went wrong.
         releases.finish(app, release, SUCCEEDED)
-        return PikuError(
-            f"v{release.number} is live, but not everything was finished: {error.message}",
-            hint="\n".join(filter(None, (error.hint, f"repair it with: piku restart {app.name}"))),
-            detail=error.detail,
-        )
+        what = f"v{release.number} is live, but not everything was finished: "
+        return error.within(what, f"repair it with: piku restart {app.name}")
     if release.outcome == PREPARED and release.kind == "config" and live is not None:
         releases.write_settings(app, releases.load_release(app, live.release).settings)
     if release.outcome != PREPARED and release.checkout == f"v{release.number}":
         files.remove(app.releases / release.checkout)
     releases.finish(app, release, FAILED, error.message)
     where = STEPS.get(release.step, release.step)
-    return PikuError(
-        f"v{release.number} failed at {where}: {error.message}",
-        hint="\n".join(part for part in (error.hint, recovery.what_runs(paths, app)) if part),
-        detail=error.detail,
-    )
+    return error.within(f"v{release.number} failed at {where}: ", recovery.what_runs(paths, app))

@@ -190,5 +190,4 @@ def _start_again(deployment: Deployment, carried: Sequence[Process] = ()) -> Non
         going_live.activate(deployment, carried=carried)
     except PikuError as error:
         runs = recovery.what_runs(deployment.paths, deployment.app)
-        hint = "\n".join(part for part in (error.hint, runs) if part)
-        raise PikuError(error.message, hint=hint, detail=error.detail) from error
+        raise error.within("", runs) from error
