@@ -59,7 +59,6 @@ def choice(*words: str) -> form:
 url_path = form(r"/[!#-~]*", "a path that begins with '/'")
 absolute_path = form(rf"/(?!(.*/)?\.\.(/|$)){_PATH}", "an absolute path")
 email = form(r"[\w.+-]{1,64}@[\w.-]{1,200}", "an e-mail address")
-program_name = form(r"[a-z][a-z0-9_-]{0,60}", "a name such as dns_cf or cloudflare")
 # The address of an ACME directory: RFC 8555, section 7.1.1.
 authority = form(
     r"[\w.-]{1,100}|https://[\w.\[\]:-]+/[\w./-]*", "an authority's name or an https address"

@@ -46,8 +46,9 @@ class Context:
     cache: Path
 
     def digests(self, paths: Iterable[str]) -> list[str]:
-        """For a key: these files with what they hold."""
-        return sorted(f"{path} {self.tree.digest(path)}" for path in paths)
+        """For a key: those of these files that there are, with the ids of their contents."""
+        found = self.tree.files
+        return sorted(f"{path} {found[path]}" for path in paths if path in found)
 
     def chosen(self, is_ours: Callable[[str], object]) -> list[str]:
         """For a key: the settings with a name that the runtime's tool reads."""

@@ -17,8 +17,7 @@ _TIDY = ("go", "mod", "tidy")
 
 
 def _detect(tree: Tree, _procfile: Procfile) -> bool:
-    top = [path for path in tree.files if "/" not in path]
-    return "Godeps" in tree.top or "go.mod" in top or any(path.endswith(".go") for path in top)
+    return any(re.fullmatch(r"go\.mod|[^/]+\.go|Godeps(/.*)?", path) for path in tree.files)
 
 
 def _key(context: Context) -> str:

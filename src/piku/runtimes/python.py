@@ -75,12 +75,11 @@ def _environment_key(context: Context, files: Iterable[str], *, bound: bool, pre
     One that is `bound` to the tree has the repository's own code: it would be imported from the
     commit that it was installed from.
     """
-    tree = context.tree
-    counted = tree.files if bound else [path for path in files if path in tree.files]
     place = str(context.checkout) if bound else ""
     own = context.chosen(lambda name: name.startswith(prefix))
     python = _chosen_interpreter(context.settings)
-    return "\n".join((python, place, *own, *context.digests(counted)))
+    digests = context.digests(context.tree.files if bound else files)
+    return "\n".join((python, place, *own, *digests))
 
 
 def _virtualenv(context: Context) -> Run:

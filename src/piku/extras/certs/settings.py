@@ -7,8 +7,9 @@ from typing import Any
 from piku.app import checks
 from piku.app.settings import Setting
 
+_PROVIDER = checks.form(r"[a-z][a-z0-9_-]{0,60}", "a name such as dns_cf or cloudflare")
 # fmt: off
-ACME_DNS = Setting(name="ACME_DNS", check=checks.program_name,
+ACME_DNS = Setting(name="ACME_DNS", check=_PROVIDER,
     doc="Prove names by DNS, as a wildcard needs: the name of lego's provider, such as cloudflare."
         " Its credentials are settings as well.")
 # fmt: on
