@@ -33,7 +33,13 @@ class Entry:
 
     kind: str
     command: str
-    schedule: schedule_module.Schedule | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job(Entry):
+    """A scheduled job."""
+
+    schedule: schedule_module.Schedule
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,13 +64,12 @@ class Procfile:
     @property
     def workers(self) -> tuple[str, ...]:
         """The process types that run beside the one that answers requests."""
-        plain = (entry for entry in self.entries.values() if not entry.schedule)
-        return tuple(entry.kind for entry in plain if entry.kind not in _WITH_MEANING)
+        no_workers = (*_WITH_MEANING, *(job.kind for job in self.jobs))
+        return tuple(kind for kind in self.entries if kind not in no_workers)
 
     @property
-    def jobs(self) -> tuple[Entry, ...]:
-        """The scheduled jobs."""
-        return tuple(entry for entry in self.entries.values() if entry.schedule)
+    def jobs(self) -> tuple[Job, ...]:
+        return tuple(entry for entry in self.entries.values() if isinstance(entry, Job))
 
     @property
     def scalable(self) -> tuple[str, ...]:
@@ -109,7 +114,7 @@ def _entry(line: str) -> Entry:
         raise PikuError("a scheduled job needs a name", hint=hint)
     if kind.startswith("cron-"):
         schedule, command = schedule_module.parse(command)
-        return Entry(kind=kind, command=command, schedule=schedule)
+        return Job(kind=kind, command=command, schedule=schedule)
     pattern, what = _FORMS.get(kind, (".*", ""))
     if not re.fullmatch(pattern, command):
         raise PikuError(f"{quoted(command)} is not {what}")

@@ -62,8 +62,8 @@ def _config(deployment: Deployment, process: Process) -> str:
         include=_include(deployment, process),
     )
     if process.schedules:
-        jobs = scheduler.jobs(app, deployment.release, deployment.revision)
-        return ini.scheduler(vassal, scheduler.write(jobs, folder))
+        lines = scheduler.write(app, deployment.release, deployment.revision, folder)
+        return ini.scheduler(vassal, lines)
     if process.kind in ini.MODIFIERS:
         return _served(deployment, process, vassal)
     argv = subprocesses.shell(deployment.revision.procfile.command(process.kind))

@@ -6,12 +6,12 @@ emperor. Until it ends, its release's files stay.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from piku import files, procfs, records, subprocesses
 from piku.app import settings
+from piku.app.procfile import Job
 from piku.deploy.releases import Release
 from piku.deploy.revision import Revision
 from piku.errors import PikuError
@@ -31,46 +31,32 @@ class Run:
     code: int | None = None
 
 
-def state_folder(app: AppPaths) -> Path:
-    """Where the jobs keep their locks and the record of their last run."""
-    return app.releases / "cron"
+def script(app: AppPaths, release: Release, source: Revision, job: Job) -> str:
+    """The script of a release's job."""
+    return cron.script(
+        app,
+        job,
+        release=release.number,
+        checkout=app.releases / release.checkout,
+        log_maxsize=settings.LOG_MAXSIZE.read(source.values),
+    )
 
 
-def jobs(app: AppPaths, release: Release, source: Revision) -> list[cron.Job]:
-    """The jobs of a release, ready to run."""
-    state = state_folder(app)
-    state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return [
-        cron.Job(
-            name=entry.kind,
-            schedule=entry.schedule,
-            argv=subprocesses.shell(entry.command),
-            release=release.number,
-            checkout=str(app.releases / release.checkout),
-            log=str(app.logs / f"{entry.kind}.1.log"),
-            log_maxsize=settings.LOG_MAXSIZE.read(source.values),
-            lock=str(state / f"{entry.kind}.lock"),
-            status=str(state / f"{entry.kind}.json"),
-        )
-        for entry in source.procfile.jobs
-        if entry.schedule is not None
-    ]
-
-
-def write(jobs: Iterable[cron.Job], folder: Path) -> ini.Pairs:
-    """Write the jobs' scripts into this folder; returns the options of the vassal."""
+def write(app: AppPaths, release: Release, source: Revision, folder: Path) -> ini.Pairs:
+    """Write the scripts of a release's jobs into this folder; returns the options of the vassal."""
+    cron.state_folder(app).mkdir(mode=0o700, parents=True, exist_ok=True)
     options: list[tuple[str, str]] = []
-    for job in jobs:
-        script = folder / f"{job.name}.sh"
-        files.write(script, cron.script(job))
-        options += cron.lines(job, str(script))
+    for job in source.procfile.jobs:
+        place = folder / f"{job.kind}.sh"
+        files.write(place, script(app, release, source, job))
+        options += cron.lines(job, str(place))
     return tuple(options)
 
 
 def last_runs(app: AppPaths) -> dict[str, Run]:
     """The last run of each job, also of jobs that the app no longer has."""
     found: dict[str, Run] = {}
-    for path in sorted(state_folder(app).glob("cron-*.json")):
+    for path in sorted(cron.state_folder(app).glob("cron-*.json")):
         try:
             run = records.load(path, Run)
         except PikuError:  # a run begins now, or the disk is full
@@ -82,7 +68,7 @@ def last_runs(app: AppPaths) -> dict[str, Run]:
 
 def running(app: AppPaths) -> dict[str, Run]:
     """The runs that have not ended, by their job."""
-    state, free = state_folder(app), ("flock", "--nonblock")
+    state, free = cron.state_folder(app), ("flock", "--nonblock")
     return {
         name: run
         for name, run in last_runs(app).items()

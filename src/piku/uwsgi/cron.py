@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import product
+from pathlib import Path
 
+from piku import subprocesses
+from piku.app.procfile import Job
 from piku.app.schedule import Schedule
+from piku.paths import AppPaths
 from piku.uwsgi import ini
 
 # Two schedulers may call in one minute, around a deploy: the lock file holds the time of the last
@@ -64,43 +67,36 @@ _AGAIN = """ \\
             && [ $((epoch - last)) -lt 7200 ]; }}"""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """What the script of a job needs; `lock` and `status` are its files, `argv` is its command."""
-
-    name: str
-    schedule: Schedule
-    argv: Sequence[str]
-    release: int
-    checkout: str
-    log: str
-    log_maxsize: int
-    lock: str
-    status: str
+def state_folder(app: AppPaths) -> Path:
+    """Where the jobs keep their locks and the record of their last run."""
+    return app.releases / "cron"
 
 
 def lines(job: Job, script: str) -> ini.Pairs:
     """uWSGI's options for a job."""
-    command = f"exec env -u PIKU_PROCESS PIKU_CRON={job.name} sh {shlex.quote(script)}"
+    command = f"exec env -u PIKU_PROCESS PIKU_CRON={job.kind} sh {shlex.quote(script)}"
     return tuple(
         ("cron2", f"minute={minute},hour=-1,day=-1,month=-1,week=-1 {command} uwsgi")
         for minute in job.schedule.minutes
     )
 
 
-def script(job: Job) -> str:
+def script(app: AppPaths, job: Job, *, release: int, checkout: Path, log_maxsize: int) -> str:
     """The text of the script that runs a job if it is due, once a minute and once at a time."""
-    schedule = job.schedule
+    schedule, state = job.schedule, state_folder(app)
     return _SCRIPT.format(
-        job=job.name,
-        release=job.release,
+        job=job.kind,
+        release=release,
         again=_AGAIN.format() if schedule.by_clock else "",
         hours=_pattern(schedule.hours),
         months=_pattern(schedule.months),
         days=_days(schedule),
-        log_maxsize=job.log_maxsize,
-        command=shlex.join(job.argv),
-        **{name: shlex.quote(vars(job)[name]) for name in ("checkout", "log", "lock", "status")},
+        log_maxsize=log_maxsize,
+        command=shlex.join(subprocesses.shell(job.command)),
+        checkout=shlex.quote(str(checkout)),
+        log=shlex.quote(str(app.logs / f"{job.kind}.1.log")),
+        lock=shlex.quote(str(state / f"{job.kind}.lock")),
+        status=shlex.quote(str(state / f"{job.kind}.json")),
     )
 
 

@@ -7,6 +7,7 @@ import re
 import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -14,23 +15,42 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from piku.app import schedule as schedule_module
+from piku.app.procfile import Job
+from piku.paths import AppName, AppPaths
 from piku.uwsgi import cron
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
 
-def job(folder: Path, text: str, command: str = "echo ran") -> cron.Job:
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """A script, and the files that it leaves."""
+
+    job: Job
+    script: str
+    checkout: Path
+    log: Path
+    status: Path
+
+
+def job(folder: Path, text: str, command: str = "echo ran") -> Made:
     schedule, _ = schedule_module.parse(f"{text} x")
-    return cron.Job(
-        name="cron-x", schedule=schedule, argv=["sh", "-c", command], release=3,
-        checkout=str(folder), log=str(folder / "a log"), log_maxsize=1000,
-        lock=str(folder / "a lock"), status=str(folder / "status.json"),
-    )  # fmt: skip
+    made = Job(kind="cron-x", schedule=schedule, command=command)
+    app = AppPaths(root=folder / "a root", name=AppName("shop"))
+    app.logs.mkdir(parents=True)
+    cron.state_folder(app).mkdir(parents=True)
+    return Made(
+        job=made,
+        script=cron.script(app, made, release=3, checkout=folder, log_maxsize=1000),
+        checkout=folder,
+        log=app.logs / "cron-x.1.log",
+        status=cron.state_folder(app) / "cron-x.json",
+    )
 
 
-def run(made: cron.Job, moment: datetime | None = None, by: str = "uwsgi") -> int:
+def run(made: Made, moment: datetime | None = None, by: str = "uwsgi") -> int:
     """Run the script as if it were that moment; returns its exit code."""
-    text = cron.script(made)
+    text = made.script
     if moment is not None:
         assert text.count("$(date '+%s %Y") == 1
         text = text.replace("$(date '+%s %Y", f"$(date -d @{moment.timestamp():.0f} '+%s %Y")
@@ -38,17 +58,16 @@ def run(made: cron.Job, moment: datetime | None = None, by: str = "uwsgi") -> in
     return subprocess.run(["sh", "-c", text, "sh", by], env=env, check=False).returncode
 
 
-def runs(made: cron.Job) -> int:
-    log = Path(made.log)
-    return log.read_text().splitlines().count("ran") if log.exists() else 0
+def runs(made: Made) -> int:
+    return made.log.read_text().splitlines().count("ran") if made.log.exists() else 0
 
 
 def at(text: str, fold: int = 0) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=BERLIN, fold=fold)
 
 
-def status(made: cron.Job) -> dict[str, int | None]:
-    found: dict[str, int | None] = json.loads(Path(made.status).read_text())
+def status(made: Made) -> dict[str, int | None]:
+    found: dict[str, int | None] = json.loads(made.status.read_text())
     return found
 
 
@@ -77,7 +96,7 @@ def test_when_it_is_due(tmp_path: Path, text: str, moment: str, due: bool) -> No
 
 
 def test_uwsgi_calls_it_in_each_minute_of_the_schedule(tmp_path: Path) -> None:
-    lines = cron.lines(job(tmp_path, "*/20 5 * * *"), "/a b/cron-x.sh")
+    lines = cron.lines(job(tmp_path, "*/20 5 * * *").job, "/a b/cron-x.sh")
     assert [value for _, value in lines] == [
         f"minute={minute},hour=-1,day=-1,month=-1,week=-1"
         " exec env -u PIKU_PROCESS PIKU_CRON=cron-x sh '/a b/cron-x.sh' uwsgi"
@@ -125,7 +144,7 @@ def test_what_it_leaves(tmp_path: Path) -> None:
     assert found["release"] == 3 and found["code"] == 7
     assert found["started"] is not None and found["ended"] is not None
     assert begun <= found["started"] <= found["ended"] <= time.time()
-    first, *output, last = Path(made.log).read_text().splitlines()
+    first, *output, last = made.log.read_text().splitlines()
     assert output == [str(tmp_path), "oops", "end"]
     stamp = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \+0[12]00 \[piku\] cron-x of v3"
     assert re.fullmatch(f"{stamp} starts", first)
@@ -133,10 +152,10 @@ def test_what_it_leaves(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def long_run(tmp_path: Path) -> Iterator[tuple[cron.Job, subprocess.Popen[bytes]]]:
+def long_run(tmp_path: Path) -> Iterator[tuple[Made, subprocess.Popen[bytes]]]:
     """A run that has begun, and ends once there is a file `go`."""
     made = job(tmp_path, "* * * * *", "echo ran; until [ -e go ]; do sleep 0.01; done")
-    words = ["sh", "-c", cron.script(made), "sh", "uwsgi"]
+    words = ["sh", "-c", made.script, "sh", "uwsgi"]
     with subprocess.Popen(words, start_new_session=True) as process:
         while not runs(made):
             time.sleep(0.01)
@@ -144,14 +163,14 @@ def long_run(tmp_path: Path) -> Iterator[tuple[cron.Job, subprocess.Popen[bytes]
         (tmp_path / "go").touch()
 
 
-def test_never_twice_at_once(long_run: tuple[cron.Job, subprocess.Popen[bytes]]) -> None:
+def test_never_twice_at_once(long_run: tuple[Made, subprocess.Popen[bytes]]) -> None:
     made, process = long_run
     assert status(made)["ended"] is None
     run(made)  # in this minute, or one on
     run(made, at("2026-11-20T10:01"))
     assert runs(made) == 1
-    assert "is skipped: the run before has not ended" in Path(made.log).read_text()
-    Path(made.checkout, "go").touch()
+    assert "is skipped: the run before has not ended" in made.log.read_text()
+    (made.checkout / "go").touch()
     assert process.wait(10) == 0
     run(made, at("2026-11-20T10:02"))
     assert runs(made) == 2
@@ -165,7 +184,7 @@ def test_what_a_job_leaves_running_keeps_no_lock(tmp_path: Path) -> None:
 
 
 def test_a_job_that_is_ended_is_recorded(
-    long_run: tuple[cron.Job, subprocess.Popen[bytes]],
+    long_run: tuple[Made, subprocess.Popen[bytes]],
 ) -> None:
     made, process = long_run
     subprocess.run(["kill", "-TERM", "--", f"-{process.pid}"], check=True)
@@ -178,4 +197,4 @@ def test_a_large_log_is_renamed(tmp_path: Path) -> None:
     run(made, by="now")
     run(made, by="now")
     assert "400" in Path(f"{made.log}.old").read_text()
-    assert Path(made.log).read_text().count("starts") == 1
+    assert made.log.read_text().count("starts") == 1

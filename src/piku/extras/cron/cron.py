@@ -6,11 +6,12 @@ import os
 import re
 import signal
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 
 from piku import subprocesses
-from piku.app.procfile import Entry
+from piku.app.procfile import Job
 from piku.deploy import revision, scheduler
 from piku.deploy.scheduler import Run
 from piku.errors import PikuError
@@ -18,7 +19,6 @@ from piku.extras.cron.next_run import next_run, zone_of
 from piku.operate import logs
 from piku.operate.run import live_source
 from piku.paths import AppPaths, Paths
-from piku.uwsgi import cron
 
 _REMARK = re.compile(rb"[0-9-]{10} [0-9:]{8} \S{5} \[piku\] ")
 
@@ -53,7 +53,7 @@ def rows(paths: Paths, app: AppPaths) -> list[Row]:
 
 def _row(
     name: str,
-    entry: Entry | None,
+    entry: Job | None,
     run: Run | None,
     now: datetime | None,
     zone: tzinfo,
@@ -80,20 +80,20 @@ def run(paths: Paths, app: AppPaths, name: str) -> int:
     SIGINT and SIGTERM end the job. When our reader goes away, it goes on.
     """
     _, release, source = live_source(paths, app)
-    job = _find(app, scheduler.jobs(app, release, source), name)
-    if job.name in scheduler.running(app):
-        raise PikuError(f"{job.name} is still running", hint="a job never runs twice at once")
+    job = _find(app, source.procfile.jobs, name)
+    if job.kind in scheduler.running(app):
+        raise PikuError(f"{job.kind} is still running", hint="a job never runs twice at once")
     known = logs.scan(app)
     process = subprocesses.spawn(
-        ["/bin/sh", "-c", cron.script(job), job.name, "now"],
+        ["/bin/sh", "-c", scheduler.script(app, release, source, job), job.kind, "now"],
         cwd=app.releases / release.checkout,
-        env=revision.process_variables(paths, app, release, source) | {"PIKU_CRON": job.name},
+        env=revision.process_variables(paths, app, release, source) | {"PIKU_CRON": job.kind},
         output=sys.stderr.fileno(),
     )
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, _frame: os.killpg(process.pid, number))
     has_ended = False
-    for batch in logs.follow(app, known, logs.Query(process=f"{job.name}.1", everything=True)):
+    for batch in logs.follow(app, known, logs.Query(process=f"{job.kind}.1", everything=True)):
         for line in batch:
             if not _REMARK.match(line.text):
                 sys.stdout.buffer.write(line.text + b"\n")
@@ -104,8 +104,8 @@ def run(paths: Paths, app: AppPaths, name: str) -> int:
     return process.poll() or 0
 
 
-def _find(app: AppPaths, jobs: list[cron.Job], name: str) -> cron.Job:
-    present = {job.name: job for job in jobs}
+def _find(app: AppPaths, jobs: Sequence[Job], name: str) -> Job:
+    present = {job.kind: job for job in jobs}
     found = present.get(name) or present.get(f"cron-{name}")
     if found is None:
         hint = (
