@@ -79,7 +79,7 @@ def test_a_version_of_python_that_is_not_there(new_app: NewApp) -> None:
         text = said.stdout + said.stderr
         assert said.returncode == 1
         assert f"PYTHON_VERSION={version}: there is no python{version} on this server" in text
-        assert "installed are: 3.11" in text
+        assert "installed are: python3.11" in text
     assert app.says("config:set", "PYTHON_VERSION=3.11").returncode == 0
     assert app.body() == "one"
 
