@@ -27,7 +27,6 @@ class Extra:
     flags: Mapping[str, str] = field(default_factory=dict)  # "deploy --dry-run" -> what that calls
     settings: str = ""  # -> a tuple of Setting
     check: str = ""  # deployment -> warnings; raises PikuError to refuse it
-    variables: str = ""  # deployment, process -> variables that its processes see besides
     uwsgi: str = ""  # deployment, process -> further options of its ini
     nginx: str = ""  # paths, app, site -> the Additions to its configuration, or None
     acme_client: str = ""  # a Client (piku.tls.acme) that gets certificates

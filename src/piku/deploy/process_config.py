@@ -14,11 +14,9 @@ from piku.deploy.releases import Process
 from piku.errors import PikuError
 from piku.extra import hooks
 from piku.paths import SEPARATOR, AppPaths
-from piku.runtimes import python
 from piku.uwsgi import ini, plugins
 
 _INCLUDE_TIMEOUT = 30.0  # seconds
-_JWSGI = Path("/usr/share/java/uwsgi.jar")
 
 
 def log_file(app: AppPaths, process: Process) -> Path:
@@ -90,99 +88,26 @@ def _write_envdir(folder: Path, variables: Mapping[str, str]) -> None:
 
 
 def _served(deployment: Deployment, process: Process, vassal: ini.Vassal) -> str:
-    shared = _shared_worker(deployment) if process.kind == "wsgi" else ()
-    threads = 0 if shared else _threads(deployment, process.kind)
-    several = plugins.THREADED if process.kind == "wsgi" and threads > 1 else ()
     bind = settings.BIND_ADDRESS.read(deployment.values)
     return ini.served(
         vassal,
         process.kind,
-        (*_language(deployment, process.kind), *shared, *several),
+        _language(deployment, process.kind),
         address=f"{bind}:{process.port}" if process.port else process.address,
-        threads=threads,
+        threads=plugins.threads(deployment.values, process.kind),
         listen=_listen(deployment),
     )
 
 
 def _language(deployment: Deployment, kind: str) -> ini.Pairs:
-    command = deployment.revision.procfile.command(kind)
     context = deployment.context
-    if kind == "wsgi":
-        environment = str(context.environment) if deployment.release.environment else ""
-        plugin = python.wsgi_plugin(deployment.values, context.environment)
-        return plugins.python(plugin, command, environment)
-    if kind == "rwsgi":
-        _require("rack", "uwsgi-plugin-rack-ruby3.1")
-        return plugins.rack(command, bundled="Gemfile" in deployment.revision.tree.files)
-    if kind == "jwsgi":
-        _require("jwsgi", "uwsgi-plugin-jwsgi-openjdk-17")
-        return plugins.java(command, _classpath(deployment.checkout))
-    _require("php", "uwsgi-plugin-php")
-    folder = (deployment.checkout / command).resolve()
-    if not folder.is_dir():
-        raise PikuError(f"php: there is no folder {command!r} in this commit")
-    top = folder == deployment.checkout.resolve()
-    return plugins.php(
-        str(folder),
-        safe=str(deployment.app.data.resolve()),
-        hidden=("/ENV", "/Procfile") if top else (),
-        allow_git=settings.ALLOW_GIT.read(deployment.values),
+    return plugins.options(
+        context,
+        kind,
+        deployment.revision.procfile.command(kind),
+        virtualenv=str(context.environment) if deployment.release.environment else "",
+        data=deployment.app.data,
     )
-
-
-def _threads(deployment: Deployment, kind: str) -> int:
-    """Threads of a uWSGI process. Two requests at once in one Ruby or PHP would crash it."""
-    threads = settings.THREADS.read(deployment.values)
-    if kind not in ("rwsgi", "php"):
-        return threads
-    if settings.THREADS.name in deployment.values and threads > 1:
-        raise PikuError(
-            f"UWSGI_THREADS: uWSGI cannot run {'Ruby' if kind == 'rwsgi' else 'PHP'} in threads",
-            hint=f"unset it, and set UWSGI_PROCESSES={threads} instead",
-        )
-    return 0
-
-
-def _classpath(checkout: Path) -> list[str]:
-    """What a Maven or Gradle build makes, and the classes of uWSGI itself."""
-    jars = ("target/*.jar", "target/dependency/*.jar", "build/libs/*.jar")
-    classes = ("target/classes", "build/classes/java/main")
-    found = [folder for folder in map(checkout.joinpath, classes) if folder.is_dir()]
-    found += [path for pattern in jars for path in sorted(checkout.glob(pattern))]
-    return [*map(str, found), str(_JWSGI)]
-
-
-def _shared_worker(deployment: Deployment) -> ini.Pairs:
-    """The options of UWSGI_GEVENT or UWSGI_ASYNCIO, which replace threads; none when neither is
-    set."""
-    values, environment = deployment.values, deployment.context.environment
-    greenlets, tasks = settings.GEVENT.read(values), settings.ASYNCIO.read(values)
-    if greenlets and tasks:
-        raise PikuError(
-            "UWSGI_GEVENT and UWSGI_ASYNCIO exclude each other", hint="unset one of them"
-        )
-    if not greenlets and not tasks:
-        return ()
-    plugin = python.wsgi_plugin(values, environment)
-    kind, library = ("gevent", "gevent") if greenlets else ("asyncio", "greenlet")
-    if not list(environment.glob(f"lib/python3*/site-packages/{library}/__init__.py")):
-        raise PikuError(
-            f"UWSGI_{kind.upper()}: the app does not have {library}",
-            hint=f"add {library} to its requirements",
-        )
-    _require(f"{kind}_{plugin}", f"uwsgi-plugin-{kind}-python3")
-    if greenlets:
-        return plugins.gevent(f"gevent_{plugin}", greenlets)
-    _require(f"greenlet_{plugin}", "uwsgi-plugin-greenlet-python3")
-    return plugins.asyncio(f"greenlet_{plugin},asyncio_{plugin}", tasks)
-
-
-def _require(plugin: str, package: str) -> None:
-    if not (python.PLUGINS / f"{plugin}_plugin.so").exists():
-        raise PikuError(
-            f"uWSGI on this server lacks its plugin {plugin!r}",
-            hint=f"install it with: apt-get install {package}",
-        )
 
 
 def _listen(deployment: Deployment) -> int:
@@ -219,7 +144,6 @@ def _check_include(deployment: Deployment, process: Process, file: Path, wanted:
     """Have uWSGI read the options: what it says at a start that fails would be in its own log."""
     served = process.kind in ini.MODIFIERS
     pairs = _language(deployment, process.kind) if served else ()
-    pairs += _shared_worker(deployment) if process.kind == "wsgi" else ()
     plugged = [f"--plugins={value}" for name, value in pairs if name == "plugins"]
     command = ["uwsgi", "--strict", *plugged, "--no-server", "--ini", str(file)]
     try:

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from piku.errors import PikuError
 from piku.paths import Paths
 from piku.uwsgi import ini as ini_module
-from piku.uwsgi import plugins
 
 
 @pytest.mark.parametrize(
@@ -107,8 +106,7 @@ def test_an_app_behind_nginx_and_by_itself() -> None:
 
 
 def test_an_option_without_a_value_is_left_out() -> None:
-    python = ini_module.render(plugins.python("python3", "a:b", ""))
-    assert "virtualenv" not in python and "module = a:b\n" in python
+    assert ini_module.render([("module", "a:b"), ("virtualenv", "")]) == "[uwsgi]\nmodule = a:b\n"
 
 
 def test_the_runner_runs_the_program_and_logs_how_it_ended(tmp_path: Path) -> None:
