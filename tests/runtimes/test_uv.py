@@ -82,7 +82,7 @@ def test_the_version_of_python(uv: Path, new_app: NewApp) -> None:
     assert any(
         ".python-version says 3.7: there is no python3.7 on this server" in line for line in said
     ), said
-    assert any("installed are: 3.11" in line for line in said), said
+    assert any("installed are: python3.11" in line for line in said), said
     # The setting is above the file.
     app.does("config:set", "PYTHON_VERSION=3.11")
     assert app.deployed()
