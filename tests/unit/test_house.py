@@ -38,8 +38,8 @@ BUDGETS: Mapping[str, int] = {
     "lines of tools": 2_000,
 }
 TODAY: Mapping[str, int] = {
-    "lines of src": 15_300,
-    "lines of the core": 10_950,
+    "lines of src": 15_200,
+    "lines of the core": 10_850,
 }
 
 
