@@ -29,7 +29,7 @@ class Extra:
     check: str = ""  # deployment -> warnings; raises PikuError to refuse it
     uwsgi: str = ""  # deployment, process -> further options of its ini
     nginx: str = ""  # paths, app, site -> the Additions to its configuration, or None
-    acme_client: str = ""  # a Client (piku.tls.acme) that gets certificates
+    acme_client: str = ""  # settings of an app -> a Client (piku.tls.acme) for it, or None
     resting: str = ""  # paths, app, live record -> vassals that need not run now
     wrap: str = ""  # deployment, process, argv -> argv of a daemon
     ended: str = ""  # app, process -> why it ended, to follow "ended", or ""

@@ -1,23 +1,22 @@
-"""Keys and certificates that a command takes as files, though it runs as another user or elsewhere.
+"""A key or certificate that a command takes as a file, though it runs as another user or elsewhere.
 
-Their text goes to it on standard input. No other word of a command is read as a file's name.
+The file becomes its standard input. No other word of a command is read as a file's name.
 """
 
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Sequence
 from itertools import pairwise
+from pathlib import Path
 
 from piku.errors import PikuError
 
 COMMANDS = ("setup:ssh", "certs:add")
-_MAX = 1 << 20  # bytes
 
 
 def replaced(words: Sequence[str], app: str) -> list[str]:
-    """The command with "-" for each file that it names; they are our standard input now."""
+    """The command with "-" for the file that it names, which is our standard input now."""
     named = [
         word
         for before, word in pairwise(words)
@@ -25,14 +24,12 @@ def replaced(words: Sequence[str], app: str) -> list[str]:
     ]
     if not named:
         return list(words)
-    text = "\n".join(map(_read, named))
-    if "-" in words:
-        text += "\n" + sys.stdin.read(_MAX)
+    text = Path(named[-1]).read_text(errors="surrogateescape")
     if words[0] == "setup:ssh" and ("PRIVATE KEY" in text or "Private-Lines:" in text):
         hint = "give the public one, a .pub file"
-        raise PikuError(f"{named[0]} is a private key: it stays here", hint=hint)
+        raise PikuError(f"{named[-1]} is a private key: it stays here", hint=hint)
     feed(text)
-    return ["-" if word in named else word for word in words]
+    return ["-" if word == named[-1] else word for word in words]
 
 
 def feed(text: str) -> None:
@@ -43,10 +40,3 @@ def feed(text: str) -> None:
         file.write(text.encode(errors="surrogateescape"))
         file.seek(0)
         os.dup2(file.fileno(), 0)
-
-
-def _read(name: str) -> str:
-    if os.path.getsize(name) > _MAX:
-        raise PikuError(f"{name} is larger than {_MAX >> 20} MiB: not a key or certificate")
-    with open(name, errors="surrogateescape") as file:
-        return file.read()

@@ -168,8 +168,8 @@ def trust(app: AppPaths, site: Site) -> None:
     """Give the app a certificate that seems to be an authority's."""
     own = certificate.certificate(app, site.certified)
     text = Path(own.path).read_text().partition("\n")[2]
-    place = certificate.acme_path(app, site.certified)
-    certificate.write(place, replace(own, trusted=True, source="acme.sh"), text)
+    trusted = replace(own, trusted=True, source="acme.sh")
+    certificate.write(app, certificate.ACME, trusted, text)
 
 
 def tuples(values: dict[str, Any]) -> dict[str, Any]:

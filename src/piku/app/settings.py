@@ -92,10 +92,6 @@ ACME_ROOT = Setting(name="ACME_ROOT", check=checks.absolute_path,
     doc="The folder of acme.sh; by default .acme.sh in the home folder of piku.")
 ACME_ROOT_CA = Setting(name="ACME_ROOT_CA", default="letsencrypt.org", check=checks.authority,
     doc="The certificate authority: a name that acme.sh knows, or its ACME directory's address.")
-ACME_EMAIL = Setting(name="ACME_EMAIL", check=checks.email,
-    doc="The address to which the authority may write.")
-ACME_OPTIONS = Setting(name="ACME_OPTIONS", check=checks.words,
-    doc="More options for the ACME client, quoted as in a shell.")
 PORT = Setting(name="PORT", check=checks.port,
     doc="The TCP port of the app; by default piku assigns a free one.")
 BIND_ADDRESS = Setting(name="BIND_ADDRESS", default="127.0.0.1", check=checks.ipv4,

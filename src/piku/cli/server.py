@@ -5,14 +5,20 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from functools import update_wrapper
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from piku.cli.common import pass_paths, self_argv
+from piku.cli.common import (
+    optional_app_argument,
+    own_command,
+    own_environment,
+    pass_paths,
+    self_argv,
+)
 from piku.errors import PikuError
 from piku.output import Output
-from piku.paths import Paths
+from piku.paths import AppPaths, Paths
 
 if TYPE_CHECKING:
     from piku.nginx.site import Platform
@@ -34,6 +40,32 @@ def setup(paths: Paths) -> None:
         output.detail("Next: `piku setup:ssh KEY.pub --name NAME`, then start it with `piku up`")
     if missing := server.missing_programs():
         output.warn(f"still missing: apt-get install {' '.join(missing)}")
+
+
+@click.command("setup:ssh")
+@click.argument("file", metavar="FILE|-", type=click.File(errors="replace"))
+@click.option("--name", default="default", show_default=True, help="A name for the key.")
+@pass_paths
+def setup_ssh(paths: Paths, file: TextIO, name: str) -> None:
+    """Allow a public key to push; '-' reads it from standard input."""
+    from piku.ssh import keys
+
+    key = keys.add(paths, file.read(65536), name, own_command(), own_environment())
+    said = f"Key {key.name!r} may push now: {key.fingerprint} {key.comment}"
+    Output(sys.stdout).step(said.rstrip())
+
+
+@click.command("certs:renew")
+@optional_app_argument
+@click.option("--force", is_flag=True, help="Also what is not due.")
+@pass_paths
+def certs_renew(paths: Paths, app: AppPaths | None, force: bool) -> None:
+    """Get and renew certificates now; housekeeping does so whenever one is due."""
+    from piku.operate import renew
+
+    output = Output(sys.stdout)
+    if failed := renew.renew(paths, output, only=app, asked=True, force=force):
+        raise PikuError(f"no certificate for {', '.join(failed)}")
 
 
 def _listening(function: Callable[..., None]) -> Callable[..., None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from piku import files, locks
-from piku.deploy import certificates, releases
+from piku.deploy import releases
 from piku.errors import PikuError
 from piku.nginx import service, site_config, vhost
 from piku.nginx.directives import render
@@ -118,5 +118,4 @@ def _follow(paths: Paths) -> None:
     sites = load(paths)[0]
     service.rotate_logs(paths, ())
     housekeeping.follow(paths, sites.values())
-    if certificates.due(paths, sites):
-        housekeeping.ask(paths)
+    housekeeping.ask(paths)  # which gets the certificates that they lack

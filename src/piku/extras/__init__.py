@@ -11,6 +11,8 @@ EXTRAS: tuple[str, ...] = (
     "doctor",
     "dry_run",
     "idle",
+    "keys",
+    "lego",
     "limits",
     "log_drain",
     "maintenance",

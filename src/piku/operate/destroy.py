@@ -6,12 +6,12 @@ import contextlib
 from pathlib import Path
 
 from piku import files
-from piku.deploy import certificates, live_sites, reconcile, releases, scheduler
+from piku.deploy import live_sites, reconcile, releases, scheduler
 from piku.errors import PikuError
 from piku.extra import hooks
 from piku.output import Output
 from piku.paths import SEPARATOR, AppPaths, Paths
-from piku.tls import certificate as certificate_module
+from piku.tls import certificate
 from piku.uwsgi import emperor
 
 _GRACE = 10.0  # seconds between SIGTERM and SIGKILL where no live release says
@@ -32,12 +32,11 @@ def destroy(paths: Paths, app: AppPaths, output: Output) -> None:
     live_sites.update(paths)
     reconcile.stop(paths, emperor.enabled(paths, app.name), timeout)
     scheduler.end(app, timeout)
-    certificates.forget_failures(paths, app)
     # Certificates that an authority or a person gave are kept: an authority gives only so many.
     given = [
-        Path(certificate.path)
-        for certificate in certificate_module.stored(app)
-        if certificate.source != certificate_module.SELF_SIGNED
+        Path(each.path)
+        for each in certificate.stored(app)
+        if each.source != certificate.SELF_SIGNED
     ]
     for path in _files(paths, app):
         if path not in given:

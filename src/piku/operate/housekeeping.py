@@ -22,14 +22,13 @@ _LATE = 10  # seconds that uWSGI may take beyond what a process has to stop
 
 def run(paths: Paths, output: Output) -> None:
     """Do everything that is due. What fails is reported, and keeps nothing else from being done."""
-    this = renew.Round(paths=paths, output=output, asked=False)
     works: list[Callable[[], object]] = [
         partial(rotate, paths),
         partial(end_hanging, paths),
         *(partial(hook, paths) for hook in hooks("periodic")),
         partial(reconcile.finish_draining, paths),
         partial(orphans.end_all, paths),
-        partial(renew.renew, this),
+        partial(renew.renew, paths, output),
     ]
     for work in works:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import shlex
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,11 +37,6 @@ def authorized_keys(paths: Paths) -> Path:
     return paths.home / ".ssh" / "authorized_keys"
 
 
-def listed(paths: Paths) -> list[Key]:
-    """The keys bound to piku; other entries of the file belong to the administrator."""
-    return [key for line in _lines(paths) if (key := _parse(line))]
-
-
 def add(paths: Paths, text: str, name: str, command: list[str], environ: dict[str, str]) -> Key:
     """Add a public key, bound to piku; raises PikuError if it is none, or known already."""
     if not _NAME.fullmatch(name):
@@ -55,42 +51,10 @@ def add(paths: Paths, text: str, name: str, command: list[str], environ: dict[st
     # In quotes, the login shell neither splits nor expands what the client sent. Piku reads it
     # from the environment, and parses it itself.
     forced = f'{assignments} {shlex.join(command)} "$SSH_ORIGINAL_COMMAND"'.replace('"', '\\"')
-    with _locked(paths):
-        _refuse_known(paths, public["blob"])
-        _write(paths, [*_lines(paths), f'command="{forced}",{_OPTIONS} {public[0]}'])
+    with changing(paths) as lines:
+        _refuse_known(authorized_keys(paths), lines, public["blob"])
+        lines.append(f'command="{forced}",{_OPTIONS} {public[0]}')
     return key
-
-
-def remove(paths: Paths, wanted: str, *, force: bool = False) -> Key:
-    """Remove the key with this fingerprint, or the only one of this name; raises PikuError.
-
-    The last key that may push is removed only with `force`.
-    """
-    with _locked(paths):
-        keys = {key.fingerprint: key for key in listed(paths)}
-        found = [key for key in keys.values() if wanted in (key.name, key.fingerprint)]
-        if not found:
-            raise PikuError(
-                f"no key has the name or fingerprint {wanted!r}", hint="see them with: piku keys"
-            )
-        if len(found) > 1:
-            raise PikuError(
-                f"{len(found)} keys are called {wanted!r}",
-                detail=tuple(f"{key.fingerprint} {key.comment}".rstrip() for key in found),
-                hint="remove one by its fingerprint",
-            )
-        if len(keys) == 1 and not force:
-            raise PikuError(
-                "this is the only key: without it, nobody can push",
-                hint="add another one first with `piku setup:ssh`, or use --force",
-            )
-        kept = [
-            line
-            for line in _lines(paths)
-            if (key := _parse(line)) is None or key.fingerprint != found[0].fingerprint
-        ]
-        _write(paths, kept)
-    return found[0]
 
 
 def _public(text: str) -> re.Match[str]:
@@ -118,12 +82,11 @@ def _fingerprint(line: str) -> str:
         ) from None
 
 
-def _refuse_known(paths: Paths, blob: str) -> None:
+def _refuse_known(place: Path, lines: Sequence[str], blob: str) -> None:
     """Raise PikuError for a key that has an entry: sshd uses the first one that it finds."""
-    place = authorized_keys(paths)
-    for number, line in enumerate(_lines(paths), 1):
+    for number, line in enumerate(lines, 1):
         if blob in line.split() and not line.lstrip().startswith("#"):
-            key = _parse(line)
+            key = parse(line)
             how = f"as {key.name!r}" if key else f"by line {number} of {place}"
             remove = f"piku keys:remove {key.fingerprint}" if key else "remove that line"
             raise PikuError(
@@ -132,7 +95,12 @@ def _refuse_known(paths: Paths, blob: str) -> None:
             )
 
 
-def _parse(line: str) -> Key | None:
+def listed(paths: Paths) -> list[Key]:
+    """The keys bound to piku; other entries of the file belong to the administrator."""
+    return [key for line in _lines(paths) if (key := parse(line))]
+
+
+def parse(line: str) -> Key | None:
     """The key of a line that piku wrote; None for any other line."""
     entry = _LINE.fullmatch(line.strip())
     ours = _OURS.search(entry["options"] or "") if entry else None
@@ -144,17 +112,17 @@ def _key(entry: re.Match[str], name: str, fingerprint: str) -> Key:
     return Key(name=name, fingerprint=fingerprint, type=entry["type"], comment=comment)
 
 
+@contextlib.contextmanager
+def changing(paths: Paths) -> Iterator[list[str]]:
+    """The lines of authorized_keys, written back as the block leaves them."""
+    place = authorized_keys(paths)
+    with locks.lock(place.with_suffix(".lock"), "changing keys"):
+        lines = _lines(paths)
+        yield lines
+        place.parent.chmod(0o700)
+        files.write(place, "".join(f"{line}\n" for line in lines), mode=0o600, durable=True)
+
+
 def _lines(paths: Paths) -> list[str]:
     text = files.read(authorized_keys(paths))
     return text.removesuffix("\n").split("\n") if text else []
-
-
-def _write(paths: Paths, lines: list[str]) -> None:
-    place = authorized_keys(paths)
-    place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    place.parent.chmod(0o700)
-    files.write(place, "".join(f"{line}\n" for line in lines), mode=0o600, durable=True)
-
-
-def _locked(paths: Paths) -> contextlib.AbstractContextManager[bool]:
-    return locks.lock(authorized_keys(paths).with_suffix(".lock"), "changing keys")

@@ -2,7 +2,7 @@
 """Stands in for acme.sh: understands exactly the arguments that its documentation gives, refuses any
 other, notes each call, and leaves the exchange with the authority to lego.
 
-Like acme.sh it keeps a certificate in DOMAIN_ecc, exits 2 when one is not due, and renews on --cron.
+Like acme.sh it keeps a certificate in DOMAIN_ecc, and renews on --cron.
 """
 
 import json
@@ -12,9 +12,9 @@ import sys
 from pathlib import Path
 
 HOME = Path(os.environ.get("LE_WORKING_DIR", Path(__file__).parent))
-ONCE = {"--server", "-m"}
+ONCE = {"--server"}
 COMMANDS = {
-    "--issue": {"needs": {"-d", "-w", "--server"}, "may": {"-m", "--force"}},
+    "--issue": {"needs": {"-d", "-w", "--server", "--force"}, "may": set()},
     "--cron": {"needs": set(), "may": set()},
 }
 
@@ -49,17 +49,12 @@ def parse(words):
 def issue(domain, names, options):
     folder = HOME / f"{domain}_ecc"
     note = folder / "conf.json"
-    known = json.loads(note.read_text()) if note.exists() else {}
-    if known.get("names") == sorted(names) and not options.get("--force"):
-        print("[Sat Nov 21 02:38:05 UTC 2026] Domains not changed.")
-        raise SystemExit(2)
     webroot = Path(options["-w"])
     assert webroot.is_absolute() and webroot.name == "acme", webroot
     words = [word for name in names for word in ("--domains", name)]
-    email = options.get("-m", "nobody@shop.localhost")
     done = subprocess.run(
         ["/usr/bin/lego", "--path", str(HOME / "lego"), "--server", options["--server"], "--accept-tos",
-         "--email", email, *words, "--http", "--http.webroot", str(webroot), "run"],
+         "--email", "nobody@shop.localhost", *words, "--http", "--http.webroot", str(webroot), "run"],
         check=False, capture_output=True, text=True,
         env={**os.environ, "LEGO_CA_CERTIFICATES": os.environ["CURL_CA_BUNDLE"]},
     )  # fmt: skip
@@ -70,9 +65,7 @@ def issue(domain, names, options):
     got = HOME / "lego" / "certificates"
     (folder / "fullchain.cer").write_text((got / f"{domain}.crt").read_text())
     (folder / f"{domain}.key").write_text((got / f"{domain}.key").read_text())
-    note.write_text(
-        json.dumps({**known, "names": sorted(names), "order": names, "options": options})
-    )
+    note.write_text(json.dumps({"names": names, "options": options}))
 
 
 def main():
@@ -84,7 +77,7 @@ def main():
     if command == "--cron":
         for note in HOME.glob("*_ecc/conf.json"):
             known = json.loads(note.read_text())
-            issue(known["order"][0], known["order"], {**known["options"], "--force": True})
+            issue(known["names"][0], known["names"], known["options"])
         return
     assert (
         os.environ["LE_WORKING_DIR"] == os.environ["LE_CONFIG_HOME"] == str(Path(__file__).parent)

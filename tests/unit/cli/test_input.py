@@ -65,7 +65,7 @@ def told(
         ("logs shop -n -1", 2, "invalid value"),
         ("run shop true", 1, "shop has no live release"),
         ("restart shop", 1, "shop has no release that could run"),
-        ("setup:ssh /none", 1, "/none cannot be read: No such file or directory"),
+        ("setup:ssh /none", 2, "no such file or directory"),
         ("setup:ssh /dev/null", 1, "this is not one SSH public key"),
         ("keys:remove nobody", 1, "no key has the name or fingerprint 'nobody'"),
         ("up --host nowhere", 2, "--host: 'nowhere' is not an IPv4 address"),

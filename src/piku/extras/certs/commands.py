@@ -7,21 +7,21 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from typing import TextIO
 
 import click
 
 from piku import files
+from piku.app import settings, variables
 from piku.cli.common import app_argument, optional_app_argument, pass_paths
-from piku.deploy import certificates, live_sites
-from piku.deploy.certificates import Attempts
+from piku.deploy import live_sites
 from piku.errors import PikuError
-from piku.extras.certs.certs import names
 from piku.nginx import service
 from piku.operate import renew
+from piku.operate.renew import Failures
 from piku.output import Output, table
 from piku.paths import AppName, AppPaths, Paths
-from piku.tls import certificate as certificate_module
+from piku.tls import certificate
 from piku.tls.certificate import OWN, Certificate
 
 _MAX = 1 << 20
@@ -35,16 +35,16 @@ class Status:
     app: AppName
     names: tuple[str, ...]
     serving: Certificate
-    tried: Attempts
+    failed: Failures
 
 
 def status(paths: Paths, only: AppPaths | None) -> Iterator[Status]:
     for name, site in live_sites.load(paths)[0].items():
         app = paths.app(name)
-        if only in (None, app):
-            serving = certificate_module.certificate(app, site.certified)
-            tried = certificates.attempts(paths, app)
-            yield Status(app=name, names=site.certified, serving=serving, tried=tried)
+        if only is None or only.name == name:
+            serving = certificate.certificate(app, site.certified)
+            failed = renew.failures(app)
+            yield Status(app=name, names=site.certified, serving=serving, failed=failed)
 
 
 @click.command()
@@ -81,37 +81,38 @@ def _problems(status: Status) -> Iterator[str]:
         yield f"it is not for {', '.join(missing)}"
     if status.serving.source == OWN and status.serving.not_after - time.time() < _SOON:
         yield "it expires soon: replace it with certs:add"
-    if status.tried.count:
-        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(status.tried.next))
-        yield from status.tried.error.splitlines()
-        yield f"attempt {status.tried.count} failed, next try {when}"
+    if status.failed.count:
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(status.failed.retry))
+        yield from status.failed.error.splitlines()
+        yield f"attempt {status.failed.count} failed, next try {when}"
 
 
 def _record(status: Status) -> dict[str, object]:
-    tried = asdict(status.tried) if status.tried.count else None
+    failed = asdict(status.failed) if status.failed.count else None
     return {"app": status.app, "names": status.names, "serving": asdict(status.serving),
-            "missing": status.serving.missing(status.names), "failed": tried}  # fmt: skip
+            "missing": status.serving.missing(status.names), "failed": failed}  # fmt: skip
 
 
 @click.command("certs:add")
 @app_argument
-@click.argument("certificate", metavar="CERT|-")
-@click.argument("key", metavar="[KEY|-]", required=False)
+@click.argument("file", metavar="FILE|-", type=click.File(errors="replace"))
 @pass_paths
-def certs_add(paths: Paths, app: AppPaths, certificate: str, key: str | None) -> None:
+def certs_add(paths: Paths, app: AppPaths, file: TextIO) -> None:
     """Serve an app with a certificate of your own.
 
-    CERT (with its chain after it) and KEY are PEM files; `-` is standard input, for both, as in
+    FILE has the certificate, its chain and its key, as PEM; '-' is standard input, as in
     `cat chain.pem key.pem | ssh piku@server certs:add APP -`.
     """
-    text = "".join(f"{_text(place)}\n" for place in (certificate, key) if place)
-    found = certificate_module.inspect(text, OWN)
-    if missing := found.missing(names(certificates.live_values(paths, app))):
+    text = file.read(_MAX)
+    found = certificate.inspect(text, OWN)
+    values = variables.parse_literal(files.read(app.live_env))
+    names = (*settings.SERVER_NAME.read(values), *settings.REDIRECT_FROM.read(values))
+    if missing := found.missing(names):
         raise PikuError(
             f"the certificate is not for {', '.join(missing)}, a name of {app.name}",
             hint=f"it is for {', '.join(found.names) or 'no name at all'}",
         )
-    renew.put(paths, certificate_module.own_path(app), found, text)
+    renew.put(paths, app, OWN, found, text)
     output = Output(sys.stdout)
     output.step(f"{app.name} has a certificate of its own: {', '.join(found.names)}")
     output.detail(f"from {found.issuer}, valid until {found.last_day}")
@@ -121,21 +122,12 @@ def certs_add(paths: Paths, app: AppPaths, certificate: str, key: str | None) ->
         output.warn("its chain is missing: browsers may not trust it")
 
 
-def _text(place: str) -> str:
-    if place == "-":
-        return sys.stdin.read(_MAX)
-    try:
-        return Path(place).read_text(errors="replace")[:_MAX]
-    except OSError as error:
-        raise PikuError(f"{place} cannot be read: {error.strerror}") from None
-
-
 @click.command("certs:remove")
 @app_argument
 @pass_paths
 def certs_remove(paths: Paths, app: AppPaths) -> None:
     """Remove the certificate that certs:add gave an app; piku gets one again."""
-    place = certificate_module.own_path(app)
+    place = certificate.place(app, OWN)
     if not place.exists():
         raise PikuError(
             f"{app.name} has no certificate of its own", hint=f"see: piku certs {app.name}"

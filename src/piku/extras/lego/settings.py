@@ -1,4 +1,4 @@
-"""The settings of certificates by DNS."""
+"""The settings of lego."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ _PROVIDER = checks.form(r"[a-z][a-z0-9_-]{0,60}", "a name such as dns_cf or clou
 ACME_DNS = Setting(name="ACME_DNS", check=_PROVIDER,
     doc="Prove names by DNS, as a wildcard needs: the name of lego's provider, such as cloudflare."
         " Its credentials are settings as well.")
+ACME_EMAIL = Setting(name="ACME_EMAIL", check=checks.email,
+    doc="The address of lego's account, to which the authority may write.")
+ACME_OPTIONS = Setting(name="ACME_OPTIONS", check=checks.words,
+    doc="More options for lego, quoted as in a shell.")
 # fmt: on
 
-SETTINGS: tuple[Setting[Any], ...] = (ACME_DNS,)
+SETTINGS: tuple[Setting[Any], ...] = (ACME_DNS, ACME_EMAIL, ACME_OPTIONS)

@@ -1,0 +1,136 @@
+"""Which certificates live sites get, and when an attempt is repeated."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from piku.deploy import releases
+from piku.nginx.site import Site
+from piku.operate import renew
+from piku.output import Output
+from piku.paths import AppPaths, Paths
+from piku.tls import certificate
+
+SCRIPT = """\
+#!/bin/sh -e
+echo "$@" >>"$LE_WORKING_DIR/calls"
+test ! -e "$LE_WORKING_DIR/away" || { echo "no answer"; exit 1; }
+new="openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30"
+mkdir -p "$LE_WORKING_DIR/shop.de_ecc"
+cd "$LE_WORKING_DIR/shop.de_ecc"
+$new -subj /CN=Office -keyout ca.key -out ca.cer
+$new -subj /CN=x -addext "subjectAltName=DNS:shop.de,DNS:www.shop.de" -CA ca.cer -CAkey ca.key \
+  -keyout shop.de.key -out fullchain.cer
+"""
+
+
+@pytest.fixture
+def root(paths: Paths) -> Path:
+    """The folder of an acme.sh."""
+    place = paths.home / ".acme.sh"
+    place.mkdir(parents=True)
+    (place / "acme.sh").write_text(SCRIPT)
+    (place / "acme.sh").chmod(0o755)
+    return place
+
+
+def goes_live(app: AppPaths, *names: str, settings: str = "") -> None:
+    app.repo.mkdir(parents=True, exist_ok=True)
+    site = Site(app=app.name, names=names)
+    releases.commit(app, releases.Live(release=1, checkout="v1", start=1, site=site))
+    app.envs.mkdir(parents=True, exist_ok=True)
+    app.live_env.write_text(settings)
+
+
+def calls(root: Path) -> list[str]:
+    place = root / "calls"
+    return place.read_text().splitlines() if place.exists() else []
+
+
+def renewed(paths: Paths, **options: bool) -> str:
+    said = io.StringIO()
+    renew.renew(paths, Output(said), **options)
+    return said.getvalue()
+
+
+def test_a_site_gets_one_until_it_has_one(paths: Paths, shop: AppPaths, root: Path) -> None:
+    goes_live(shop, "shop.de", "www.shop.de", "shop.localhost")
+    assert "certificate from Office" in renewed(paths)
+    assert calls(root) == [
+        f"--issue --force -d shop.de -d www.shop.de -w {paths.acme} --server letsencrypt.org"
+    ]
+    found = certificate.certificate(shop, ("shop.de",))
+    assert (found.source, found.names) == ("acme.sh", ("shop.de", "www.shop.de"))
+    assert renewed(paths) == ""
+    assert "acme.sh certificate, valid until" in renewed(paths, asked=True)
+    renewed(paths, asked=True, force=True)
+    assert len(calls(root)) == 2
+
+    # In the last third of its lifetime.
+    place = Path(found.path)
+    head, _, rest = place.read_text().partition("\n")
+    said = json.loads(head.removeprefix("# piku: "))
+    place.write_text(f"# piku: {json.dumps({**said, 'not_before': 0})}\n{rest}")
+    renewed(paths)
+    assert len(calls(root)) == 3
+
+
+def test_an_own_or_existing_one_is_enough(paths: Paths, shop: AppPaths, root: Path) -> None:
+    goes_live(shop, "shop.de")
+    renewed(paths)
+    before = calls(root)
+    got = Path(certificate.certificate(shop, ("shop.de",)).path)
+    text = got.read_text().partition("\n")[2]
+    got.unlink()
+    renewed(paths)
+    assert got.exists(), "what acme.sh has is taken"
+    renew.put(paths, shop, certificate.OWN, certificate.inspect(text, certificate.OWN), text)
+    renewed(paths, asked=True, force=True)
+    assert certificate.certificate(shop, ("shop.de",)).source == certificate.OWN
+    assert calls(root) == before
+
+
+@pytest.mark.parametrize(
+    ("names", "settings", "asked"),
+    [
+        (("shop.localhost", "shop"), "", False),
+        (("*.shop.de",), "", False),
+        (("shop.localhost",), "ACME_ROOT_CA=https://ca.internal/dir\n", True),
+        (("192.0.2.1",), "ACME_ROOT_CA=https://ca.internal/dir\n", False),
+    ],
+)
+def test_what_an_authority_is_asked_for(
+    paths: Paths, shop: AppPaths, root: Path, names: tuple[str, ...], settings: str, asked: bool
+) -> None:
+    goes_live(shop, *names, settings=settings)
+    renewed(paths)
+    assert bool(calls(root)) == asked
+
+
+def test_pauses_grow_and_other_names_end_them(paths: Paths, shop: AppPaths, root: Path) -> None:
+    goes_live(shop, "shop.de")
+    (root / "away").touch()
+    pauses = []
+    for _ in range(7):
+        said = renewed(paths, asked=True)
+        pauses.append(round(renew.failures(shop).retry - time.time()))
+    assert pauses == [60, 300, 1500, 7500, 37500, 86400, 86400]
+    assert "no answer" in said
+    assert "the next attempt is at" in said
+    before = len(calls(root))
+    assert renewed(paths) == ""
+    assert len(calls(root)) == before
+
+    goes_live(shop, "shop.de", "www.shop.de")
+    renewed(paths)
+    assert renew.failures(shop).count == 1
+    shop.nginx.with_name("shop@acme.json").write_text("{")
+    (root / "away").unlink()
+    renewed(paths)
+    assert renew.failures(shop) == renew.Failures()
+    assert not shop.nginx.with_name("shop@acme.json").exists()
