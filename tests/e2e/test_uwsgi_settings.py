@@ -363,16 +363,3 @@ def change(app: App, file: str, more: str) -> None:
     with place.open("a", errors="surrogateescape") as target:
         target.write(more)
     app.commit()
-
-
-def test_what_a_process_could_not_get_as_it_is_is_refused(new_app: NewApp) -> None:
-    app = new_app("mangled", web("mangled", procfile="worker: exec sleep 1000\n"))
-    for pair, words in (
-        ("A=one\ntwo", "the value of A has more than one line"),
-        (f"A={'x' * 64 * 1024}y", "the value of A is longer than 64 kB"),
-        ("A=100%(x) ", "the value of A ends with a blank"),
-    ):
-        result = app.says("config:set", pair)
-        assert result.returncode == 1 and words in result.stdout + result.stderr, pair
-    assert app.does("config") == ""
-    assert app.body() == "one"

@@ -55,17 +55,13 @@ class VassalName:
 @dataclass(frozen=True, kw_only=True)
 class State:
     """What the emperor says of one vassal. `since` is when it started, in seconds since the epoch;
-    the `pid` of one that sleeps is 0, and a connection to its `socket` wakes it."""
+    one that is `asleep` has no process, and a connection to its socket wakes it."""
 
     pid: int
     accepting: bool
     respawns: int
     since: int
-    socket: str = ""
-
-    @property
-    def asleep(self) -> bool:
-        return bool(self.socket) and not self.pid
+    asleep: bool = False
 
 
 def observe(paths: Paths) -> dict[VassalName, State] | None:
@@ -87,7 +83,7 @@ def observe(paths: Paths) -> dict[VassalName, State] | None:
             accepting=bool(vassal["accepting"]),
             respawns=vassal["respawns"],
             since=vassal["last_run"],
-            socket=vassal.get("on_demand") or "",
+            asleep=vassal["pid"] <= 0 and bool(vassal.get("on_demand")),
         )
         for vassal in vassals
         if (name := VassalName.parse(vassal["id"])) is not None
