@@ -269,19 +269,3 @@ def test_the_emperor_is_one_process_that_is_told_and_its_log_is_rotated(
     assert old.stat().st_size > 2**20 and stat.S_IMODE(old.stat().st_mode) == 0o640
     new_app("heard", wsgi("heard"), on=server)
     server.wait(lambda: "vassal heard@1.wsgi.1.ini has been spawned" in log.read_text())
-
-
-def test_a_change_rotates_the_platforms_logs_too(
-    own_server: Sandbox, new_app: Callable[..., App]
-) -> None:
-    server = own_server
-    app = new_app("worked", {"Procfile": "worker: exec sleep 1000\n"}, on=server)
-    logs = [server.root / "uwsgi" / "emperor.log", server.root / "nginx" / "error.log"]
-    for log in logs:
-        with log.open("a") as written:
-            written.write("x" * (2**20 + 1))
-    app.does(
-        "ps:scale", "worker=2"
-    )  # nothing here has a name that nginx serves: no vassal sees to it
-    for log in logs:
-        assert log.stat().st_size < 2**20 < log.with_name(f"{log.name}.old").stat().st_size

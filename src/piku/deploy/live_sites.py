@@ -116,6 +116,5 @@ def install_all(paths: Paths, warn: Say) -> None:
 def _follow(paths: Paths) -> None:
     """Do what the sites need from time to time."""
     sites = load(paths)[0]
-    service.rotate_logs(paths, ())
     housekeeping.follow(paths, sites.values())
     housekeeping.ask(paths)  # which gets the certificates that they lack

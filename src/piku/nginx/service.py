@@ -5,11 +5,10 @@ from __future__ import annotations
 import functools
 import os
 import re
-import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -197,21 +196,3 @@ def has_old_workers(paths: Paths) -> bool:
     master = master_pid(paths)
     workers = procfs.children(master) if master is not None else []
     return any("shutting down" in procfs.command(pid) for pid in workers)
-
-
-def rotate_logs(paths: Paths, access: Iterable[Path]) -> None:
-    """Rename logs that uWSGI does not rotate to `.old` when they are too large: nginx's `access`
-    logs and log of errors, and the emperor's. The caller holds nginx's lock."""
-    most = int(settings.LOG_MAXSIZE.default)
-    existing = (path for path in (*access, paths.nginx_errors, paths.emperor_log) if path.exists())
-    grown = [path for path in existing if path.stat().st_size > most]
-    if paths.emperor_log in grown:
-        # The emperor never reopens it, but appends.
-        grown.remove(paths.emperor_log)
-        shutil.copy(paths.emperor_log, f"{paths.emperor_log}.old")
-        os.truncate(paths.emperor_log, 0)
-    for path in grown:
-        path.rename(f"{path}.old")
-        path.touch(mode=0o640)
-    if grown and (master := master_pid(paths)) is not None:
-        os.kill(master, signal.SIGUSR1)  # nginx(8): reopen the logs

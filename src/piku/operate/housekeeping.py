@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
+import signal
 import time
 from collections.abc import Callable
 from functools import partial
 
 from piku import locks, procfs
-from piku.deploy import live_sites, orphans, reconcile, releases
+from piku.app import settings
+from piku.deploy import orphans, reconcile, releases
 from piku.errors import PikuError
 from piku.extra import hooks
 from piku.nginx import service
@@ -40,11 +44,20 @@ def run(paths: Paths, output: Output) -> None:
 
 
 def rotate(paths: Paths) -> None:
-    """Move the logs of nginx and of the emperor that have grown too large to `.old`."""
+    """Rename the logs of nginx and of the emperor that have grown too large to `.old`."""
+    most = int(settings.LOG_MAXSIZE.default)
+    logs = [paths.nginx_errors, *(paths.app(name).access_log for name in paths.app_names())]
     with locks.lock(paths.uwsgi / "nginx.lock", "rotating logs"):
-        service.rotate_logs(
-            paths, [paths.app(name).access_log for name in live_sites.load(paths)[0]]
-        )
+        if paths.emperor_log.exists() and paths.emperor_log.stat().st_size > most:
+            # The emperor never reopens it, but appends.
+            shutil.copy(paths.emperor_log, f"{paths.emperor_log}.old")
+            os.truncate(paths.emperor_log, 0)
+        grown = [path for path in logs if path.exists() and path.stat().st_size > most]
+        for path in grown:
+            path.rename(f"{path}.old")
+            path.touch(mode=0o640)
+        if grown and (master := service.master_pid(paths)) is not None:
+            os.kill(master, signal.SIGUSR1)  # nginx(8): reopen the logs
 
 
 def end_hanging(paths: Paths) -> None:

@@ -1,7 +1,7 @@
 """The platform's own vassals: `@housekeeping`, and those that extras add.
 
 `@housekeeping` runs `piku housekeeping` when it starts, every two minutes, and within a second
-after it is asked for. It is there while nginx serves an app, and takes 2 MB.
+after it is asked for. It takes 2 MB.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def vassal(paths: Paths, name: str, options: ini.Pairs) -> str:
 def follow(paths: Paths, sites: Collection[Site]) -> None:
     """Have the emperor run the vassals that these sites need, and no other of the platform's."""
     wanted = {name: text for hook in hooks("vassals") for name, text in hook(paths, sites).items()}
-    if sites and (own := files.read(paths.available / VASSAL)):
+    if own := files.read(paths.available / VASSAL):
         wanted[VASSAL] = own
     enabled = {entry for entry in os.listdir(paths.enabled) if entry.startswith(SEPARATOR)}
     for name in enabled - wanted.keys():

@@ -5,12 +5,9 @@ from __future__ import annotations
 import pytest
 
 from piku.errors import PikuError
-from piku.nginx.site import Site
 from piku.operate import server
 from piku.paths import Paths
 from piku.uwsgi import emperor, housekeeping
-
-SITE = Site(app="shop", names=("shop.example",))
 
 
 def test_its_configuration(paths: Paths) -> None:
@@ -23,17 +20,15 @@ def test_its_configuration(paths: Paths) -> None:
         housekeeping.config(paths, ["piku$(reboot)"])
 
 
-def test_it_is_there_while_it_is_needed(paths: Paths) -> None:
-    housekeeping.follow(paths, [SITE])  # set up by something that does not know how
+def test_it_is_there_once_the_server_is_set_up(paths: Paths) -> None:
+    housekeeping.follow(paths, [])  # set up by something that does not know how
     assert not list(paths.enabled.iterdir())
     server.setup(paths, ["/usr/bin/piku"])
     (paths.enabled / "@old.ini").symlink_to("gone")
     for _ in range(2):
-        housekeeping.follow(paths, [SITE])
+        housekeeping.follow(paths, [])
         assert [entry.name for entry in paths.enabled.iterdir()] == ["@housekeeping.ini"]
     assert emperor.enabled(paths) == []  # it belongs to no app
-    housekeeping.follow(paths, [])
-    assert not list(paths.enabled.iterdir())
 
 
 def test_each_request_is_a_whole_second_later(paths: Paths) -> None:
