@@ -146,7 +146,7 @@ def bring(folder: Path, base: Path) -> Case:
         check(deployment)
     made = going_live.record(deployment, *instances.create(deployment))
     where = Platform(
-        **{"ipv6": True, **DEBIAN, "acme": str(paths.acme), **tuples(facts.get("platform", {}))}
+        **{"ipv6": True, **DEBIAN, "root": str(paths.root), **tuples(facts.get("platform", {}))}
     )
     beside = None
     if "maintenance" in facts:

@@ -187,8 +187,6 @@ def test_prefixes_beside_static_files(new_app: NewApp, server: Sandbox) -> None:
     assert of(app, "/sub/b.txt").text == "b"
     assert is_kept(app, "/sub/other")
     assert of(app, "/other").header("X-Cache") == ""
-    result = app.says("config:set", "NGINX_STATIC_PATHS=/x:public", "NGINX_CACHE_PREFIXES=/x/")
-    assert "is in NGINX_CACHE_PREFIXES and in NGINX_STATIC_PATHS" in result.stdout + result.stderr
     app.does("stop")
     assert of(app, "/sub/b.txt").text == "b"
     assert of(app, "/sub/other").status == of(app, "/").status == 503

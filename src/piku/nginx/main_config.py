@@ -30,16 +30,15 @@ def params(protocol: str) -> list[Directive]:
     return [Directive(name, (Raw(arguments),)) for name, arguments in lines]
 
 
-def main_config(root: str, include: str, platform: Platform) -> str:
+def main_config(platform: Platform) -> str:
     """The main configuration of piku's own nginx, or of a check in `platform.check_dir`."""
-    checks, state = bool(platform.check_dir), platform.check_dir or f"{root}/nginx"
+    checks, state = bool(platform.check_dir), platform.check_dir or f"{platform.root}/nginx"
     modules = {"threads": d("aio", "threads"), "http_gzip_static_module": d("gzip_static", "on")}
     return _filled(
         "nginx.conf",
         workers="1" if checks else "auto",
         state=state,
         errors="stderr" if checks else f"{state}/error.log",
-        include=include,
         modules=[modules[name] for name in modules if name in platform.modules],
     )
 
@@ -75,7 +74,7 @@ def challenge(platform: Platform) -> Directive:
         d("auth_basic", "off"),
         d("allow", "all"),
         d("default_type", "text/plain"),
-        d("root", platform.acme),
+        d("root", f"{platform.root}/acme"),
         d("try_files", Raw("$uri"), Raw("=404")),
     ]
     return location("/.well-known/acme-challenge/", body, modifier="^~")

@@ -23,6 +23,7 @@ from piku.paths import SEPARATOR, AppName, Paths
 COMMON = f"{SEPARATOR}common.conf"
 DEFAULT = f"{SEPARATOR}default.conf"
 MARK = "# Written by piku, and written anew at every change.\n"
+_PENDING = "reload-pending"
 _RELOAD_TIMEOUT = 30.0
 
 Sites = Mapping[AppName, tuple[Site, SiteState]]
@@ -33,7 +34,7 @@ def platform(paths: Paths) -> Platform:
     address; and what the installed nginx can do."""
     where = records.load(paths.platform, Platform) or Platform(ipv6=ports.is_free("::", 0))
     version, modules = build("nginx")
-    return replace(where, acme=str(paths.acme), version=version, modules=modules)
+    return replace(where, root=str(paths.root), version=version, modules=modules)
 
 
 @functools.cache
@@ -77,7 +78,7 @@ def check(paths: Paths, sites: Sites) -> None:
         for name, text in _texts(sites, where).items():
             Path(folder, name).write_text(text)
         main = Path(folder, "main")
-        main.write_text(main_config.main_config(str(paths.root), f"{folder}/*.conf", where))
+        main.write_text(main_config.main_config(where))
         _judge(["-p", folder, "-c", str(main)], {**names, f"{folder}/": ""})
 
 
@@ -125,32 +126,26 @@ def install(paths: Paths, sites: Sites, *, keep: Collection[AppName] = ()) -> bo
     wanted = {name: MARK + text for name, text in _texts(sites, platform(paths)).items()}
     kept = {*wanted, *(paths.app(name).nginx.name for name in keep)}
     changed = [name for name, text in wanted.items() if files.read(paths.nginx / name) != text]
-    gone = [path for path in paths.nginx.glob("*.conf") if path.name not in kept and _is_ours(path)]
+    others = set(paths.nginx.glob("*.conf")) - set(foreign(paths))
+    gone = [path for path in others if path.name not in kept]
     if changed or gone:
         want_reload(paths)
     for name in changed:
         files.write(paths.nginx / name, wanted[name])
     for path in gone:
         files.remove(path)
-    return _pending(paths).exists()
+    return (paths.nginx / _PENDING).exists()
 
 
 def want_reload(paths: Paths) -> None:
     """Have the next update reload nginx, also where none of our files has changed."""
-    _pending(paths).touch()
-
-
-def _pending(paths: Paths) -> Path:
-    return paths.nginx / "reload-pending"
-
-
-def _is_ours(path: Path) -> bool:
-    return files.read(path).startswith(MARK)
+    (paths.nginx / _PENDING).touch()
 
 
 def foreign(paths: Paths) -> list[Path]:
     """The files that nginx reads and piku did not write."""
-    return sorted(path for path in paths.nginx.glob("*.conf") if not _is_ours(path))
+    found = sorted(paths.nginx.glob("*.conf"))
+    return [path for path in found if not files.read(path).startswith(MARK)]
 
 
 # --- the running nginx ---------------------------------------------------------------------------
@@ -173,7 +168,7 @@ def reload(paths: Paths) -> None:
     """
     master = master_pid(paths)
     if master is None:
-        files.remove(_pending(paths))
+        files.remove(paths.nginx / _PENDING)
         return
     before = set(procfs.children(master))
     seen = paths.nginx_errors.stat().st_size if paths.nginx_errors.exists() else 0
@@ -181,7 +176,7 @@ def reload(paths: Paths) -> None:
     for _ in files.poll(time.monotonic() + _RELOAD_TIMEOUT, most=0.01):
         now = [pid for pid in procfs.children(master) if "shutting down" not in procfs.command(pid)]
         if now and not before.intersection(now):
-            files.remove(_pending(paths))
+            files.remove(paths.nginx / _PENDING)
             return
         with paths.nginx_errors.open(errors="replace") as log:
             log.seek(seen)

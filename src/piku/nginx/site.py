@@ -16,8 +16,8 @@ class Platform:
     """Where nginx listens, and what the installed one can do.
 
     For a check, `check_dir` is a scratch folder: each address becomes a unix socket in it, so that
-    an nginx that may not bind the real addresses, or cannot, can judge the configuration. `acme` is
-    the folder of the answers to certificate authorities.
+    an nginx that may not bind the real addresses, or cannot, can judge the configuration. `root` is
+    piku's.
     """
 
     http_port: int = 80
@@ -25,7 +25,7 @@ class Platform:
     host: str = ""
     ipv6: bool = False
     check_dir: str = ""
-    acme: str = ""
+    root: str = ""
     version: tuple[int, ...] = (1, 22, 1)
     modules: tuple[str, ...] = ()
 

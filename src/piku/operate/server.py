@@ -42,10 +42,9 @@ def setup(paths: Paths, calling: Sequence[str] = ()) -> list[str]:
     made = [name for name in paths.FOLDERS if not (paths.root / name).is_dir()]
     for name in made:
         (paths.root / name).mkdir(parents=True, mode=0o750)
-    sites = f"{paths.nginx}/*.conf"
     texts = {
         paths.emperor_ini: ini.emperor(paths),
-        paths.nginx_main: main_config.main_config(str(paths.root), sites, service.platform(paths)),
+        paths.nginx_main: main_config.main_config(service.platform(paths)),
     }
     if calling:
         texts[paths.available / housekeeping.VASSAL] = housekeeping.config(paths, calling)

@@ -47,11 +47,7 @@ class Nginx:
         for number, text in enumerate(texts):
             (folder / f"{number}.conf").write_text(text, encoding="utf-8")
         main = folder / "main"
-        main.write_text(
-            main_config.main_config(
-                str(folder), f"{folder}/*.conf", replace(where, check_dir=str(folder))
-            )
-        )
+        main.write_text(main_config.main_config(replace(where, check_dir=str(folder))))
         return main
 
 
@@ -72,4 +68,4 @@ def newer() -> Nginx:
 
 def _known(program: str) -> Nginx:
     version, modules = service.build(program)
-    return Nginx(program, Platform(version=version, modules=modules, acme="/srv/acme"))
+    return Nginx(program, Platform(version=version, modules=modules, root="/srv"))

@@ -159,7 +159,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
         plain, secure = free_ports(2)
         main = nginx.write(
             list(sites(folder, f"127.0.0.1:{upstream.server_port}")), folder,
-            host="127.0.0.1", http_port=plain, https_port=secure, check_dir="", acme=f"{folder}/acme",
+            host="127.0.0.1", http_port=plain, https_port=secure, check_dir="", root=str(folder),
         )  # fmt: skip
         command = [
             nginx.program,
