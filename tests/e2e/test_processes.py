@@ -21,9 +21,9 @@ def app(new_app: Callable[..., App]) -> App:
 
 def test_ps_shows_what_runs(app: App) -> None:
     head, *rows = (line.split() for line in app.asked("ps").stdout.splitlines())
-    assert head[:6] == ["PROCESS", "RELEASE", "PID", "STATE", "UPTIME", "MEMORY"]
-    assert [row[0] for row in rows] == ["web.1", "worker.1"]
-    assert [row[3] for row in rows] == ["up", "up"]
+    assert head[:7] == ["APP", "PROCESS", "RELEASE", "PID", "STATE", "UPTIME", "MEMORY"]
+    assert [row[1] for row in rows] == ["web.1", "worker.1"]
+    assert [row[4] for row in rows] == ["up", "up"]
     found = app.ps()
     assert found["web.1"]["pid"] == app.about()["pid"]
     assert found["web.1"]["address"] == f"127.0.0.1:{app.about()['env']['PORT']}"
@@ -114,7 +114,7 @@ def test_stop_and_restart(app: App) -> None:
     assert "piku restart many" in app.does("stop")
     assert app.status() == app.status(https=True) == 503
     assert app.ps() == {}
-    assert "is stopped" in app.says("ps").stdout
+    assert " stopped " in app.says("ps").stdout
     assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
     assert "does not run" in app.does("stop")
     # A command still runs in it, and so do settings; neither starts it.

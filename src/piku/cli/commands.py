@@ -18,7 +18,7 @@ COMMANDS = {
     "ps:scale": "piku.cli.processes:ps_scale",
     "restart": "piku.cli.processes:restart",
     "stop": "piku.cli.processes:stop",
-    "logs": "piku.cli.logs:logs",
+    "logs": "piku.cli.processes:logs",
     "run": "piku.cli.processes:run",
     "certs:renew": "piku.cli.server:certs_renew",
     "setup": "piku.cli.server:setup",

@@ -1,17 +1,36 @@
-"""Commands for the processes of an app: what runs, and how many."""
+"""Commands for the processes of an app: what runs, how many, and what they write."""
 
 from __future__ import annotations
 
 import json
+import os
 import re
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
-from piku.cli.common import app_argument, changing, json_option, optional_app_argument, pass_paths
+from piku.cli.common import (
+    app_argument,
+    changing,
+    json_option,
+    optional_app_argument,
+    pass_paths,
+    release_number,
+)
 from piku.errors import PikuError
 from piku.extra import hooks
+from piku.output import duration, printable, table
 from piku.paths import AppPaths, Paths
+
+if TYPE_CHECKING:
+    from piku.operate.logs import Line
+    from piku.operate.ps import AppState
+
+_HEAD = ("APP", "PROCESS", "RELEASE", "PID", "STATE", "UPTIME", "MEMORY", "RESTARTS", "ADDRESS")
+_COLOURS = (36, 33, 32, 35, 34, 96, 93, 92, 95, 94)  # red is for failures
 
 
 @click.command()
@@ -24,28 +43,104 @@ def ps(paths: Paths, app: AppPaths | None, as_json: bool) -> None:
     MEMORY counts shared pages proportionally; JSON has bytes and seconds. To watch it:
     `watch ssh piku@SERVER ps`.
     """
-    from piku.cli import ps_view
-    from piku.operate import summary
+    from piku.operate import ps as observing
     from piku.uwsgi import emperor
 
     states = emperor.observe(paths)
-    if app is not None:
-        apps = [summary.of(paths, app, states)]
-        lines = ps_view.of_one(apps[0])
-        lines += [note for notes in hooks("notes") for note in notes(paths, app)]
-        value: object = [asdict(row) for row in apps[0].processes]
+    if app is None:
+        apps = observing.of_all(paths, states)
+        value: object = {"apps": [asdict(one) for one in apps]}
     else:
-        apps = summary.of_all(paths, states)
-        lines = ps_view.of_all(apps)
-        value = {"apps": [asdict(one) for one in apps]}
-    click.echo(json.dumps(value, indent=1) if as_json else "\n".join(lines))
-    remarks = list(ps_view.remarks(apps))
-    if not emperor.is_running(paths):
-        remarks.append(" !     piku is not running on this server, so no app is")
-    elif states is None:
-        remarks.append(" !     uWSGI does not answer, so it is unknown what runs")
-    for line in remarks:
+        apps = [observing.of(paths, app, states)]
+        value = [asdict(row) for row in apps[0].processes]
+    if as_json:
+        click.echo(json.dumps(value, indent=1))
+    else:
+        for line in table([_HEAD, *(cells for one in apps for cells in _cells(one))]):
+            click.echo(line)
+        for notes in hooks("notes") if app else ():
+            for note in notes(paths, app):
+                click.echo(note)
+    for line in _remarks(apps):
         click.echo(line, err=True)
+    if not emperor.is_running(paths):
+        click.echo(" !     piku is not running on this server, so no app is", err=True)
+    elif states is None:
+        click.echo(" !     uWSGI does not answer, so it is unknown what runs", err=True)
+
+
+def _cells(app: AppState) -> Iterator[tuple[str, ...]]:
+    """The rows of an app: its processes, or one for the state that it is in without any."""
+    for row in app.processes:
+        yield (
+            app.app,
+            row.process,
+            f"v{row.release}",
+            str(row.pid or "-"),
+            row.state,
+            duration(row.uptime) if row.pid else "-",
+            f"{row.memory / 2**20:.1f} MB" if row.pid else "-",
+            str(row.restarts),
+            row.address,
+        )
+    if not app.processes:
+        yield (app.app, "-", f"v{app.release}" if app.release else "-", "-", app.state, *["-"] * 4)
+
+
+def _remarks(apps: Sequence[AppState]) -> Iterator[str]:
+    """What is wrong: damaged records and crashing processes."""
+    for app in apps:
+        if app.error:
+            yield f" !     {app.app}: {app.error}"
+        for row in app.processes:
+            if row.state == "crashing":
+                code = "" if row.exit_code is None else f" with exit code {row.exit_code}"
+                yield f" !     {row.process} of {app.app} keeps ending{code}. Its last lines:"
+                yield from (f"       {line}" for line in row.last_lines or ("(none)",))
+
+
+@click.command()
+@app_argument
+@click.argument("process", required=False, default="")
+@click.option(
+    "-n", "--lines", type=click.IntRange(0, 1_000_000), default=100, show_default=True,
+    help="How many lines, of all processes together.",
+)  # fmt: skip
+@click.option("--no-follow", is_flag=True, help="Print what there is, and exit.")
+@click.option("--release", metavar="N", help="Only what this release wrote, and exit.")
+def logs(app: AppPaths, process: str, lines: int, no_follow: bool, release: str | None) -> None:
+    """Show the logs of an app's processes, and follow them.
+
+    PROCESS is a type, or one such as web.1; `build` shows the transcript of deploys.
+    """
+    from piku.operate import logs as reading
+
+    number = None if release is None else release_number(app, release)
+    known = reading.scan(app)
+    chosen = reading.select_logs(app, known, process, number)
+    names = sorted({log.process for log in chosen})
+    _print_lines(reading.history(chosen, lines), names)
+    if number is not None and not chosen:
+        click.echo(f"v{number} left no logs; see: piku logs {app.name} build", err=True)
+    if number is None and not no_follow and process != reading.BUILD:
+        for batch in reading.follow(app, known, process):
+            _print_lines(batch, names)
+
+
+def _print_lines(lines: Iterable[Line], processes: Sequence[str]) -> None:
+    """Print lines with their process in front, unless they are of the transcript of deploys."""
+    width = max(map(len, processes), default=0)
+    is_coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    for line in lines:
+        text = printable(line.text.decode(errors="replace"))
+        if line.process != "build":
+            prefix = f"{line.process:<{width}} |"
+            if is_coloured:
+                number = processes.index(line.process) if line.process in processes else -1
+                prefix = f"\x1b[{_COLOURS[number % len(_COLOURS)]}m{prefix}\x1b[0m"
+            text = f"{prefix} {text}"
+        sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 @click.command("ps:scale")

@@ -2,19 +2,19 @@
 
 A log is plain text, one file per start of a process; uWSGI renames it to `.old` when it is large.
 A line that starts with a time is placed by it. A file without any such line is one block, placed by
-when it was last written to.
+when it was last written to. uWSGI's remarks about its own starts and stops are left out.
 """
 
 from __future__ import annotations
 
 import contextlib
-import heapq
+import itertools
 import os
 import re
 import select
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -33,9 +33,7 @@ _ISO = re.compile(
 )
 _ACCESS = re.compile(rb"[^\[\n]{1,200} - [^\[\n]{1,200} \[([^\]\n]{20,30})\] \"")
 _INTERVAL = 0.25  # seconds between looks while following
-_PATIENCE = 4  # looks without news after which a line without an end is shown
-_BLOCK = 1 << 16
-_LONGEST = 1 << 20  # a longer line is shown in pieces
+_TAIL = 1 << 22  # bytes at the end of a log in which its last lines are looked for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,46 +49,16 @@ class LogFile:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Query:
-    """Which lines: the last `count` (None: all) that are not older than `since` and contain `text`.
-
-    A `text` without capitals is found in capitals too. Unless `everything`, uWSGI's remarks about
-    its own starts and stops are left out.
-    """
-
-    process: str = ""
-    release: int | None = None
-    count: int | None = None
-    since: float = 0
-    text: str = ""
-    everything: bool = False
-
-    def names(self, process: str) -> bool:
-        """Whether this is the process, or one of the type, that is asked for."""
-        if not self.process:
-            return process != BUILD
-        return self.process in (process, process.rpartition(".")[0])
-
-    def matches(self, line: bytes) -> bool:
-        if not self.everything and noise.is_routine(line):
-            return False
-        text = line.decode(errors="replace")
-        return self.text in (text.lower() if self.text.islower() else text)
-
-
-@dataclass(frozen=True, kw_only=True)
 class Line:
-    """A line with its own time, if it has one, and its place in time; in seconds of the epoch."""
+    """A line, and its place in time in seconds of the epoch."""
 
     process: str
-    release: int | None
-    time: float | None
     place: float
     text: bytes
 
 
 def scan(app: AppPaths) -> list[LogFile]:
-    """Every log of the app at this moment."""
+    """Every log of the app at this moment, the one last written to at the end."""
     found = []
     with contextlib.suppress(FileNotFoundError), os.scandir(app.logs) as entries:
         for entry in entries:
@@ -99,7 +67,7 @@ def scan(app: AppPaths) -> list[LogFile]:
                 continue
             with contextlib.suppress(FileNotFoundError):
                 found.append(_log_file(match, Path(entry.path), entry.stat()))
-    return found
+    return sorted(found, key=lambda log: log.written)
 
 
 def _log_file(match: re.Match[str], path: Path, status: os.stat_result) -> LogFile:
@@ -109,78 +77,66 @@ def _log_file(match: re.Match[str], path: Path, status: os.stat_result) -> LogFi
     )  # fmt: skip
 
 
-def select_logs(app: AppPaths, logs: Sequence[LogFile], query: Query) -> list[LogFile]:
+def _of(logs: Iterable[LogFile], process: str) -> list[LogFile]:
+    """The logs of a process or a process type; "" is all but the transcript of deploys."""
+    if not process:
+        return [log for log in logs if log.process != BUILD]
+    return [log for log in logs if process in (log.process, log.process.rpartition(".")[0])]
+
+
+def select_logs(
+    app: AppPaths, logs: Sequence[LogFile], process: str, release: int | None
+) -> list[LogFile]:
     """The logs to show. Those of failed releases only when asked for, or when there are no others.
 
     Raises PikuError when there was never such a release, or nothing of that name ever logged.
     """
-    named = [log for log in logs if query.names(log.process)]
-    if query.process and not named:
+    named = _of(logs, process)
+    if process and not named:
         hint = f"its logs: {', '.join(sorted({log.process for log in logs} | {BUILD}))}"
-        raise PikuError(f"{app.name} has no log of {query.process!r}", hint=hint)
-    if query.release is not None:
-        starts = releases.load_release(app, query.release).starts
+        raise PikuError(f"{app.name} has no log of {process!r}", hint=hint)
+    if release is not None:
+        starts = releases.load_release(app, release).starts
         return [log for log in named if log.start in starts]
     every = releases.releases(app)
     failed = {start for one in every if one.outcome == releases.FAILED for start in one.starts}
     return [log for log in named if log.start not in failed] or named
 
 
-def releases_by_start(app: AppPaths) -> dict[int, int]:
-    """The release of each start."""
-    return {start: one.number for one in releases.releases(app) for start in one.starts}
+def history(logs: Iterable[LogFile], count: int) -> list[Line]:
+    """The last lines of these logs together, in the order of time as far as it is known."""
+    lines = [line for log in logs for line in _last_lines(log, count)]
+    lines.sort(key=lambda line: line.place)
+    return lines[max(0, len(lines) - count) :]
 
 
-def history(app: AppPaths, logs: Iterable[LogFile], query: Query) -> list[Line]:
-    """The lines of these logs that are asked for, in the order of time as far as it is known."""
-    started = releases_by_start(app)
-    files = sorted(logs, key=lambda log: log.written)
-    lines = heapq.merge(
-        *(_lines(log, query, started.get(log.start)) for log in files), key=lambda line: line.place
-    )
-    found = [line for line in lines if line.place >= query.since]
-    return found if query.count is None else found[max(0, len(found) - query.count) :]
-
-
-def _lines(log: LogFile, query: Query, release: int | None) -> list[Line]:
+def _last_lines(log: LogFile, count: int) -> list[Line]:
     """The last lines of one log. Lines below one with a time are placed with it, but those below
     the last one are as new as the file."""
-    found: list[tuple[float | None, bytes]] = []
-    with contextlib.suppress(FileNotFoundError), log.path.open("rb") as file:
-        for text in _backwards(file.fileno(), log.size):
-            if len(found) == query.count:
-                break
-            if query.matches(text):
-                found.append((time_of(text), text))
-    found.reverse()
-    known = [index for index, (time, _) in enumerate(found) if time is not None]
-    place = (found[known[0]][0] or log.written) if known else log.written
+    try:
+        data = _read(log, max(0, log.size - _TAIL))
+    except FileNotFoundError:
+        return []
+    whole = data.removesuffix(b"\n").split(b"\n") if data else []
+    newest = (text for text in reversed(whole) if not noise.is_routine(text))
+    texts = list(itertools.islice(newest, count))[::-1]
+    times = [time_of(text) for text in texts]
+    known = [index for index, time in enumerate(times) if time is not None]
+    place = min(times[known[0]] or 0, log.written) if known else log.written
     lines = []
-    for index, (time, text) in enumerate(found):
+    for index, text in enumerate(texts):
         if not known or index > known[-1]:
             place = log.written
-        elif time is not None:
-            place = max(place, min(time, log.written))
-        lines.append(
-            Line(process=log.process, release=release, time=time, place=place, text=text)
-        )  # fmt: skip
+        else:
+            place = max(place, min(times[index] or 0, log.written))
+        lines.append(Line(process=log.process, place=place, text=text))
     return lines
 
 
-def _backwards(handle: int, end: int) -> Iterator[bytes]:
-    """The lines of a file up to this place, the last one first."""
-    rest = os.pread(handle, 1, end - 1).strip(b"\n") if end else b""
-    end = max(0, end - 1)
-    while end:
-        start = max(0, end - _BLOCK)
-        rest, *lines = (os.pread(handle, end - start, start) + rest).split(b"\n")
-        yield from reversed(lines)
-        end = start
-        if len(rest) >= _LONGEST:
-            yield rest
-            rest = b""
-    if rest:
-        yield rest
+def _read(log: LogFile, start: int) -> bytes:
+    """The log from there to the end that it had when it was found."""
+    with log.path.open("rb") as file:
+        return os.pread(file.fileno(), log.size - start, start)
 
 
 def time_of(line: bytes) -> float | None:
@@ -197,56 +153,29 @@ def time_of(line: bytes) -> float | None:
     return None
 
 
-# --- what is to come -----------------------------------------------------------------------------
-
-
-@dataclass
-class Tail:
-    """A log that is read as it grows: how far it was read, and a line that has no end yet."""
-
-    offset: int = 0
-    rest: bytes = b""
-    quiet: int = field(default=0)
-
-    def read(self, log: LogFile) -> list[bytes]:
-        """The lines that came since the last look."""
-        if self.offset > log.size:  # another file has the inode of one that was removed
-            self.offset = 0
-        data = b""
-        if log.size > self.offset:
-            with contextlib.suppress(FileNotFoundError), log.path.open("rb") as file:
-                data = os.pread(file.fileno(), log.size - self.offset, self.offset)
-        self.offset += len(data)
-        self.quiet = 0 if data else self.quiet + 1
-        *lines, self.rest = (self.rest + data).split(b"\n")
-        if self.rest and (self.quiet >= _PATIENCE or len(self.rest) > _LONGEST):
-            lines, self.rest = [*lines, self.rest], b""
-        return lines
-
-
-def follow(app: AppPaths, known: Iterable[LogFile], query: Query) -> Iterator[list[Line]]:
+def follow(app: AppPaths, known: Iterable[LogFile], process: str) -> Iterator[list[Line]]:
     """What is added to the known logs and to new ones, until nobody reads our output any more."""
-    tails = {log.inode: Tail(offset=log.size) for log in known}
-    started: dict[int, int | None] = {**releases_by_start(app)}
-    while not reader_gone(_INTERVAL):
+    offsets = {log.inode: log.size for log in known}  # a log keeps its inode when it is renamed
+    while not _reader_gone(_INTERVAL):
         batch = []
-        for log in sorted(scan(app), key=lambda log: log.written):
-            if not query.names(log.process):
-                continue
-            if log.start and log.start not in started:
-                started |= {log.start: None, **releases_by_start(app)}
+        for log in _of(scan(app), process):
+            start = offsets.get(log.inode, 0)
+            if start > log.size:  # another file has the inode of one that was removed
+                start = 0
+            data = b""
+            with contextlib.suppress(FileNotFoundError):
+                data = _read(log, start)
+            *lines, rest = data.split(b"\n")  # a line without an end is read again
+            offsets[log.inode] = start + len(data) - len(rest)
             batch += [
-                Line(
-                    process=log.process, release=started.get(log.start), time=time_of(text),
-                    place=log.written, text=text,
-                )
-                for text in tails.setdefault(log.inode, Tail()).read(log)
-                if query.matches(text)
-            ]  # fmt: skip
+                Line(process=log.process, place=log.written, text=text)
+                for text in lines
+                if not noise.is_routine(text)
+            ]
         yield batch
 
 
-def reader_gone(timeout: float) -> bool:
+def _reader_gone(timeout: float) -> bool:
     """Wait that many seconds; true as soon as nobody can read our output any more."""
     poll = select.poll()
     poll.register(sys.stdout.fileno(), select.POLLERR | select.POLLHUP)

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from piku import procfs
 from piku.deploy import health, process_config, releases
-from piku.deploy.releases import Process
+from piku.deploy.releases import Live, Process
+from piku.errors import PikuError
 from piku.extra import hooks
 from piku.paths import AppPaths, Paths
 from piku.uwsgi import emperor, ini
@@ -19,14 +20,16 @@ from piku.uwsgi.emperor import State, VassalName
 
 States = Mapping[VassalName, State]
 
+UP, ASLEEP, STATIC, STOPPED, NEVER, NOTHING, UNKNOWN = (
+    "up", "asleep", "static", "stopped", "never live", "no process", "unknown",
+)  # fmt: skip
 _STEADY = 10  # seconds that a program must run after two ends to count as up
 _READ = 1 << 20  # bytes at the end of a log in which starts and ends are looked for
-_ENDED = re.compile(rb"^\[piku\] \S+ ended with exit code (\d+)$", re.MULTILINE)
-_START = b"*** Starting uWSGI "
-_LOADED = b"\nspawned uWSGI master process"
-_NOT_LOADED = b"GAME OVER ***"
-_STOPPED = (b"\ngoodbye to uWSGI.", b"\nworkers have been inactive for more than ")
-_WORKER_DIED = b"\nDAMN ! worker "
+_NOT_LOADED, _LOADED = b"GAME OVER ***", b"\nspawned uWSGI master process"
+_FAILURE = re.compile(
+    rb"^(?:\[piku\] \S+ ended with exit code (\d+)$|DAMN ! worker |.*GAME OVER \*\*\*)",
+    re.MULTILINE,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +37,8 @@ class Row:
     """One process: `pid` is the program's own (0: none), `uptime` in seconds, `memory` in bytes.
 
     `state` is up, starting, crashing, stopping, asleep, down, or unknown when the emperor does not
-    answer. `restarts` are unplanned ones since this start, as far as the log goes; `exit_code` is
-    that of the last. `last_lines` are what a crashing one wrote.
+    answer. `restarts` are those after a failure since this start, as far as the log goes;
+    `exit_code` is that of the last, and `last_lines` are what a crashing one wrote.
     """
 
     process: str
@@ -50,33 +53,66 @@ class Row:
     last_lines: tuple[str, ...] = ()
 
 
-def rows(paths: Paths, app: AppPaths, states: States | None) -> list[Row]:
-    """The processes of an app: those of its live record, those still stopping, those of extras.
+@dataclass(frozen=True, kw_only=True)
+class AppState:
+    """One app: `state` is "up" when it has processes, "unknown" when `error` says why."""
 
-    Raises PikuError when the live record is damaged.
-    """
-    live = releases.live(app)
-    mine = {name: state for name, state in (states or {}).items() if name.app == app.name}
-    wanted = {process.vassal(app.name): process for process in (live.processes if live else ())}
-    kinds = [process.kind for process in wanted.values()]
-    in_order = sorted(
-        wanted.items(), key=lambda item: (kinds.index(item[0].kind), item[0].instance)
-    )
-    enabled = emperor.enabled(paths, app.name)
+    app: str
+    state: str
+    release: int | None = None
+    processes: tuple[Row, ...] = ()
+    error: str = ""
+
+
+def of_all(paths: Paths, states: States | None) -> list[AppState]:
+    """Every app, by name. One whose records are damaged does not hide the others."""
     found = []
-    for name, process in in_order:
+    for name in paths.app_names():
+        try:
+            found.append(of(paths, paths.app(name), states))
+        except (PikuError, OSError) as error:
+            found.append(AppState(app=name, state=UNKNOWN, error=str(error)))
+    return found
+
+
+def of(paths: Paths, app: AppPaths, states: States | None) -> AppState:
+    """One app; raises PikuError when its records are damaged."""
+    live = releases.live(app)
+    found = rows(paths, app, live, states)
+    if found:
+        state = ASLEEP if all(row.state == ASLEEP for row in found) else UP
+    elif live is None or live.stopped:
+        state = NEVER if live is None else STOPPED
+    else:
+        state = STATIC if live.site and live.site.static else NOTHING
+    release = live.release if live else None
+    return AppState(app=app.name, state=state, release=release, processes=tuple(found))
+
+
+def rows(paths: Paths, app: AppPaths, live: Live | None, states: States | None) -> list[Row]:
+    """The processes of an app: those of its live record, those still stopping, those of extras."""
+    processes = live.processes if live else ()
+    kinds = [process.kind for process in processes]
+    enabled = emperor.enabled(paths, app.name)
+    found, wanted = [], set()
+    for process in sorted(processes, key=lambda one: (kinds.index(one.kind), one.instance)):
         assert live is not None
+        name = process.vassal(app.name)
+        wanted.add(name)
         row = Row(
-            process=process.title,
-            release=live.release,
-            pid=0,
-            state="unknown",
+            process=process.title, release=live.release, pid=0, state=UNKNOWN,
             address=process.address,
-        )
+        )  # fmt: skip
         if states is not None:
-            row = _seen(app, row, process, mine.get(name), enabled=name in enabled)
+            row = _seen(app, row, process, states.get(name))
+            if row.state == "down" and name not in enabled:
+                row = replace(row, state=ASLEEP)
         found.append(row)
-    found += [_leaving(app, name, mine[name]) for name in mine if name not in wanted]
+    found += [
+        _leaving(app, name, state)
+        for name, state in (states or {}).items()
+        if name.app == app.name and name not in wanted
+    ]
     return [*found, *(row for further in hooks("rows") for row in further(app))]
 
 
@@ -85,60 +121,38 @@ def memory_of(pid: int) -> int:
     return sum(procfs.memory(each) for each in (pid, *procfs.descendants(pid))) if pid else 0
 
 
-def _seen(app: AppPaths, row: Row, process: Process, state: State | None, *, enabled: bool) -> Row:
-    log = process_config.log_file(app, process)
-    text = _end_of(log)
-    judge = _served if process.kind in ini.MODIFIERS else _daemon
-    row = judge(app, row, process, state, text)
-    if row.state == "down" and not enabled:
-        return replace(row, state="asleep")
-    if row.state == "crashing":
-        return replace(row, last_lines=health.last_lines(log, 5))
-    return row
-
-
-def _daemon(app: AppPaths, row: Row, process: Process, state: State | None, log: bytes) -> Row:
-    """The row of a program that uWSGI only watches."""
-    codes = [int(code) for code in _ENDED.findall(log)]
-    row = replace(row, restarts=len(codes), exit_code=codes[-1] if codes else None)
-    if state is None or not state.pid:
-        return replace(row, state="down")
-    if process.schedules:  # its jobs are no part of it
-        memory = procfs.memory(state.pid)
-        return replace(row, state="up", pid=state.pid, memory=memory, uptime=_since(state))
-    pid = health.daemon_pid(app, process, state.pid)
-    uptime = int(procfs.age(pid)) if pid else 0
-    is_looping = len(codes) > 1 and uptime < _STEADY
-    current = (
-        ("crashing" if codes else "starting") if not pid else "crashing" if is_looping else "up"
+def _seen(app: AppPaths, row: Row, process: Process, state: State | None) -> Row:
+    """The row of a process that should run, by what the emperor and its log say."""
+    is_served = process.kind in ini.MODIFIERS
+    file = process_config.log_file(app, process)
+    log = _end_of(file)
+    failures = _FAILURE.findall(log)
+    pid = vassal = state.pid if state else 0
+    if not is_served and not process.schedules:
+        pid = health.daemon_pid(app, process, vassal)
+    working = procfs.children(pid) if is_served else [pid]
+    is_looping = len(failures) > 1 and all(procfs.age(one) < _STEADY for one in working if one)
+    # Between two attempts the emperor forgets a vassal that could not load; its log does not.
+    if is_served and log.rfind(_NOT_LOADED) > log.rfind(_LOADED):
+        current = "crashing"
+    elif state is None or not vassal:
+        current = ASLEEP if state and state.asleep else "down"
+    elif is_looping or (failures and not pid):
+        current = "crashing"
+    elif not pid or (is_served and not state.accepting):
+        current = "crashing" if is_served and state.respawns else "starting"
+    else:
+        current = UP
+    return replace(
+        row,
+        state=current,
+        pid=pid,
+        uptime=int(procfs.age(pid)) if pid else 0,
+        memory=memory_of(vassal),
+        restarts=len(failures),
+        exit_code=int(failures[-1]) if failures and failures[-1] else None,
+        last_lines=health.last_lines(file, 5) if current == "crashing" else (),
     )
-    return replace(row, state=current, pid=pid, uptime=uptime, memory=memory_of(state.pid))
-
-
-def _served(_app: AppPaths, row: Row, _process: Process, state: State | None, log: bytes) -> Row:
-    """The row of an application that uWSGI serves. Between two attempts the emperor forgets a
-    vassal that could not start; the app's log does not."""
-    first, *starts = log.split(_START)
-    last = starts[-1] if starts else first
-    deaths = log.count(_WORKER_DIED)
-    failed_before = any(_LOADED not in start for start in starts[-2:-1])
-    failing = _NOT_LOADED in last or (failed_before and _LOADED not in last)
-    failures = sum(not any(words in start for words in _STOPPED) for start in starts[:-1])
-    row = replace(row, restarts=failures + deaths)
-    if state is None or state.asleep:
-        resting = "asleep" if state is not None else "down"
-        return replace(row, state="crashing" if failing else resting)
-    current = "up" if state.accepting else "starting"
-    if not state.accepting and (state.respawns or failing):
-        current = "crashing"
-    if deaths > 1 and all(procfs.age(pid) < _STEADY for pid in procfs.children(state.pid)):
-        current = "crashing"
-    memory = memory_of(state.pid)
-    return replace(row, state=current, pid=state.pid, uptime=_since(state), memory=memory)
-
-
-def _since(state: State) -> int:
-    return max(0, int(time.time() - state.since))
 
 
 def _leaving(app: AppPaths, name: VassalName, state: State) -> Row:
@@ -148,7 +162,7 @@ def _leaving(app: AppPaths, name: VassalName, state: State) -> Row:
         release=started.get(name.start, 0),
         pid=state.pid,
         state="stopping",
-        uptime=_since(state),
+        uptime=max(0, int(time.time() - state.since)),
         memory=memory_of(state.pid),
     )
 

@@ -11,7 +11,6 @@ import pytest
 from piku.deploy import releases
 from piku.errors import PikuError
 from piku.operate import logs
-from piku.operate.logs import Query, Tail
 from piku.paths import AppPaths
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC).timestamp()
@@ -25,10 +24,11 @@ def write(app: AppPaths, name: str, text: str, written: float = NOON) -> Path:
     return path
 
 
-def shown(app: AppPaths, **wanted: object) -> list[str]:
-    query = Query(**wanted)  # type: ignore[arg-type]
-    chosen = logs.select_logs(app, logs.scan(app), query)
-    return [line.text.decode() for line in logs.history(app, chosen, query)]
+def shown(
+    app: AppPaths, process: str = "", *, release: int | None = None, count: int = 100
+) -> list[str]:
+    chosen = logs.select_logs(app, logs.scan(app), process, release)
+    return [line.text.decode() for line in logs.history(chosen, count)]
 
 
 @pytest.mark.parametrize(
@@ -66,16 +66,7 @@ def test_lines_are_merged_by_their_times(shop: AppPaths) -> None:
         "a", "a", "one", "two", "b", "c", "forged", "last",
     ]  # fmt: skip
     assert [line.rpartition(" ")[2] for line in shown(shop, count=3)] == ["c", "forged", "last"]
-    assert shown(shop, since=NOON) == ["last"]
     assert shown(shop, process="worker") == shown(shop, process="worker.1") == ["one", "two"]
-
-
-def test_which_lines(shop: AppPaths) -> None:
-    write(shop, "web.1@1.log", "An ERROR\nan error\n*** Starting uWSGI 2.0.21\n")
-    assert shown(shop, text="error") == ["An ERROR", "an error"]
-    assert shown(shop, text="ERROR") == ["An ERROR"]
-    assert len(shown(shop)) == 2 and len(shown(shop, everything=True)) == 3
-    assert shown(shop, count=0) == []
 
 
 def test_which_logs(shop: AppPaths) -> None:
@@ -101,30 +92,10 @@ def test_which_logs(shop: AppPaths) -> None:
         shown(shop, release=3)
 
 
-@pytest.mark.parametrize("block", [3, 1 << 16])
-def test_a_file_is_read_backwards(
-    shop: AppPaths, monkeypatch: pytest.MonkeyPatch, block: int
-) -> None:
-    monkeypatch.setattr(logs, "_BLOCK", block)
+def test_the_last_lines_of_a_file(shop: AppPaths) -> None:
     for text in ("", "\n", "a", "a\n", "a\n\nbcdefgh\nij", "abcdefghi\n\n\n"):
         write(shop, "web.1@1.log", text)
-        assert shown(shop) == [line for line in text.split("\n")[: -1 if text[-1:] == "\n" else None]
-                               if line or text.strip("\n")]  # fmt: skip
-
-
-def test_a_growing_file(shop: AppPaths) -> None:
-    path = write(shop, "web.1@1.log", "before\n")
-    tail = Tail(offset=logs.scan(shop)[0].size)
-
-    def read() -> list[bytes]:
-        return tail.read(logs.scan(shop)[0])
-
-    with path.open("ab", buffering=0) as file:
-        file.write(b"one\ntw")
-        assert read() == [b"one"]
-        file.write(b"o\nno end")
-        assert read() == [b"two"]
-        path.rename(f"{path}.old")
-        assert [line for _ in range(4) for line in read()] == [b"no end"]
-        file.write(b"\n")
-        assert read() == [b""]
+        assert shown(shop) == (text.removesuffix("\n").split("\n") if text else [])
+    write(shop, "web.1@1.log", "one\ntwo\n*** Starting uWSGI 2.0.21\n")
+    assert shown(shop, count=1) == ["two"]
+    assert shown(shop, count=0) == []

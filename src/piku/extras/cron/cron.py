@@ -93,7 +93,7 @@ def run(paths: Paths, app: AppPaths, name: str) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, _frame: os.killpg(process.pid, number))
     has_ended = False
-    for batch in logs.follow(app, known, logs.Query(process=f"{job.kind}.1", everything=True)):
+    for batch in logs.follow(app, known, f"{job.kind}.1"):
         for line in batch:
             if not _REMARK.match(line.text):
                 sys.stdout.buffer.write(line.text + b"\n")

@@ -46,7 +46,7 @@ def processes(context: Context, app: AppPaths) -> Iterator[Finding]:
             way_out = f"piku rollback {app.name} v{release.number}"
             break
     served = {process.title: process for process in live.processes if process.address}
-    for row in ps.rows(context.paths, app, context.states):
+    for row in ps.rows(context.paths, app, live, context.states):
         process = served.get(row.process)
         if row.state == "down":
             yield problem(f"{row.process} does not run", f"piku restart {app.name}")

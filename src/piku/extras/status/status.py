@@ -17,16 +17,16 @@ from piku.deploy.scheduler import Run
 from piku.errors import PikuError
 from piku.extra import hooks
 from piku.nginx import service
-from piku.operate import summary
-from piku.operate.summary import Summary
+from piku.operate import ps
+from piku.operate.ps import AppState
 from piku.paths import AppName, AppPaths, Paths
 from piku.tls import certificate
 from piku.uwsgi import emperor
 
 # What needs attention comes first.
 _ORDER = (
-    summary.UNKNOWN, "crashing", "down", summary.UP, summary.ASLEEP, summary.NOTHING,
-    summary.STOPPED, summary.NEVER,
+    ps.UNKNOWN, "crashing", "down", ps.UP, ps.STATIC, ps.ASLEEP, ps.NOTHING, ps.STOPPED,
+    ps.NEVER,
 )  # fmt: skip
 _SOON, _DEPLOYS = 21, 5  # days, releases
 
@@ -72,7 +72,7 @@ class Status:
 def observe(paths: Paths) -> Status:
     """How the server is now."""
     apps = [paths.app(name) for name in paths.app_names()]
-    found = [_app(paths, one) for one in summary.of_all(paths, emperor.observe(paths))]
+    found = [_app(paths, one) for one in ps.of_all(paths, emperor.observe(paths))]
     deploys = [(str(app.name), one) for app in apps for one in releases.releases(app)[:_DEPLOYS]]
     return Status(
         machine=_machine(paths),
@@ -103,7 +103,7 @@ def _machine(paths: Paths) -> Machine:
     )
 
 
-def _app(paths: Paths, found: Summary) -> App:
+def _app(paths: Paths, found: AppState) -> App:
     app = paths.app(AppName(found.app))
     counts: dict[str, int] = {}
     for row in found.processes:
