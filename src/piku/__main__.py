@@ -8,6 +8,7 @@ import shlex
 import sys
 
 from piku.errors import PikuError
+from piku.output import silence
 
 
 def main() -> None:
@@ -21,9 +22,8 @@ def main() -> None:
     except KeyboardInterrupt:
         code = 130
     except BrokenPipeError:
-        # The reader has seen enough. What is buffered for it would fail once more at exit.
-        code = 0
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0  # the reader has seen enough
+        silence(sys.stdout)
     sys.exit(code)
 
 
@@ -50,7 +50,7 @@ def _run(arguments: list[str]) -> int:
         except BrokenPipeError:
             raise
         except (PikuError, OSError) as error:
-            from piku.cli.report import report
+            from piku.cli.main import report
 
             return report(error, arguments)
     from piku.cli.main import execute

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import os
 import re
 import shutil
@@ -58,8 +59,8 @@ class Output:
 
     def on(self, stream: TextIO) -> Output:
         """The same, with the same secrets and log, on another stream."""
-        other = Output(stream, self._log)
-        other._secrets = self._secrets
+        other = copy.copy(self)
+        other._stream = stream
         return other
 
     def step(self, text: str) -> None:
@@ -68,18 +69,14 @@ class Output:
     def detail(self, text: str) -> None:
         self._write(f"       {text}")
 
-    def details(self, lines: Iterable[str]) -> None:
-        for line in lines:
-            self.detail(line)
-
     def warn(self, text: str) -> None:
         self._write(f" !     {text}")
 
     def error(self, error: PikuError) -> None:
         """An error with its evidence first and its hint last."""
-        self.details(error.detail)
-        self.warn(error.message)
-        for line in error.hint.splitlines():
+        for line in error.detail:
+            self.detail(line)
+        for line in (error.message, *error.hint.splitlines()):
             self.warn(line)
 
     def _write(self, text: str) -> None:
@@ -93,7 +90,7 @@ class Output:
             print(text, file=self._stream, flush=True)
         except (OSError, ValueError):
             self._gone = True
-            _silence(self._stream)
+            silence(self._stream)
 
     def _keep(self, text: str, log: Path) -> None:
         try:
@@ -105,12 +102,10 @@ class Output:
             self._log = None  # a full disk must not hide the failure that follows from it
 
 
-def _silence(stream: TextIO) -> None:
-    # What the interpreter still holds for a reader that is gone would fail once more at exit.
-    with contextlib.suppress(OSError, ValueError):
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, stream.fileno())
-        os.close(null)
+def silence(stream: TextIO) -> None:
+    """Drop what the stream still holds for a reader that is gone: at exit it would fail again."""
+    with contextlib.suppress(OSError, ValueError), open(os.devnull, "w") as null:
+        os.dup2(null.fileno(), stream.fileno())
 
 
 def table(rows: Iterable[Iterable[str]]) -> list[str]:

@@ -25,6 +25,7 @@ _FAULTS = (Exception, SystemExit)  # sys.exit() in a plugin must not end a comma
 _PACKAGE = "piku_plugins"  # what the folder is to Python: no plugin hides another module
 
 
+@functools.cache
 def commands(paths: Paths) -> dict[str, click.Command]:
     """The commands of all plugins; the first one with a name has it."""
     found: dict[str, click.Command] = {}

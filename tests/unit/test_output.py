@@ -16,7 +16,8 @@ def test_shapes() -> None:
     stream = io.StringIO()
     output = Output(stream)
     output.step("Building")
-    output.details(["one", "two"])
+    output.detail("one")
+    output.detail("two")
     output.error(PikuError("It failed", hint="Do this", detail=("evidence",)))
     assert stream.getvalue() == (
         "-----> Building\n       one\n       two\n       evidence\n !     It failed\n !     Do this\n"

@@ -6,18 +6,20 @@ import json
 import sys
 import time
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
 import click
 
 from piku import locks
 from piku.cli.common import app_argument, caller, changing, json_option, pass_paths, release_number
+from piku.deploy import deploy as runbook
+from piku.deploy import lifecycle, releases, revision
+from piku.deploy.releases import Release
 from piku.errors import PikuError
+from piku.nginx import service
+from piku.operate import destroy as removal
 from piku.output import Output, table
 from piku.paths import AppPaths, Paths
-
-if TYPE_CHECKING:
-    from piku.deploy.releases import Release
+from piku.ssh import branches
 
 _allow_untracked = click.option(
     "--allow-untracked", is_flag=True, help="Go live although the app left files beside its code."
@@ -37,9 +39,6 @@ def apps(paths: Paths) -> None:
 @pass_paths
 def url(paths: Paths, app: AppPaths) -> None:
     """Print the address of an app, for `piku open`."""
-    from piku.deploy import releases
-    from piku.nginx import service
-
     live = releases.live(app)
     if live is None or live.site is None:
         hint = "give it a host name: piku config:set APP NGINX_SERVER_NAME=www.example.com"
@@ -53,30 +52,25 @@ def url(paths: Paths, app: AppPaths) -> None:
 @pass_paths
 def deploy(paths: Paths, app: AppPaths, allow_untracked: bool) -> None:
     """Deploy what was last pushed."""
-    from piku.deploy import deploy, revision
-    from piku.ssh import branches
-
     with changing(paths, app, "a deploy") as output:
         # Under the lock: a push that we waited for may have moved the branch.
         branch = branches.deploying(paths, app)
         refused = branches.failed_commit(app) if allow_untracked else ""
         commit = refused or branches.tip(app, branch)
-        request = deploy.Request(
+        request = runbook.Request(
             kind="deploy", description=branches.subject(app, commit), commit=commit, by=caller(),
             own=revision.own_settings(app), allow_untracked=allow_untracked,
         )  # fmt: skip
-        deploy.deploy(paths, app, request, output)
+        runbook.deploy(paths, app, request, output)
         if refused:
             branches.advance(app, branch, refused)
 
 
-@click.command()
+@click.command("releases")
 @app_argument
 @json_option
-def releases(app: AppPaths, as_json: bool) -> None:
+def list_releases(app: AppPaths, as_json: bool) -> None:
     """List the releases of an app, the newest first."""
-    from piku.deploy import releases
-
     live = releases.live(app)
     current = live.release if live else 0
     found = releases.releases(app)
@@ -105,8 +99,6 @@ def _row(release: Release, current: int) -> tuple[str, ...]:
 @pass_paths
 def rollback(paths: Paths, app: AppPaths, release: str | None, allow_untracked: bool) -> None:
     """Go back to an earlier release, by default the last one: its code and settings."""
-    from piku.deploy import lifecycle
-
     number = None if release is None else release_number(app, release)
     with changing(paths, app, "a rollback") as output:
         lifecycle.rollback(paths, app, number, caller(), output, allow_untracked=allow_untracked)
@@ -118,8 +110,6 @@ def rollback(paths: Paths, app: AppPaths, release: str | None, allow_untracked: 
 @pass_paths
 def destroy(paths: Paths, app: AppPaths, force: bool) -> None:
     """Remove an app; its data and cache are kept."""
-    from piku.operate import destroy as destroying
-
     if not force:
         _confirm(app.name)
     output = Output(sys.stdout)
@@ -128,7 +118,7 @@ def destroy(paths: Paths, app: AppPaths, force: bool) -> None:
         output.step(f"Waiting for {holder}")
 
     with locks.lock(app.lock, "destroying the app", waiting=wait):
-        destroying.destroy(paths, app, output)
+        removal.destroy(paths, app, output)
 
 
 def _confirm(app: str) -> None:

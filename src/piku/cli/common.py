@@ -3,36 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import os
 import pwd
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
 
 import click
 
 from piku import extra
 from piku.errors import PikuError
 from piku.output import Output
-from piku.paths import AppPaths, Paths
+from piku.paths import AppName, AppPaths, Paths
 
-F = TypeVar("F", bound=Callable[..., Any])
 pass_paths = click.make_pass_decorator(Paths)
 json_option = click.option("--json", "as_json", is_flag=True, help="As JSON, for scripts.")
-
-
-def app_argument(function: F) -> F:
-    """The argument APP, an app that exists; commands get its paths."""
-    return click.argument("app", metavar="APP", callback=_existing, shell_complete=_apps)(function)
-
-
-def optional_app_argument(function: F) -> F:
-    """The same for a command that is about all apps when none is named; it gets None then."""
-    return click.argument(
-        "app", metavar="[APP]", required=False, callback=_existing, shell_complete=_apps
-    )(function)
 
 
 def _apps(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
@@ -45,6 +32,52 @@ def _existing(
 ) -> AppPaths | None:
     paths: Paths = ctx.obj
     return None if value is None else paths.existing(value)
+
+
+# The argument APP, an app that exists: commands get its paths, or None where it is optional.
+app_argument = click.argument("app", metavar="APP", callback=_existing, shell_complete=_apps)
+optional_app_argument = click.argument(
+    "app", metavar="[APP]", required=False, callback=_existing, shell_complete=_apps
+)
+
+
+def with_app(command: click.Command, words: Sequence[str], app: str) -> list[str]:
+    """A command's words with the app of `piku --app APP` where it takes one, unless they name one.
+
+    The first argument is an app when it can be nothing else, or is that very app. Which apps exist
+    does not matter: the same words mean the same every day.
+    """
+    taken = [one for one in command.params if isinstance(one, click.Argument)]
+    if not taken or taken[0].name != "app":
+        return list(words)
+    given = _arguments(command, words)
+    if given and _is_app(given, taken[1:], app):
+        return list(words)
+    # Where options may follow arguments the app may come first; else right before the arguments.
+    free = command.context_settings.get("allow_interspersed_args", True)
+    at = 0 if free else len(words) - len(given)
+    return [*words[:at], app, *words[at:]]
+
+
+def _arguments(command: click.Command, words: Sequence[str]) -> list[str]:
+    """The words that are neither options nor their values."""
+    options = copy.copy(command)
+    options.params = [one for one in command.params if isinstance(one, click.Option)]
+    with click.Context(options, **command.context_settings) as context:
+        return options.make_parser(context).parse_args(list(words))[1]
+
+
+def _is_app(given: Sequence[str], others: Sequence[click.Argument], app: str) -> bool:
+    """Whether the first argument is an app's name, where the command takes `others` besides."""
+    try:
+        AppName.parse(given[0])
+    except PikuError:
+        return False
+    if len(given) > sum(one.nargs for one in others) and all(one.nargs > 0 for one in others):
+        return True
+    if given[0] == app:
+        return len(given) > sum(one.required for one in others)
+    return bool(others) and "=" in (others[0].metavar or "")  # no app's name is a KEY=VALUE
 
 
 def release_number(app: AppPaths, text: str) -> int:

@@ -7,8 +7,10 @@ from dataclasses import replace
 
 import click
 
+from piku import files
 from piku.app import variables
 from piku.cli.common import app_argument, caller, changing, pass_paths
+from piku.deploy import lifecycle, releases, revision
 from piku.errors import PikuError
 from piku.paths import AppPaths, Paths
 
@@ -19,8 +21,6 @@ _no_restart = click.option(
 
 def _layers(paths: Paths, app: AppPaths) -> dict[str, str]:
     """The app's settings as a release would see them, the live commit's ENV file among them."""
-    from piku.deploy import releases, revision
-
     live = releases.live(app)
     if live is None:
         return revision.layered(paths, "", revision.own_settings(app))
@@ -33,9 +33,7 @@ def _layers(paths: Paths, app: AppPaths) -> dict[str, str]:
 @app_argument
 def config(app: AppPaths) -> None:
     """Show the settings made with config:set."""
-    from piku.deploy.revision import own_settings
-
-    for key, value in own_settings(app).items():
+    for key, value in revision.own_settings(app).items():
         click.echo(f"{key}={value}")
 
 
@@ -82,9 +80,7 @@ def config_set(paths: Paths, app: AppPaths, pairs: tuple[str, ...], no_restart: 
 @pass_paths
 def config_unset(paths: Paths, app: AppPaths, keys: tuple[str, ...], no_restart: bool) -> None:
     """Remove values set with config:set, and restart the app without them."""
-    from piku.deploy.revision import own_settings
-
-    known = own_settings(app)
+    known = revision.own_settings(app)
     for key in keys:
         if key not in known:
             raise PikuError(f"{key[:80]!r} is not set with config:set", hint="nothing was changed")
@@ -92,8 +88,6 @@ def config_unset(paths: Paths, app: AppPaths, keys: tuple[str, ...], no_restart:
 
 
 def _change(paths: Paths, app: AppPaths, change: dict[str, str | None], no_restart: bool) -> None:
-    from piku.deploy import lifecycle
-
     with changing(paths, app, "config:set") as output:
         output.hide({key: value for key, value in change.items() if value is not None})
         lifecycle.change_settings(paths, app, change, caller(), output, restart=not no_restart)
@@ -103,8 +97,6 @@ def _change(paths: Paths, app: AppPaths, change: dict[str, str | None], no_resta
 @app_argument
 def config_live(app: AppPaths) -> None:
     """Show every variable that the live release's processes see."""
-    from piku import files
-
     text = files.read(app.live_env)
     if not text:
         raise PikuError(f"{app.name} has no live release", hint="push a working commit first")

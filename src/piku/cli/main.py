@@ -1,10 +1,13 @@
-"""Finds the command and runs it."""
+"""Finds the command, runs it, and reports its error."""
 
 from __future__ import annotations
 
 import copy
+import errno
 import os
 import sys
+import time
+import traceback
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
@@ -14,12 +17,13 @@ import click
 import piku
 from piku import extra, plugins
 from piku.cli import privileges
-from piku.cli.app_argument import with_app
 from piku.cli.commands import COMMANDS, ELSEWHERE, EXTENSIBLE
-from piku.cli.report import report
+from piku.cli.common import with_app
 from piku.errors import PikuError
+from piku.output import Output
 from piku.paths import Paths
 
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 LAPTOP: Mapping[str, str] = extra.load("piku.client:COMMANDS")  # the client stands apart
 
 
@@ -71,12 +75,7 @@ def _is_over_ssh() -> bool:
 def _plugins(ctx: click.Context) -> dict[str, click.Command]:
     """The commands of plugins; without a server, as in the generated reference, there are none."""
     paths = ctx.find_object(Paths)
-    if paths is None:
-        return {}
-    found: dict[str, click.Command] | None = ctx.meta.get("piku.plugins")
-    if found is None:
-        ctx.meta["piku.plugins"] = found = plugins.commands(paths)
-    return found
+    return plugins.commands(paths) if paths else {}
 
 
 def _with_flags(command: click.Command) -> click.Command:
@@ -157,3 +156,45 @@ def execute(arguments: Sequence[str]) -> int:
         raise
     except Exception as error:  # noqa: BLE001 (the last line of defence: reported below)
         return report(error, words)
+
+
+def report(error: Exception, words: Sequence[str]) -> int:
+    """Print an error; returns the exit code (design, "Rules that keep it so")."""
+    paths = Paths.from_environment(os.environ)
+    found = _expected(error) or plugins.failure(paths, error)
+    if found is None:
+        found = PikuError("piku itself failed here", hint=_kept(error, words, paths), code=3)
+    if not found.shown:
+        Output(sys.stderr).error(found)
+    return found.code
+
+
+def _expected(error: Exception) -> PikuError | None:
+    """The error that a user can act on; None when it is a bug, ours or a plugin's."""
+    if isinstance(error, PikuError):
+        return error
+    if isinstance(error, click.ClickException):
+        text = error.format_message().rstrip(".").replace("\n", " ")
+        context = error.ctx if isinstance(error, click.UsageError) else None
+        hint = f"see: {context.command_path if context else 'piku'} --help"
+        return PikuError(text[:1].lower() + text[1:], hint=hint, code=2)
+    if isinstance(error, PermissionError):
+        hint = "everything below the piku root must belong to the user that runs piku"
+        return PikuError(f"{error.filename}: permission denied", hint=hint)
+    if isinstance(error, OSError) and error.errno in _NO_SPACE:
+        place = f": {error.filename}" if error.filename else ""
+        hint = "free some space on this server and try again; what was live still is"
+        return PikuError(f"cannot write: {error.strerror}{place}", hint=hint)
+    return None
+
+
+def _kept(error: Exception, words: Sequence[str], paths: Paths) -> str:
+    """Keep what is known of a bug of ours; returns how to report it."""
+    story = "".join(traceback.format_exception(error))
+    place = paths.uwsgi / "fault.log"
+    try:
+        with place.open("a") as log:
+            log.write(f"--- {time.strftime('%Y-%m-%d %H:%M:%S')} piku {words[0]}\n{story}")
+        return f"please report it, with the details in {place}"
+    except OSError:
+        return f"please report it: {story.splitlines()[-1]}"

@@ -8,7 +8,6 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
 import click
 
@@ -20,14 +19,17 @@ from piku.cli.common import (
     pass_paths,
     release_number,
 )
+from piku.deploy import lifecycle
 from piku.errors import PikuError
 from piku.extra import hooks
+from piku.operate import logs as reading
+from piku.operate import ps as observing
+from piku.operate import run as running
+from piku.operate.logs import Line
+from piku.operate.ps import AppState
 from piku.output import duration, printable, table
 from piku.paths import AppPaths, Paths
-
-if TYPE_CHECKING:
-    from piku.operate.logs import Line
-    from piku.operate.ps import AppState
+from piku.uwsgi import emperor
 
 _HEAD = ("APP", "PROCESS", "RELEASE", "PID", "STATE", "UPTIME", "MEMORY", "RESTARTS", "ADDRESS")
 _COLOURS = (36, 33, 32, 35, 34, 96, 93, 92, 95, 94)  # red is for failures
@@ -43,9 +45,6 @@ def ps(paths: Paths, app: AppPaths | None, as_json: bool) -> None:
     MEMORY counts shared pages proportionally; JSON has bytes and seconds. To watch it:
     `watch ssh piku@SERVER ps`.
     """
-    from piku.operate import ps as observing
-    from piku.uwsgi import emperor
-
     states = emperor.observe(paths)
     if app is None:
         apps = observing.of_all(paths, states)
@@ -103,8 +102,8 @@ def _remarks(apps: Sequence[AppState]) -> Iterator[str]:
 @app_argument
 @click.argument("process", required=False, default="")
 @click.option(
-    "-n", "--lines", type=click.IntRange(0, 1_000_000), default=100, show_default=True,
-    help="How many lines, of all processes together.",
+    "-n", "--lines", type=click.IntRange(0, 1_000_000), default=100,
+    help="How many lines, of all processes together; by default 100.",
 )  # fmt: skip
 @click.option("--no-follow", is_flag=True, help="Print what there is, and exit.")
 @click.option("--release", metavar="N", help="Only what this release wrote, and exit.")
@@ -113,8 +112,6 @@ def logs(app: AppPaths, process: str, lines: int, no_follow: bool, release: str 
 
     PROCESS is a type, or one such as web.1; `build` shows the transcript of deploys.
     """
-    from piku.operate import logs as reading
-
     number = None if release is None else release_number(app, release)
     known = reading.scan(app)
     chosen = reading.select_logs(app, known, process, number)
@@ -133,7 +130,7 @@ def _print_lines(lines: Iterable[Line], processes: Sequence[str]) -> None:
     is_coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     for line in lines:
         text = printable(line.text.decode(errors="replace"))
-        if line.process != "build":
+        if line.process != reading.BUILD:
             prefix = f"{line.process:<{width}} |"
             if is_coloured:
                 number = processes.index(line.process) if line.process in processes else -1
@@ -149,8 +146,6 @@ def _print_lines(lines: Iterable[Line], processes: Sequence[str]) -> None:
 @pass_paths
 def ps_scale(paths: Paths, app: AppPaths, counts: tuple[str, ...]) -> None:
     """Set how many processes of a type run; the others are not touched."""
-    from piku.deploy import lifecycle
-
     wanted: dict[str, int] = {}
     for text in counts:
         kind, equals, number = text.partition("=")
@@ -167,8 +162,6 @@ def ps_scale(paths: Paths, app: AppPaths, counts: tuple[str, ...]) -> None:
 @pass_paths
 def restart(paths: Paths, app: AppPaths) -> None:
     """Restart an app's processes without downtime."""
-    from piku.deploy import lifecycle
-
     with changing(paths, app, "a restart") as output:
         lifecycle.restart(paths, app, output)
 
@@ -178,8 +171,6 @@ def restart(paths: Paths, app: AppPaths) -> None:
 @pass_paths
 def stop(paths: Paths, app: AppPaths) -> None:
     """Stop an app's processes until `piku restart`."""
-    from piku.deploy import lifecycle
-
     with changing(paths, app, "a stop") as output:
         lifecycle.stop(paths, app, output)
 
@@ -193,6 +184,4 @@ def run(paths: Paths, app: AppPaths, command: tuple[str, ...]) -> None:
 
     One word is a shell's command line; several are a program and its arguments.
     """
-    from piku.operate import run as running
-
     running.run(paths, app, command[1:] if command[0] == "--" else command)

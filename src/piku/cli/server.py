@@ -1,7 +1,8 @@
-"""Commands for the server itself."""
+"""Commands for the server itself, and those that git and scp clients call through sshd."""
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable
 from functools import update_wrapper
@@ -9,11 +10,15 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
+from piku import ports
 from piku.cli.common import (
+    app_argument,
+    caller,
     optional_app_argument,
     own_command,
     own_environment,
     pass_paths,
+    progress,
     self_argv,
 )
 from piku.errors import PikuError
@@ -68,28 +73,32 @@ def certs_renew(paths: Paths, app: AppPaths | None, force: bool) -> None:
         raise PikuError(f"no certificate for {', '.join(failed)}")
 
 
-def _listening(function: Callable[..., None]) -> Callable[..., None]:
+def _listening(function: Callable[[Paths, Platform], None]) -> Callable[..., None]:
     """Give a command the addresses and ports for nginx."""
 
     @click.option(
-        "--http-port", type=_PORT, envvar="PIKU_HTTP_PORT", help="For HTTP; by default 80."
-    )
+        "--http-port", type=_PORT, default=80, envvar="PIKU_HTTP_PORT",
+        help="For HTTP; by default 80.",
+    )  # fmt: skip
     @click.option(
-        "--https-port", type=_PORT, envvar="PIKU_HTTPS_PORT", help="For HTTPS; by default 443."
-    )
+        "--https-port", type=_PORT, default=443, envvar="PIKU_HTTPS_PORT",
+        help="For HTTPS; by default 443.",
+    )  # fmt: skip
     @click.option(
-        "--host", envvar="PIKU_HOST", help="The IPv4 address to listen on; by default all."
+        "--host", default="", envvar="PIKU_HOST", help="The IPv4 address; by default all."
     )
     @pass_paths
-    def call(paths: Paths, http_port: int | None, https_port: int | None, host: str | None) -> None:
+    def call(paths: Paths, http_port: int, https_port: int, host: str) -> None:
         from piku.app import checks
-        from piku.operate import server
+        from piku.nginx.site import Platform
 
         try:
-            checks.ipv4(host or "")
+            checks.ipv4(host)
         except ValueError as error:
             raise PikuError(f"--host: {error}", code=2) from None
-        function(paths, server.platform_of(http_port, https_port, host))
+        ipv6 = ports.is_free("::", 0)
+        where = Platform(http_port=http_port, https_port=https_port, host=host, ipv6=ipv6)
+        function(paths, where)
 
     return update_wrapper(call, function)
 
@@ -119,3 +128,61 @@ def serve_emperor(paths: Paths) -> None:
     from piku.operate import server
 
     server.serve_emperor(paths, Output(sys.stderr), self_argv())
+
+
+@click.command("git-receive-pack", hidden=True)
+@click.argument("path")
+@pass_paths
+def git_receive_pack(paths: Paths, path: str) -> int:
+    """Take a push, and deploy it."""
+    from piku.operate import server
+    from piku.ssh import git
+
+    name = git.app_from_path(path)
+    if not (paths.root / "releases").is_dir():
+        server.setup(paths, self_argv())
+    return git.receive_pack(paths, paths.app(name), own_command(), own_environment())
+
+
+@click.command("git-upload-pack", hidden=True)
+@click.argument("path")
+@pass_paths
+def git_upload_pack(paths: Paths, path: str) -> int:
+    """Serve a clone or a fetch."""
+    from piku.ssh import git
+
+    return git.upload_pack(paths.existing(git.app_from_path(path)))
+
+
+@click.command("git-hook", hidden=True)
+@app_argument
+@pass_paths
+def git_hook(paths: Paths, app: AppPaths) -> int:
+    """Deploy what git says was pushed (the post-receive hook)."""
+    from piku.ssh import hook
+
+    return hook.handle(paths, app, sys.stdin, caller(), progress(app))
+
+
+@click.command(hidden=True)
+@pass_paths
+def housekeeping(paths: Paths) -> None:
+    """Do what is due: certificates, rotating logs, and what extras do now and then."""
+    from piku.operate import housekeeping as due
+
+    # What was started here ends when the platform stops.
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+    due.run(paths, Output(sys.stdout))
+
+
+@click.command(
+    hidden=True, context_settings={"ignore_unknown_options": True, "help_option_names": []}
+)
+@click.argument("words", nargs=-1, type=click.UNPROCESSED)
+@pass_paths
+def scp(paths: Paths, words: tuple[str, ...]) -> None:
+    """Copy files to and from the piku root, by scp or SFTP."""
+    from piku import subprocesses
+    from piku.ssh import copy
+
+    subprocesses.exec_program(copy.program(words, paths.root), cwd=paths.root)

@@ -64,7 +64,8 @@ def show(found: Plan, output: Output) -> None:
         output.detail(f"{name} exists, and stays as it is")
     for name, text in found.files.items():
         output.detail(f"write {name}:")
-        output.details(f"  {line}" for line in text.splitlines())
+        for line in text.splitlines():
+            output.detail(f"  {line}")
     if found.remote:
         output.detail(f"git remote add {REMOTE} {found.remote}")
     for note in found.notes:

@@ -29,7 +29,7 @@ from piku.uwsgi import emperor, housekeeping
 from piku.uwsgi.emperor import VassalName
 
 Say = Callable[[str], None]
-_LATE = 10  # seconds that uWSGI may take beyond what a process has to stop
+LATE = 10  # seconds that uWSGI may take beyond what a process has to stop
 _KILLED = 5  # seconds until the emperor has noticed that a process was killed
 _PATIENCE = (
     1.0  # seconds for which a command waits for open requests before it leaves them draining
@@ -109,7 +109,7 @@ def stop(paths: Paths, names: Collection[VassalName], grace: float) -> None:
     if not names:
         return
     emperor.disable(paths, names)
-    if left := emperor.wait_gone(paths, names, grace + _LATE):
+    if left := emperor.wait_gone(paths, names, grace + LATE):
         states = emperor.observe(paths) or {}
         for state in (states[name] for name in left if name in states):
             if state.pid:

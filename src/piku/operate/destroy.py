@@ -33,30 +33,22 @@ def destroy(paths: Paths, app: AppPaths, output: Output) -> None:
     reconcile.stop(paths, emperor.enabled(paths, app.name), timeout)
     scheduler.end(app, timeout)
     # Certificates that an authority or a person gave are kept: an authority gives only so many.
-    given = [
-        Path(each.path)
-        for each in certificate.stored(app)
-        if each.source != certificate.SELF_SIGNED
-    ]
-    for path in _files(paths, app):
-        if path not in given:
+    stored = certificate.stored(app)
+    kept = [Path(one.path) for one in stored if one.source != certificate.SELF_SIGNED]
+    own = [app.live_link, app.before_link, app.releases, app.envs, app.logs, app.nginx]
+    for folder in (paths.nginx, paths.available):
+        own += folder.glob(f"{app.name}{SEPARATOR}*")
+    for path in (*own, app.refused, app.socket(1)):
+        if path not in kept:
             files.remove(path)
     for destroyed in hooks("destroyed"):
         destroyed(paths, app)
     files.remove(app.repo)
     files.remove(app.lock)
     output.step(f"{app.name} is gone")
-    kept = [folder for folder in (app.data, app.cache) if folder.is_dir()]
-    for folder in kept:
-        if not any(folder.iterdir()):
-            files.remove(folder)
-    for path in (*kept, *given):
+    for folder in (app.data, app.cache):
+        with contextlib.suppress(OSError):  # it does not exist, or has something in it
+            folder.rmdir()
+    for path in (app.data, app.cache, *kept):
         if path.exists():
             output.detail(f"Kept: {path}")
-
-
-def _files(paths: Paths, app: AppPaths) -> list[Path]:
-    named = [app.live_link, app.before_link, app.releases, app.envs, app.logs, app.nginx]
-    folders = (paths.nginx, paths.available)
-    marked = [path for folder in folders for path in folder.glob(f"{app.name}{SEPARATOR}*")]
-    return [*named, app.refused, app.socket(1), *marked]

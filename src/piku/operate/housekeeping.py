@@ -21,8 +21,6 @@ from piku.output import Output
 from piku.paths import Paths
 from piku.uwsgi import emperor
 
-_LATE = 10  # seconds that uWSGI may take beyond what a process has to stop
-
 
 def run(paths: Paths, output: Output) -> None:
     """Do everything that is due. What fails is reported, and keeps nothing else from being done."""
@@ -71,5 +69,5 @@ def end_hanging(paths: Paths) -> None:
             continue
         with contextlib.suppress(PikuError):
             live = releases.live(paths.app(name.app))
-            if told > (live.stop_timeout if live else 0) + _LATE:
+            if told > (live.stop_timeout if live else 0) + reconcile.LATE:
                 procfs.end([state.pid, *procfs.descendants(state.pid)], 0)

@@ -43,9 +43,11 @@ class LogFile:
     process: str
     start: int
     path: Path
-    inode: int
-    size: int
-    written: float
+    status: os.stat_result
+
+    @property
+    def written(self) -> float:
+        return self.status.st_mtime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,21 +62,14 @@ class Line:
 def scan(app: AppPaths) -> list[LogFile]:
     """Every log of the app at this moment, the one last written to at the end."""
     found = []
-    with contextlib.suppress(FileNotFoundError), os.scandir(app.logs) as entries:
-        for entry in entries:
-            match = _NAME.fullmatch(entry.name)
-            if match is None or entry.is_symlink():
-                continue
-            with contextlib.suppress(FileNotFoundError):
-                found.append(_log_file(match, Path(entry.path), entry.stat()))
+    for path in app.logs.glob("*.log*"):
+        match = _NAME.fullmatch(path.name)
+        if match is None or path.is_symlink():
+            continue
+        process, start = match["process"], int(match["start"] or 0)
+        with contextlib.suppress(FileNotFoundError):
+            found.append(LogFile(process=process, start=start, path=path, status=path.stat()))
     return sorted(found, key=lambda log: log.written)
-
-
-def _log_file(match: re.Match[str], path: Path, status: os.stat_result) -> LogFile:
-    return LogFile(
-        process=match["process"], start=int(match["start"] or 0), path=path,
-        inode=status.st_ino, size=status.st_size, written=status.st_mtime,
-    )  # fmt: skip
 
 
 def _of(logs: Iterable[LogFile], process: str) -> list[LogFile]:
@@ -113,30 +108,28 @@ def history(logs: Iterable[LogFile], count: int) -> list[Line]:
 def _last_lines(log: LogFile, count: int) -> list[Line]:
     """The last lines of one log. Lines below one with a time are placed with it, but those below
     the last one are as new as the file."""
-    try:
-        data = _read(log, max(0, log.size - _TAIL))
-    except FileNotFoundError:
-        return []
+    data = _read(log, max(0, log.status.st_size - _TAIL))
     whole = data.removesuffix(b"\n").split(b"\n") if data else []
     newest = (text for text in reversed(whole) if not noise.is_routine(text))
     texts = list(itertools.islice(newest, count))[::-1]
     times = [time_of(text) for text in texts]
-    known = [index for index, time in enumerate(times) if time is not None]
-    place = min(times[known[0]] or 0, log.written) if known else log.written
+    known = [time for time in times if time is not None]
+    place, left = min([log.written, *known[:1]]), len(known)
     lines = []
-    for index, text in enumerate(texts):
-        if not known or index > known[-1]:
-            place = log.written
-        else:
-            place = max(place, min(times[index] or 0, log.written))
+    for text, time in zip(texts, times, strict=True):
+        place = max(place, min(time or place, log.written)) if left else log.written
+        left -= time is not None
         lines.append(Line(process=log.process, place=place, text=text))
     return lines
 
 
 def _read(log: LogFile, start: int) -> bytes:
-    """The log from there to the end that it had when it was found."""
-    with log.path.open("rb") as file:
-        return os.pread(file.fileno(), log.size - start, start)
+    """The log from there to the end that it had when it was found; nothing if it is gone."""
+    try:
+        with log.path.open("rb") as file:
+            return os.pread(file.fileno(), log.status.st_size - start, start)
+    except FileNotFoundError:
+        return b""
 
 
 def time_of(line: bytes) -> float | None:
@@ -155,18 +148,17 @@ def time_of(line: bytes) -> float | None:
 
 def follow(app: AppPaths, known: Iterable[LogFile], process: str) -> Iterator[list[Line]]:
     """What is added to the known logs and to new ones, until nobody reads our output any more."""
-    offsets = {log.inode: log.size for log in known}  # a log keeps its inode when it is renamed
+    # A log keeps its inode when it is renamed.
+    offsets = {log.status.st_ino: log.status.st_size for log in known}
     while not _reader_gone(_INTERVAL):
         batch = []
         for log in _of(scan(app), process):
-            start = offsets.get(log.inode, 0)
-            if start > log.size:  # another file has the inode of one that was removed
+            start = offsets.get(log.status.st_ino, 0)
+            if start > log.status.st_size:  # another file has the inode of one that was removed
                 start = 0
-            data = b""
-            with contextlib.suppress(FileNotFoundError):
-                data = _read(log, start)
+            data = _read(log, start)
             *lines, rest = data.split(b"\n")  # a line without an end is read again
-            offsets[log.inode] = start + len(data) - len(rest)
+            offsets[log.status.st_ino] = start + len(data) - len(rest)
             batch += [
                 Line(process=log.process, place=log.written, text=text)
                 for text in lines

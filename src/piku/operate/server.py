@@ -12,7 +12,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import NoReturn
@@ -64,32 +64,22 @@ def missing_programs() -> list[str]:
     return [package for name, package in _PROGRAMS.items() if subprocesses.which(name) is None]
 
 
-def platform_of(http_port: int | None, https_port: int | None, host: str | None) -> Platform:
-    """Where to listen; by default on the standard ports of every address."""
-    return Platform(
-        http_port=http_port or 80,
-        https_port=https_port or 443,
-        host=host or "",
-        ipv6=ports.is_free("::", 0),
-    )
-
-
 # --- running -------------------------------------------------------------------------------------
 
 
 def up(paths: Paths, platform: Platform, output: Output, calling: Sequence[str]) -> NoReturn:
     """Run nginx and the emperor in the foreground, in place of this process; raises PikuError."""
     _prepare(paths, calling)
-    _take_over(paths.nginx, _NGINX_LOCK, {service.master_pid(paths): signal.SIGTERM})
-    _take_over(paths.uwsgi, _EMPEROR_LOCK, {emperor.pid(paths): signal.SIGINT})
+    _take_over(paths.nginx, _NGINX_LOCK, service.master_pid(paths), signal.SIGTERM)
+    _take_over(paths.uwsgi, _EMPEROR_LOCK, emperor.pid(paths), signal.SIGINT)
     _listen(paths, platform)
     _reconcile(paths, output)
     live_sites.install_all(paths, output.warn)
-    script = resources.files("piku") / "templates" / "up.sh"
     host = platform.host or "localhost"
     http, https = f"http://{host}:{platform.http_port}/", f"https://{host}:{platform.https_port}/"
     output.step(f"piku serves {http} and {https}")
     output.detail("Stop it with Ctrl-C")
+    script = resources.files("piku") / "templates" / "up.sh"
     nginx, uwsgi = (str(subprocesses.which(name)) for name in ("nginx", "uwsgi"))
     _exec(paths, "bash", str(script), nginx, str(paths.nginx_main), uwsgi, str(paths.emperor_ini))
 
@@ -99,7 +89,7 @@ def serve_nginx(
 ) -> NoReturn:
     """Become nginx, for its service: it goes to the background once it listens."""
     _prepare(paths, calling)
-    _take_over(paths.nginx, _NGINX_LOCK, {service.master_pid(paths): signal.SIGTERM})
+    _take_over(paths.nginx, _NGINX_LOCK, service.master_pid(paths), signal.SIGTERM)
     _listen(paths, platform)
     live_sites.install_all(paths, output.warn)
     _exec(paths, "nginx", "-e", "stderr", "-c", str(paths.nginx_main))
@@ -108,7 +98,7 @@ def serve_nginx(
 def serve_emperor(paths: Paths, output: Output, calling: Sequence[str]) -> NoReturn:
     """Become the emperor, for its service, after every app was reconciled. Raises PikuError."""
     _prepare(paths, calling)
-    _take_over(paths.uwsgi, _EMPEROR_LOCK, {emperor.pid(paths): signal.SIGINT})
+    _take_over(paths.uwsgi, _EMPEROR_LOCK, emperor.pid(paths), signal.SIGINT)
     _reconcile(paths, output)
     # uWSGI could notify systemd itself, but by a second process, which takes the emperor's signals.
     if address := os.environ.get("NOTIFY_SOCKET", ""):
@@ -118,15 +108,15 @@ def serve_emperor(paths: Paths, output: Output, calling: Sequence[str]) -> NoRet
 
 
 def _prepare(paths: Paths, calling: Sequence[str]) -> None:
-    if missing := " ".join(missing_programs()):
-        hint = f"install with: apt-get install {missing}"
-        raise PikuError(f"this server lacks: {missing}", hint=hint)
+    if missing := missing_programs():
+        hint = f"install with: apt-get install {' '.join(missing)}"
+        raise PikuError(f"this server lacks: {' '.join(missing)}", hint=hint)
     setup(paths, calling)
 
 
-def _take_over(folder: Path, number: int, left: Mapping[int | None, signal.Signals]) -> None:
-    """Lock this half of the platform, in the descriptor of that number, and end what one that was
-    killed left running."""
+def _take_over(folder: Path, number: int, left: int | None, end: signal.Signals) -> None:
+    """Lock this half of the platform, in the descriptor of that number, and end the process that
+    one that was killed left running."""
     handle = os.open(folder / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -137,16 +127,14 @@ def _take_over(folder: Path, number: int, left: Mapping[int | None, signal.Signa
             " or set PIKU_ROOT",
         ) from None
     # The program that takes our place inherits this descriptor, and with it the lock.
-    os.dup2(handle, number, inheritable=True)
-    if handle != number:
-        os.close(handle)
+    os.dup2(handle, number)
     os.set_inheritable(number, True)
-    pids = {pid: number for pid, number in left.items() if pid is not None}
-    for pid, end in pids.items():
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, end)
+    if left is None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(left, end)
     for _ in files.poll(time.monotonic() + 20):
-        if not any(map(procfs.is_running, pids)):
+        if not procfs.is_running(left):
             break
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 import pytest
 
-from piku.cli.app_argument import with_app
+from piku.cli.common import with_app
 from piku.cli.main import cli
 
 CASES = [
