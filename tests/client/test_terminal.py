@@ -90,7 +90,7 @@ def test_tmux_is_still_there_the_next_time(laptop: Laptop, checkout: Path) -> No
 
 def test_a_question(laptop: Laptop, checkout: Path, shop: App) -> None:
     with at(laptop, checkout, "destroy") as terminal:
-        terminal.wait_for("Type its name to go on")
+        terminal.wait_for("Type its name")
         terminal.types("no\n")
         assert terminal.ends()[0] == 1
     assert shop.status() == 200

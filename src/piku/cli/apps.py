@@ -111,23 +111,12 @@ def rollback(paths: Paths, app: AppPaths, release: str | None, allow_untracked: 
 def destroy(paths: Paths, app: AppPaths, force: bool) -> None:
     """Remove an app; its data and cache are kept."""
     if not force:
-        _confirm(app.name)
+        click.echo(f"This removes {app.name} with its settings and logs. Type its name:", err=True)
+        if sys.stdin.readline().strip() != app.name:
+            hint = f"without a question: piku destroy {app.name} --force"
+            raise PikuError("that is not its name: nothing was removed", hint=hint)
     output = Output(sys.stdout)
-
-    def wait(holder: str) -> None:
-        output.step(f"Waiting for {holder}")
-
-    with locks.lock(app.lock, "destroying the app", waiting=wait):
+    with locks.lock(
+        app.lock, "destroying the app", waiting=lambda who: output.step(f"Waiting for {who}")
+    ):
         removal.destroy(paths, app, output)
-
-
-def _confirm(app: str) -> None:
-    """Have the app's name typed, at a terminal or not; raises PikuError for another answer."""
-    question = f"This removes {app} with its settings and logs. Type its name to go on: "
-    click.echo(question, nl=False, err=True)
-    typed = sys.stdin.readline()
-    if not typed.endswith("\n"):
-        click.echo(err=True)
-    if typed.strip() != app:
-        hint = f"without a question: piku destroy {app} --force"
-        raise PikuError("that is not its name: nothing was removed", hint=hint)
