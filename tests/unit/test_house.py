@@ -32,14 +32,14 @@ ROOMS = (
 SERVER = {"cli", "operate", "ssh", "deploy", "nginx", "uwsgi", "tls", "runtimes", "app", "extras"}
 
 BUDGETS: Mapping[str, int] = {
-    "lines of src": 14_000,
+    "lines of src": 14_600,
     "lines of the core": 7_500,
     "lines of the client": 1_000,
     "lines of tools": 2_000,
 }
 TODAY: Mapping[str, int] = {
-    "lines of src": 15_200,
-    "lines of the core": 10_850,
+    "lines of src": 14_600,
+    "lines of the core": 10_150,
 }
 
 
