@@ -32,7 +32,7 @@ ROOMS = (
 SERVER = {"cli", "operate", "ssh", "deploy", "nginx", "uwsgi", "tls", "runtimes", "app", "extras"}
 
 BUDGETS: Mapping[str, int] = {
-    "lines of src": 14_600,
+    "lines of src": 14_000,
     "lines of the core": 7_500,
     "lines of the client": 1_000,
     "lines of tools": 2_000,
