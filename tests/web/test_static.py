@@ -224,7 +224,6 @@ def test_a_release_that_names_a_wrong_path_is_refused(site: App) -> None:
         (f"/x:{root}/apps/brochure/no/such", "there is no file or folder"),
         (f"/x:{root}/data/brochure/../../envs/brochure", "outside the app's folder"),
         ("/x:.git", "outside the app's folder"),
-        ("/:public", "has the prefix '/', which the Procfile's static worker has too"),
         ("/x:public,/x:img", "'/x' is there twice"),
         ("x:public", "'x' is not a path of an address"),
         ("/a%20b:public", "is not a path of an address"),

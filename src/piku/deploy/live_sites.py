@@ -50,11 +50,8 @@ def refuse_taken_names(paths: Paths, app: AppName, site: Site) -> None:
     for other, theirs in load(paths)[0].items():
         shared = sorted(set(site.certified) & set(theirs.certified))
         if other != app and shared:
-            raise PikuError(
-                f"{shared[0]} belongs to the app {other!r}",
-                hint="give that app another name first:"
-                f" piku config:set {other} NGINX_SERVER_NAME=another.name",
-            )
+            hint = f"give that app another name: piku config:set {other} NGINX_SERVER_NAME=NAME"
+            raise PikuError(f"{shared[0]} belongs to the app {other!r}", hint=hint)
 
 
 def update(paths: Paths) -> None:

@@ -110,17 +110,12 @@ def _include(app: AppPaths, checkout: Path, values: Mapping[str, str]) -> str:
 def _static(
     app: AppPaths, checkout: Path, values: Mapping[str, str], folder: str
 ) -> Iterator[Static]:
-    """The folders and files of the Procfile's static line and NGINX_STATIC_PATHS."""
-    wanted = settings.STATIC_PATHS.read(values)
-    if folder:
-        if any(prefix == "/" for prefix, _ in wanted):
-            raise PikuError(
-                "NGINX_STATIC_PATHS has the prefix '/', which the Procfile's static worker has too",
-                hint="keep one of them",
-            )
-        yield _mapping(app, checkout, "/", folder, "static")
-    for prefix, path in wanted:
-        yield _mapping(app, checkout, prefix, path, "NGINX_STATIC_PATHS")
+    """The folder of the Procfile's static line, and what NGINX_STATIC_PATHS adds or replaces."""
+    wanted = {"/": (folder, "static")} if folder else {}
+    for prefix, path in settings.STATIC_PATHS.read(values):
+        wanted[prefix] = (path, "NGINX_STATIC_PATHS")
+    for prefix, (path, setting) in wanted.items():
+        yield _mapping(app, checkout, prefix, path, setting)
 
 
 def _mapping(app: AppPaths, checkout: Path, prefix: str, path: str, setting: str) -> Static:

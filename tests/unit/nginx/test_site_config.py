@@ -184,3 +184,14 @@ def test_a_name_that_is_served_is_not_redirected(of: Callable[..., Site]) -> Non
 
 def test_a_mapping_of_its_own_wins_over_a_hidden_file(of: Callable[..., Site]) -> None:
     assert of(NGINX_STATIC_PATHS="/:.,/ENV:public").hidden == ("/Procfile",)
+
+
+def test_a_setting_wins_over_the_procfile(shop: AppPaths, deployment: MakeDeployment) -> None:
+    files = {**FILES, "Procfile": "static: public\n", "other/x": "x"}
+    own = {"NGINX_SERVER_NAME": "a.example", "NGINX_STATIC_PATHS": "/:other"}
+    for values, folder in ((own, "other"), ({"NGINX_SERVER_NAME": "a.example"}, "public")):
+        made = going_live.site(deployment(shop, files, **values), ())
+        assert made is not None
+        assert [(one.prefix, one.path) for one in made.static] == [
+            ("/", f"{shop.live_link}/{folder}")
+        ]
