@@ -64,6 +64,16 @@ def end(pids: Iterable[int], grace: float) -> list[int]:
     return list(left)
 
 
+def is_used(folder: Path) -> bool:
+    """Whether any process that we may look at works in this folder."""
+    target = os.path.realpath(folder)
+    for process in Path("/proc").glob("[0-9]*/cwd"):
+        with contextlib.suppress(OSError):  # it has ended, or is another user's
+            if os.readlink(process) == target:
+                return True
+    return False
+
+
 def started(pid: int) -> str:
     """When the process started, in ticks since the boot; nothing when it has ended."""
     fields = _stat(pid)

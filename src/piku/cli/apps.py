@@ -19,7 +19,7 @@ from piku.nginx import service
 from piku.operate import destroy as removal
 from piku.output import Output, table
 from piku.paths import AppPaths, Paths
-from piku.ssh import branches
+from piku.ssh import push
 
 _allow_untracked = click.option(
     "--allow-untracked", is_flag=True, help="Go live although the app left files beside its code."
@@ -54,16 +54,16 @@ def deploy(paths: Paths, app: AppPaths, allow_untracked: bool) -> None:
     """Deploy what was last pushed."""
     with changing(paths, app, "a deploy") as output:
         # Under the lock: a push that we waited for may have moved the branch.
-        branch = branches.deploying(paths, app)
-        refused = branches.failed_commit(app) if allow_untracked else ""
-        commit = refused or branches.tip(app, branch)
+        branch = push.deploying(paths, app)
+        refused = push.failed_commit(app) if allow_untracked else ""
+        commit = refused or push.tip(app, branch)
         request = runbook.Request(
-            kind="deploy", description=branches.subject(app, commit), commit=commit, by=caller(),
+            kind="deploy", description=push.subject(app, commit), commit=commit, by=caller(),
             own=revision.own_settings(app), allow_untracked=allow_untracked,
         )  # fmt: skip
         runbook.deploy(paths, app, request, output)
         if refused:
-            branches.advance(app, branch, refused)
+            push.advance(app, branch, refused)
 
 
 @click.command("releases")

@@ -29,8 +29,11 @@ def settle(words: Sequence[str], app: str, environ: Mapping[str, str]) -> None:
     Raises PikuError for another user who has no apps, where the account has some."""
     if environ.get("PIKU_ROOT") or words[0] in _ANYBODY:
         return
-    account = _account()
-    if account is None or account.pw_uid == os.geteuid():
+    try:
+        account = pwd.getpwnam(NAME)
+    except KeyError:
+        return
+    if account.pw_uid == os.geteuid():
         return
     if os.geteuid() == 0:
         words = stdin_files.replaced(words, app)
@@ -41,13 +44,6 @@ def settle(words: Sequence[str], app: str, environ: Mapping[str, str]) -> None:
             f"the apps of this server belong to the user {NAME!r}",
             hint=f"use: sudo piku {words[0]} …\nor with a key: ssh {NAME}@localhost …",
         )
-
-
-def _account() -> pwd.struct_passwd | None:
-    try:
-        return pwd.getpwnam(NAME)
-    except KeyError:
-        return None
 
 
 def _become(account: pwd.struct_passwd, words: Sequence[str]) -> None:

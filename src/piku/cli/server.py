@@ -55,9 +55,8 @@ def setup_ssh(paths: Paths, file: TextIO, name: str) -> None:
     """Allow a public key to push; '-' reads it from standard input."""
     from piku.ssh import keys
 
-    key = keys.add(paths, file.read(65536), name, own_command(), own_environment())
-    said = f"Key {key.name!r} may push now: {key.fingerprint} {key.comment}"
-    Output(sys.stdout).step(said.rstrip())
+    fingerprint = keys.add(paths, file.read(65536), name, own_command(), own_environment())
+    Output(sys.stdout).step(f"Key {name!r} may push now: {fingerprint}")
 
 
 @click.command("certs:renew")
@@ -159,9 +158,11 @@ def git_upload_pack(paths: Paths, path: str) -> int:
 @pass_paths
 def git_hook(paths: Paths, app: AppPaths) -> int:
     """Deploy what git says was pushed (the post-receive hook)."""
-    from piku.ssh import hook
+    from piku.ssh import git, push
 
-    return hook.handle(paths, app, sys.stdin, caller(), progress(app))
+    status = push.handle(paths, app, sys.stdin, caller(), progress(app))
+    git.note_result(status)
+    return status
 
 
 @click.command(hidden=True)

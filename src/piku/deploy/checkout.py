@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from piku import files, subprocesses
+from piku import files, procfs, subprocesses
 from piku.errors import PikuError
 from piku.paths import AppPaths
 
@@ -154,3 +154,13 @@ def _move_and_link(place: Path, kept: Path) -> None:
             hint="on another file system, stop the app and copy it there by hand first",
         ) from None
     place.symlink_to(kept)
+
+
+def remove_stale_locks(repository: Path) -> None:
+    """Remove the lock files that a killed git left, unless a program is at work in the repository:
+    whatever changes it runs in its folder, be it a push, its hook or piku's own `git -C`."""
+    # References are few; for what is below `objects`, git does not wait.
+    found = [*repository.glob("*.lock"), *(repository / "refs").rglob("*.lock")]
+    if found and not procfs.is_used(repository):
+        for place in found:
+            files.remove(place)

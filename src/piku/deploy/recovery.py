@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from piku import files, locks
-from piku.deploy import build, health, orphans, reconcile, releases, repository
+from piku.deploy import build, checkout, health, orphans, reconcile, releases
 from piku.deploy.releases import BUILDING, FAILED, SUCCEEDED, Release
 from piku.errors import PikuError
 from piku.output import Output
@@ -15,7 +15,7 @@ def recover(paths: Paths, app: AppPaths, *, killed: bool) -> None:
     """Recover an app, whose lock the caller holds; its last command may have been `killed`."""
     make_folders(app)
     _sweep(paths, app)
-    repository.remove_stale_locks(app)
+    checkout.remove_stale_locks(app.repo)
     unfinished = _unfinished(app)
     if not killed and unfinished is None and reconcile.is_settled(paths, app):
         return

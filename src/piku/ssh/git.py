@@ -14,7 +14,7 @@ from pathlib import Path
 
 # What deploys is loaded in the hook: a push would wait for it twice.
 from piku import files, subprocesses
-from piku.deploy import repository
+from piku.deploy import checkout
 from piku.errors import PikuError
 from piku.output import Output
 from piku.paths import SEPARATOR, AppName, AppPaths, Paths
@@ -63,7 +63,7 @@ exec {shlex.join([*command, "git-hook", app.name])}
 
 def receive_pack(paths: Paths, app: AppPaths, command: list[str], environ: dict[str, str]) -> int:
     """Take a push. Returns git's exit code, or 1 when the deploy that it started failed."""
-    repository.remove_stale_locks(app)
+    checkout.remove_stale_locks(app.repo)
     fresh = create_repository(app, command, environ)
     result = files.temporary_file(paths.root / "releases", f"{app.name}{SEPARATOR}push")
     try:
@@ -79,19 +79,26 @@ def receive_pack(paths: Paths, app: AppPaths, command: list[str], environ: dict[
             files.remove(app.repo)  # nothing came
 
 
+def note_result(status: int) -> None:
+    """Leave the hook's exit code for `receive_pack`, if that waits for it."""
+    result = Path(os.environ.get(RESULT, ""))
+    if result.is_file():
+        result.write_text(FAILED if status else "")
+
+
 def _finish_killed(paths: Paths, app: AppPaths, lines: list[str]) -> None:
     """Recover from a hook that was killed. Raises PikuError unless its deploy went live first."""
     from piku.deploy import deploy, recovery, releases
-    from piku.ssh import branches
+    from piku.ssh import push
 
-    updates = branches.parse(lines)
+    updates = push.parse(lines)
     commits = [update.new for update in updates]
     with deploy.locked(paths, app, "recovering a push", Output(sys.stderr)):
         live = releases.live(app)
         if live and releases.load_release(app, live.release).commit in commits:
             return
         for update in updates:
-            branches.reset(app, update)
+            push.reset(app, update)
         newest = next(iter(releases.releases(app)), None)
     step = f" ({newest.reason})" if newest and newest.reason and newest.commit in commits else ""
     hint = f"{recovery.what_runs(paths, app)}\nThe branch was put back: push again to retry."
@@ -104,9 +111,6 @@ def upload_pack(app: AppPaths) -> int:
 
 
 def _git_shell(service: str, app: AppPaths, environ: dict[str, str]) -> int:
-    program = subprocesses.which("git-shell")
-    if program is None:
-        raise PikuError("the program 'git-shell' is not installed")
     # git-shell takes a single-quoted path, quoted as git's own clients quote it.
     path = str(app.repo).replace("'", "'\\''")
     # git and the hook inherit one end of a pipe; the other one closes when the last of them has
@@ -115,7 +119,7 @@ def _git_shell(service: str, app: AppPaths, environ: dict[str, str]) -> int:
     with open(ours, "rb") as running:
         try:
             status = subprocess.run(
-                [program, "-c", f"{service} '{path}'"],
+                ["git-shell", "-c", f"{service} '{path}'"],
                 env={**subprocesses.environment(), **environ},
                 check=False,
                 pass_fds=(theirs,),

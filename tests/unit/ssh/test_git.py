@@ -10,8 +10,8 @@ import pytest
 from piku import files, subprocesses
 from piku.errors import PikuError
 from piku.paths import AppPaths, Paths
-from piku.ssh import branches, git
-from piku.ssh.branches import Update
+from piku.ssh import git, push
+from piku.ssh.push import Update
 
 Commit = Callable[..., str]
 ZERO = "0" * 40
@@ -61,10 +61,10 @@ def test_nobody_sees_the_references_to_kept_commits(shop: AppPaths, commit: Comm
 def test_the_first_branch_pushed_deploys(paths: Paths, shop: AppPaths, commit: Commit) -> None:
     git.create_repository(shop, ["piku"], {})
     commit(shop, {"a": "1"}, "trunk")
-    assert branches.deploying(paths, shop, ["trunk"]) == "trunk"
+    assert push.deploying(paths, shop, ["trunk"]) == "trunk"
     commit(shop, {"a": "2"}, "side")
-    assert branches.deploying(paths, shop, ["side"]) == "trunk"
-    assert branches.deploying(paths, shop) == "trunk"
+    assert push.deploying(paths, shop, ["side"]) == "trunk"
+    assert push.deploying(paths, shop) == "trunk"
 
 
 @pytest.mark.parametrize(
@@ -77,22 +77,22 @@ def test_of_several_at_once_the_usual_one(
     git.create_repository(shop, ["piku"], {})
     for branch in pushed:
         commit(shop, {"a": "1"}, branch)
-    assert branches.deploying(paths, shop, pushed) == expected
+    assert push.deploying(paths, shop, pushed) == expected
 
 
 def test_a_setting_decides(paths: Paths, shop: AppPaths, commit: Commit) -> None:
     commit(shop, {"a": "1"})
     paths.server_env.write_text("PIKU_DEPLOY_BRANCH=production\n")
-    assert branches.deploying(paths, shop, ["main"]) == "production"
+    assert push.deploying(paths, shop, ["main"]) == "production"
     files.write(shop.settings, "PIKU_DEPLOY_BRANCH=live/x\n")
-    assert branches.deploying(paths, shop, ["main"]) == "live/x"
+    assert push.deploying(paths, shop, ["main"]) == "live/x"
 
 
 def test_a_branch_that_was_never_pushed_has_no_tip(shop: AppPaths, commit: Commit) -> None:
     name = commit(shop, {"a": "1"})
-    assert branches.tip(shop, "main") == name
+    assert push.tip(shop, "main") == name
     with pytest.raises(PikuError, match="the branch 'other' has not been pushed"):
-        branches.tip(shop, "other")
+        push.tip(shop, "other")
 
 
 def test_putting_a_branch_back(shop: AppPaths, commit: Commit) -> None:
@@ -100,12 +100,12 @@ def test_putting_a_branch_back(shop: AppPaths, commit: Commit) -> None:
     two = commit(shop, {"a": "2"})
     main = "refs/heads/main"
     first, second = Update(old=ZERO, new=one, ref=main), Update(old=one, new=two, ref=main)
-    assert not branches.reset(shop, first), "somebody has moved it since"
-    assert branches.tip(shop, "main") == two
-    assert branches.reset(shop, second)
-    assert branches.tip(shop, "main") == one
-    assert branches.reset(shop, first)
-    assert branches.commit_of(shop, main) == ""
+    assert not push.reset(shop, first), "somebody has moved it since"
+    assert push.tip(shop, "main") == two
+    assert push.reset(shop, second)
+    assert push.tip(shop, "main") == one
+    assert push.reset(shop, first)
+    assert push.commit_of(shop, main) == ""
 
 
 # --- the hook's input ----------------------------------------------------------------------------
@@ -113,7 +113,7 @@ def test_putting_a_branch_back(shop: AppPaths, commit: Commit) -> None:
 
 def test_what_a_hook_is_told() -> None:
     a, b = "a" * 40, "b" * 40
-    updates = branches.parse(
+    updates = push.parse(
         [
             f"{a} {b} refs/heads/main\n",
             f"{ZERO} {b} refs/tags/v 1\n",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -36,8 +37,12 @@ def fingerprint(pair: Path) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[1]
 
 
-def add(paths: Paths, text: str, name: str = "default") -> keys.Key:
+def add(paths: Paths, text: str, name: str = "default") -> str:
     return keys.add(paths, text, name, COMMAND, {})
+
+
+def names(paths: Paths) -> list[str]:
+    return re.findall(r"NAME=(\S+) ", keys.authorized_keys(paths).read_text(errors="replace"))
 
 
 def mode(path: Path) -> int:
@@ -46,17 +51,15 @@ def mode(path: Path) -> int:
 
 def test_the_entry_is_the_specifications(paths: Paths, pairs: list[Path]) -> None:
     added = add(paths, public(pairs[0]), "ann")
-    assert added == keys.Key(
-        name="ann", fingerprint=fingerprint(pairs[0]), type="ssh-ed25519", comment="ann@laptop"
-    )
+    assert added == fingerprint(pairs[0])
     file = keys.authorized_keys(paths)
     assert file == paths.home / ".ssh" / "authorized_keys"
     assert file.read_text() == (
-        f'command="FINGERPRINT={added.fingerprint} NAME=ann /opt/piku/bin/piku \\"$SSH_ORIGINAL_COMMAND\\"",'
+        f'command="FINGERPRINT={added} NAME=ann /opt/piku/bin/piku \\"$SSH_ORIGINAL_COMMAND\\"",'
         f"{OPTIONS} {public(pairs[0])}"
     )
     assert (mode(file), mode(file.parent)) == (0o600, 0o700)
-    assert keys.listed(paths) == [added]
+    assert names(paths) == ["ann"]
 
 
 def test_loose_modes_are_tightened(paths: Paths, pairs: list[Path]) -> None:
@@ -79,7 +82,7 @@ def test_other_peoples_lines_are_not_touched(paths: Paths, pairs: list[Path], en
     text = file.read_text(errors="surrogateescape")
     assert text.startswith(theirs)
     assert text.splitlines()[-1].startswith('command="FINGERPRINT=')
-    assert [key.name for key in keys.listed(paths)] == ["ann"]
+    assert names(paths) == ["ann"]
     assert mode(file) == 0o600
 
 
@@ -88,26 +91,25 @@ def test_a_key_that_may_log_in_here_is_refused(paths: Paths, pairs: list[Path]) 
     file = keys.authorized_keys(paths)
     file.parent.mkdir(parents=True)
     file.write_text(f"# mine\n{public(pairs[0])}")
-    with pytest.raises(PikuError, match="can already log in here, by line 2 of") as error:
+    with pytest.raises(PikuError, match="can already log in here") as error:
         add(paths, public(pairs[0]), "again")
     assert "another key" in error.value.hint
     add(paths, public(pairs[1]), "bob")
-    assert [key.name for key in keys.listed(paths)] == ["bob"]
+    assert names(paths) == ["bob"]
 
 
 def test_a_key_has_one_entry(paths: Paths, pairs: list[Path]) -> None:
     add(paths, public(pairs[0]), "ann")
     before = keys.authorized_keys(paths).read_text()
-    with pytest.raises(PikuError, match="can already log in here, as 'ann'"):
+    with pytest.raises(PikuError, match="can already log in here"):
         add(paths, public(pairs[0]).replace("ann@laptop", "other comment"), "again")
     assert keys.authorized_keys(paths).read_text() == before
     add(paths, public(pairs[1]), "bob")
-    assert [key.name for key in keys.listed(paths)] == ["ann", "bob"]
+    assert names(paths) == ["ann", "bob"]
 
 
 def test_comments_and_blank_lines_around_a_key_are_fine(paths: Paths, pairs: list[Path]) -> None:
-    added = add(paths, f"# from Ann\n\n  {public(pairs[0]).strip()}  \r\n\n")
-    assert added.comment == "ann@laptop"
+    add(paths, f"# from Ann\n\n  {public(pairs[0]).strip()}  \r\n\n")
     assert len(keys.authorized_keys(paths).read_text().splitlines()) == 1
 
 
@@ -119,16 +121,12 @@ def refused(paths: Paths, text: str, name: str = "x") -> str:
     return error.value.message
 
 
-def test_a_private_key_is_told_from_a_public_one(paths: Paths, pairs: list[Path]) -> None:
-    assert refused(paths, pairs[0].read_text()) == "this is a private key"
-
-
 def test_what_is_no_key(paths: Paths, pairs: list[Path]) -> None:
     good = public(pairs[0]).strip()
     kind, blob, _ = good.split(" ")
     for text in (
         "", "\n", "garbage", "ssh-ed25519", f"{kind} !!!! x", f"{good}\n{public(pairs[1])}", blob,
-        f'command="sh" {good}', f"no-pty {good}", f"root {good}", "AAAA\0", f'ssh-ed25519" {blob}',
+        pairs[0].read_text(), f'command="sh" {good}', f"no-pty {good}", f"root {good}", "AAAA\0", f'ssh-ed25519" {blob}',
     ):  # fmt: skip
         assert refused(paths, text) == "this is not one SSH public key", text
     for text in (f"{kind} {blob[:-8]}", f"{kind} AAAA", f"{kind} {blob[:20]}"):
@@ -162,8 +160,6 @@ def test_the_forced_command_is_what_sshd_and_the_shell_read(
         shell, check=True, capture_output=True, text=True, env={"SSH_ORIGINAL_COMMAND": asked}
     )
     assert done.stdout.endswith(f"{root}|{asked}|")
-    [key] = keys.listed(paths)
-    assert (key.name, key.fingerprint) == ("ann", fingerprint(pairs[0]))
 
 
 def test_keys_added_at_once_are_all_kept(paths: Paths, tmp_path: Path) -> None:
@@ -175,22 +171,6 @@ def test_keys_added_at_once_are_all_kept(paths: Paths, tmp_path: Path) -> None:
         texts.append(public(place))
     with ThreadPoolExecutor() as pool:
         added = list(pool.map(lambda text: add(paths, text), texts))
-    assert {key.fingerprint for key in keys.listed(paths)} == {key.fingerprint for key in added}
-
-
-@pytest.mark.parametrize(
-    "options", ['from="10.0.0.*,!10.0.0.9",', "restrict,", 'environment="A=\\"b c\\"",no-pty,']
-)
-def test_an_entry_with_more_options_is_still_ours(
-    paths: Paths, pairs: list[Path], options: str
-) -> None:
-    ann = add(paths, public(pairs[0]), "ann")
-    file = keys.authorized_keys(paths)
-    file.write_text(options + file.read_text())
-    assert keys.listed(paths) == [ann]
-    with pytest.raises(PikuError, match="already log in here, as 'ann'"):
-        add(paths, public(pairs[0]))
-
-
-def test_without_a_file_there_are_no_keys(paths: Paths) -> None:
-    assert keys.listed(paths) == []
+    assert sorted(
+        re.findall(r"FINGERPRINT=(\S+) ", keys.authorized_keys(paths).read_text())
+    ) == sorted(added)

@@ -12,9 +12,9 @@ from piku.paths import AppPaths, Paths
 def dry_run(paths: Paths, app: AppPaths, allow_untracked: bool) -> None:
     """Show what would change, and change nothing."""
     from piku.extras.dry_run import preview
-    from piku.ssh import branches
+    from piku.ssh import push
 
-    branch = branches.deploying(paths, app)
-    refused = branches.failed_commit(app) if allow_untracked else ""
-    for line in preview.lines(paths, app, refused or branches.tip(app, branch)):
+    branch = push.deploying(paths, app)
+    refused = push.failed_commit(app) if allow_untracked else ""
+    for line in preview.lines(paths, app, refused or push.tip(app, branch)):
         click.echo(line)

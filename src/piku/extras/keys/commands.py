@@ -2,23 +2,52 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import click
 
+from piku import files
 from piku.cli.common import pass_paths
 from piku.errors import PikuError
 from piku.output import Output, table
 from piku.paths import Paths
 from piku.ssh import keys
-from piku.ssh.keys import Key
+
+_OURS = re.compile(r'(?:^|,)command="FINGERPRINT=(?P<fingerprint>\S+) NAME=(?P<name>\S+) ')
+
+
+@dataclass(frozen=True, kw_only=True)
+class Key:
+    """A key that may use piku."""
+
+    name: str
+    fingerprint: str
+    type: str
+    comment: str
+
+
+def parse(line: str) -> Key | None:
+    """The key of a line that piku wrote; None for others, which belong to the administrator."""
+    entry = keys.ENTRY.fullmatch(line.strip())
+    ours = _OURS.search(entry["options"] or "") if entry else None
+    if not entry or not ours:
+        return None
+    return Key(**ours.groupdict(), type=entry["type"], comment=entry["comment"] or "")
+
+
+def listed(lines: Iterable[str]) -> list[Key]:
+    return [key for line in lines if (key := parse(line))]
 
 
 @click.command("keys")
 @pass_paths
 def list_keys(paths: Paths) -> None:
     """List the keys that may push."""
-    rows = ((key.name, key.fingerprint, key.type, key.comment) for key in keys.listed(paths))
+    text = files.read(keys.authorized_keys(paths))
+    rows = ((key.name, key.fingerprint, key.type, key.comment) for key in listed(text.splitlines()))
     for line in table(rows):
         click.echo(line)
 
@@ -39,7 +68,7 @@ def remove(paths: Paths, wanted: str, *, force: bool = False) -> Key:
     The last key that may push is removed only with `force`.
     """
     with keys.changing(paths) as lines:
-        known = {key.fingerprint: key for key in keys.listed(paths)}
+        known = {key.fingerprint: key for key in listed(lines)}
         found = [key for key in known.values() if wanted in (key.name, key.fingerprint)]
         if not found:
             raise PikuError(
@@ -59,6 +88,6 @@ def remove(paths: Paths, wanted: str, *, force: bool = False) -> Key:
         lines[:] = [
             line
             for line in lines
-            if (key := keys.parse(line)) is None or key.fingerprint != found[0].fingerprint
+            if (key := parse(line)) is None or key.fingerprint != found[0].fingerprint
         ]
     return found[0]

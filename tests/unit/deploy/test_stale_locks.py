@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 
-from piku.deploy import repository
+from piku.deploy import checkout
 from piku.paths import AppPaths
 from piku.ssh import git
 
@@ -16,8 +16,8 @@ def test_a_lock_goes_unless_a_program_is_at_work_there(shop: AppPaths) -> None:
     for place in stale:
         place.touch()
     with subprocess.Popen(["cat"], cwd=shop.repo, stdin=subprocess.PIPE):  # ends when this does
-        repository.remove_stale_locks(shop)
+        checkout.remove_stale_locks(shop.repo)
         assert all(place.exists() for place in stale)
-    repository.remove_stale_locks(shop)
+    checkout.remove_stale_locks(shop.repo)
     assert not any(place.exists() for place in stale)
     assert (shop.repo / "HEAD").exists()
