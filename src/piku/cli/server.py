@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Callable
 from functools import update_wrapper
+from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, TextIO
 
 import click
@@ -84,19 +85,16 @@ def _listening(function: Callable[[Paths, Platform], None]) -> Callable[..., Non
         help="For HTTPS; by default 443.",
     )  # fmt: skip
     @click.option(
-        "--host", default="", envvar="PIKU_HOST", help="The IPv4 address; by default all."
+        "--host", type=IPv4Address, envvar="PIKU_HOST", help="The IPv4 address; by default all."
     )
     @pass_paths
-    def call(paths: Paths, http_port: int, https_port: int, host: str) -> None:
-        from piku.app import checks
+    def call(paths: Paths, http_port: int, https_port: int, host: IPv4Address | None) -> None:
         from piku.nginx.site import Platform
 
-        try:
-            checks.ipv4(host)
-        except ValueError as error:
-            raise PikuError(f"--host: {error}", code=2) from None
-        ipv6 = ports.is_free("::", 0)
-        where = Platform(http_port=http_port, https_port=https_port, host=host, ipv6=ipv6)
+        where = Platform(
+            http_port=http_port, https_port=https_port, host=str(host or ""),
+            ipv6=ports.is_free("::", 0),
+        )  # fmt: skip
         function(paths, where)
 
     return update_wrapper(call, function)

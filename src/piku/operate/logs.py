@@ -27,10 +27,7 @@ BUILD = "build"  # the transcript of deploys, shown only when it is asked for
 _NAME = re.compile(
     r"(?P<process>[A-Za-z][\w-]*\.\d+|nginx|drain|build)(?:@(?P<start>\d+))?\.log(?:\.old)?"
 )
-_ISO = re.compile(
-    rb"\[?(\d{4})[-/](\d\d)[-/](\d\d)[T ](\d\d:\d\d:\d\d)"
-    rb"(?:[.,](\d{1,6})\d*)?\s?(Z|[+-]\d\d:?\d\d)?"
-)
+_ISO = re.compile(rb"\[?(\d{4}[-/]\d\d[-/]\d\d[T ][\d:]{8}(?:[.,]\d+)?)\s?(Z|[+-]\d\d:?\d\d)?")
 _ACCESS = re.compile(rb"[^\[\n]{1,200} - [^\[\n]{1,200} \[([^\]\n]{20,30})\] \"")
 _INTERVAL = 0.25  # seconds between looks while following
 _TAIL = 1 << 22  # bytes at the end of a log in which its last lines are looked for
@@ -136,8 +133,7 @@ def time_of(line: bytes) -> float | None:
     """The time at the start of a line: an ISO date and a time of day, or that of an access log."""
     try:
         if found := _ISO.match(line):
-            year, month, day, clock, fraction, zone = (part.decode() for part in found.groups(b""))
-            text = f"{year}-{month}-{day}T{clock}.{fraction or '0':0<6}{zone}"
+            text = b"".join(found.groups(b"")).decode().replace("/", "-")
             return datetime.fromisoformat(text).timestamp()
         if found := _ACCESS.match(line):
             return datetime.strptime(found[1].decode(), "%d/%b/%Y:%H:%M:%S %z").timestamp()

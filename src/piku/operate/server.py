@@ -30,6 +30,7 @@ from piku.uwsgi import emperor, housekeeping, ini
 _PROGRAMS = {
     "nginx": "nginx", "uwsgi": "uwsgi-core", "git": "git", "openssl": "openssl", "ss": "iproute2",
 }  # fmt: skip
+_SERVER_ENV = "# Settings for every app of this server, one NAME=value a line.\n"
 # Descriptors of the locks that a running half holds; templates/up.sh knows the numbers.
 _NGINX_LOCK, _EMPEROR_LOCK = 8, 9
 
@@ -45,17 +46,14 @@ def setup(paths: Paths, calling: Sequence[str] = ()) -> list[str]:
     texts = {
         paths.emperor_ini: ini.emperor(paths),
         paths.nginx_main: main_config.main_config(service.platform(paths)),
+        paths.server_env: files.read(paths.server_env) or _SERVER_ENV,
     }
     if calling:
         texts[paths.available / housekeeping.VASSAL] = housekeeping.config(paths, calling)
     for path, text in texts.items():
         if files.read(path) != text:
-            files.write(path, text)
+            files.write(path, text, mode=0o600)
             made.append(path.name)
-    if not paths.server_env.exists():
-        text = "# Settings for every app of this server, one NAME=value a line.\n"
-        files.write(paths.server_env, text, mode=0o600)
-        made.append(paths.server_env.name)
     return made
 
 

@@ -68,7 +68,7 @@ def told(
         ("setup:ssh /none", 2, "no such file or directory"),
         ("setup:ssh /dev/null", 1, "this is not one SSH public key"),
         ("keys:remove nobody", 1, "no key has the name or fingerprint 'nobody'"),
-        ("up --host nowhere", 2, "--host: 'nowhere' is not an IPv4 address"),
+        ("up --host nowhere", 2, "invalid value for '--host'"),
         ("up --http-port 0", 2, "invalid value"),
         ("help nonsense", 2, "there is no command 'nonsense'"),
         ("git-receive-pack /../x", 1, "is not an app name"),
