@@ -174,7 +174,7 @@ def build_wheel(folder, config_settings=None, metadata_directory=None):
     print("waiting for nothing", flush=True)
     subprocess.run(["sh", "-c", "sleep {marker} & sleep {marker}; true"])
 """
-    env = (app.repository / "ENV").read_text() + "PIKU_BUILD_TIMEOUT=4\n"
+    env = (app.repository / "ENV").read_text() + "PIKU_BUILD_TIMEOUT=10\n"
     app.server.commit(app.repository, {**BACKEND, "probe/backend.py": stuck, "ENV": env})
     result: list[list[str]] = []
     push = threading.Thread(target=lambda: result.append(app.failed()))
@@ -184,8 +184,8 @@ def build_wheel(folder, config_settings=None, metadata_directory=None):
         assert push.is_alive(), result
         time.sleep(0.05)
     push.join()
-    assert 4 <= time.monotonic() - begun < 20
-    expected = "v2 failed at building its environment: pip did not end within 4 s and was killed"
+    assert 10 <= time.monotonic() - begun < 60
+    expected = "v2 failed at building its environment: pip did not end within 10 s and was killed"
     assert any(expected in line for line in result[0]), result
     assert not sleepers(marker)
     assert app.body() == "one"

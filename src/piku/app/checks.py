@@ -9,10 +9,14 @@ from __future__ import annotations
 import ipaddress
 import re
 import shlex
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 _LABEL = re.compile(r"(?![_-]*$)(?!-)[a-z0-9_-]{1,63}(?<!-)")
 _PATH = r"[\w./ @+=,~-]{1,250}"
+_URL = re.compile(r"/[\w./+~@-]{0,500}")
+# Beginnings of piku's own addresses: challenges of certificate authorities, and internal ones.
+_RESERVED = ("/.well-known/acme-challenge/", "/@piku-", "/@before-")
 
 
 def quoted(text: str) -> str:
@@ -88,8 +92,7 @@ def port(text: str) -> int | None:
 
 def host_names(text: str) -> tuple[str, ...]:
     """Host names, several: in lower case, in their order, each once; `*.` may come first."""
-    words = text.replace(" ", ",").split(",")
-    names = [name.strip().lower().rstrip(".") for name in words if name.strip()]
+    names = [name.lower().rstrip(".") for name in parts(text.replace(" ", ","))]
     for name in names:
         labels = name.removeprefix("*.").split(".")
         if len(name) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
@@ -135,8 +138,7 @@ def inner_path(text: str) -> str:
 
 def inner_paths(text: str) -> tuple[str, ...]:
     """Paths in the repository, several: none of them inside another one."""
-    found = (inner_path(part.strip()) for part in text.split(",") if part.strip())
-    paths = tuple(dict.fromkeys(found))
+    paths = tuple(dict.fromkeys(map(inner_path, parts(text))))
     for path in paths:
         if path.startswith(tuple(f"{other}/" for other in paths)):
             raise ValueError(f"{quoted(path)} is already part of another of these paths")
@@ -149,3 +151,57 @@ def words(text: str) -> tuple[str, ...]:
         return tuple(shlex.split(text))
     except ValueError:
         raise ValueError("a quote is not closed") from None
+
+
+# --- for nginx -----------------------------------------------------------------------------------
+
+
+def url(text: str) -> str:
+    """A path of an address: such as /docs."""
+    if not text:
+        return ""
+    if not _URL.fullmatch(text) or "//" in text or {".", ".."} & set(text.split("/")):
+        raise ValueError(f"{quoted(text)} is not a path of an address, such as /docs")
+    if f"{text}/".startswith(_RESERVED):
+        raise ValueError(f"{quoted(text)} is used by piku itself")
+    return text
+
+
+def static_paths(text: str) -> tuple[tuple[str, str], ...]:
+    """`/prefix:path`, several: a prefix without a slash at its end, or "/"; a file or folder."""
+    pairs = []
+    for part in parts(text):
+        prefix, colon, path = part.partition(":")
+        if not colon or not prefix or not path:
+            raise ValueError(f"{quoted(part)} is not of the form /prefix:path")
+        pairs.append((url(prefix).rstrip("/") or "/", file_path(path)))
+    refuse_twice(prefix for prefix, _ in pairs)
+    return tuple(pairs)
+
+
+def file_path(text: str) -> str:
+    """A path: relative to the app's folder, or absolute; links are followed when it is used."""
+    if not text.startswith("/"):
+        return "." if text in (".", "./") else inner_path(text)
+    return "/" + inner_path(text.lstrip("/"))
+
+
+def cache_prefixes(text: str) -> tuple[str, ...]:
+    """Prefixes of addresses, between `|` or commas."""
+    found = tuple(url("/" + part.lstrip("/")) for part in parts(text.replace("|", ",")))
+    refuse_twice(prefix.rstrip("/") for prefix in found)
+    return found
+
+
+def parts(text: str) -> list[str]:
+    """The parts of a list with commas."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def refuse_twice(items: Iterable[str]) -> None:
+    """Raise ValueError when an item is not the only one of its kind."""
+    seen: set[str] = set()
+    for item in items:
+        if item in seen:
+            raise ValueError(f"{quoted(item)} is there twice")
+        seen.add(item)

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from typing import Any, Generic, TypeVar
 
 from piku import extra
-from piku.app import checks, nginx_checks, schedule
+from piku.app import checks, schedule
 from piku.errors import PikuError
 
 T = TypeVar("T")
@@ -59,11 +59,11 @@ IPV6_ADDRESS = Setting(name="NGINX_IPV6_ADDRESS", check=checks.ipv6,
     doc="The IPv6 address on which nginx listens for this app; by default all of them.")
 DISABLE_IPV6 = Setting(name="DISABLE_IPV6", default="false", check=checks.boolean,
     doc="true or false: do not listen on IPv6 for this app.")
-STATIC_PATHS = Setting(name="NGINX_STATIC_PATHS", check=nginx_checks.static_paths,
+STATIC_PATHS = Setting(name="NGINX_STATIC_PATHS", check=checks.static_paths,
     doc="Files that nginx serves itself: /prefix1:path1,/prefix2:path2, of the app or its data.")
-CATCH_ALL = Setting(name="NGINX_CATCH_ALL", check=nginx_checks.url,
+CATCH_ALL = Setting(name="NGINX_CATCH_ALL", check=checks.url,
     doc="What to serve when a static file does not exist, such as /index.html.")
-CACHE_PREFIXES = Setting(name="NGINX_CACHE_PREFIXES", check=nginx_checks.cache_prefixes,
+CACHE_PREFIXES = Setting(name="NGINX_CACHE_PREFIXES", check=checks.cache_prefixes,
     doc="URL prefixes whose responses nginx caches: prefix1|prefix2|prefix3.")
 CACHE_SIZE = Setting(name="NGINX_CACHE_SIZE", default="1", check=checks.whole(1, 10000),
     doc="The most that the cache may hold, in gigabytes.")
@@ -77,7 +77,7 @@ CACHE_ANY = Setting(name="NGINX_CACHE_ANY", default="3600", check=checks.whole(0
     doc="Seconds for which any other response is cached, except for server errors.")
 CACHE_EXPIRY = Setting(name="NGINX_CACHE_EXPIRY", default="86400", check=checks.whole(1, 10**9),
     doc="Seconds without a request after which a cached response is removed.")
-CACHE_PATH = Setting(name="NGINX_CACHE_PATH", check=nginx_checks.file_path,
+CACHE_PATH = Setting(name="NGINX_CACHE_PATH", check=checks.file_path,
     doc="Where nginx keeps the cache: a path in the app's cache folder, or an absolute one.")
 CLOUDFLARE_ACL = Setting(name="NGINX_CLOUDFLARE_ACL", default="false", check=checks.boolean,
     doc="true or false: allow only Cloudflare, and the address that deployed last.")

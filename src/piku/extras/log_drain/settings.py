@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from piku.app import nginx_checks
+from piku.app import checks
 from piku.app.settings import Setting
 
 UDP, TCP, TLS = "syslog", "syslog+tcp", "syslog+tls"
@@ -55,7 +55,7 @@ LOG_DRAIN = Setting(
 )
 LOG_DRAIN_CA = Setting(
     name="PIKU_LOG_DRAIN_CA",
-    check=nginx_checks.file_path,
+    check=checks.file_path,
     doc="A PEM file of certificate authorities to trust for log drains in place of the system's:"
     " in the repository, or by an absolute path.",
 )

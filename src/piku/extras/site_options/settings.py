@@ -6,8 +6,7 @@ import re
 from typing import Any
 
 from piku.app import checks
-from piku.app.checks import form, quoted
-from piku.app.nginx_checks import parts, refuse_twice
+from piku.app.checks import form, parts, quoted, refuse_twice
 from piku.app.settings import Setting
 
 _HASH = re.compile(
