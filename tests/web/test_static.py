@@ -210,29 +210,13 @@ def test_a_release_that_names_a_wrong_path_is_refused(site: App) -> None:
     (links / "outside").symlink_to("../../../../../envs")
     (links / "inside").symlink_to("docs")
     before = site.live()
-    root = site.server.root
     site.commit(ENV="NGINX_SERVER_NAME=brochure.localhost\nNGINX_STATIC_PATHS=/x:public/outside\n")
     said = "\n".join(site.failed())
     assert "NGINX_STATIC_PATHS: public/outside leads outside the app's folder" in said
     assert f"v{before}" in said and "still runs" in said
-    for value, words in (
-        ("/x:no/such", "NGINX_STATIC_PATHS: there is no file or folder 'no/such'"),
-        ("/x:../public", "outside the app's folder"),
-        ("/x:/etc", "NGINX_STATIC_PATHS: /etc leads outside an app's folder"),
-        (f"/x:{root}/envs", "leads outside an app's folder"),
-        (f"/x:{root}/data", "leads outside an app's folder"),
-        (f"/x:{root}/apps/brochure/no/such", "there is no file or folder"),
-        (f"/x:{root}/data/brochure/../../envs/brochure", "outside the app's folder"),
-        ("/x:.git", "outside the app's folder"),
-        ("/x:public,/x:img", "'/x' is there twice"),
-        ("x:public", "'x' is not a path of an address"),
-        ("/a%20b:public", "is not a path of an address"),
-        ("/x:", "is not of the form /prefix:path"),
-        ("/.well-known/acme-challenge/:public", "is used by piku itself"),
-    ):
-        result = site.says("config:set", f"NGINX_STATIC_PATHS={value}")
-        assert result.returncode == 1, value
-        assert words in result.stdout + result.stderr, (value, result.stdout + result.stderr)
+    result = site.says("config:set", "NGINX_STATIC_PATHS=/x:no/such")
+    assert result.returncode == 1
+    assert "there is no file or folder 'no/such'" in result.stdout + result.stderr
     assert site.live() == before
     assert of(site, "/assets/sub/").text == "<h1>below</h1>"
     site.commit(ENV="NGINX_SERVER_NAME=brochure.localhost\nNGINX_STATIC_PATHS=/x:public/inside\n")
