@@ -90,7 +90,7 @@ def _renew(
         files.remove(_record(app))
     except PikuError as error:
         if not paused:
-            _note_failure(output, app, site, error)
+            _note_failure(output, app, site, last, error)
         return False
     return True
 
@@ -119,11 +119,12 @@ def failures(app: AppPaths) -> Failures:
     return Failures()
 
 
-def _note_failure(output: Output, app: AppPaths, site: Site, error: PikuError) -> None:
+def _note_failure(
+    output: Output, app: AppPaths, site: Site, last: Failures, error: PikuError
+) -> None:
     """Report a failure. The pause until the next attempt grows to a day: Let's Encrypt lets five
     fail for a name within an hour."""
-    before = failures(app)
-    count = before.count + 1 if before.names == site.certified else 1
+    count = last.count + 1 if last.names == site.certified else 1
     retry = time.time() + min(60 * 5 ** (count - 1), 86400)
     text = "\n".join(error.detail) or error.message
     now = Failures(names=site.certified, count=count, error=text, retry=retry)
