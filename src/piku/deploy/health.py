@@ -127,7 +127,7 @@ def has_ended(app: AppPaths, process: Process) -> bool:
     """Whether the log says that it has ended, even if it was started again since."""
     # uWSGI starts a worker that died, for one because a Java class is missing, again without end.
     marks = (ini.ENDED.format(worker=process.worker), "DAMN ! worker ")
-    text = _tail(process_config.log_file(app, process))
+    text = tail(process_config.log_file(app, process))
     return any(line.startswith(marks) for line in text.splitlines())
 
 
@@ -151,7 +151,7 @@ def _reason(process: Process, vassal: int) -> str:
 
 
 def _is_asgi(app: AppPaths, process: Process) -> bool:
-    log = _tail(process_config.log_file(app, process))
+    log = tail(process_config.log_file(app, process))
     return process.kind == "wsgi" and "required positional argument: 'send'" in log
 
 
@@ -179,16 +179,16 @@ def failure(deployment: Deployment, process: Process, what: str) -> PikuError:
 
 def last_lines(log: Path, count: int = 15) -> tuple[str, ...]:
     """The end of a log without uWSGI's own remarks, as a terminal may get it."""
-    lines = _tail(log).splitlines()
+    lines = tail(log).splitlines()
     said = [line for line in lines if line.strip() and not noise.is_routine(line.encode())]
     return tuple(re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "?", line) for line in said[-count:])
 
 
-def _tail(log: Path) -> str:
+def tail(log: Path, size: int = _TAIL) -> str:
     """The end of a log, which may be a large one."""
     try:
         with log.open("rb") as file:
-            place = max(0, os.fstat(file.fileno()).st_size - _TAIL)
-            return os.pread(file.fileno(), _TAIL, place).decode(errors="replace")
+            place = max(0, os.fstat(file.fileno()).st_size - size)
+            return os.pread(file.fileno(), size, place).decode(errors="replace")
     except FileNotFoundError:
         return ""

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from piku import procfs
 from piku.deploy import health, process_config, releases
@@ -25,9 +23,9 @@ UP, ASLEEP, STATIC, STOPPED, NEVER, NOTHING, UNKNOWN = (
 )  # fmt: skip
 _STEADY = 10  # seconds that a program must run after two ends to count as up
 _READ = 1 << 20  # bytes at the end of a log in which starts and ends are looked for
-_NOT_LOADED, _LOADED = b"GAME OVER ***", b"\nspawned uWSGI master process"
+_NOT_LOADED, _LOADED = "GAME OVER ***", "\nspawned uWSGI master process"
 _FAILURE = re.compile(
-    rb"^(?:\[piku\] \S+ ended with exit code (\d+)$|DAMN ! worker |.*GAME OVER \*\*\*)",
+    r"^(?:\[piku\] \S+ ended with exit code (\d+)$|DAMN ! worker |.*GAME OVER \*\*\*)",
     re.MULTILINE,
 )
 
@@ -125,7 +123,7 @@ def _seen(app: AppPaths, row: Row, process: Process, state: State | None) -> Row
     """The row of a process that should run, by what the emperor and its log say."""
     is_served = process.kind in ini.MODIFIERS
     file = process_config.log_file(app, process)
-    log = _end_of(file)
+    log = health.tail(file, _READ)
     failures = _FAILURE.findall(log)
     pid = vassal = state.pid if state else 0
     if not is_served and not process.schedules:
@@ -165,12 +163,3 @@ def _leaving(app: AppPaths, name: VassalName, state: State) -> Row:
         uptime=max(0, int(time.time() - state.since)),
         memory=memory_of(state.pid),
     )
-
-
-def _end_of(log: Path) -> bytes:
-    try:
-        with log.open("rb") as file:
-            start = max(0, os.fstat(file.fileno()).st_size - _READ)
-            return os.pread(file.fileno(), _READ, start)
-    except OSError:
-        return b""
