@@ -38,8 +38,8 @@ BUDGETS: Mapping[str, int] = {
     "lines of tools": 2_000,
 }
 TODAY: Mapping[str, int] = {
-    "lines of src": 14_430,
-    "lines of the core": 9_980,
+    "lines of src": 14_420,
+    "lines of the core": 9_970,
 }
 
 
