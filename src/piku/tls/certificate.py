@@ -97,8 +97,8 @@ def _read(path: Path) -> Certificate | None:
 
 
 def is_address(name: str) -> bool:
-    """Whether this is an IPv4 address: the last label of a host name is no number."""
-    return name.rpartition(".")[2].isdigit()
+    """Whether this is an IPv4 address, and not a host name."""
+    return bool(re.fullmatch(r"[0-9]+(\.[0-9]+){3}", name))
 
 
 def inspect(text: str, source: str) -> Certificate:
