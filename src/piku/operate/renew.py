@@ -82,8 +82,7 @@ def _renew(
         if got:
             found, text = got
             put(paths, app, ACME, found, text)
-            until = f"valid until {found.last_day}"
-            output.step(f"{app.name}: certificate from {found.issuer}, {until}")
+            output.step(f"{app.name}: certificate from {found.issuer}, until {found.last_day}")
         elif asked:
             now = certificate.certificate(app, site.certified)
             output.detail(f"{app.name}: {now.source} certificate, valid until {now.last_day}")

@@ -20,7 +20,6 @@ from piku.tls import certificate
 from piku.tls.certificate import Certificate
 
 Issued = tuple[Certificate, str]  # and chain and key as PEM
-_TIMEOUT = 300.0  # seconds
 # Names of one machine or network, which no public authority certifies.
 _LOCAL = (
     "localhost", "local", "test", "example", "invalid", "internal", "lan", "localdomain",
@@ -66,7 +65,7 @@ def is_public(name: str) -> bool:
     """Whether a public authority would certify this host name."""
     name = name.removeprefix("*.")
     local = any(name == each or name.endswith(f".{each}") for each in _LOCAL)
-    return "." in name and not certificate.is_address(name) and not local
+    return "." in name and not name.rpartition(".")[2].isdigit() and not local
 
 
 def issued(text: str, names: Sequence[str], source: str) -> Issued:
@@ -82,7 +81,7 @@ def run(argv: Sequence[str], paths: Paths, env: Mapping[str, str]) -> None:
     # A program of the same name in an app's own folders is not meant.
     system = {"PATH": subprocesses.SYSTEM_PATH, "HOME": str(paths.home), "LANG": "C.UTF-8"}
     subprocesses.stream(
-        argv, cwd=paths.acme, env={**env, **system}, sink=lambda _line: None, timeout=_TIMEOUT
+        argv, cwd=paths.acme, env={**env, **system}, sink=lambda _line: None, timeout=300
     )
 
 

@@ -61,7 +61,7 @@ def test_due_with_less_than_a_third_left() -> None:
 
 
 def test_self_signed_at_once_and_kept(shop: AppPaths) -> None:
-    names = ("a.example", "*.a.example", "192.0.2.7")
+    names = ("a.example", "*.a.example", "192.0.2.7", "1")
     found = certificate.certificate(shop, names)
     assert not found.trusted
     assert found.source == certificate.SELF_SIGNED
