@@ -1,8 +1,9 @@
-"""Commands for apps and their releases."""
+"""Commands that change an app, and its releases."""
 
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from dataclasses import asdict
@@ -24,14 +25,6 @@ from piku.ssh import push
 _allow_untracked = click.option(
     "--allow-untracked", is_flag=True, help="Go live although the app left files beside its code."
 )
-
-
-@click.command()
-@pass_paths
-def apps(paths: Paths) -> None:
-    """List the apps of this server."""
-    for name in paths.app_names():
-        click.echo(name)
 
 
 @click.command(hidden=True)
@@ -102,6 +95,41 @@ def rollback(paths: Paths, app: AppPaths, release: str | None, allow_untracked: 
     number = None if release is None else release_number(app, release)
     with changing(paths, app, "a rollback") as output:
         lifecycle.rollback(paths, app, number, caller(), output, allow_untracked=allow_untracked)
+
+
+@click.command("ps:scale")
+@app_argument
+@click.argument("counts", metavar="PROCESS=COUNT...", nargs=-1, required=True)
+@pass_paths
+def ps_scale(paths: Paths, app: AppPaths, counts: tuple[str, ...]) -> None:
+    """Set how many processes of a type run; the others are not touched."""
+    wanted: dict[str, int] = {}
+    for text in counts:
+        kind, equals, number = text.partition("=")
+        if not equals or not kind or not re.fullmatch("[0-9]{1,3}", number) or int(number) > 100:
+            hint = "counts are whole numbers from 0 to 100"
+            raise PikuError(f"{text[:60]!r} is not of the form PROCESS=COUNT", hint=hint, code=2)
+        wanted[kind] = int(number)
+    with changing(paths, app, "ps:scale") as output:
+        lifecycle.scale(paths, app, wanted, output)
+
+
+@click.command()
+@app_argument
+@pass_paths
+def restart(paths: Paths, app: AppPaths) -> None:
+    """Restart an app's processes without downtime."""
+    with changing(paths, app, "a restart") as output:
+        lifecycle.restart(paths, app, output)
+
+
+@click.command()
+@app_argument
+@pass_paths
+def stop(paths: Paths, app: AppPaths) -> None:
+    """Stop an app's processes until `piku restart`."""
+    with changing(paths, app, "a stop") as output:
+        lifecycle.stop(paths, app, output)
 
 
 @click.command()

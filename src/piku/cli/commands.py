@@ -4,7 +4,7 @@ from __future__ import annotations
 
 # "module:function" of each, in the order of the help.
 COMMANDS = {
-    "apps": "piku.cli.apps:apps",
+    "apps": "piku.cli.main:apps",
     "deploy": "piku.cli.apps:deploy",
     "releases": "piku.cli.apps:list_releases",
     "rollback": "piku.cli.apps:rollback",
@@ -15,9 +15,9 @@ COMMANDS = {
     "config:unset": "piku.cli.config:config_unset",
     "config:live": "piku.cli.config:config_live",
     "ps": "piku.cli.processes:ps",
-    "ps:scale": "piku.cli.processes:ps_scale",
-    "restart": "piku.cli.processes:restart",
-    "stop": "piku.cli.processes:stop",
+    "ps:scale": "piku.cli.apps:ps_scale",
+    "restart": "piku.cli.apps:restart",
+    "stop": "piku.cli.apps:stop",
     "logs": "piku.cli.processes:logs",
     "run": "piku.cli.processes:run",
     "certs:renew": "piku.cli.server:certs_renew",

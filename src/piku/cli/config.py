@@ -10,7 +10,7 @@ import click
 from piku import files
 from piku.app import variables
 from piku.cli.common import app_argument, caller, changing, pass_paths
-from piku.deploy import lifecycle, releases, revision
+from piku.deploy import releases, revision
 from piku.errors import PikuError
 from piku.paths import AppPaths, Paths
 
@@ -88,6 +88,8 @@ def config_unset(paths: Paths, app: AppPaths, keys: tuple[str, ...], no_restart:
 
 
 def _change(paths: Paths, app: AppPaths, change: dict[str, str | None], no_restart: bool) -> None:
+    from piku.deploy import lifecycle  # the other commands are quicker without it
+
     with changing(paths, app, "config:set") as output:
         output.hide({key: value for key, value in change.items() if value is not None})
         lifecycle.change_settings(paths, app, change, caller(), output, restart=not no_restart)

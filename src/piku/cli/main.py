@@ -110,6 +110,14 @@ def cli(app: str | None, remote: str | None) -> None:
     del app, remote  # resolve_command reads them
 
 
+@click.command()
+@click.pass_obj
+def apps(paths: Paths) -> None:
+    """List the apps of this server."""
+    for name in paths.app_names():
+        click.echo(name)
+
+
 @click.command("help")
 @click.argument("command", required=False)
 @click.pass_context

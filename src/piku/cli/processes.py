@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
@@ -13,14 +12,11 @@ import click
 
 from piku.cli.common import (
     app_argument,
-    changing,
     json_option,
     optional_app_argument,
     pass_paths,
     release_number,
 )
-from piku.deploy import lifecycle
-from piku.errors import PikuError
 from piku.extra import hooks
 from piku.operate import logs as reading
 from piku.operate import ps as observing
@@ -138,41 +134,6 @@ def _print_lines(lines: Iterable[Line], processes: Sequence[str]) -> None:
             text = f"{prefix} {text}"
         sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
-
-
-@click.command("ps:scale")
-@app_argument
-@click.argument("counts", metavar="PROCESS=COUNT...", nargs=-1, required=True)
-@pass_paths
-def ps_scale(paths: Paths, app: AppPaths, counts: tuple[str, ...]) -> None:
-    """Set how many processes of a type run; the others are not touched."""
-    wanted: dict[str, int] = {}
-    for text in counts:
-        kind, equals, number = text.partition("=")
-        if not equals or not kind or not re.fullmatch("[0-9]{1,3}", number) or int(number) > 100:
-            hint = "counts are whole numbers from 0 to 100"
-            raise PikuError(f"{text[:60]!r} is not of the form PROCESS=COUNT", hint=hint, code=2)
-        wanted[kind] = int(number)
-    with changing(paths, app, "ps:scale") as output:
-        lifecycle.scale(paths, app, wanted, output)
-
-
-@click.command()
-@app_argument
-@pass_paths
-def restart(paths: Paths, app: AppPaths) -> None:
-    """Restart an app's processes without downtime."""
-    with changing(paths, app, "a restart") as output:
-        lifecycle.restart(paths, app, output)
-
-
-@click.command()
-@app_argument
-@pass_paths
-def stop(paths: Paths, app: AppPaths) -> None:
-    """Stop an app's processes until `piku restart`."""
-    with changing(paths, app, "a stop") as output:
-        lifecycle.stop(paths, app, output)
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import http.client
 import ipaddress
 import json
 import time
-import urllib.request
 from importlib import resources
 
-from piku import files
+from piku import files, subprocesses
 from piku.paths import Paths
 
 _FRESH = 86400  # seconds
-_TIMEOUT = 5
-_LARGEST = 1_000_000  # bytes
+_CURL = ("curl", "-fsSL", "--max-time", "5", "--max-filesize", "1000000", "--")
 # Wider networks are nobody's own: for IPv4 and for IPv6.
 _WIDEST = {4: 8, 6: 19}
 
@@ -34,15 +31,16 @@ def refresh(paths: Paths, api: str) -> str:
             return ""
         instead = f"those of {time.strftime('%Y-%m-%d', time.gmtime(fetched))}"
     try:
-        with urllib.request.urlopen(api, timeout=_TIMEOUT) as response:  # noqa: S310
-            text = _checked(response.read(_LARGEST))
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        return f"Cloudflare's networks could not be fetched ({error}): using {instead}"
-    files.write(place, text)
-    return ""
+        files.write(place, _checked(subprocesses.run([*_CURL, api])))
+        return ""
+    except subprocesses.ProgramFailed as error:
+        why = error.output.strip()
+    except ValueError as error:
+        why = str(error)
+    return f"Cloudflare's networks could not be fetched ({why}): using {instead}"
 
 
-def _checked(answer: bytes) -> str:
+def _checked(answer: str) -> str:
     """The networks in an answer, one a line; raises ValueError if they cannot be Cloudflare's."""
     try:
         result = json.loads(answer)["result"]

@@ -125,7 +125,7 @@ def refused(paths: Paths, url: str, reason: str) -> None:
 @pytest.mark.parametrize(
     ("tell", "reason"),
     [
-        (lambda api: setattr(api, "status", 500), "Error 500"),
+        (lambda api: setattr(api, "status", 500), "error: 500"),
         (lambda api: setattr(api, "status", 302), "file"),
         (lambda api: api.end(), "onnect"),
     ],
