@@ -8,7 +8,7 @@ from collections.abc import Callable
 from tests.e2e.support import WORKER, App, refused, web, wsgi
 
 ODD = {
-    "SPACES": "  two  words ",
+    "SPACES": "  two  words",
     "QUOTES": """'single' "double" `back`""",
     "EQUALS": "a=b==c",
     "DOLLARS": "$HOME ${APP} $$ $(id) $1",
