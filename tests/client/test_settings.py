@@ -82,7 +82,7 @@ def test_push_and_pull(laptop: Laptop, kept: tuple[App, Path]) -> None:
     assert len(app.releases()) == releases + 1, "one release for all of them"
     for key, value in {**GIVEN, "STAYS": "here"}.items():
         assert app.does("config:get", key) == f"{value}\n"
-    assert "Nothing differs" in laptop.says(folder, "config:push")
+    assert "Nothing to change" in laptop.says(folder, "config:push")
 
     laptop.says(folder, "config:pull", "new.env")
     pulled = folder / "new.env"

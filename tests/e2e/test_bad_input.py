@@ -100,7 +100,7 @@ def test_up_when_it_cannot(server: Sandbox) -> None:
         "--host",
         HOST,
     ]
-    refused(server.piku("up", *ports), 1, "piku runs already on this root")
+    refused(server.piku("up", *ports), 1, "piku is already running on this root")
     with socket.create_server((HOST, 0)) as alien:
         taken = str(alien.getsockname()[1])
         other = {"PIKU_ROOT": str(server.base / "other")}

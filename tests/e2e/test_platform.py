@@ -50,7 +50,7 @@ def test_setup_is_safe_to_run_again(server: Sandbox) -> None:
 def test_two_of_a_root_exclude_each_other(server: Sandbox) -> None:
     """`piku up` holds the locks of both services."""
     for command in (["up"], ["serve:nginx"], ["serve:emperor"]):
-        refused(server.piku(*command), 1, "piku runs already on this root", "systemctl stop")
+        refused(server.piku(*command), 1, "piku is already running on this root", "systemctl stop")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -61,7 +61,7 @@ def test_releases_are_listed_and_rolled_back(new_app: Callable[..., App]) -> Non
     assert (app.about()["version"], app.about()["env"]["COLOR"]) == ("three", "blue")
 
     before = app.releases()
-    refused(app.says("rollback", "v7"), 1, "live already")
+    refused(app.says("rollback", "v7"), 1, "already live")
     refused(app.says("rollback", "v99"), 1, "no release v99", "piku releases history")
     refused(app.says("rollback", "0"), 1, "no release v0")
     refused(app.says("rollback", "latest"), 2, "'latest' is not a release")

@@ -67,7 +67,7 @@ def _shown(before: Mapping[str, str], after: Mapping[str, str], title: str) -> b
     """Show the names of what differs, never the values; returns whether anything does."""
     output = Output(sys.stdout)
     changed = [name for name, value in after.items() if before.get(name) != value]
-    output.step(f"{title} to change:" if changed else "Nothing differs")
+    output.step(f"{title} to change:" if changed else "Nothing to change")
     for name in changed:
         output.detail(f"{'changed' if name in before else 'new':<7}  {name}")
     return bool(changed)

@@ -94,7 +94,7 @@ def _step(deployment: Deployment, step: Run) -> None:
     try:
         _run(deployment, step.argv, step.env, step.cwd, said.append)
     except PikuError as error:
-        deployment.output.detail(f"{error.message}: {said[-1] if said else 'it said nothing'}")
+        deployment.output.detail(f"{error.message}: {said[-1] if said else 'it printed nothing'}")
 
 
 def _run(

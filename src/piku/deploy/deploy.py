@@ -65,7 +65,7 @@ def locked(paths: Paths, app: AppPaths, what: str, output: Output) -> Iterator[N
             app.lock, what, waiting=lambda who: output.step(f"Waiting for {who}")
         ) as killed:
             if not app.repo.is_dir():
-                raise PikuError(f"the app {app.name!r} was destroyed meanwhile")
+                raise PikuError(f"the app {app.name!r} has been destroyed")
             recovery.recover(paths, app, killed=killed)
             yield
     except PikuError as error:

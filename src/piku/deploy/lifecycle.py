@@ -89,7 +89,7 @@ def _rollback_target(app: AppPaths, number: int | None) -> Release:
     else:
         found = releases.load_release(app, number)
         if number == live.release:
-            raise PikuError(f"v{number} is live already")
+            raise PikuError(f"v{number} is already live")
         if not found.usable:
             raise PikuError(
                 f"v{number} never ran ({found.outcome}): there is nothing to go back to"
@@ -178,7 +178,7 @@ def _deployment(
     if part := build.missing(app, release):
         raise PikuError(
             f"the {part} of v{release.number} is missing",
-            hint=f"build it anew: piku deploy {app.name}",
+            hint=f"rebuild it: piku deploy {app.name}",
         )
     deploy.require_platform(paths)
     found = revision.of_release(paths, app, release)

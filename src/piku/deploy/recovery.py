@@ -114,4 +114,4 @@ def _name_missing(app: AppPaths, output: Output) -> None:
         missing := build.missing(app, releases.load_release(app, live.release))
     ):
         output.warn(f"{app.name} cannot run: the {missing} of v{live.release} is missing")
-        output.warn(f"build it anew: piku deploy {app.name}")
+        output.warn(f"rebuild it: piku deploy {app.name}")

@@ -189,7 +189,7 @@ def live(app: AppPaths) -> Live | None:
     if found is None and app.live_link.is_symlink():
         raise PikuError(
             f"{app.live_record} is missing, though {app.name} was live",
-            hint=f"restore it from a backup, or deploy anew: piku destroy {app.name}, then push",
+            hint=f"restore it from a backup, or start over: piku destroy {app.name}, then push",
         )
     return found
 

@@ -120,7 +120,7 @@ def _take_over(folder: Path, number: int, left: int | None, end: signal.Signals)
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise PikuError(
-            "piku runs already on this root",
+            "piku is already running on this root",
             hint="stop that one first (its services: systemctl stop piku-nginx piku-emperor),"
             " or set PIKU_ROOT",
         ) from None
