@@ -11,8 +11,9 @@ LOAD   = tests/faults/test_no_lost_request.py
 BARE   = PIKU_EXTRAS=none $(MANY)
 CORE   = $(addprefix tests/e2e/, test_deploy.py test_releases.py test_config.py)
 # These have a target of their own, so that `make test` stays quick.
-MORE   = $(addprefix tests/e2e/, test_cron.py test_logs.py test_ps.py test_run.py \
-	test_supervision.py test_uwsgi_settings.py test_examples.py test_tutorial.py)
+MORE   = $(addprefix tests/e2e/, test_copy.py test_cron.py test_examples.py test_logs.py test_platform.py \
+	test_plugins.py test_ports.py test_processes.py test_ps.py test_run.py test_supervision.py \
+	test_tutorial.py test_uwsgi_settings.py)
 ARGS   =
 
 .DEFAULT_GOAL = help
@@ -38,7 +39,7 @@ test-core: test-packages ## All end-to-end tests of the core, on servers that ha
 test-extras: test-packages ## What goes beyond the specification, and the client
 	@$(PYTEST) $(MANY) $(CORE) tests/extras tests/client $(ARGS)
 
-test-e2e: test-packages ## The core's other end-to-end tests: cron, logs, ps, run, supervision, examples
+test-e2e: test-packages ## The core's other end-to-end tests: processes, cron, logs, the platform, examples
 	@$(PYTEST) $(MANY) $(MORE) $(ARGS)
 
 test-web: test-packages ## What nginx does: TLS, Cloudflare, static files, caching, access
