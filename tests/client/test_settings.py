@@ -19,7 +19,7 @@ PLAIN=value with spaces   # a remark
 export EXPORTED=yes
 EMPTY=
 SINGLE='$HOME "and" # all'
-DOUBLE="$NOT_EXPANDED, a \\ and  two spaces "  # a remark
+DOUBLE="$NOT_EXPANDED, a \\ and  two spaces"  # a remark
 URL=postgres://u:p@host/db?x=1#part
 LAST = spaced
 """
@@ -28,7 +28,7 @@ GIVEN = {
     "EXPORTED": "yes",
     "EMPTY": "",
     "SINGLE": '$HOME "and" # all',
-    "DOUBLE": "$NOT_EXPANDED, a \\ and  two spaces ",
+    "DOUBLE": "$NOT_EXPANDED, a \\ and  two spaces",
     "URL": "postgres://u:p@host/db?x=1#part",
     "LAST": "spaced",
 }

@@ -87,7 +87,7 @@ def test_only_cloudflare_and_who_deploys(new_app: NewApp, api: Api) -> None:
     # Nobody answers: the list that comes with piku is used, and the push says so.
     api.status = 500
     said = "\n".join(app.deployed())
-    assert "HTTP Error 500" in said and "using those that come with piku" in said
+    assert "error: 500" in said and "using those that come with piku" in said
     assert not known.exists()
     assert (status(app, "127.0.0.2"), status(app, "127.0.0.3")) == (403, 403)
     # The client that pushed is let in, wherever it is.

@@ -243,7 +243,7 @@ def test_what_a_program_started_ends_when_it_sleeps(new_app: Callable[..., App])
 
 def test_what_a_wsgi_app_started_ends_when_it_sleeps(new_app: Callable[..., App]) -> None:
     code = "import subprocess\nsubprocess.Popen(['sleep', '4242'], start_new_session=True)\n" + WSGI
-    settings = "NGINX_SERVER_NAME=leaving.localhost\nUWSGI_IDLE=2\n"
+    settings = "NGINX_SERVER_NAME=leaving.localhost\nUWSGI_IDLE=4\n"
     app = new_app("leaving", {"Procfile": "wsgi: app:app\n", "app.py": code, "ENV": settings})
     assert app.status() == 200 and helpers(app)
     assert app.server.piku("housekeeping").returncode == 0 and helpers(app)
