@@ -1,5 +1,6 @@
 # Runs nginx and the uWSGI emperor in the foreground until told to stop, or until one of them ends.
-# bash, not sh, for `wait -n`. $1 nginx, $2 its configuration, $3 uwsgi, $4 the emperor's ini.
+# bash, not sh, for `wait -n`. $1 nginx, $2 its configuration, $3 uwsgi, $4 the emperor's ini,
+# $5 a variable for nginx.
 # Descriptors 8 and 9 are the locks of a running platform: this process alone holds them.
 stop() {
     asked=yes
@@ -7,7 +8,7 @@ stop() {
     [ -z "$emperor" ] || kill -INT "$emperor" 2>/dev/null
 }
 trap stop TERM INT HUP
-"$1" -e stderr -c "$2" -g 'daemon off;' 8>&- 9>&- &
+env "$5" "$1" -e stderr -c "$2" -g 'daemon off;' 8>&- 9>&- &
 nginx=$!
 "$3" --ini "$4" 8>&- 9>&- &
 emperor=$!
