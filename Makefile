@@ -7,13 +7,13 @@ DEV    = dev=$$(tools/dev-env)
 PYTEST = $(DEV) && tools/as-user tools/pytests "$$dev/bin/python"
 MANY   = -n 6 --dist loadfile --no-loadscope-reorder
 LOAD   = tests/faults/test_no_lost_request.py
-# On servers without extras. `make test` runs CORE like that; with extras, `make test-extras` does.
-BARE   = PIKU_EXTRAS=none $(MANY)
-CORE   = $(addprefix tests/e2e/, test_deploy.py test_releases.py test_config.py)
 # These have a target of their own, so that `make test` stays quick.
 MORE   = $(addprefix tests/e2e/, test_copy.py test_cron.py test_examples.py test_logs.py test_platform.py \
 	test_plugins.py test_ports.py test_processes.py test_ps.py test_run.py test_supervision.py \
 	test_tutorial.py test_uwsgi_settings.py)
+# The other end-to-end tests of the core: `make test` runs them on servers without extras.
+CORE   = $(filter-out $(MORE),$(wildcard tests/e2e/test_*.py))
+BARE   = PIKU_EXTRAS=none $(MANY)
 ARGS   =
 
 .DEFAULT_GOAL = help
@@ -30,14 +30,14 @@ demo: demo-packages ## Deploy an example to a server of its own, here and now (A
 test: lint types ## Lint, types, and the tests of the core (ARGS="-k name" picks some)
 	@$(PYTEST) $(LOAD) $(ARGS) \
 		-- $(BARE) $(CORE) $(ARGS) \
-		-- $(MANY) $(addprefix --ignore=,$(LOAD) $(CORE) $(MORE)) \
-		tests/faults tests/e2e tests/golden tests/unit $(ARGS)
+		-- $(MANY) --ignore=$(LOAD) tests/faults tests/golden tests/unit $(ARGS)
 
 test-core: test-packages ## All end-to-end tests of the core, on servers that have no extras
 	@$(PYTEST) $(BARE) tests/e2e tests/web $(ARGS)
 
 test-extras: test-packages ## What goes beyond the specification, and the client
-	@$(PYTEST) $(MANY) $(CORE) tests/extras tests/client $(ARGS)
+	@$(PYTEST) $(MANY) $(addprefix tests/e2e/test_, deploy.py releases.py config.py) \
+		tests/extras tests/client $(ARGS)
 
 test-e2e: test-packages ## The core's other end-to-end tests: processes, cron, logs, the platform, examples
 	@$(PYTEST) $(MANY) $(MORE) $(ARGS)

@@ -18,7 +18,7 @@ from sandbox import Completed, Sandbox, free_ports
 from tests.faults.killed import Session, Shims, check_sane, kill
 from tests.faults.support import App, Watch, new_app, said, side_by_side, succeeded
 
-KILLS = 3  # at random moments, in each of four lanes
+KILLS = 2  # at random moments, in each of four lanes
 WEB = "web: exec python3 server.py\n"
 
 

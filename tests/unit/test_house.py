@@ -32,15 +32,12 @@ ROOMS = (
 SERVER = {"cli", "operate", "ssh", "deploy", "nginx", "uwsgi", "tls", "runtimes", "app", "extras"}
 
 BUDGETS: Mapping[str, int] = {
-    "lines of src": 14_000,
-    "lines of the core": 7_500,
+    "lines of src": 14_500,  # docs/adr/0028-size.md
+    "lines of the core": 10_000,
     "lines of the client": 1_000,
     "lines of tools": 2_000,
 }
-TODAY: Mapping[str, int] = {
-    "lines of src": 14_420,
-    "lines of the core": 9_970,
-}
+TODAY: Mapping[str, int] = {}
 
 
 @dataclass(frozen=True, kw_only=True)
