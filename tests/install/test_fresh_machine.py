@@ -135,7 +135,7 @@ def test_root_does_what_belongs_to_piku_as_piku(
     assert "sudo piku apps" in other.stdout
     running = box.run("piku", "up", check=False)
     assert running.returncode == 1
-    assert "piku runs already" in running.stdout
+    assert "piku is already running" in running.stdout
 
 
 def test_the_cgroup_of_the_service_is_for_limits(box: Box) -> None:

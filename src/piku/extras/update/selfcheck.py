@@ -18,13 +18,15 @@ def examine(command: Sequence[str]) -> str:
 
 
 def new_faults(before: str, after: str) -> tuple[str, ...]:
-    """The problems that only the later answer has, or its last line if it is none:
-    that of a traceback says what is wrong.
+    """The problems that only the later answer has, or what it says if it is none:
+    of a traceback, the error.
 
     They are counted by their check: another version may word them in another way.
     """
     if (found := _problems(after)) is None:
-        return tuple(after.strip().splitlines()[-1:]) or ("it does not start",)
+        traced = ("Traceback", "  ")
+        lines = [line for line in after.splitlines() if not line.startswith(traced)]
+        return tuple(lines[-20:]) or ("it does not start",)
     known = Counter(check for check, _ in _problems(before) or [])
     new = Counter(check for check, _ in found) - known
     return tuple(what for check, what in found if check in new)
