@@ -68,7 +68,7 @@ def update(paths: Paths) -> None:
                     raise
                 service.install(paths, rest, keep=keep)
                 service.reload(paths)
-        _follow(paths)
+        housekeeping.follow(paths, load(paths)[0].values())
 
 
 def accepted(paths: Paths, sites: service.Sites, warn: Say) -> service.Sites:
@@ -107,11 +107,4 @@ def install_all(paths: Paths, warn: Say) -> None:
                 warn(f"{culprit.name} is NOT used: {error.message}")
                 warn(f"piku did not write it; it is kept as {culprit.name}.refused")
                 culprit.rename(f"{culprit}.refused")
-        _follow(paths)
-
-
-def _follow(paths: Paths) -> None:
-    """Do what the sites need from time to time."""
-    sites = load(paths)[0]
-    housekeeping.follow(paths, sites.values())
-    housekeeping.ask(paths)  # which gets the certificates that they lack
+        housekeeping.follow(paths, load(paths)[0].values())

@@ -79,6 +79,8 @@ def reconcile(paths: Paths, app: AppPaths, *, say: Say = quiet, patient: bool = 
     if live is not None:
         _drain(paths, app, live, say, patient=patient)
     cleanup.clean(paths, app, live)
+    # It stops what is still busy in time, ends what stopped processes left, gets certificates.
+    housekeeping.ask(paths)
     for hook in hooks("reconciled"):
         hook(paths, app, live)
 
@@ -150,7 +152,6 @@ def _drain(paths: Paths, app: AppPaths, live: Live, say: Say, *, patient: bool) 
     emperor.disable(paths, idle)
     if busy:
         say(f"{len(busy)} old processes finish open requests, for {max(0, last):.0f} s at most")
-    housekeeping.ask(paths)  # which stops the busy ones in time, and ends what the others left
 
 
 def is_busy(paths: Paths, one: Draining) -> bool:
