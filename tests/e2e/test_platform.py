@@ -102,7 +102,7 @@ def test_up_ends_with_what_it_runs() -> None:
     for _ in range(60):
         begun = time.monotonic()
         ended = run(
-            ["bash", str(script), "true", "nginx.conf", "true", "uwsgi.ini", ""],
+            ["bash", str(script), "true", "nginx.conf", "true", "uwsgi.ini", "FOR_NGINX=1"],
             env=dict(os.environ),
         )
         assert time.monotonic() - begun < 15

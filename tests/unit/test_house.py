@@ -32,12 +32,13 @@ ROOMS = (
 SERVER = {"cli", "operate", "ssh", "deploy", "nginx", "uwsgi", "tls", "runtimes", "app", "extras"}
 
 BUDGETS: Mapping[str, int] = {
-    "lines of src": 14_500,  # docs/adr/0028-size.md
-    "lines of the core": 10_000,
+    "lines of the core": 10_000,  # docs/adr/0028-size.md
     "lines of the client": 1_000,
     "lines of tools": 2_000,
 }
 TODAY: Mapping[str, int] = {}
+# An extra has 300 lines; those that have more, with what they may have (design: at most 600).
+LARGE_EXTRAS = {"doctor": 900}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,10 +128,6 @@ def level(room: str) -> int | None:
 # --- the rules --------------------------------------------------------------------------------
 
 
-def lines_of_src() -> int:
-    return sum(module.lines for module in modules().values())
-
-
 def lines_of_the_core() -> int:
     return sum(module.lines for module in core())
 
@@ -149,7 +146,7 @@ def large_extras() -> Iterator[str]:
         if module.room == "extras" and len(module.parts) > 1:
             sizes[module.parts[1]] = sizes.get(module.parts[1], 0) + module.lines
     for name, size in sizes.items():
-        if size > (900 if name == "doctor" else 300):
+        if size > LARGE_EXTRAS.get(name, 300):
             yield f"{name}: {size} lines"
 
 
@@ -229,7 +226,7 @@ def imports_of_the_server_by_the_client() -> Iterator[str]:
 
 
 RULES: tuple[Callable[[], int | Iterator[str]], ...] = (
-    lines_of_src, lines_of_the_core, lines_of_the_client, lines_of_tools, large_extras,
+    lines_of_the_core, lines_of_the_client, lines_of_tools, large_extras,
     large_modules, long_functions, wide_lines, rooms_without_a_place, imports_upward,
     import_circles, imports_of_what_stands_apart, imports_between_extras, imports_of_the_server_by_the_client,
 )  # fmt: skip
