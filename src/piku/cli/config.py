@@ -99,7 +99,5 @@ def _change(paths: Paths, app: AppPaths, change: dict[str, str | None], no_resta
 @app_argument
 def config_live(app: AppPaths) -> None:
     """Show every variable that the live release's processes see."""
-    text = files.read(app.live_env)
-    if not text:
-        raise PikuError(f"{app.name} has no live release", hint="push a working commit first")
-    click.echo(text, nl=False)
+    releases.require_live(app)
+    click.echo(files.read(app.live_env), nl=False)

@@ -76,9 +76,7 @@ def rollback(
 
 
 def _rollback_target(app: AppPaths, number: int | None) -> Release:
-    live = releases.live(app)
-    if live is None:
-        raise PikuError(f"{app.name} has never been live, so there is nothing to go back to")
+    live = releases.require_live(app)
     if number is None:
         earlier = (r for r in releases.releases(app) if r.number < live.release)
         found = next((r for r in earlier if r.outcome == releases.SUCCEEDED), None)
@@ -104,8 +102,7 @@ def _rollback_target(app: AppPaths, number: int | None) -> Release:
 
 def restart(paths: Paths, app: AppPaths, output: Output) -> None:
     """Start the newest release that waits, or the live one anew, without downtime."""
-    live = releases.live(app)
-    waiting = _waiting(app, live)
+    waiting = _waiting(app, releases.live(app))
     if waiting is not None:
         deployment = _deployment(paths, app, waiting, deploy.counts(app), output)
         try:
@@ -113,10 +110,7 @@ def restart(paths: Paths, app: AppPaths, output: Output) -> None:
         except PikuError as error:
             raise deploy.failed(paths, app, deployment.progress, error) from error
         return
-    if live is None:
-        raise PikuError(
-            f"{app.name} has no release that could run", hint="push a working commit first"
-        )
+    live = releases.require_live(app)
     release = releases.load_release(app, live.release)
     _start_again(_deployment(paths, app, release, deploy.counts(app), output))
     output.step(f"v{live.release} of {app.name} was restarted")
@@ -130,11 +124,7 @@ def _waiting(app: AppPaths, live: Live | None) -> Release | None:
 
 def scale(paths: Paths, app: AppPaths, changes: Mapping[str, int], output: Output) -> None:
     """Change how many processes run; those that stay are not touched."""
-    live = releases.live(app)
-    if live is None:
-        raise PikuError(
-            f"{app.name} has no live release to scale", hint="push a working commit first"
-        )
+    live = releases.require_live(app)
     release = releases.load_release(app, live.release)
     found = revision.of_release(paths, app, release)
     counts = process_plan.scaled(found.procfile, deploy.counts(app), changes)

@@ -44,9 +44,7 @@ def _end_marked(paths: Paths, marks: Collection[str], grace: float) -> None:
 def end_all(paths: Paths) -> None:
     """Wait until the stopping processes of all apps have ended, then end what they left behind
     (housekeeping): a deploy does not wait for the release before it."""
-    marks = set(procfs.marked(paths.root).values())
-    left = {name for mark in marks if (name := VassalName.parse(mark))}
-    left -= set(emperor.enabled(paths))
+    left = _marked(paths) - set(emperor.enabled(paths))
     for _ in files.poll(time.monotonic() + _STOPPING, most=0.5):
         running = emperor.observe(paths)
         over = left - set(running) if running is not None else set()
@@ -58,6 +56,10 @@ def end_all(paths: Paths) -> None:
 
 def sweep(paths: Paths, app: AppName, busy: Collection[VassalName], grace: float) -> None:
     """End what is marked as of vassals of the app that are no more; `busy` are those that are."""
+    end(paths, {name for name in _marked(paths) if name.app == app} - set(busy), grace)
+
+
+def _marked(paths: Paths) -> set[VassalName]:
+    """The vassals of which any process is left."""
     marks = set(procfs.marked(paths.root).values())
-    names = {name for mark in marks if (name := VassalName.parse(mark)) and name.app == app}
-    end(paths, names - set(busy), grace)
+    return {name for mark in marks if (name := VassalName.parse(mark))}

@@ -26,7 +26,7 @@ from piku.extra import hooks
 from piku.nginx import service
 from piku.paths import AppPaths, Paths
 from piku.uwsgi import emperor, housekeeping
-from piku.uwsgi.emperor import VassalName
+from piku.uwsgi.emperor import State, VassalName
 
 Say = Callable[[str], None]
 LATE = 10  # seconds that uWSGI may take beyond what a process has to stop
@@ -51,8 +51,8 @@ def wanted(paths: Paths, app: AppPaths, live: Live | None) -> list[VassalName]:
 def is_settled(paths: Paths, app: AppPaths) -> bool:
     """Whether exactly what should run is enabled."""
     live = releases.live(app)
-    draining = {one.process.vassal(app.name) for one in live.draining} if live else set()
-    return set(emperor.enabled(paths, app.name)) - draining == set(wanted(paths, app, live))
+    enabled = set(emperor.enabled(paths, app.name))
+    return enabled - _still_draining(paths, app, live).keys() == set(wanted(paths, app, live))
 
 
 def reconcile(paths: Paths, app: AppPaths, *, say: Say = quiet, patient: bool = False) -> None:
@@ -64,7 +64,7 @@ def reconcile(paths: Paths, app: AppPaths, *, say: Say = quiet, patient: bool = 
     live = releases.live(app)
     enabled = emperor.enabled(paths, app.name)
     should = wanted(paths, app, live)
-    draining = [one.process.vassal(app.name) for one in live.draining] if live else []
+    draining = _still_draining(paths, app, live)
     stale = [name for name in enabled if name not in (*should, *draining)]
     missing = [name for name in should if name not in enabled]
     if missing or patient:
@@ -114,12 +114,17 @@ def stop(paths: Paths, names: Collection[VassalName], grace: float) -> None:
     if left := emperor.wait_gone(paths, names, grace + LATE):
         states = emperor.observe(paths) or {}
         for state in (states[name] for name in left if name in states):
-            if state.pid:
-                procfs.end([state.pid, *procfs.descendants(state.pid)], 0)
+            kill(state)
         left = emperor.wait_gone(paths, left, _KILLED)
     orphans.end(paths, set(names) - left, grace)
     if left:
         raise PikuError(f"{', '.join(sorted(name.worker for name in left))} did not stop")
+
+
+def kill(state: State) -> None:
+    """Kill a vassal that does not end, with everything below it."""
+    if state.pid:
+        procfs.end([state.pid, *procfs.descendants(state.pid)], 0)
 
 
 def draining(live: Live | None, going: Collection[Process]) -> tuple[Draining, ...]:
@@ -133,10 +138,16 @@ def draining(live: Live | None, going: Collection[Process]) -> tuple[Draining, .
     return (*(one for one in live.draining if one.until > now), *new)
 
 
+def _still_draining(paths: Paths, app: AppPaths, live: Live | None) -> dict[VassalName, Draining]:
+    """The replaced processes that still run."""
+    enabled = set(emperor.enabled(paths, app.name))
+    replaced = {one.process.vassal(app.name): one for one in live.draining} if live else {}
+    return {name: one for name, one in replaced.items() if name in enabled}
+
+
 def _drain(paths: Paths, app: AppPaths, live: Live, say: Say, *, patient: bool) -> None:
     """Stop what has nothing left to answer; what is still busy goes on behind the command."""
-    enabled = set(emperor.enabled(paths, app.name))
-    left = {name: one for one in live.draining if (name := one.process.vassal(app.name)) in enabled}
+    left = _still_draining(paths, app, live)
     if not left:
         return
     last = max(one.until for one in left.values()) - time.time()
@@ -170,13 +181,7 @@ def finish_draining(paths: Paths) -> None:
     for name in paths.app_names():
         app = paths.app(name)
         with contextlib.suppress(PikuError):
-            live = releases.live(app)
-            enabled = emperor.enabled(paths, name)
-            left = (
-                [one for one in live.draining if one.process.vassal(name) in enabled]
-                if live
-                else []
-            )
+            left = _still_draining(paths, app, releases.live(app)).values()
             if not left:
                 continue
             last = max(one.until for one in left) - time.time()

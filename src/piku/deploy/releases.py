@@ -194,6 +194,13 @@ def live(app: AppPaths) -> Live | None:
     return found
 
 
+def require_live(app: AppPaths) -> Live:
+    """What serves; raises PikuError when nothing was ever live."""
+    if (found := live(app)) is None:
+        raise PikuError(f"{app.name} has no live release", hint="push a working commit first")
+    return found
+
+
 def commit(app: AppPaths, record: Live) -> None:
     """The commit point: from this rename on, the record says what is live.
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from piku import locks, procfs
+from piku import locks
 from piku.app import settings
 from piku.deploy import orphans, reconcile, releases
 from piku.errors import PikuError
@@ -65,9 +65,9 @@ def end_hanging(paths: Paths) -> None:
     told = time.time() - paths.enabled.stat().st_mtime  # or longer ago
     for name, state in (emperor.observe(paths) or {}).items():
         # A scheduler ends with the jobs that it has begun, which are let finish.
-        if name in wanted or name.kind == releases.SCHEDULER or not state.pid:
+        if name in wanted or name.kind == releases.SCHEDULER:
             continue
         with contextlib.suppress(PikuError):
             live = releases.live(paths.app(name.app))
             if told > (live.stop_timeout if live else 0) + reconcile.LATE:
-                procfs.end([state.pid, *procfs.descendants(state.pid)], 0)
+                reconcile.kill(state)

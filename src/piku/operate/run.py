@@ -11,7 +11,6 @@ from piku import subprocesses
 from piku.deploy import releases, revision
 from piku.deploy.releases import Live, Release
 from piku.deploy.revision import Revision
-from piku.errors import PikuError
 from piku.paths import AppPaths, Paths
 
 # OpenSSH's client reports 255 for a program that a signal ended: this shell turns the signal into
@@ -38,12 +37,7 @@ def command_line(words: Sequence[str]) -> str:
 
 def live_source(paths: Paths, app: AppPaths) -> tuple[Live, Release, Revision]:
     """What is live, its release, and what that was made of; raises PikuError if nothing is."""
-    live = releases.live(app)
-    if live is None:
-        raise PikuError(
-            f"{app.name} has no live release to run a command in",
-            hint="push a working commit first",
-        )
+    live = releases.require_live(app)
     release = releases.load_release(app, live.release)
     return live, release, revision.of_release(paths, app, release)
 

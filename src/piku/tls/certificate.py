@@ -7,6 +7,7 @@ choosing runs no program.
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
 import ssl
@@ -98,7 +99,10 @@ def _read(path: Path) -> Certificate | None:
 
 def is_address(name: str) -> bool:
     """Whether this is an IPv4 address, and not a host name."""
-    return bool(re.fullmatch(r"[0-9]+(\.[0-9]+){3}", name))
+    try:
+        return bool(ipaddress.IPv4Address(name))
+    except ValueError:
+        return False
 
 
 def inspect(text: str, source: str) -> Certificate:
