@@ -31,6 +31,7 @@ class Extra:
     nginx: str = ""  # paths, app, site -> the Additions to its configuration, or None
     acme_client: str = ""  # settings of an app -> a Client (piku.tls.acme) for it, or None
     resting: str = ""  # paths, app, live record -> vassals that need not run now
+    checked_out: str = ""  # app, folder, commit: before the files of a new checkout are used
     wrap: str = ""  # deployment, process, argv -> argv of a daemon
     ended: str = ""  # app, process -> why it ended, to follow "ended", or ""
     starting: str = ""  # paths: before the platform starts, in the process that becomes it

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from piku import files, procfs, subprocesses
 from piku.errors import PikuError
+from piku.extra import hooks
 from piku.paths import AppPaths
 
 # What programs write and can make again.
@@ -27,10 +28,14 @@ def create(app: AppPaths, checkout: str, commit: str) -> None:
     with files.temporary_folder(app.releases, "checkout") as folder:
         temporary = Path(folder, checkout)
         # `--shared`: the objects stay in the app's repository; a reference keeps them alive.
-        clone = ("clone", "--quiet", "--shared", "--no-checkout", str(app.repo), str(temporary))
-        subprocesses.run(["git", *clone])
+        # Without git-lfs, which the server may have: it would fetch content from elsewhere.
+        plain = ("-c", "filter.lfs.process=", "-c", "filter.lfs.required=false")
+        clone = ("clone", "--quiet", *plain, "--shared", "--no-checkout")
+        subprocesses.run(["git", *clone, str(app.repo), str(temporary)])
         git = ("git", "-C", str(temporary))
         subprocesses.run([*git, "checkout", "--quiet", "--force", "--detach", commit])
+        for checked_out in hooks("checked_out"):
+            checked_out(app, temporary, commit)
         if (temporary / ".gitmodules").exists():
             env = {**subprocesses.environment(), "GIT_TERMINAL_PROMPT": "0"}
             update = ("submodule", "--quiet", "update", "--init", "--recursive")

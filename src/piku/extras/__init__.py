@@ -13,6 +13,7 @@ EXTRAS: tuple[str, ...] = (
     "idle",
     "keys",
     "lego",
+    "lfs",
     "limits",
     "log_drain",
     "maintenance",
