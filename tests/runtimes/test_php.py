@@ -64,6 +64,8 @@ def test_no_source_is_served(new_app: NewApp, named: bool) -> None:
         "lib/class.php": SECRET,
         "plain/index.html": "<p>plain</p>\n",
         "page/index.php": "<?php echo 'below';\n",
+        ".env": "PASSWORD=secret\n",
+        "lib/.env.local": "PASSWORD=secret\n",
     }
     app = new_app(name, files, push=False)
     env = "PIKU_PERSIST=uploads\n" + (f"NGINX_SERVER_NAME={app.host}\n" if named else "")
@@ -87,7 +89,7 @@ def test_no_source_is_served(new_app: NewApp, named: bool) -> None:
     for path in (
         "/part.inc", "//part.inc", "/./part.inc", "/lib/../part.inc", "/part%2einc", "/part.inc/", "/part.inc?a.txt",
         "/lib/class.php", "/lib/class.php/", "/lib/class.php/x.txt", "/lib/class%2Ephp", "/uploads/script.php",
-        "/ENV", "/%45NV", "//ENV", "/lib/../ENV", "/Procfile", "/.git/HEAD", "/.%67it/config", "/lib/../.git/config",
+        "/ENV", "/%45NV", "//ENV", "/lib/../ENV", "/Procfile", "/.env", "/lib/.env.local", "/.git/HEAD", "/.%67it/config", "/lib/../.git/config",
         "/../../../../etc/passwd", "/..%2f..%2f..%2fetc%2fpasswd",
     ):  # fmt: skip
         found = get(path)

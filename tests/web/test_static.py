@@ -33,6 +33,10 @@ def site(new_app: NewApp) -> App:
         "public/logo.svg": "<svg/>",
         "public/font.woff2": "-",
         "public/page.json": "{}",
+        "public/.env": "PASSWORD=do-not-show\n",
+        "public/docs/.env.production": "PASSWORD=do-not-show\n",
+        "public/.htpasswd": "me:do-not-show\n",
+        "public/.well-known/security.txt": "Contact: mailto:me@example.com\n",
         "public/packed.js": "alert()\n" * 300,
         "dist/assets/app-3f2a91bc.js": "hashed\n",
         "dist/assets/app.3f2a91bc0d.chunk.css": "hashed\n",
@@ -60,6 +64,7 @@ def test_files_and_folders_are_found(site: App) -> None:
         ("/favicon.ico", "icon"),
         ("/all/public/index.html", "<h1>front page</h1>"),
         ("/own/assets/sub/index.html", "<h1>below</h1>"),
+        ("/.well-known/security.txt", "Contact: mailto:me@example.com\n"),
     ):
         answer = of(site, path)
         assert (answer.status, answer.text) == (200, text), path
@@ -109,7 +114,8 @@ def test_nobody_gets_what_was_not_meant(site: App) -> None:
         "/all/Procfile", "/all/.git/HEAD", "/.git/config", "/all/.gitignore", "/assets../ENV", "/assets..%2fENV",
         "/assets/../../ENV", "/assets/%2e%2e/%2e%2e/ENV", "/assets/..%2f..%2fENV", "/assets/%252e%252e/ENV",
         "/..%5cENV", "/docs/../../ENV", "/uploads../APP", "/favicon.ico/../ENV", "/all/ENV/", "/all/ENV%00",
-        "/@before-0/ENV", "/@before-3/all/ENV", "/@before-3/all/public/index.html",
+        "/.env", "/%2eenv", "/docs/.env.production", "/docs/../.env", "/all/public/.env", "/.htpasswd",
+        "/@before-0/public/.env", "/@before-0/ENV", "/@before-3/all/ENV", "/@before-3/all/public/index.html",
     ):  # fmt: skip
         answer = of(site, path)
         assert answer.status in (400, 404), path

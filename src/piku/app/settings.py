@@ -159,6 +159,11 @@ CORE: tuple[Setting[Any], ...] = tuple(
 )
 
 
+def never_served(values: Mapping[str, str]) -> str:
+    """A pattern of addresses: those of files that usually hold secrets, and of git's own."""
+    return rf"/\.(env|ht|npmrc|netrc|pypirc|aws|ssh{'' if ALLOW_GIT.read(values) else '|git'})"
+
+
 def table() -> dict[str, Setting[Any]]:
     """Every setting by its name: the core's, then those of the installed extras."""
     extras = (setting for rows in extra.hooks("settings") for setting in rows)

@@ -75,8 +75,7 @@ def _content(site: Site, platform: Platform, state: SiteState) -> list[Directive
     if state.cloudflare:
         out += [d("allow", network) for network in (*state.cloudflare, *site.clients)]
         out.append(d("deny", "all"))
-    if not settings.ALLOW_GIT.read(site.values):
-        out.append(location(Raw(r"/\.git"), [d("return", 404)], modifier="~"))
+    out.append(location(Raw(settings.never_served(site.values)), [d("return", 404)], modifier="~"))
     out += _locations(site, state)
     return [*out, d("include", site.include)] if site.include else out
 

@@ -109,7 +109,6 @@ def _php(context: Context, command: str, data: Path) -> Pairs:
     if not folder.is_dir():
         raise PikuError(f"php: there is no folder {command!r} in this commit")
     hidden = ("/ENV", "/Procfile") if folder == checkout else ()
-    allow_git = settings.ALLOW_GIT.read(context.settings)
     return (
         ("plugins", "php"),
         ("php-docroot", str(folder)),
@@ -119,7 +118,7 @@ def _php(context: Context, command: str, data: Path) -> Pairs:
         ("static-index", "index.html"),
         *(("static-skip-ext", end) for end in (".php", ".inc", *hidden)),
         ("static-safe", str(data.resolve())),
-        ("route", "" if allow_git else r"/\.git break:404 Not Found"),
+        ("route", f"{settings.never_served(context.settings)} break:404 Not Found"),
     )
 
 

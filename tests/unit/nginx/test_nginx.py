@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -136,11 +137,19 @@ def test_every_listener_has_a_server_for_unknown_hosts() -> None:
     assert named(default, "ssl_reject_handshake") == [["on"]]
 
 
-def test_git_folders_are_denied_unless_allowed() -> None:
-    denied = ["~", r"/\.git"]
-    assert denied in named(app_config(SITE, Platform(), AROUND), "location")
+def test_files_with_secrets_are_denied_and_git_folders_unless_allowed() -> None:
     allowed = replace(SITE, values={"NGINX_ALLOW_GIT_FOLDERS": "true"})
-    assert denied not in named(app_config(allowed, Platform(), AROUND), "location")
+    for site, git in ((SITE, True), (allowed, False)):
+        (pattern,) = (
+            words[1]
+            for words in named(app_config(site, Platform(), AROUND), "location")
+            if words[0] == "~"
+        )
+        for path in ("/.env", "/a/.env.local", "/.htpasswd", "/.npmrc"):
+            assert re.search(pattern, path), path
+        assert bool(re.search(pattern, "/a/.git/config")) == git
+        for path in ("/.well-known/security.txt", "/env", "/a.env", "/.nojekyll"):
+            assert not re.search(pattern, path), path
 
 
 def test_an_app_without_processes_says_503() -> None:
