@@ -167,6 +167,27 @@ def test_a_package_manager_without_a_lock_file(new_app: NewApp, manager: str) ->
     assert not (folder / LOCKS[name][0]).exists()
 
 
+def test_yarn_4_as_package_json_asks_for_it(new_app: NewApp, server: Sandbox) -> None:
+    # As `yarn set version` leaves a repository; without more, Yarn 4 would zip its packages.
+    start = {"scripts": {"start": "node server.js", "postinstall": "node -p 1+1 >made.txt"}}
+    asked = package("~2.1.2", packageManager="yarn@4.5.0+sha512.0123", **start)
+    own = {"package.json": asked, "Procfile": "web: exec yarn start\n"}
+    app = new_app("yarn-4", files("~2.1.2", **own), push=False)
+    said = app.deployed()
+    assert any("Installing @yarnpkg/cli-dist@4.5.0" in line for line in said), said
+    assert ms(app) == "2.1.3"
+    folder = server.root / "apps" / "yarn-4"
+    assert (folder / "made.txt").read_text() == "2\n"
+    # `yarn start` left nothing beside the code: the next push is not refused for it.
+    lock = (folder / "yarn.lock").read_text()
+    change(app, **{"yarn.lock": lock, "server.js": SERVER + "// changed\n"})
+    assert app.deployed()
+    assert ms(app) == "2.1.3"
+    # A lock file that says something else is refused.
+    change(app, **{"package.json": asked.replace("~2.1.2", "2.1.1")})
+    build_failed(app, "`yarn install --immutable` failed", "YN0028")
+
+
 def test_the_lock_file_chooses_the_manager(new_app: NewApp) -> None:
     # npm would take the newest; the lock file of yarn says which it is to be.
     lock = yarn_lock("2.1.2").replace("ms@2.1.2:", "ms@~2.1.2:")
@@ -207,6 +228,10 @@ def test_a_version_of_node_of_its_own(new_app: NewApp) -> None:
     missing = app.says("config:set", "NODE_VERSION=20.99")
     assert missing.returncode == 1
     assert "node-linux-" in missing.stdout + missing.stderr
+    # npm has this version, but no program in it.
+    empty = app.says("config:set", "NODE_VERSION=4.0.0")
+    assert empty.returncode == 1
+    assert "NODE_VERSION=4.0.0: there is no such Node.js for this machine" in empty.stderr
     assert app.body() == "v20.11.1 2.1.3"
 
 

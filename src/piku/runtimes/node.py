@@ -26,6 +26,7 @@ _SETTINGS = re.compile(
     r"(?i)(NPM|PNPM)_CONFIG_.*|YARN_.*|BUN_.*|NODE_(ENV|VERSION|PACKAGE_MANAGER)"
 )
 _MACHINES = {"x86_64": "x64", "aarch64": "arm64", "armv7l": "armv7l"}
+_YARN = "@yarnpkg/cli-dist"
 _QUIET = ("--no-audit", "--no-fund")
 _GLOBALLY = ("npm", "install", "--global", *_QUIET, "--prefix")
 
@@ -50,6 +51,11 @@ MANAGERS = {
         locked=("install", "--non-interactive", "--frozen-lockfile"),
         unlocked=("install", "--non-interactive", "--no-lockfile"),
     ),
+    _YARN: Manager(  # Yarn from 2 on
+        locks=("yarn.lock",),
+        locked=("install", "--immutable"),
+        unlocked=("install", "--no-immutable"),
+    ),
     "pnpm": Manager(locks=("pnpm-lock.yaml",), unlocked=("install", "--no-lockfile")),
     "bun": Manager(locks=("bun.lock", "bun.lockb"), unlocked=("install", "--no-save")),
 }
@@ -61,11 +67,8 @@ class Chosen:
 
     package: str
     program: str
+    manager: Manager
     options: tuple[str, ...]
-
-    @property
-    def manager(self) -> Manager:
-        return MANAGERS.get(self.program, Manager())
 
 
 def _package(tree: Tree) -> dict[str, Any]:
@@ -83,10 +86,14 @@ def _chosen(context: Context) -> Chosen:
     named = str(_package(tree).get("packageManager", "")).partition("+")[0]
     locked = (name for name, manager in MANAGERS.items() if tree.files.keys() & {*manager.locks})
     package, *options = own or (named or next(locked, "npm"),)
+    if package == "yarn":  # whose lock file tells which of the two it was written by
+        package = "yarn@4" if "\n__metadata:" in tree.read("yarn.lock") else "yarn@1"
+    # npm has Yarn from 2 on by another name.
+    package = re.sub(r"^yarn@(?=\W*[2-9])", f"{_YARN}@", package)
     name = re.sub(r"(?<!^)@.*", "", package)
-    # npm's latest "yarn" is Yarn 1 only by its version.
-    package = "yarn@1" if package == "yarn" else package
-    return Chosen(package=package, program=name.rpartition("/")[2], options=tuple(options))
+    program = "yarn" if name == _YARN else name.rpartition("/")[2]
+    manager = MANAGERS.get(name, Manager())
+    return Chosen(package=package, program=program, manager=manager, options=tuple(options))
 
 
 def _own_scripts(tree: Tree) -> list[str]:
@@ -101,7 +108,8 @@ def _files(context: Context) -> list[str]:
     local = "workspaces" in package or "pnpm-workspace.yaml" in tree.files
     if local or any(_LOCAL.match(text) for text in wanted):
         return sorted(path for path in tree.files if not path.startswith("node_modules/"))
-    return sorted({_NAME, *_READ, *_chosen(context).manager.locks} & tree.files.keys())
+    own = {path for path in tree.files if path.startswith(".yarn/")}
+    return sorted({_NAME, *_READ, *_chosen(context).manager.locks} & tree.files.keys() | own)
 
 
 def _key(context: Context) -> str:
@@ -139,7 +147,8 @@ def _build(context: Context) -> Iterator[Run]:
         context.tree
     ):  # they belong to the checkout, where compile runs them
         yield Run(argv=("npm", "pkg", "delete", *(f"scripts.{name}" for name in scripts)), cwd=home)
-    env |= {"YARN_CACHE_FOLDER": str(cache / "yarn"), "BUN_INSTALL_CACHE_DIR": str(cache / "bun")}
+    env |= {"BUN_INSTALL_CACHE_DIR": str(cache / "bun"), "YARN_GLOBAL_FOLDER": str(cache / "yarn")}
+    env |= {"YARN_CACHE_FOLDER": str(cache / "yarn"), "YARN_ENABLE_TELEMETRY": "0"}
     yield Run(argv=_install(context, tool), env=env, cwd=home)
 
 
@@ -166,7 +175,13 @@ def _own_version(context: Context, version: str, env: Mapping[str, str]) -> Iter
             env=env,
             say=f"Node.js {version}: from the npm registry",
         )
-    yield Run(argv=("node", "--version"))
+    node = place / "bin" / "node"
+    if not node.exists():
+        raise PikuError(
+            f"NODE_VERSION={version}: there is no such Node.js for this machine",
+            hint=f"choose one that this lists: npm view {_binary()} versions",
+        )
+    yield Run(argv=(str(node), "--version"))
 
 
 def _binary() -> str:
@@ -181,12 +196,15 @@ def _binary() -> str:
 
 def _compile(context: Context) -> Iterator[Run]:
     yield from link(context.checkout / "node_modules", context.environment / "node_modules")
-    program, scripts = _chosen(context).program, _own_scripts(context.tree)
+    tool, scripts = _chosen(context), _own_scripts(context.tree)
+    if _YARN in tool.package and "yarn.lock" not in context.tree.files:
+        # Without it, `yarn start` would not know the packages.
+        yield Run(argv=("cp", str(context.environment / "yarn.lock"), "."))
     for name in scripts:
         # `run install` runs the two around it as well.
         if "install" in scripts and name in ("preinstall", "postinstall"):
             continue
-        yield Run(argv=(program, "run", name), say=f"{program} run {name}")
+        yield Run(argv=(tool.program, "run", name), say=f"{tool.program} run {name}")
 
 
 NODE = Runtime(
@@ -200,6 +218,10 @@ NODE = Runtime(
     env=lambda context: {
         "NODE_PATH": str(context.environment / "node_modules"),
         "NPM_CONFIG_PREFIX": str(context.environment / ".node"),
+        # What Yarn from 2 on would do otherwise: keep packages zipped, note what it did beside the
+        # code.
+        "YARN_NODE_LINKER": "node-modules",
+        "YARN_INSTALL_STATE_PATH": str(context.environment / ".yarn" / "install-state.gz"),
     },
     path=lambda context: (
         context.environment / "node_modules" / ".bin",

@@ -55,6 +55,9 @@ def install(files: Mapping[str, str] | None = None, **settings: str) -> tuple[st
         ({"pnpm-lock.yaml": ""}, "pnpm@9 --prod", "pnpm install --frozen-lockfile --store-dir /c/pnpm --prod"),
         ({"package-lock.json": ""}, "pnpm", "pnpm install --no-lockfile --store-dir /c/pnpm"),
         ({"bun.lock": ""}, "", "bun install --frozen-lockfile"),
+        ({"yarn.lock": ""}, "yarn@4 --mode=skip-build", "yarn install --immutable --mode=skip-build"),
+        ({"yarn.lock": "#\n\n__metadata:\n  version: 8\n"}, "", "yarn install --immutable"),
+        ({"package.json": '{"packageManager": "yarn@4.5.0+sha512.abc"}'}, "", "yarn install --no-immutable"),
         ({}, "cnpm@9", "cnpm install"),
         ({}, "@scope/tool@2", "tool install"),
         ({"package.json": '{"packageManager": "pnpm@9.1.0+sha512.abc"}'}, "",
@@ -73,6 +76,11 @@ def test_other_managers_are_installed_beside_the_packages() -> None:
     assert installed() == []
     assert installed(NODE_PACKAGE_MANAGER="npm@9") == ["npm@9"]
     assert installed(NODE_PACKAGE_MANAGER="yarn") == ["yarn@1"]
+    assert installed(NODE_PACKAGE_MANAGER="yarn@1.22") == ["yarn@1.22"]
+    # npm's own "yarn" ends with Yarn 1.
+    berry = "@yarnpkg/cli-dist"
+    assert installed(NODE_PACKAGE_MANAGER="yarn@^4.1") == [f"{berry}@^4.1"]
+    assert installed({"yarn.lock": "\n__metadata:\n"}) == [f"{berry}@4"]
     assert installed(NODE_PACKAGE_MANAGER="pnpm@9 --prod") == ["pnpm@9"]
     assert installed({"package.json": '{"packageManager": "pnpm@9.1.0+sha512.abc"}'}) == [
         "pnpm@9.1.0"
@@ -133,6 +141,12 @@ def test_scripts_of_its_own_run_in_the_checkout_alone() -> None:
 )
 def test_versions(text: str, version: str) -> None:
     assert key(NODE_VERSION=text).splitlines()[0] == version
+
+
+def test_a_version_that_does_not_exist_is_not_replaced_by_the_servers() -> None:
+    said = r"NODE_VERSION=4\.0\.0: there is no such Node\.js"
+    with pytest.raises(PikuError, match=said):
+        list(node.NODE.build(context(NODE_VERSION="4.0.0")))
 
 
 @pytest.mark.parametrize("text", ["lts", "20.", "20.1.2.3", "^20", "latest", "20; true"])

@@ -54,6 +54,14 @@ def test_includes_of_includes_are_relative_to_the_includer() -> None:
     assert python.requirement_files(tree(files)) == (expected, False)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "latin-1"])
+def test_files_in_the_encodings_that_pip_reads(encoding: str) -> None:
+    # As git hands them over: what is not UTF-8 is escaped.
+    text = "# für später\r\n-r base.txt\r\n".encode(encoding).decode("utf-8", "surrogateescape")
+    files = {"requirements.txt": text, "base.txt": "x"}
+    assert python.requirement_files(tree(files)) == (BASE, False)
+
+
 @pytest.mark.parametrize(
     "line", ["-r https://example.com/x.txt", "-r none.txt", "-r ../../etc/passwd", "# -r base.txt"]
 )
