@@ -26,6 +26,8 @@ class Extra:
     commands: Mapping[str, str] = field(default_factory=dict)  # "backup" -> "module:function"
     flags: Mapping[str, str] = field(default_factory=dict)  # "deploy --dry-run" -> what that calls
     settings: str = ""  # -> a tuple of Setting
+    procfile: str = ""  # app, tree without one, settings -> its text, or ""
+    unchanged: str = ""  # paths, app, commit -> why a push of it deploys nothing, or ""
     check: str = ""  # deployment -> warnings; raises PikuError to refuse it
     uwsgi: str = ""  # deployment, process -> further options of its ini
     nginx: str = ""  # paths, app, site -> the Additions to its configuration, or None

@@ -65,9 +65,13 @@ class AppPaths:
         """What the processes of one start need: variables, scripts."""
         return self.releases / "starts" / str(number)
 
+    def code(self, checkout: str) -> Path:
+        """The whole checkout of a release, whose app may be in a folder of it."""
+        return self.releases / checkout.partition("/")[0]
+
     def build_marker(self, checkout: str) -> Path:
         """The file that says a checkout was built, and what it held then."""
-        return self.releases / f"{checkout}.built"
+        return self.releases / f"{self.code(checkout).name}.built"
 
     def release_record(self, number: int) -> Path:
         return self.releases / f"v{number}.json"

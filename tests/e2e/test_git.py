@@ -1,9 +1,8 @@
-"""What git clients do: push, clone, fetch, branches, tags, submodules."""
+"""What git clients do: push, clone, fetch, branches, tags."""
 
 import shlex
 import threading
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from sandbox import Completed, Sandbox
@@ -199,47 +198,6 @@ def test_only_git_of_this_app_is_served(server: Sandbox) -> None:
         result = server.ssh(command)
         assert result.returncode == 2, (command, result.stdout, result.stderr)
     assert server.ssh("git-upload-pack '../../etc'").returncode == 1
-
-
-def test_submodules_are_checked_out(new_app: Callable[..., App], server: Sandbox) -> None:
-    inner = server.repository("inner", {"inner.txt": "deep"})
-    library = server.repository("library", {"page.txt": "from the submodule"})
-    allow = ("-c", "protocol.file.allow=always")
-    server.git(library, *allow, "submodule", "--quiet", "add", str(inner), "nested")
-    server.commit(library, {})
-    app = new_app(
-        "modules",
-        {"Procfile": "static: .\n", "ENV": "NGINX_SERVER_NAME=modules.localhost\n"},
-        push=False,
-    )
-    server.git(app.repository, *allow, "submodule", "--quiet", "add", str(library), "lib")
-    app.commit("With a submodule")
-    app.deployed()
-    assert app.body("/lib/page.txt") == "from the submodule"
-    assert app.body("/lib/nested/inner.txt") == "deep"
-
-    # A newer one, and going back to the one before.
-    server.commit(library, {"page.txt": "newer"})
-    server.git(app.repository, *allow, "submodule", "--quiet", "update", "--remote", "lib")
-    app.commit("Newer submodule")
-    app.deployed()
-    assert app.body("/lib/page.txt") == "newer"
-    app.does("rollback")
-    assert app.body("/lib/page.txt") == "from the submodule"
-
-    # One that cannot be fetched is a failure that says so.
-    modules = (
-        (app.repository / ".gitmodules")
-        .read_text()
-        .replace(str(library), str(Path("/no/such/repository")))
-    )
-    (app.repository / ".gitmodules").write_text(modules.replace('"lib"', '"gone"'))
-    app.commit("Lost")
-    said = app.failed()
-    assert any(
-        "failed at checking out the code: a submodule could not be fetched" in line for line in said
-    )
-    assert app.body("/lib/page.txt") == "from the submodule"
 
 
 def test_a_second_push_waits_and_says_so(new_app: Callable[..., App], server: Sandbox) -> None:

@@ -131,6 +131,8 @@ NODE_PACKAGE_MANAGER = Setting(name="NODE_PACKAGE_MANAGER", check=checks.words,
     doc="npm, yarn, pnpm or another, with version and options: pnpm@9 --prod; else by lock file.")
 AUTO_RESTART = Setting(name="PIKU_AUTO_RESTART", default="true", check=checks.boolean,
     doc="true or false: whether a deploy goes live at once, or waits for `piku restart`.")
+APP_DIR = Setting(name="PIKU_APP_DIR", check=checks.inner_path,
+    doc="The folder of the repository that the app is in, such as backend; by default its top.")
 DEPLOY_BRANCH = Setting(name="PIKU_DEPLOY_BRANCH", repository=False, check=checks.branch,
     doc="The branch that deploys; by default the first one pushed. Set it with config:set.")
 DEPLOY_STRATEGY = Setting(name="PIKU_DEPLOY_STRATEGY", default="overlap",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from piku import subprocesses
@@ -13,21 +14,45 @@ from piku import subprocesses
 class Tree:
     """The files of a commit: each path with the id of its content (a submodule's: its commit).
 
+    Paths are relative to the app's folder, so those of files outside of it begin with "../".
     `read` returns the text of a file, nothing when there is none.
     """
 
     files: Mapping[str, str]
     read: Callable[[str], str]
+    modes: Mapping[str, str] = field(default_factory=dict)  # as git writes them: "100755"
+    folder: str = ""  # the app's: PIKU_APP_DIR
+
+    def above(self, *names: str) -> list[str]:
+        """The files of these names in the app's folder and in those above it, nearest first."""
+        ups = range(len(Path(self.folder).parts) + 1)
+        return [path for up in ups for name in names if (path := "../" * up + name) in self.files]
+
+    def seen_from(self, folder: str) -> Tree:
+        """The same files, with paths relative to this folder."""
+        if not folder:
+            return self
+        places = {posixpath.relpath(f"/{path}", f"/{folder}"): path for path in self.files}
+        return Tree(
+            files={path: self.files[place] for path, place in places.items()},
+            read=lambda path: self.read(places.get(path, "")),
+            modes={path: self.modes[place] for path, place in places.items()},
+            folder=folder,
+        )
+
+
+EMPTY = Tree(files={}, read=str)
 
 
 def of_commit(repository: Path, commit: str) -> Tree:
     """The tree of a commit in a bare repository."""
     git = ["git", "-C", str(repository)]
     listing = subprocesses.run([*git, "ls-tree", "-r", "-z", commit])
-    entries = (entry.partition("\t") for entry in listing.split("\0") if entry)
+    entries = [entry.partition("\t") for entry in listing.split("\0") if entry]
     files = {path: head.split()[2] for head, _, path in entries}
+    modes = {path: head.split()[0] for head, _, path in entries}
 
     def read(path: str) -> str:
         return subprocesses.run([*git, "cat-file", "blob", files[path]]) if path in files else ""
 
-    return Tree(files=files, read=read)
+    return Tree(files=files, read=read, modes=modes)

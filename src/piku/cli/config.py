@@ -23,7 +23,7 @@ def _layers(paths: Paths, app: AppPaths) -> dict[str, str]:
     """The app's settings as a release would see them, the live commit's ENV file among them."""
     live = releases.live(app)
     if live is None:
-        return revision.layered(paths, "", revision.own_settings(app))
+        return revision.layered(paths, revision.own_settings(app))
     release = releases.load_release(app, live.release)
     own = replace(release, settings=revision.own_settings(app))
     return dict(revision.of_release(paths, app, own).values)

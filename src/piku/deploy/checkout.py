@@ -21,7 +21,7 @@ _TRANSIENT = (".pyc", ".pyo", ".pid", ".sock", ".swp")
 
 
 def create(app: AppPaths, checkout: str, commit: str) -> None:
-    """Check the commit out with its submodules, into a folder that appears whole or not at all."""
+    """Check the commit out into a folder that appears whole or not at all."""
     place = app.releases / checkout
     files.remove(place)
     # A folder of this process's own: git may outlive a deploy that is killed.
@@ -32,20 +32,10 @@ def create(app: AppPaths, checkout: str, commit: str) -> None:
         plain = ("-c", "filter.lfs.process=", "-c", "filter.lfs.required=false")
         clone = ("clone", "--quiet", *plain, "--shared", "--no-checkout")
         subprocesses.run(["git", *clone, str(app.repo), str(temporary)])
-        git = ("git", "-C", str(temporary))
-        subprocesses.run([*git, "checkout", "--quiet", "--force", "--detach", commit])
+        switch = ("checkout", "--quiet", "--force", "--detach", commit)
+        subprocesses.run(["git", "-C", str(temporary), *switch])
         for checked_out in hooks("checked_out"):
             checked_out(app, temporary, commit)
-        if (temporary / ".gitmodules").exists():
-            env = {**subprocesses.environment(), "GIT_TERMINAL_PROMPT": "0"}
-            update = ("submodule", "--quiet", "update", "--init", "--recursive")
-            try:
-                subprocesses.run([*git, *update], env=env)
-            except subprocesses.ProgramFailed as error:
-                hint = "the server must reach its address; private ones need a key in piku's ~/.ssh"
-                raise PikuError(
-                    "a submodule could not be fetched", detail=error.detail, hint=hint
-                ) from None
         os.rename(temporary, place)
 
 
@@ -55,7 +45,7 @@ def create(app: AppPaths, checkout: str, commit: str) -> None:
 def mark_built(app: AppPaths, checkout: str) -> None:
     """Record that the checkout is built, and which files the build left in it."""
     folder = app.releases / checkout
-    state = {path: _state(folder / path) for path in _changed(folder)}
+    state = {path: _state(folder / path) for path in _changed(app, checkout)}
     files.write(app.build_marker(checkout), json.dumps(state))
 
 
@@ -68,20 +58,23 @@ def untracked_files(app: AppPaths, checkout: str, persisted: Iterable[str] = ())
     kept = tuple(f"{path}/" for path in persisted)
     return [
         path
-        for path in _changed(folder)
+        for path in _changed(app, checkout)
         if (state := _state(folder / path))
         and built.get(path) != state
         and not f"{path.rstrip('/')}/".startswith(kept)
     ]
 
 
-def _changed(folder: Path) -> list[str]:
-    """Files that git does not track, including ignored ones, and tracked ones that were changed."""
+def _changed(app: AppPaths, checkout: str) -> list[str]:
+    """Files that git does not track, including ignored ones, and tracked ones that were changed:
+    paths relative to the app's folder."""
     status = ("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all")
-    listing = subprocesses.run(["git", "-C", str(folder), *status, "--ignored=traditional"])
+    top = ("git", "-C", str(app.code(checkout)))
+    listing = subprocesses.run([*top, *status, "--ignored=traditional"])
     paths = (entry[3:] for entry in listing.split("\0") if entry)
+    inner = checkout.partition("/")[2]
     return [
-        path
+        os.path.relpath(path, inner) if inner else path
         for path in paths
         if not _CACHES.intersection(path.split("/")) and not path.endswith(_TRANSIENT)
     ]

@@ -5,6 +5,7 @@ Only what a record or a parsed name describes is removed; anything else is someb
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -74,14 +75,15 @@ def prune(app: AppPaths, keep: int) -> None:
     kept = [*usable[:keep], *(release for release in usable[keep:] if release.number in needed)]
     oldest = min((release.number for release in usable[:keep]), default=0)
     over = [release for release in every if release.number < oldest and release not in kept]
-    checkouts = {release.checkout for release in kept} | {app.before_link.resolve().name}
+    before = os.path.relpath(app.before_link.resolve(), app.releases.resolve())
+    checkouts = {before, *(release.checkout for release in kept)}
     environments = {release.environment for release in kept}
     gone = [*over, *(release for release in every if release.outcome == FAILED)]
     for release in gone:
         if release.checkout not in {"", *checkouts} and not checkout.untracked_files(
             app, release.checkout, ()
         ):
-            files.remove(app.releases / release.checkout)
+            files.remove(app.code(release.checkout))
             files.remove(app.build_marker(release.checkout))
         if release.environment not in {"", *environments}:
             files.remove(app.envs / release.environment)

@@ -112,7 +112,7 @@ def _make(
     progress.update(
         runtime=found.runtime.name,
         environment=found.environment,
-        checkout=base.checkout if base else f"v{number}",
+        checkout=str(found.context.checkout.relative_to(app.releases)),
     )
     deployment = prepare(paths, app, found, counts(app), output, progress)
     checks = [warning for hook in hooks("check") for warning in hook(deployment)]
@@ -142,7 +142,8 @@ def _read(
         found = revision.read(
             paths, app, request.commit, request.own, checkout=base.checkout, environment=environment
         )
-        if found.environment == base.environment and not build.missing(app, base):
+        same_folder = found.context.checkout == app.releases / base.checkout
+        if found.environment == base.environment and same_folder and not build.missing(app, base):
             return found, base
     found = revision.read(paths, app, request.commit, request.own, checkout=f"v{number}")
     return found, None
@@ -166,7 +167,7 @@ def _build(deployment: Deployment) -> None:
     # A checkout shares the repository's objects: a reference keeps them when branches move on.
     kept = f"refs/piku/{release.commit}"
     subprocesses.run(["git", "-C", str(app.repo), "update-ref", kept, release.commit])
-    checkout.create(app, release.checkout, release.commit)
+    checkout.create(app, f"v{release.number}", release.commit)
     checkout.link_persisted(app, release.checkout, settings.PERSIST.read(deployment.values))
     progress.at("preflight")
     build.run_phase("preflight", deployment)
@@ -180,7 +181,7 @@ def go_live(deployment: Deployment) -> Release:
     """The release command, in a build of the release's own, then the switch."""
     app, progress, release = deployment.app, deployment.progress, deployment.release
     progress.at("release")
-    if release.checkout == f"v{release.number}":
+    if release.has_own_code:
         build.run_phase("release", deployment)
         checkout.mark_built(app, release.checkout)
         files.sync(app.releases)
@@ -260,8 +261,8 @@ def failed(paths: Paths, app: AppPaths, progress: Progress, error: PikuError) ->
         return error.within(what, f"repair it with: piku restart {app.name}")
     if release.outcome == PREPARED and release.kind == "config" and live is not None:
         releases.write_settings(app, releases.load_release(app, live.release).settings)
-    if release.outcome != PREPARED and release.checkout == f"v{release.number}":
-        files.remove(app.releases / release.checkout)
+    if release.outcome != PREPARED and release.has_own_code:
+        files.remove(app.code(release.checkout))
     releases.finish(app, release, FAILED, error.message)
     where = STEPS.get(release.step, release.step)
     return error.within(f"v{release.number} failed at {where}: ", recovery.what_runs(paths, app))

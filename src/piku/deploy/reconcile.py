@@ -88,7 +88,7 @@ def reconcile(paths: Paths, app: AppPaths, *, say: Say = quiet, patient: bool = 
 def _link(app: AppPaths, live: Live) -> None:
     """Point the stable names at what is live: its code, sockets, logs and variables."""
     now = app.live_link.resolve() if app.live_link.is_symlink() else None
-    if now is not None and now.name != live.checkout:
+    if now is not None and now != (app.releases / live.checkout).resolve():
         files.link(now, app.before_link)
     files.link(app.releases / live.checkout, app.live_link)
     for process in live.processes:

@@ -79,8 +79,8 @@ def _close(app: AppPaths, release: Release | None) -> None:
         releases.finish(app, release, SUCCEEDED)
         return
     releases.finish(app, release, FAILED, f"interrupted at {release.step or 'its start'}")
-    if release.checkout == f"v{release.number}":
-        files.remove(app.releases / release.checkout)
+    if release.has_own_code:
+        files.remove(app.code(release.checkout))
 
 
 def recover_all(paths: Paths, output: Output) -> None:

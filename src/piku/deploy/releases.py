@@ -27,8 +27,9 @@ BUILDING, PREPARED, SUCCEEDED, FAILED = "building", "prepared", "succeeded", "fa
 class Release:
     """Code, environment and settings under one number. Times are seconds since the epoch.
 
-    `environment` and `checkout` name folders in `envs/APP` and `releases/APP`; several releases may
-    share one build. `starts` are the numbers of its starts, by which its logs are found.
+    `environment` and `checkout` name folders in `envs/APP` and `releases/APP`: "v3", or what is in
+    it of PIKU_APP_DIR. Several releases may share one build. `starts` are the numbers of its
+    starts, by which its logs are found.
     """
 
     number: int
@@ -45,6 +46,11 @@ class Release:
     environment: str = ""
     checkout: str = ""
     starts: tuple[int, ...] = ()
+
+    @property
+    def has_own_code(self) -> bool:
+        """Whether its checkout was made for it, and not for the release whose build it shares."""
+        return f"{self.checkout}/".startswith(f"v{self.number}/")
 
     @property
     def usable(self) -> bool:

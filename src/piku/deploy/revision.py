@@ -4,6 +4,7 @@ variables that its processes see."""
 from __future__ import annotations
 
 import hashlib
+import posixpath
 import pwd
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from piku.app.procfile import Procfile
 from piku.app.tree import Tree
 from piku.deploy.releases import Process, Release
 from piku.errors import PikuError
+from piku.extra import hooks
 from piku.paths import AppPaths, Paths
 from piku.runtimes.base import Context, Runtime
 
@@ -44,15 +46,19 @@ def own_settings(app: AppPaths) -> dict[str, str]:
     return variables.parse_literal(files.read(app.settings))
 
 
-def layered(paths: Paths, repository_text: str, own: Mapping[str, str]) -> dict[str, str]:
-    """The settings of an app: the server's ENV, the repository's, then those of config:set.
+def layered(paths: Paths, own: Mapping[str, str], repository: Tree = tree.EMPTY) -> dict[str, str]:
+    """The settings of an app: the server's ENV, those of the repository from its top to the app's
+    folder, then those of config:set.
 
     Lower layers are expanded into the repository's lines; what config:set keeps is literal.
     """
-    server = variables.parse_file(files.read(paths.server_env), {}, source=str(paths.server_env))
-    repository = variables.parse_file(repository_text, server)
-    settings.refuse_in_repository(repository)
-    values = {**server, **repository, **own}
+    lower = variables.parse_file(files.read(paths.server_env), {}, source=str(paths.server_env))
+    for path in reversed(repository.above("ENV")):
+        source = posixpath.normpath(posixpath.join(repository.folder, path))
+        found = variables.parse_file(repository.read(path), lower, source=source)
+        settings.refuse_in_repository(found)
+        lower |= found
+    values = {**lower, **own}
     settings.check_all(values)
     return values
 
@@ -66,17 +72,16 @@ def read(
     `checkout` names the folder that it has, or will have; `environment` the one that was built
     for it already: without, its name is worked out from everything that goes into it.
     """
-    listing = tree.of_commit(app.repo, commit)
-    if "Procfile" not in listing.files:
-        raise PikuError(
-            "there is no Procfile in the top folder of this commit",
-            hint="add one with a line such as 'web: python3 server.py', and commit it",
-        )
-    processes = procfile.parse(listing.read("Procfile"))
+    top = tree.of_commit(app.repo, commit)
+    values = layered(paths, own, top)
+    listing = top.seen_from(settings.APP_DIR.read(values))
+    if listing.folder:
+        values = layered(paths, own, listing)
+    processes = procfile.parse(_procfile(app, listing, values))
     context = Context(
         tree=listing,
-        settings=layered(paths, listing.read("ENV"), own),
-        checkout=app.releases / checkout,
+        settings=values,
+        checkout=app.code(checkout) / listing.folder,
         environment=app.envs,
         cache=app.cache,
     )
@@ -91,6 +96,19 @@ def read(
         runtime=runtime,
         environment=environment,
         context=replace(context, environment=app.envs / environment),
+    )
+
+
+def _procfile(app: AppPaths, listing: Tree, values: Mapping[str, str]) -> str:
+    """The text of the Procfile, or what an extra makes of a commit without one."""
+    if "Procfile" in listing.files:
+        return listing.read("Procfile")
+    for hook in hooks("procfile"):
+        if text := hook(app, listing, values):
+            return str(text)
+    raise PikuError(
+        f"there is no Procfile in {listing.folder or 'the top folder'} of this commit",
+        hint="add one with a line such as 'web: python3 server.py', and commit it",
     )
 
 

@@ -17,7 +17,9 @@ EXTRAS: tuple[str, ...] = (
     "limits",
     "log_drain",
     "maintenance",
+    "monorepo",
     "site_options",
     "status",
+    "submodules",
     "update",
 )

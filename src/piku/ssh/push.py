@@ -9,6 +9,7 @@ from piku import subprocesses
 from piku.app import settings
 from piku.deploy import deploy, releases, revision
 from piku.errors import PikuError
+from piku.extra import hooks
 from piku.output import Output
 from piku.paths import AppPaths, Paths
 
@@ -72,6 +73,10 @@ def _deploy(paths: Paths, app: AppPaths, update: Update, by: str, output: Output
         if commit_of(app, update.ref) != update.new:
             output.step(f"{update.new[:8]} is not deployed: a later push replaces it")
             return
+        for reason in (hook(paths, app, update.new) for hook in hooks("unchanged")):
+            if reason:
+                output.step(reason)
+                return
         request = deploy.Request(
             kind="push", description=subject(app, update.new), commit=update.new, by=by,
             own=revision.own_settings(app),
@@ -94,7 +99,7 @@ def _report_stored(app: AppPaths, update: Update, main: str, output: Output) -> 
 
 def deploying(paths: Paths, app: AppPaths, pushed: Sequence[str] = ()) -> str:
     """The branch that deploys: PIKU_DEPLOY_BRANCH, else the first one ever pushed."""
-    values = revision.layered(paths, "", revision.own_settings(app))
+    values = revision.layered(paths, revision.own_settings(app))
     if chosen := settings.DEPLOY_BRANCH.read(values):
         return chosen
     head = _git(app, "symbolic-ref", "--short", "HEAD")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -50,28 +49,6 @@ def test_a_checkout_is_the_commit_and_appears_whole(
     assert (one / "a b" / "ü.txt").read_text() == "x"
     assert not (two / "a b").exists()
     assert not [path for path in shop.releases.iterdir() if path.name.endswith(".tmp")]
-
-
-def test_submodules_are_checked_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shop: AppPaths, commit: Commit
-) -> None:
-    # git allows a submodule from a folder only when told so, which is fine for this one.
-    monkeypatch.setenv("HOME", str(tmp_path))
-    (tmp_path / ".gitconfig").write_text('[protocol "file"]\nallow = always\n')
-    other = AppPaths(root=tmp_path / "elsewhere", name=shop.name)
-    inner = commit(other, {"lib.txt": "inner\n"})
-    modules = f'[submodule "lib"]\npath = lib\nurl = {other.repo}\n'
-    name = commit(
-        shop, {"Procfile": "web: x\n", ".gitmodules": modules, "lib": f"submodule:{inner}"}
-    )
-    checkout.create(shop, "v1", name)
-    assert (shop.releases / "v1" / "lib" / "lib.txt").read_text() == "inner\n"
-    checkout.mark_built(shop, "v1")
-    assert checkout.untracked_files(shop, "v1", ()) == []
-    shutil.rmtree(other.repo)
-    with pytest.raises(PikuError, match="a submodule could not be fetched") as error:
-        checkout.create(shop, "v2", name)
-    assert error.value.detail
 
 
 # --- what is left beside -------------------------------------------------------------------------

@@ -30,6 +30,10 @@ def test_layers_from_the_server_to_config_set(paths: Paths, shop: AppPaths, comm
     [
         ({"web": "x"}, {}, "there is no Procfile in the top folder of this commit"),
         ({"sub/Procfile": "web: x"}, {}, "there is no Procfile in the top folder"),
+        ({"web/app.py": ""}, {"PIKU_APP_DIR": "web"}, "there is no Procfile in web of this commit"),
+        ({"Procfile": "web: x"}, {"PIKU_APP_DIR": "../x"}, "'../x' is outside the app's folder"),
+        ({"Procfile": "web: x"}, {"PIKU_APP_DIR": "/srv/x"}, "'/srv/x' is outside the app's folder"),
+        ({"web/Procfile": "web: x", "web/ENV": "A"}, {"PIKU_APP_DIR": "web"}, "web/ENV line 1"),
         ({"Procfile": "web x"}, {}, "Procfile line 1"),
         ({"Procfile": "web: x", "ENV": "A=1\nB"}, {}, "ENV line 2: 'B' is not of the form NAME=value"),
         ({"Procfile": "web: x", "ENV": "PIKU_DEPLOY_BRANCH=x"}, {}, "cannot be set in the repository"),
@@ -92,3 +96,42 @@ def test_an_editable_project_is_built_for_every_change(
     first = environment(paths, shop, commit(shop, files))
     assert environment(paths, shop, commit(shop, files | {"a.py": "2"})) != first
     assert environment(paths, shop, commit(shop, files)) == first
+
+
+def test_an_app_in_a_folder(paths: Paths, shop: AppPaths, commit: Commit) -> None:
+    files = {
+        "ENV": "PIKU_APP_DIR=./services/api/\nA=top\nB=top\nC=top\n",
+        "services/ENV": "B=services of $A\n",
+        "services/api/ENV": "C=api of $B\n",
+        "services/api/Procfile": "web: x\n",
+        "services/api/requirements.txt": "-r ../../base.txt\n",
+        "base.txt": "x==1\n",
+        "requirements.txt": "y\n",
+        "package.json": "{}",
+    }
+    name = commit(shop, files)
+    found = revision.read(paths, shop, name, {}, checkout="v1")
+    assert {key: found.values[key] for key in "ABC"} == {
+        "A": "top", "B": "services of top", "C": "api of services of top",
+    }  # fmt: skip
+    assert found.context.checkout == shop.releases / "v1" / "services" / "api"
+    assert found.runtime.name == "python"
+
+    def environment(**changed: str) -> str:
+        other = commit(
+            shop, files | {name.replace("_", "."): text for name, text in changed.items()}
+        )
+        # What a later release of the same build is read with.
+        return revision.read(paths, shop, other, {}, checkout="v1/services/api").environment
+
+    assert environment(requirements_txt="z\n") == found.environment
+    assert environment(base_txt="x==2\n") != found.environment
+    own = {"PIKU_APP_DIR": ""}
+    top = revision.read(
+        paths,
+        shop,
+        commit(shop, {**files, "Procfile": "web: x\n"}),
+        own,
+        checkout="v1/services/api",
+    )
+    assert top.context.checkout == shop.releases / "v1"

@@ -18,7 +18,7 @@ _STARTING = 10  # seconds that a process may take until it listens
 def last_release(context: Context, app: AppPaths) -> Iterator[Finding]:
     """How the last deploy went, and whether the settings allow another one."""
     name, live = app.name, releases.live(app)
-    revision.layered(context.paths, "", revision.own_settings(app))
+    revision.layered(context.paths, revision.own_settings(app))
     numbers = releases.release_numbers(app)
     last = releases.load_release(app, numbers[-1]) if numbers else None
     if last is None:

@@ -15,7 +15,7 @@ from piku.paths import AppPaths
 def check(deployment: Deployment) -> Iterable[str]:
     """Raise PikuError when the commit has pointers whose content never came here."""
     app, release = deployment.app, deployment.release
-    if release.checkout != f"v{release.number}":
+    if not release.has_own_code:
         return ()  # it is checked out already
     found = pointers.of_commit(app.repo, release.commit)
     missing = [path for path, pointer in found.items() if not store.has(app, pointer)]
