@@ -28,6 +28,8 @@ class Extra:
     settings: str = ""  # -> a tuple of Setting
     procfile: str = ""  # app, tree without one, settings -> its text, or ""
     unchanged: str = ""  # paths, app, commit -> why a push of it deploys nothing, or ""
+    runtimes: str = ""  # -> rows of the table of runtimes, which come before the core's
+    compile: str = ""  # deployment -> further programs (Run) that make what its checkout needs
     check: str = ""  # deployment -> warnings; raises PikuError to refuse it
     uwsgi: str = ""  # deployment, process -> further options of its ini
     nginx: str = ""  # paths, app, site -> the Additions to its configuration, or None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
 from piku import files, procfs, subprocesses
@@ -12,6 +13,7 @@ from piku.deploy import orphans
 from piku.deploy.deployment import Deployment
 from piku.deploy.releases import Release
 from piku.errors import PikuError
+from piku.extra import hooks
 from piku.paths import AppPaths
 from piku.runtimes.base import Run, how_to_install
 
@@ -68,7 +70,8 @@ def prepare_environment(deployment: Deployment) -> None:
 
 def compile_checkout(deployment: Deployment) -> None:
     """Make in a fresh checkout what its runtime makes there, such as the program itself."""
-    for step in deployment.revision.runtime.compile(deployment.context):
+    more = (step for hook in hooks("compile") for step in hook(deployment))
+    for step in chain(deployment.revision.runtime.compile(deployment.context), more):
         _step(deployment, step)
 
 

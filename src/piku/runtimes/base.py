@@ -74,16 +74,17 @@ class Run:
 class Runtime:
     """One row of the table of runtimes (specification, "Runtime Detection and Deployment").
 
-    `requires` are groups of programs, of which one each must be installed. `key` is everything that
-    the environment depends on (None: there is no environment), `build` yields what makes one,
-    `compile` what every checkout needs besides. `env` are variables below the settings, `path` the
-    folders in front of PATH.
+    `requires` are groups of programs, of which one each must be installed; `install` says how, if
+    not from Debian. `key` is everything that the environment depends on (None: there is no
+    environment), `build` yields what makes one, `compile` what every checkout needs besides. `env`
+    are variables below the settings, `path` the folders in front of PATH.
     """
 
     name: str
     title: str
     detect: Callable[[Tree, Procfile], bool]
     requires: tuple[tuple[str, ...], ...] = ()
+    install: str = ""
     key: Callable[[Context], str] | None = None
     build: Callable[[Context], Iterator[Run]] = lambda _context: iter(())
     compile: Callable[[Context], Iterator[Run]] = lambda _context: iter(())
