@@ -28,10 +28,11 @@ class Extra:
     settings: str = ""  # -> a tuple of Setting
     procfile: str = ""  # app, tree without one, settings -> its text, or ""
     unchanged: str = ""  # paths, app, commit -> why a push of it deploys nothing, or ""
+    runtimes: str = ""  # -> rows of the table of runtimes, which come before the core's
+    compile: str = ""  # deployment -> further programs (Run) that make what its checkout needs
+    initial: str = ""  # app, tree, settings -> further ones, to keep with those of config:set
     check: str = ""  # deployment -> warnings; raises PikuError to refuse it
-    compile: str = ""  # deployment -> further steps (Run) in a fresh checkout
-    excerpt: str = ""  # deployment, step -> context of the readers of its lines (stream)
-    explain: str = ""  # deployment, last lines of a failed step -> why, a PikuError, or None
+    deployed: str = ""  # deployment: once its release is live
     uwsgi: str = ""  # deployment, process -> further options of its ini
     nginx: str = ""  # paths, app, site -> the Additions to its configuration, or None
     acme_client: str = ""  # settings of an app -> a Client (piku.tls.acme) for it, or None

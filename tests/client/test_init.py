@@ -2,78 +2,8 @@
 
 from pathlib import Path
 
-import pytest
-
-from piku.app import procfile
-from piku.client.detect import Files, detect
 from tests.client.laptop import ALIAS, Laptop
-from tests.e2e.support import CHECKOUT, WSGI, refused
-
-EXAMPLES = {
-    "python-wsgi", "python-uv", "python-poetry", "howto-flask", "howto-fastapi", "howto-django", "howto-express",
-    "howto-rails", "node", "go", "php", "ruby", "rust", "static-site",
-}  # fmt: skip
-
-
-def tree(files: dict[str, str]) -> Files:
-    return Files(names=list(files), read=lambda path: files.get(path, ""))
-
-
-@pytest.mark.parametrize("name", sorted(EXAMPLES))
-def test_what_fits_an_example_is_what_it_has(name: str) -> None:
-    folder = CHECKOUT / "examples" / name
-    found = {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file()}
-    files = {
-        path: file.read_text(errors="replace")
-        for path, file in found.items()
-        if path not in ("Procfile", "ENV")
-    }
-    fit = detect(tree(files))
-    has = procfile.parse((folder / "Procfile").read_text()).entries
-    gets = procfile.parse("\n".join(fit.lines)).entries
-    serving = next(kind for kind in ("wsgi", "rwsgi", "php", "web", "static") if kind in has)
-    assert gets[serving].command == has[serving].command
-    if name == "howto-rails":
-        assert gets["release"].command == has["release"].command
-        assert set((folder / "ENV").read_text().split()[1:]) <= set(fit.settings)
-
-
-@pytest.mark.parametrize(
-    ("files", "title", "lines"),
-    [
-        ({"requirements.txt": "flask", "shop/__init__.py": "def create_app():\n    return 1\n"},
-         "Python, WSGI", ("wsgi: shop:create_app()",)),
-        ({"requirements.txt": "flask", "wsgi.py": "from shop import app as application\napp = Flask(__name__)\n"},
-         "Python, Flask", ("wsgi: wsgi:app",)),
-        ({"requirements.txt": "fastapi", "app/main.py": "from fastapi import FastAPI\n\napi = FastAPI()\n"},
-         "Python, FastAPI", ("web: uvicorn app.main:api --host $BIND_ADDRESS --port $PORT",)),
-        ({"package.json": '{"scripts": {"start": "next start"}}'}, "Node.js", ("web: npm start",)),
-        ({"package.json": '{"main": "./src/app.js"}', "src/app.js": ""}, "Node.js", ("web: node src/app.js",)),
-        ({"Gemfile": "gem 'rails'\n# gem 'puma'\n", "config/application.rb": "", "config.ru": ""},
-         "Ruby on Rails", ("rwsgi: config.ru",)),
-        ({"Gemfile": 'gem "rails"\ngem "puma", ">= 5"\n', "config/application.rb": "", "config.ru": "",
-          "config/database.yml": "", "app/assets/images/.keep": ""},
-         "Ruby on Rails", ("web: bundle exec puma --bind tcp://$BIND_ADDRESS:$PORT",
-                           "release: bundle exec rake db:migrate assets:precompile")),
-        ({"go.mod": "module example.com/tools/v2\n", "main.go": "package main"}, "Go", ("web: bin/tools",)),
-        ({"go.mod": "module example.com/x\n", "cmd/serve/main.go": "package main"}, "Go", ("web: bin/serve",)),
-        ({"index.php": "<?php"}, "PHP", ("php: .",)),
-        ({"index.html": ""}, "Static site", ("static: .",)),
-        ({"dist/index.html": "", "README.md": ""}, "Static site", ("static: dist",)),
-    ],
-)  # fmt: skip
-def test_what_is_recognised(files: dict[str, str], title: str, lines: tuple[str, ...]) -> None:
-    found = detect(tree(files))
-    assert (found.title, found.lines) == (title, lines)
-    procfile.parse("\n".join(lines))
-
-
-@pytest.mark.parametrize("assets", [True, False])
-def test_nginx_serves_only_assets_that_a_release_makes(assets: bool) -> None:
-    files = {"Gemfile": "gem 'rails'", "config/application.rb": "", "config.ru": ""}
-    fit = detect(tree(files | ({"app/assets/config/manifest.js": ""} if assets else {})))
-    assert any("assets:precompile" in line for line in fit.lines) == assets
-    assert ("NGINX_STATIC_PATHS=/assets:public/assets" in fit.settings) == assets
+from tests.e2e.support import WSGI, refused
 
 
 def test_a_checkout_becomes_an_app(laptop: Laptop, tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from piku.client.address import Address
-from piku.client.detect import Files, Fit, detect
 from piku.client.target import REMOTE, git, push_url
 from piku.errors import PikuError
+from piku.extras.detect.detect import Files, Fit, detect
 from piku.output import Output
 
 
@@ -36,12 +36,16 @@ def plan(folder: Path, server: Address | None, app: str, hosts: Sequence[str]) -
         raise PikuError("this folder is in no git repository", hint=hint, code=2)
     files = _files(Path(top))
     kept = tuple(name for name in ("ENV", "Procfile") if name in files)
-    fit = Fit(title="An app with a Procfile", lines=()) if "Procfile" in kept else detect(files)
+    fit = (
+        Fit(title="An app with a Procfile", lines=(), because="")
+        if "Procfile" in kept
+        else detect(files)
+    )
     name = (
         f"NGINX_SERVER_NAME={','.join(hosts)}" if hosts else "# NGINX_SERVER_NAME=www.example.com"
     )
     new = {"Procfile": fit.lines, "ENV": (name, *fit.settings)}
-    notes = list(fit.notes)
+    notes = [*([fit.missing] if fit.missing else []), *fit.notes]
     if not hosts and "NGINX_SERVER_NAME=" not in files.read("ENV"):
         notes.append("for nginx to serve it: piku config:set NGINX_SERVER_NAME=www.example.com")
     there = push_url(REMOTE)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 from piku import files, procfs, subprocesses
 from piku.app import settings
@@ -76,14 +75,14 @@ def compile_checkout(deployment: Deployment) -> None:
         _step(deployment, step)
 
 
-def run_phase(phase: str, deployment: Deployment) -> None:
-    """Run the Procfile's `preflight` or `release` in the new checkout; raises when it fails."""
-    command = deployment.revision.procfile.command(phase)
+def run_phase(phase: str, deployment: Deployment, command: str = "") -> None:
+    """Run a command in the new checkout, by default the Procfile's; raises when it fails."""
+    command = command or deployment.revision.procfile.command(phase)
     if not command:
         return
     deployment.output.step(f"{phase.capitalize()}: {command}")
     try:
-        _run(deployment, Run(argv=tuple(subprocesses.shell(command))))
+        _run(deployment, subprocesses.shell(command))
     except subprocesses.ProgramFailed as error:
         raise PikuError(f"the {phase} command {_ending(error.status)}: {command}") from None
 
@@ -91,38 +90,39 @@ def run_phase(phase: str, deployment: Deployment) -> None:
 def _step(deployment: Deployment, step: Run) -> None:
     if step.say:
         deployment.output.detail(step.say)
+    if not step.optional:
+        _run(deployment, step.argv, step.env, step.cwd)
+        return
+    said: list[str] = []
     try:
-        _run(deployment, step)
+        _run(deployment, step.argv, step.env, step.cwd, said.append)
     except PikuError as error:
-        if not step.optional:
-            raise
-        deployment.output.detail(error.message)
+        deployment.output.detail(f"{error.message}: {said[-1] if said else 'it printed nothing'}")
 
 
-def _run(deployment: Deployment, step: Run) -> None:
-    argv = step.argv
+def _run(
+    deployment: Deployment,
+    argv: Sequence[str],
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    sink: Callable[[str], None] | None = None,
+) -> None:
     mark = orphans.build_mark(deployment.app.name, deployment.release.number)
-    variables = {**deployment.variables(), **step.env, procfs.MARK: mark}
+    variables = {**deployment.variables(), **(env or {}), procfs.MARK: mark}
     if subprocesses.which(argv[0], variables["PATH"]) is None:
         hint = f"install with: {how_to_install([argv[0]])}"
         raise PikuError(f"the program {argv[0]!r} is not installed", hint=hint)
     try:
-        with ExitStack() as stack:
-            readers: dict[str, Any] = {"sink": deployment.output.detail}
-            for hook in hooks("excerpt"):
-                readers = stack.enter_context(hook(deployment, step))
-            subprocesses.stream(
-                argv, cwd=step.cwd or deployment.checkout, env=variables,
-                timeout=settings.BUILD_TIMEOUT.read(deployment.values), **readers,
-            )  # fmt: skip
+        subprocesses.stream(
+            argv, cwd=cwd or deployment.checkout, env=variables,
+            sink=sink or deployment.output.detail,
+            timeout=settings.BUILD_TIMEOUT.read(deployment.values),
+        )  # fmt: skip
     except subprocesses.ProgramFailed as error:
         if argv[0] == "bash":
             raise
-        for explain in hooks("explain"):
-            if reason := explain(deployment, error.output):
-                raise reason from None
         shown = " ".join(re.sub(r"(?:^|(?<==))/.*/", "", part) for part in argv)
-        raise PikuError(f"`{shown}` {_ending(error.status)}", hint=step.hint) from None
+        raise PikuError(f"`{shown}` {_ending(error.status)}", hint="see its output above") from None
 
 
 def _ending(status: int) -> str:

@@ -9,7 +9,7 @@ import contextlib
 import signal
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
 from piku import files, locks, procfs, subprocesses
@@ -109,6 +109,12 @@ def _make(
     progress.at("read")
     require_platform(paths)
     found, base = _read(paths, app, request, number)
+    if request.kind in ("push", "deploy") and (new := revision.initial(app, found)):
+        output.detail(f"Kept with the settings of {app.name}: {', '.join(new)}")
+        request = replace(request, own={**request.own, **new})
+        releases.write_settings(app, request.own)
+        progress.update(settings=request.own)
+        found, base = _read(paths, app, request, number)
     progress.update(
         runtime=found.runtime.name,
         environment=found.environment,
@@ -187,6 +193,8 @@ def go_live(deployment: Deployment) -> Release:
         files.sync(app.releases)
     going_live.activate(deployment)
     done = releases.finish(app, progress.record, SUCCEEDED)
+    for hook in hooks("deployed"):
+        hook(deployment)
     cleanup.prune(app, settings.KEEP_RELEASES.read(deployment.values))
     _report(deployment)
     return done

@@ -112,6 +112,12 @@ def _procfile(app: AppPaths, listing: Tree, values: Mapping[str, str]) -> str:
     )
 
 
+def initial(app: AppPaths, found: Revision) -> dict[str, str]:
+    """What extras find in a commit to be kept with config:set's, unless it is set already."""
+    wanted = (hook(app, found.tree, found.values) for hook in hooks("initial"))
+    return {k: v for values in wanted for k, v in values.items() if k not in found.values}
+
+
 def of_release(paths: Paths, app: AppPaths, release: Release) -> Revision:
     """What a release was made of, with the environment that it was given then."""
     return read(

@@ -144,7 +144,10 @@ def _located(app: AppPaths, checkout: Path, path: str, setting: str) -> Path:
         raise PikuError(f"{setting}: {path} leads outside {where}")
     # The app may make a folder for its own data later.
     if not os.path.exists(found) and inside != app.data:
-        raise PikuError(f"{setting}: there is no file or folder {path!r}")
+        raise PikuError(
+            f"{setting}: there is no file or folder {path!r}",
+            hint="commit it, or have the Procfile make it, such as 'release: npm run build'",
+        )
     # Through the link to another app's live release, not into the checkout that it leads to today.
     return inside / found.relative_to(inside.resolve())
 

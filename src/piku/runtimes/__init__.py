@@ -10,6 +10,7 @@ from piku import subprocesses
 from piku.app.procfile import Procfile
 from piku.app.tree import Tree
 from piku.errors import PikuError
+from piku.extra import hooks
 from piku.runtimes.base import Runtime, how_to_install
 from piku.runtimes.clojure import CLOJURE, LEIN
 from piku.runtimes.go import GO
@@ -46,7 +47,8 @@ RUNTIMES = (
 
 def select(tree: Tree, procfile: Procfile, path: str | None = None) -> Runtime:
     """The first runtime that matches; raises PikuError when its programs are not in `path`."""
-    runtime = next(row for row in RUNTIMES if row.detect(tree, procfile))
+    rows = (*(row for more in hooks("runtimes") for row in more), *RUNTIMES)
+    runtime: Runtime = next(row for row in rows if row.detect(tree, procfile))
     missing = [
         group
         for group in runtime.requires
@@ -56,6 +58,7 @@ def select(tree: Tree, procfile: Procfile, path: str | None = None) -> Runtime:
         names = ", ".join(" or ".join(group) for group in missing)
         raise PikuError(
             f"this is a {runtime.title} app, and this server lacks: {names}",
-            hint=f"install with: {how_to_install([group[0] for group in missing])}",
+            hint=runtime.install
+            or f"install with: {how_to_install([group[0] for group in missing])}",
         )
     return runtime

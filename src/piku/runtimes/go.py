@@ -9,7 +9,6 @@ from pathlib import Path
 
 from piku.app.procfile import Procfile
 from piku.app.tree import Tree
-from piku.errors import PikuError
 from piku.runtimes.base import Context, Run, Runtime, parse, real_program
 
 _COUNTED = ("go.mod", "go.sum", "vendor/modules.txt", "Godeps/Godeps.json")
@@ -25,7 +24,6 @@ def _key(context: Context) -> str:
 
 
 def _build(context: Context) -> Iterator[Run]:
-    yield Run(argv=("mkdir", "-p", str(context.environment)))
     if "go.sum" in context.tree.files and "vendor/modules.txt" not in context.tree.files:
         yield Run(argv=("go", "mod", "download"), say="go mod download")
 
@@ -37,7 +35,7 @@ def _compile(context: Context) -> Iterator[Run]:
     build = ["go", "build", "-o", "bin/"]
     if "go.mod" not in files:
         say = "There is no go.mod: this release gets one, with the newest of what it imports"
-        yield Run(argv=("go", "mod", "init", _import_path(context)), say=say)
+        yield Run(argv=("go", "mod", "init", "--", _import_path(context)), say=say)
         yield Run(argv=_TIDY, say="go mod tidy")
         build.append("-mod=mod")  # what Godeps put into vendor/ does not count
     elif "vendor/modules.txt" not in files:
@@ -49,10 +47,7 @@ def _compile(context: Context) -> Iterator[Run]:
 def _import_path(context: Context) -> str:
     """What the module is called: as Godeps has it, else as the app."""
     path = "Godeps/Godeps.json"
-    name = str(parse(context.tree, path, json.loads).get("ImportPath", context.cache.name))
-    if not re.fullmatch(r"[\w~][\w.~-]*(/[\w~][\w.~-]*)*", name):
-        raise PikuError(f"{path}: {name[:80]!r} is not an import path")
-    return name
+    return str(parse(context.tree, path, json.loads).get("ImportPath", context.cache.name))
 
 
 def _env(context: Context) -> Mapping[str, str]:

@@ -67,10 +67,6 @@ def _gradle(context: Context, *words: str) -> Run:
     return Run(argv=(*tool, "--no-daemon", "--console=plain", *words))
 
 
-def _gradle_env(context: Context) -> Mapping[str, str]:
-    return {"GRADLE_USER_HOME": str(context.cache / "gradle"), "GRADLE_OPTS": _SHORT}
-
-
 GRADLE = Runtime(
     name="gradle",
     title="Java (Gradle)",
@@ -80,5 +76,5 @@ GRADLE = Runtime(
     build=lambda context: iter((_gradle(context, "--version"),)),
     # The build cache has what was compiled from the same sources for another release.
     compile=lambda context: iter((_gradle(context, "--build-cache", "build"),)),
-    env=_gradle_env,
+    env=lambda context: {"GRADLE_USER_HOME": str(context.cache / "gradle"), "GRADLE_OPTS": _SHORT},
 )

@@ -80,7 +80,7 @@ def _package(tree: Tree) -> dict[str, Any]:
     return found
 
 
-def _chosen(context: Context) -> Chosen:
+def chosen(context: Context) -> Chosen:
     """NODE_PACKAGE_MANAGER, else the one in package.json, else by the lock file, else npm."""
     tree, own = context.tree, settings.NODE_PACKAGE_MANAGER.read(context.settings)
     named = str(_package(tree).get("packageManager", "")).partition("+")[0]
@@ -109,7 +109,7 @@ def _files(context: Context) -> list[str]:
     if local or any(_LOCAL.match(text) for text in wanted):
         return sorted(path for path in tree.files if not path.startswith("node_modules/"))
     own = {path for path in tree.files if path.startswith(".yarn/")}
-    return sorted({_NAME, *_READ, *_chosen(context).manager.locks} & tree.files.keys() | own)
+    return sorted({_NAME, *_READ, *chosen(context).manager.locks} & tree.files.keys() | own)
 
 
 def _key(context: Context) -> str:
@@ -118,7 +118,7 @@ def _key(context: Context) -> str:
     place = str(context.checkout) if _own_scripts(context.tree) else ""
     own = context.chosen(_SETTINGS.fullmatch)
     files = context.digests(_files(context))
-    return "\n".join((version, place, _chosen(context).package, *own, *files))
+    return "\n".join((version, place, chosen(context).package, *own, *files))
 
 
 def _version(context: Context) -> str:
@@ -132,12 +132,9 @@ def _major() -> str:
 
 
 def _build(context: Context) -> Iterator[Run]:
-    home, cache, tool = context.environment, context.cache, _chosen(context)
-    env = {"NPM_CONFIG_CACHE": str(cache / "npm"), "NPM_CONFIG_UPDATE_NOTIFIER": "false"}
-    own, shared = cache / "npm" / "_cacache", cache.parent / "@npm"
-    yield Run(argv=("mkdir", "-p", str(home / "node_modules"), str(own), str(shared)))
-    # Packages, each named by its hash, which npm checks whenever it reads one: all apps share them.
-    yield from link(own / "content-v2", shared)
+    home, cache, tool = context.environment, context.cache, chosen(context)
+    env = {"NPM_CONFIG_CACHE": str(cache / "npm")}
+    yield Run(argv=("mkdir", "-p", str(home / "node_modules")))
     if version := _version(context):
         yield from _own_version(context, version, env)
     if tool.package != "npm":
@@ -146,12 +143,12 @@ def _build(context: Context) -> Iterator[Run]:
     # What the installation reads, put where node_modules will be.
     names = sorted({path.partition("/")[0] for path in _files(context)})
     yield Run(argv=("cp", "-a", *(str(context.checkout / name) for name in names), str(home)))
-    if scripts := _own_scripts(
-        context.tree
-    ):  # they belong to the checkout, where compile runs them
+    if scripts := _own_scripts(context.tree):  # compile runs them, in the checkout
         yield Run(argv=("npm", "pkg", "delete", *(f"scripts.{name}" for name in scripts)), cwd=home)
     env |= {"BUN_INSTALL_CACHE_DIR": str(cache / "bun"), "YARN_GLOBAL_FOLDER": str(cache / "yarn")}
     env |= {"YARN_CACHE_FOLDER": str(cache / "yarn"), "YARN_ENABLE_TELEMETRY": "0"}
+    if "build" in (_package(context.tree).get("scripts") or {}):
+        env["NODE_ENV"] = "development"  # what it calls is often among the devDependencies
     yield Run(argv=_install(context, tool), env=env, cwd=home)
 
 
@@ -199,7 +196,7 @@ def _binary() -> str:
 
 def _compile(context: Context) -> Iterator[Run]:
     yield from link(context.checkout / "node_modules", context.environment / "node_modules")
-    tool, scripts = _chosen(context), _own_scripts(context.tree)
+    tool, scripts = chosen(context), _own_scripts(context.tree)
     if _YARN in tool.package and "yarn.lock" not in context.tree.files:
         # Without it, `yarn start` would not know the packages.
         yield Run(argv=("cp", str(context.environment / "yarn.lock"), "."))

@@ -19,7 +19,7 @@ from piku.runtimes.base import Context, Run, Runtime, link, parse, table
 
 PLUGINS = Path("/usr/lib/uwsgi/plugins")
 _REQUIREMENTS, _PYPROJECT = "requirements.txt", "pyproject.toml"
-_DEFAULTS = {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "UTF_8:replace"}
+DEFAULTS = {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "UTF_8:replace"}
 _BOUND = "The project itself is installed, so each commit has an environment of its own"
 _INCLUDE = re.compile(r"(?:-r|-c|--requirement|--constraint)[ =]*(\S+)")
 # Lines for which pip takes something from the tree: projects, archives, and folders of them.
@@ -70,7 +70,7 @@ def wsgi_plugin(values: Mapping[str, str], environment: Path) -> str:
 # --- what the three have in common ---------------------------------------------------------------
 
 
-def _environment_key(context: Context, files: Iterable[str], *, bound: bool, prefix: str) -> str:
+def environment_key(context: Context, files: Iterable[str], *, bound: bool, prefix: str) -> str:
     """The key of an environment made from these files, and settings of this prefix.
 
     One that is `bound` to the tree has the repository's own code: it would be imported from the
@@ -83,7 +83,7 @@ def _environment_key(context: Context, files: Iterable[str], *, bound: bool, pre
     return "\n".join((python, place, *own, *digests))
 
 
-def _virtualenv(context: Context) -> Run:
+def virtualenv(context: Context) -> Run:
     """How the environment itself is made.
 
     virtualenv's own cache is the app's, and made anew: left half-written by a power cut, it would
@@ -130,13 +130,13 @@ def _decoded(text: str) -> str:
 def _pip_key(context: Context) -> str:
     files, local = requirement_files(context.tree)
     tool = settings.PYTHON_INSTALLER.read(context.settings)
-    key = _environment_key(context, files, bound=local, prefix=f"{tool.upper()}_")
+    key = environment_key(context, files, bound=local, prefix=f"{tool.upper()}_")
     return f"{tool}\n{key}"
 
 
 def _pip_build(context: Context) -> Iterator[Run]:
     # uv would make one too, but without pip, which the app's own people may want to call.
-    yield _virtualenv(context)
+    yield virtualenv(context)
     if settings.PYTHON_INSTALLER.read(context.settings) == "uv":
         uv = ("uv", "pip", "install", "--python", str(context.environment))
         yield Run(argv=(*uv, "-r", _REQUIREMENTS), env=_uv_cache(context))
@@ -155,7 +155,7 @@ PIP = Runtime(
     requires=(("python3",), ("virtualenv",)),
     key=_pip_key,
     build=_pip_build,
-    env=lambda _context: _DEFAULTS,
+    env=lambda _context: DEFAULTS,
 )
 
 
@@ -195,11 +195,11 @@ def poetry_installs_project(tree: Tree) -> bool:
 def _poetry_key(context: Context) -> str:
     bound = poetry_installs_project(context.tree) or _has_local(context.tree)
     files = (_PYPROJECT, "poetry.lock", "poetry.toml")
-    return _environment_key(context, files, bound=bound, prefix="POETRY_")
+    return environment_key(context, files, bound=bound, prefix="POETRY_")
 
 
 def _poetry_build(context: Context) -> Iterator[Run]:
-    yield _virtualenv(context)
+    yield virtualenv(context)
     root = () if poetry_installs_project(context.tree) else ("--no-root",)
     yield Run(
         argv=("poetry", "install", "--no-interaction", "--no-ansi", *root),
@@ -220,7 +220,7 @@ POETRY = Runtime(
     key=_poetry_key,
     build=_poetry_build,
     compile=lambda context: link(context.checkout / ".venv", context.environment),
-    env=lambda _context: {**_DEFAULTS, "POETRY_VIRTUALENVS_IN_PROJECT": "1"},
+    env=lambda _context: {**DEFAULTS, "POETRY_VIRTUALENVS_IN_PROJECT": "1"},
 )
 
 
@@ -245,7 +245,7 @@ def _uv_key(context: Context) -> str:
     _uv_python(context)
     bound = _uv_installs_project(context.tree) or _has_local(context.tree)
     files = (_PYPROJECT, "uv.lock", "uv.toml", ".python-version")
-    return _environment_key(context, files, bound=bound, prefix="UV_")
+    return environment_key(context, files, bound=bound, prefix="UV_")
 
 
 def _uv_build(context: Context) -> Iterator[Run]:
@@ -265,5 +265,5 @@ UV = Runtime(
     requires=(("python3",), ("uv",)),
     key=_uv_key,
     build=_uv_build,
-    env=lambda context: {**_DEFAULTS, "UV_PROJECT_ENVIRONMENT": str(context.environment)},
+    env=lambda context: {**DEFAULTS, "UV_PROJECT_ENVIRONMENT": str(context.environment)},
 )

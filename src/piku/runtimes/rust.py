@@ -20,7 +20,11 @@ def _compile(context: Context) -> Iterator[Run]:
 RUST = Runtime(
     name="rust",
     title="Rust",
-    detect=lambda tree, _procfile: {"Cargo.toml", "rust-toolchain.toml"} <= tree.files.keys(),
+    # As specified; what says neither is left to the server's own Rust.
+    detect=lambda tree, _procfile: (
+        "Cargo.toml" in tree.files
+        and ("rust-toolchain.toml" in tree.files or "Procfile" not in tree.files)
+    ),
     requires=(("cargo",),),
     compile=_compile,
 )

@@ -9,7 +9,6 @@ import pytest
 
 from piku.app import procfile
 from piku.app.tree import Tree
-from piku.errors import PikuError
 from piku.runtimes import go
 from piku.runtimes.base import Context
 
@@ -69,9 +68,9 @@ def test_the_programs() -> None:
     assert commands({**code, "go.mod": ""}) == [tidy, build]
     assert commands({**code, "go.mod": "", "vendor/modules.txt": ""}) == [build]
     made = "go build -o bin/ -mod=mod ./..."
-    assert commands(code) == ["go mod init shop", tidy, made]
+    assert commands(code) == ["go mod init -- shop", tidy, made]
     named = {"Godeps/Godeps.json": '{"ImportPath": "example.org/me"}'}
-    assert commands({**code, **named}) == ["go mod init example.org/me", tidy, made]
+    assert commands({**code, **named}) == ["go mod init -- example.org/me", tidy, made]
 
 
 def test_the_variables(tmp_path: Path) -> None:
@@ -86,19 +85,6 @@ def test_the_variables(tmp_path: Path) -> None:
     assert go.GO.env(app)["GOPROXY"].startswith(
         f"file://{tmp_path}/gopath/pkg/mod/cache/download,https://"
     )
-
-
-@pytest.mark.parametrize("path", ["../../../x", "/etc", "a/../b", "", "a//b", "-x", 'a"b'])
-def test_an_import_path(path: str) -> None:
-    files = {
-        "Godeps/Godeps.json": f'{{"ImportPath": "{path}"}}',
-        "vendor/a/a.go": "",
-        "main.go": "",
-    }
-    if '"' in path:
-        files["Godeps/Godeps.json"] = '{"ImportPath": "a\\"b"}'
-    with pytest.raises(PikuError, match="is not an import path"):
-        list(go.GO.compile(context(files)))
 
 
 def test_nothing_is_compiled_where_there_is_no_go_file() -> None:

@@ -21,9 +21,10 @@ def tree(files: Mapping[str, str]) -> Tree:
     ("files", "is_rust"),
     [
         (["Cargo.toml", "rust-toolchain.toml"], True),
-        (["Cargo.toml"], False),
+        (["Cargo.toml", "Procfile"], False),
+        (["Cargo.toml"], True),  # where the server finds what runs by itself
         (["rust-toolchain.toml"], False),
-        (["Cargo.toml", "rust-toolchain"], False),
+        (["Cargo.toml", "rust-toolchain", "Procfile"], False),
         (["sub/Cargo.toml", "rust-toolchain.toml"], False),
     ],
 )

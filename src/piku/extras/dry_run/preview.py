@@ -16,6 +16,9 @@ def lines(paths: Paths, app: AppPaths, commit: str) -> Iterator[str]:
     before = releases.load_release(app, live.release) if live else None
     own = revision.own_settings(app)
     found = revision.read(paths, app, commit, own, checkout="next")
+    if new := revision.initial(app, found):
+        own |= new
+        found = revision.read(paths, app, commit, own, checkout="next")
     counts = process_plan.parse_scaling(files.read(app.scaling))
     planned = process_plan.plan(found.procfile, found.values, counts)
     old = f"v{before.number} ({before.commit[:8]})" if before else "nothing"

@@ -1,0 +1,4 @@
+// A web server that listens where the Procfile says.
+var app = WebApplication.Create(args);
+app.MapGet("/", () => $"Hello from .NET {Environment.Version}\n");
+app.Run();

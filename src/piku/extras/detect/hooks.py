@@ -1,0 +1,53 @@
+"""What a push is given of it, and told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from piku.app.tree import Tree
+from piku.deploy import releases
+from piku.deploy.deployment import Deployment
+from piku.errors import PikuError
+from piku.extras.detect.detect import Files, Fit, detect, how_to_add
+from piku.extras.detect.fit import LISTENS
+from piku.paths import AppPaths
+
+
+def procfile(_app: AppPaths, tree: Tree, values: Mapping[str, str]) -> str:
+    """The text of a Procfile for a commit that has none; nothing when another folder has one."""
+    own = [name for name in tree.files if not name.startswith("../")]
+    elsewhere = not own or any(name.endswith("/Procfile") for name in own)
+    return "" if elsewhere else "\n".join(_fit(tree, values).lines)
+
+
+def initial(_app: AppPaths, tree: Tree, values: Mapping[str, str]) -> dict[str, str]:
+    """The settings without which what was found does not work."""
+    if "Procfile" in tree.files:
+        return {}
+    pairs = (line.partition("=") for line in _fit(tree, values).settings)
+    return {name: value for name, _, value in pairs}
+
+
+def warnings(deployment: Deployment) -> Iterator[str]:
+    """Which lines a push runs, as long as nobody has written them down."""
+    tree = deployment.revision.tree
+    if "Procfile" in tree.files or deployment.release.kind not in ("push", "deploy"):
+        return
+    fit = _fit(tree, deployment.values)
+    yield f"No Procfile: running {' and '.join(f'`{line}`' for line in fit.lines)}, {fit.because}"
+    yield "To keep that, or to change it, commit it in a file named Procfile"
+    if releases.live(deployment.app) is None:
+        yield from (note for note in fit.notes if note != LISTENS)
+
+
+def _fit(tree: Tree, values: Mapping[str, str]) -> Fit:
+    """What runs; raises PikuError with the lines to add where that is not sure."""
+    names = [name for name in tree.files if not name.startswith("../")]
+    lacking = f"there is no Procfile in {tree.folder or 'the top folder'} of this commit, and"
+    try:
+        fit = detect(Files(names=names, read=tree.read, settings=values))
+    except PikuError as error:
+        raise PikuError(f"{lacking} {error.message}", hint=error.hint) from None
+    if fit.missing:
+        raise PikuError(f"{lacking} {fit.missing}", hint=how_to_add(fit.lines))
+    return fit
