@@ -1,6 +1,7 @@
 """What git clients do: push, clone, fetch, branches, tags."""
 
 import shlex
+import shutil
 import threading
 from collections.abc import Callable
 
@@ -58,7 +59,7 @@ def test_the_first_branch_deploys(new_app: Callable[..., App], server: Sandbox) 
     said = app.deployed("main")
     assert said == [
         "-----> branch 'main' is stored, not deployed: branches deploys 'trunk'",
-        "       Deploy it with: git push REMOTE main:trunk",
+        "       Deploy it with: git push REMOTE main:refs/heads/trunk",
         "       or for good: piku config:set branches PIKU_DEPLOY_BRANCH=main",
         "       and then: piku deploy branches",
     ]
@@ -66,13 +67,20 @@ def test_the_first_branch_deploys(new_app: Callable[..., App], server: Sandbox) 
     assert app.body() == "one"
     server.git(app.repository, "tag", "v1.0")
     assert app.deployed("v1.0") == [
-        "-----> refs/tags/v1.0 is stored, not deployed: branches deploys 'trunk'"
+        "-----> refs/tags/v1.0 is stored, not deployed: branches deploys 'trunk'",
+        "       Deploy it with: git push REMOTE TAG^{}:refs/heads/trunk",
     ]
     assert len(app.releases()) == 1
+    server.git(app.repository, "tag", "--annotate", "--message=One", "v1.1")
+    said = app.failed("v1.1:refs/heads/trunk", "--force")
+    assert "git push REMOTE TAG^{}:refs/heads/trunk" in said[0]
+    app.deployed("v1.1^{}:refs/heads/trunk")
+    assert app.body() == "on main"
 
     # Several at once: each is told about, and the right one goes live.
     server.git(app.repository, "branch", "side")
     server.git(app.repository, "checkout", "--quiet", "trunk")
+    server.git(app.repository, "merge", "--quiet", "main")
     app.commit(version_txt="on trunk")
     both = server.git(app.repository, "push", server.remote("branches"), "side", "trunk").stderr
     assert "branch 'side' is stored" in both
@@ -198,6 +206,45 @@ def test_only_git_of_this_app_is_served(server: Sandbox) -> None:
         result = server.ssh(command)
         assert result.returncode == 2, (command, result.stdout, result.stderr)
     assert server.ssh("git-upload-pack '../../etc'").returncode == 1
+
+
+def test_shallow_clones_deploy(new_app: Callable[..., App], server: Sandbox) -> None:
+    app = new_app("shallow", push=False)
+
+    def push(depth: int, *options: str) -> Completed:
+        """A push from a fresh clone, as CI makes them."""
+        clone = server.client / "ci"
+        shutil.rmtree(clone, ignore_errors=True)
+        source = f"file://{app.repository}"
+        server.git(server.client, "clone", "--quiet", f"--depth={depth}", source, str(clone))
+        return server.push(clone, "shallow", "main", *options)
+
+    for text in ("two", "three"):
+        app.commit(version_txt=text)
+    succeeded(push(1))
+    assert app.body() == "three"
+    # The next one does not know what it replaces, and its git does not send it without --force.
+    app.commit(version_txt="four")
+    assert "fetch first" in push(1).stdout
+    succeeded(push(1, "--force"))
+    assert app.body() == "four"
+    app.commit(version_txt="five", Procfile="web: exit 1\n")
+    assert push(2).returncode == 1
+    app.commit(Procfile=web("shallow")["Procfile"])
+    app.commit(version_txt="six")
+    succeeded(push(4))
+    # Code that no branch leads to any more is built again for another setting.
+    app.does("rollback", "v1")
+    shutil.rmtree((server.root / "apps" / "shallow").resolve())
+    app.does("config:set", "A=1")
+    assert app.body() == "three"
+    # Whole histories go on, there and back.
+    app.commit(version_txt="seven")
+    app.deployed()
+    server.git(server.client, "clone", "--quiet", server.remote("shallow"), "shallow-copy")
+    repository = server.root / "repos" / "shallow"
+    server.git(repository, "gc", "--quiet", "--prune=now")
+    assert server.git(repository, "fsck", "--no-dangling").stdout == ""
 
 
 def test_a_second_push_waits_and_says_so(new_app: Callable[..., App], server: Sandbox) -> None:

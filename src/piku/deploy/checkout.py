@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -32,6 +33,10 @@ def create(app: AppPaths, checkout: str, commit: str) -> None:
         plain = ("-c", "filter.lfs.process=", "-c", "filter.lfs.required=false")
         clone = ("clone", "--quiet", *plain, "--shared", "--no-checkout")
         subprocesses.run(["git", *clone, str(app.repo), str(temporary)])
+        if (shallow := app.repo / "shallow").exists():
+            # Of such a repository git clones what branches lead to: a release may need other code.
+            shutil.copy(shallow, temporary / ".git")
+            files.write(temporary / ".git/objects/info/alternates", f"{app.repo}/objects\n")
         switch = ("checkout", "--quiet", "--force", "--detach", commit)
         subprocesses.run(["git", "-C", str(temporary), *switch])
         for checked_out in hooks("checked_out"):

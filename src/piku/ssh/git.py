@@ -22,6 +22,9 @@ from piku.paths import SEPARATOR, AppName, AppPaths, Paths
 # The file for the result: first the updates, and when they are dealt with, FAILED or nothing.
 RESULT = "PIKU_PUSH_RESULT"
 FAILED = "failed"
+# Clones of CI have the newest commits alone.
+_SHALLOW = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "receive.shallowUpdate",
+            "GIT_CONFIG_VALUE_0": "true"}  # fmt: skip
 
 # References to kept commits are piku's own. Housekeeping collects garbage; git would, in the push.
 _CONFIG = """\
@@ -31,6 +34,14 @@ _CONFIG = """\
 \tdenyDeleteCurrent = ignore
 [gc]
 \tauto = 0
+"""
+# git refuses an annotated tag as a branch, with the names of objects for a reason.
+_UPDATE = """\
+#!/bin/sh
+case "$1 $(git cat-file -t "$3" 2>&1)" in "refs/heads/"*" tag")
+    echo " !     a branch holds no annotated tag; push its commit: git push REMOTE TAG^{}:$1"
+    exit 1
+esac
 """
 
 
@@ -58,6 +69,7 @@ def create_repository(app: AppPaths, command: list[str], environ: dict[str, str]
 exec {shlex.join([*command, "git-hook", app.name])}
 """
     files.write(app.repo / "hooks" / "post-receive", hook, mode=0o755)
+    files.write(app.repo / "hooks" / "update", _UPDATE, mode=0o755)
     return fresh
 
 
@@ -67,7 +79,7 @@ def receive_pack(paths: Paths, app: AppPaths, command: list[str], environ: dict[
     fresh = create_repository(app, command, environ)
     result = files.temporary_file(paths.root / "releases", f"{app.name}{SEPARATOR}push")
     try:
-        status = _git_shell("git-receive-pack", app, {RESULT: str(result)})
+        status = _git_shell("git-receive-pack", app, {RESULT: str(result), **_SHALLOW})
         left = files.read(result)
         if left and left != FAILED:
             _finish_killed(paths, app, left.splitlines())

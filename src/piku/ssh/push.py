@@ -88,8 +88,11 @@ def _report_stored(app: AppPaths, update: Update, main: str, output: Output) -> 
     what = f"branch {update.branch!r}" if update.branch else update.ref
     done = "removed" if update.deletes else "stored"
     output.step(f"{what} is {done}, not deployed: {app.name} deploys {main!r}")
-    if update.branch and not update.deletes:
-        output.detail(f"Deploy it with: git push REMOTE {update.branch}:{main}")
+    if update.deletes:
+        return
+    source = update.branch or "TAG^{}"  # a branch holds no annotated tag
+    output.detail(f"Deploy it with: git push REMOTE {source}:refs/heads/{main}")
+    if update.branch:
         output.detail(f"or for good: piku config:set {app.name} PIKU_DEPLOY_BRANCH={update.branch}")
         output.detail(f"and then: piku deploy {app.name}")
 
