@@ -22,6 +22,7 @@ _SECRET_VALUE = re.compile(r"://[^/\s@]*:[^/\s@]+@")  # an address with a passwo
 # What a terminal would obey, with the colours and the end of a DOS line, which may stay.
 _CONTROL = re.compile("(\x1b\\[[0-9;:]{0,60}m|\r\\Z)|[\x00-\x08\x0a-\x1f\x7f-\x9f\udc80-\udc9f]")
 MASK = "********"
+_WIDTH = 400  # characters of a line that are shown; the log has it whole
 
 
 def is_secret(name: str, value: str) -> bool:
@@ -66,8 +67,9 @@ class Output:
     def step(self, text: str) -> None:
         self._write(f"-----> {text}")
 
-    def detail(self, text: str) -> None:
-        self._write(f"       {text}")
+    def detail(self, text: str, *, kept: bool = True, shown: bool = True) -> None:
+        """A line for the log, for the reader, or for both."""
+        self._write(f"       {text}", kept=kept, shown=shown)
 
     def warn(self, text: str) -> None:
         self._write(f" !     {text}")
@@ -79,14 +81,16 @@ class Output:
         for line in (error.message, *error.hint.splitlines()):
             self.warn(line)
 
-    def _write(self, text: str) -> None:
+    def _write(self, text: str, *, kept: bool = True, shown: bool = True) -> None:
         for secret in self._secrets:
             text = text.replace(secret, MASK)
-        if self._log is not None:
+        if kept and self._log is not None:
             self._keep(text, self._log)
-        if self._gone:
+        if not shown or self._gone:
             return
         try:
+            if self._log is not None and len(text) > _WIDTH:
+                text = f"{text[:_WIDTH]}… {len(text) - _WIDTH} more characters in the build log"
             print(text, file=self._stream, flush=True)
         except (OSError, ValueError):
             self._gone = True

@@ -112,8 +112,11 @@ def stream(
     env: Mapping[str, str],
     sink: Callable[[str], None],
     timeout: float,
+    idle: Callable[[], None] = lambda: None,
+    silence: float = 30.0,
 ) -> None:
-    """Run a program of the app's, handing each line to `sink` as it comes.
+    """Run a program of the app's, handing each line to `sink` as it comes, and calling `idle`
+    after every `silence` seconds without one.
 
     It runs in a process group of its own with a lower priority than live apps. After `timeout`
     seconds, and when we are interrupted, the whole group is killed. Raises ProgramFailed.
@@ -130,7 +133,7 @@ def stream(
     try:
         assert process.stdout is not None
         with process.stdout as pipe:
-            for line in _lines(pipe, process.pid, time.monotonic() + timeout):
+            for line in _lines(pipe, process.pid, time.monotonic() + timeout, silence, idle):
                 last.append(line)
                 sink(line)
         status = process.wait(0)
@@ -146,7 +149,9 @@ def stream(
         raise ProgramFailed(argv, status, "\n".join(last))
 
 
-def _lines(pipe: IO[bytes], pid: int, deadline: float) -> Iterator[str]:
+def _lines(
+    pipe: IO[bytes], pid: int, deadline: float, silence: float, idle: Callable[[], None]
+) -> Iterator[str]:
     """The lines of a program until it ends or the deadline comes; a child of its may hold the pipe
     on."""
     ended, rest = os.pidfd_open(pid), b""
@@ -154,7 +159,10 @@ def _lines(pipe: IO[bytes], pid: int, deadline: float) -> Iterator[str]:
     try:
         while waiting:
             left = deadline - time.monotonic()
-            ready = select.select(waiting, [], [], left)[0] if left > 0 else []
+            ready = select.select(waiting, [], [], min(left, silence))[0] if left > 0 else []
+            if not ready and left > silence:
+                idle()
+                continue
             if not ready:
                 raise subprocess.TimeoutExpired("", 0)
             if pipe not in ready:

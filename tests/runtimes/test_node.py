@@ -32,7 +32,11 @@ def package(version: str = "2.1.3", **others: object) -> str:
 def npm_lock(version: str) -> str:
     packages = {
         "": {"name": "it", "dependencies": {"ms": version}},
-        "node_modules/ms": {"version": version, "integrity": INTEGRITY[version]},
+        "node_modules/ms": {
+            "version": version,
+            "integrity": INTEGRITY[version],
+            "resolved": f"https://registry.npmjs.org/ms/-/ms-{version}.tgz",
+        },
     }
     return json.dumps({"name": "it", "lockfileVersion": 3, "requires": True, "packages": packages})
 
@@ -266,3 +270,20 @@ def test_scripts_of_its_own_run_in_the_checkout(new_app: NewApp, server: Sandbox
     )
     build_failed(app, "it cannot be done", "`npm run postinstall` failed")
     assert (server.root / "apps" / "scripts" / "made.txt").read_text() == "1m"
+
+
+def test_a_second_app_downloads_nothing_and_trusts_nobody(new_app: NewApp, server: Sandbox) -> None:
+    def pushed(name: str, env: str = "") -> App:
+        lock = {"package-lock.json": npm_lock("2.1.2"), "package.json": package("2.1.2")}
+        return new_app(name, files(env=env, **lock))
+
+    shared = server.root / "cache" / "@npm"
+    assert ms(pushed("npm-first")) == "2.1.2"
+    assert ms(pushed("npm-second", "NPM_CONFIG_REGISTRY=http://127.0.0.1:9\n")) == "2.1.2"
+
+    # What a build could do to the packages of another.
+    for file in [path for path in shared.rglob("*") if path.is_file()]:
+        file.chmod(0o600)
+        file.write_text("forged")
+    assert ms(pushed("npm-third")) == "2.1.2"
+    assert ms(pushed("npm-fourth", "NPM_CONFIG_REGISTRY=http://127.0.0.1:9\n")) == "2.1.2"

@@ -235,6 +235,16 @@ def test_after_the_timeout_nothing_of_it_runs(tmp_path: Path) -> None:
     assert all(gone(int(line)) for line in lines)
 
 
+def test_a_program_that_says_nothing_is_known_to_be_running(tmp_path: Path) -> None:
+    lines: list[str] = []
+    subprocesses.stream(
+        subprocesses.shell("until test -e go; do sleep 0.01; done; echo done"), cwd=tmp_path,
+        env={"PATH": subprocesses.SYSTEM_PATH}, sink=lines.append, timeout=20,
+        idle=(tmp_path / "go").touch, silence=0.1,
+    )  # fmt: skip
+    assert lines == ["done"]
+
+
 def test_a_program_that_never_stops_talking_is_ended_too(tmp_path: Path) -> None:
     begun = time.monotonic()
     with pytest.raises(PikuError, match="did not end within 0 s and was killed"):

@@ -75,6 +75,20 @@ def test_a_reader_that_goes_away_does_not_stop_us(tmp_path: Path) -> None:
     ]
 
 
+def test_a_very_long_line_is_cut_after_secrets_are_hidden(tmp_path: Path) -> None:
+    stream = io.StringIO()
+    output = Output(stream, log=tmp_path / "log")
+    output.hide({"TOKEN": "sesame"})
+    line = f"ERROR: none of (from versions: {'x' * 360}sesame, 1.0, 2.0) fits"
+    output.detail(line)
+    assert stream.getvalue() == f"       {line[:391]}**… 22 more characters in the build log\n"
+    kept = f"       {line.replace('sesame', MASK)}\n"
+    assert (tmp_path / "log").read_text().endswith(kept)
+    # Without a log, a line is shown as it is.
+    Output(stream).detail(line)
+    assert stream.getvalue().endswith(f"       {line}\n")
+
+
 def test_tables_are_aligned_and_end_without_blanks() -> None:
     assert table([]) == []
     assert table([("A", "LONG", "C"), ("aaa", "b", "")]) == ["A    LONG  C", "aaa  b"]

@@ -98,12 +98,14 @@ def _remarks(apps: Sequence[AppState]) -> Iterator[str]:
 @app_argument
 @click.argument("process", required=False, default="")
 @click.option(
-    "-n", "--lines", type=click.IntRange(0, 1_000_000), default=100,
-    help="How many lines, of all processes together; by default 100.",
+    "-n", "--lines", type=click.IntRange(0, 1_000_000),
+    help="How many lines, of all processes together; by default 100, of `build` the last deploy.",
 )  # fmt: skip
 @click.option("--no-follow", is_flag=True, help="Print what there is, and exit.")
 @click.option("--release", metavar="N", help="Only what this release wrote, and exit.")
-def logs(app: AppPaths, process: str, lines: int, no_follow: bool, release: str | None) -> None:
+def logs(
+    app: AppPaths, process: str, lines: int | None, no_follow: bool, release: str | None
+) -> None:
     """Show the logs of an app's processes, and follow them.
 
     PROCESS is a type, or one such as web.1; `build` shows the transcript of deploys.
@@ -112,7 +114,8 @@ def logs(app: AppPaths, process: str, lines: int, no_follow: bool, release: str 
     known = reading.scan(app)
     chosen = reading.select_logs(app, known, process, number)
     names = sorted({log.process for log in chosen})
-    _print_lines(reading.history(chosen, lines), names)
+    count = 100 if lines is None and process != reading.BUILD else lines
+    _print_lines(reading.history(chosen, count), names)
     if number is not None and not chosen:
         click.echo(f"v{number} left no logs; see: piku logs {app.name} build", err=True)
     if number is None and not no_follow and process != reading.BUILD:

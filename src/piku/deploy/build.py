@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from piku import files, procfs, subprocesses
 from piku.app import settings
@@ -82,7 +83,7 @@ def run_phase(phase: str, deployment: Deployment, command: str = "") -> None:
         return
     deployment.output.step(f"{phase.capitalize()}: {command}")
     try:
-        _run(deployment, subprocesses.shell(command))
+        _run(deployment, Run(argv=tuple(subprocesses.shell(command))))
     except subprocesses.ProgramFailed as error:
         raise PikuError(f"the {phase} command {_ending(error.status)}: {command}") from None
 
@@ -90,39 +91,38 @@ def run_phase(phase: str, deployment: Deployment, command: str = "") -> None:
 def _step(deployment: Deployment, step: Run) -> None:
     if step.say:
         deployment.output.detail(step.say)
-    if not step.optional:
-        _run(deployment, step.argv, step.env, step.cwd)
-        return
-    said: list[str] = []
     try:
-        _run(deployment, step.argv, step.env, step.cwd, said.append)
+        _run(deployment, step)
     except PikuError as error:
-        deployment.output.detail(f"{error.message}: {said[-1] if said else 'it printed nothing'}")
+        if not step.optional:
+            raise
+        deployment.output.detail(error.message)
 
 
-def _run(
-    deployment: Deployment,
-    argv: Sequence[str],
-    env: Mapping[str, str] | None = None,
-    cwd: Path | None = None,
-    sink: Callable[[str], None] | None = None,
-) -> None:
+def _run(deployment: Deployment, step: Run) -> None:
+    argv = step.argv
     mark = orphans.build_mark(deployment.app.name, deployment.release.number)
-    variables = {**deployment.variables(), **(env or {}), procfs.MARK: mark}
+    variables = {**deployment.variables(), **step.env, procfs.MARK: mark}
     if subprocesses.which(argv[0], variables["PATH"]) is None:
         hint = f"install with: {how_to_install([argv[0]])}"
         raise PikuError(f"the program {argv[0]!r} is not installed", hint=hint)
     try:
-        subprocesses.stream(
-            argv, cwd=cwd or deployment.checkout, env=variables,
-            sink=sink or deployment.output.detail,
-            timeout=settings.BUILD_TIMEOUT.read(deployment.values),
-        )  # fmt: skip
+        with ExitStack() as stack:
+            readers: dict[str, Any] = {"sink": deployment.output.detail}
+            for hook in hooks("excerpt"):
+                readers = stack.enter_context(hook(deployment, step))
+            subprocesses.stream(
+                argv, cwd=step.cwd or deployment.checkout, env=variables,
+                timeout=settings.BUILD_TIMEOUT.read(deployment.values), **readers,
+            )  # fmt: skip
     except subprocesses.ProgramFailed as error:
         if argv[0] == "bash":
             raise
+        for explain in hooks("explain"):
+            if reason := explain(deployment, error.output):
+                raise reason from None
         shown = " ".join(re.sub(r"(?:^|(?<==))/.*/", "", part) for part in argv)
-        raise PikuError(f"`{shown}` {_ending(error.status)}", hint="see its output above") from None
+        raise PikuError(f"`{shown}` {_ending(error.status)}", hint=step.hint) from None
 
 
 def _ending(status: int) -> str:

@@ -24,6 +24,7 @@ from piku.paths import AppPaths
 from piku.uwsgi import noise
 
 BUILD = "build"  # the transcript of deploys, shown only when it is asked for
+_DEPLOY = b" -----> Release v"  # with this it begins
 _NAME = re.compile(
     r"(?P<process>[A-Za-z][\w-]*\.\d+|nginx|drain|build)(?:@(?P<start>\d+))?\.log(?:\.old)?"
 )
@@ -95,14 +96,16 @@ def select_logs(
     return [log for log in named if log.start not in failed] or named
 
 
-def history(logs: Iterable[LogFile], count: int) -> list[Line]:
-    """The last lines of these logs together, in the order of time as far as it is known."""
+def history(logs: Iterable[LogFile], count: int | None) -> list[Line]:
+    """The last lines of these logs together, in the order of time as far as it is known; without a
+    count, from the beginning of the last deploy in its transcript."""
     lines = [line for log in logs for line in _last_lines(log, count)]
     lines.sort(key=lambda line: line.place)
-    return lines[max(0, len(lines) - count) :]
+    deploys = (at for at, line in enumerate(lines) if _DEPLOY in line.text)
+    return lines[max(deploys, default=0) if count is None else max(0, len(lines) - count) :]
 
 
-def _last_lines(log: LogFile, count: int) -> list[Line]:
+def _last_lines(log: LogFile, count: int | None) -> list[Line]:
     """The last lines of one log. Lines below one with a time are placed with it, but those below
     the last one are as new as the file."""
     data = _read(log, max(0, log.status.st_size - _TAIL))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from os import getuid
 from pathlib import Path
+from pwd import getpwuid
 from typing import Any
 
 from piku import subprocesses
@@ -26,7 +28,8 @@ PACKAGES = {
 }
 # How to install a program that Debian does not have.
 COMMANDS = {
-    "uv": "pipx install uv",
+    # pipx installs for the user who runs it, and builds look there.
+    "uv": "apt-get install pipx && sudo -Hu {user} pipx install uv",
     "clojure": "https://clojure.org/guides/install_clojure (Debian's is another program)",
 }
 
@@ -59,14 +62,16 @@ class Context:
 class Run:
     """A program of a build, run in the checkout or in `cwd`, with more variables.
 
-    `say` is a line to show before it. When an `optional` one fails, the build goes on: the function
-    that yields the steps is resumed after each of them, and can look at the result.
+    `say` is a line to show before it, `hint` what to do when it fails. When an `optional` one
+    fails, the build goes on: the function that yields the steps is resumed after each of them, and
+    can look at the result.
     """
 
     argv: tuple[str, ...]
     env: Mapping[str, str] = field(default_factory=dict)
     cwd: Path | None = None
     say: str = ""
+    hint: str = "see its output above"
     optional: bool = False
 
 
@@ -131,4 +136,5 @@ def how_to_install(programs: Sequence[str]) -> str:
     """The commands that install these programs."""
     packages = [PACKAGES.get(program, program) for program in programs if program not in COMMANDS]
     apt = [f"apt-get install {' '.join(packages)}"] if packages else []
-    return " && ".join([*apt, *(COMMANDS[program] for program in programs if program in COMMANDS)])
+    others = (COMMANDS[program] for program in programs if program in COMMANDS)
+    return " && ".join((*apt, *others)).format(user=getpwuid(getuid()).pw_name)

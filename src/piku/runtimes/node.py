@@ -133,8 +133,11 @@ def _major() -> str:
 
 def _build(context: Context) -> Iterator[Run]:
     home, cache, tool = context.environment, context.cache, chosen(context)
-    env = {"NPM_CONFIG_CACHE": str(cache / "npm")}
-    yield Run(argv=("mkdir", "-p", str(home / "node_modules")))
+    env = {"NPM_CONFIG_CACHE": str(cache / "npm"), "NPM_CONFIG_UPDATE_NOTIFIER": "false"}
+    own, shared = cache / "npm" / "_cacache", cache.parent / "@npm"
+    yield Run(argv=("mkdir", "-p", str(home / "node_modules"), str(own), str(shared)))
+    # Packages, each named by its hash, which npm checks whenever it reads one: all apps share them.
+    yield from link(own / "content-v2", shared)
     if version := _version(context):
         yield from _own_version(context, version, env)
     if tool.package != "npm":

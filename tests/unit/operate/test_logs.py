@@ -92,6 +92,19 @@ def test_which_logs(shop: AppPaths) -> None:
         shown(shop, release=3)
 
 
+def test_the_transcript_of_the_last_deploy(shop: AppPaths) -> None:
+    first = "2026-11-20 11:00:00 -----> Release v1 of shop: 1234567 'It'\n"
+    second = first.replace("11:0", "11:1").replace("v1", "v2")
+    step = "2026-11-20 11:10:01        Building\n"
+    for text, expected in (
+        (first + step, first + step), (first + step + second + step * 300, second + step * 300),
+        (step, step),
+    ):  # fmt: skip
+        write(shop, "build.log", text)
+        found = logs.history(logs.select_logs(shop, logs.scan(shop), "build", None), None)
+        assert "".join(f"{line.text.decode()}\n" for line in found) == expected
+
+
 def test_the_last_lines_of_a_file(shop: AppPaths) -> None:
     for text in ("", "\n", "a", "a\n", "a\n\nbcdefgh\nij", "abcdefghi\n\n\n"):
         write(shop, "web.1@1.log", text)

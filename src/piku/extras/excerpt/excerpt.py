@@ -1,0 +1,58 @@
+"""Which lines of a program a push shows."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+
+from piku.deploy.deployment import Deployment
+from piku.output import Output, duration
+from piku.runtimes.base import Run
+
+_FIRST, _LAST, _LAST_FAILED = 20, 5, 40  # lines of a program that are shown
+_PAUSE = 5.0  # seconds after which one of the lines between them is
+
+
+def of_step(deployment: Deployment, step: Run) -> Excerpt:
+    log_command = f"piku logs {deployment.app.name} build"
+    return Excerpt(deployment.output, log_command, minor=step.optional)
+
+
+class Excerpt:
+    """What is shown of a program's lines, which all go to the log: the first ones, then one now and
+    then as a sign of life, and the last ones, more if it failed; of a `minor` one the very last."""
+
+    def __init__(self, output: Output, log_command: str, *, minor: bool) -> None:
+        self._output, self._log_command = output, log_command
+        self._first = 0 if minor else _FIRST
+        self._begun = self._shown_at = time.monotonic()
+        self._waiting: deque[str] = deque(maxlen=1 if minor else _LAST_FAILED)
+        self._hidden = 0
+
+    def add(self, line: str) -> None:
+        self._output.detail(line, shown=False)
+        if self._first or time.monotonic() - self._shown_at > _PAUSE:
+            self._show(line)
+            self._first = max(0, self._first - 1)
+        else:
+            self._waiting.append(line)
+            self._hidden += 1
+
+    def idle(self) -> None:
+        self._show(f"… still running after {duration(time.monotonic() - self._begun)}")
+
+    def __enter__(self) -> Mapping[str, Callable[..., None]]:
+        return {"sink": self.add, "idle": self.idle}
+
+    def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
+        last = list(self._waiting)[0 if failure else -_LAST :]
+        if left := self._hidden - len(last):
+            self._show(f"… {left} more lines are in the build log: {self._log_command}")
+        for line in last:
+            self._show(line)
+
+    def _show(self, text: str) -> None:
+        # Of a progress bar, what it came to.
+        self._output.detail(text.rpartition("\r")[2], kept=False)
+        self._shown_at = time.monotonic()
