@@ -42,9 +42,10 @@ def _page(lines: Iterator[str]) -> str:
 # --- files of the examples -----------------------------------------------------------------------
 
 _LANGUAGES = {
-    ".clj": "clojure", ".edn": "clojure", ".go": "go", ".gradle": "groovy", ".html": "html",
-    ".java": "java", ".js": "javascript", ".json": "json", ".php": "php", ".py": "python",
-    ".rs": "rust", ".ru": "ruby", ".toml": "toml", "ENV": "sh", "Gemfile": "ruby",
+    ".clj": "clojure", ".cs": "csharp", ".csproj": "xml", ".edn": "clojure", ".ex": "elixir",
+    ".exs": "elixir", ".go": "go", ".gradle": "groovy", ".html": "html", ".java": "java",
+    ".js": "javascript", ".json": "json", ".php": "php", ".py": "python", ".rs": "rust",
+    ".ru": "ruby", ".toml": "toml", ".ts": "typescript", "ENV": "sh", "Gemfile": "ruby",
     "Procfile": "yaml",
 }  # fmt: skip
 

@@ -105,7 +105,7 @@ def test_a_build_script(new_app: NewApp) -> None:
     app.commit(package_json=package(BUILD.replace("dist", "out")))
     said = app.failed()
     assert any("`pnpm run build` made no folder 'dist'" in line for line in said), said
-    assert any("it made out: write the folder that it makes: static: out" in line for line in said)
+    assert any("it made out; write into the Procfile: static: out" in line for line in said)
     # A release command is the app's own way.
     app.commit(Procfile=f"static: dist\nrelease: {BUILD}\n", package_json=package("exit 1"))
     said = app.deployed()

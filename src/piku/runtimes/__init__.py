@@ -56,9 +56,9 @@ def select(tree: Tree, procfile: Procfile, path: str | None = None) -> Runtime:
     ]
     if missing:
         names = ", ".join(" or ".join(group) for group in missing)
+        how = runtime.install or how_to_install([group[0] for group in missing])
         raise PikuError(
             f"this is a {runtime.title} app, and this server lacks: {names}",
-            hint=runtime.install
-            or f"install with: {how_to_install([group[0] for group in missing])}",
+            hint=f"install with: {how}",
         )
     return runtime

@@ -65,6 +65,7 @@ BUN = replace(
 
 _CONFIGS = ("deno.json", "deno.jsonc")
 _LOCK = "deno.lock"
+_PLAIN = {"NO_COLOR": "1"}
 _MODULE = re.compile(r"[\w./@-]+\.(?:[cm]?[jt]s|[jt]sx)\b")
 
 
@@ -103,12 +104,12 @@ def _deno_compile(context: Context) -> Iterator[Run]:
     tree = context.tree
     frozen = ("--frozen",) if _LOCK in tree.files else ()
     if {*_CONFIGS, "package.json"} & tree.files.keys():
-        yield Run(argv=("deno", "install", *frozen))
-    said = "\n".join(tree.read(path) for path in ("Procfile", *_CONFIGS, "package.json"))
+        yield Run(argv=("deno", "install", *frozen), env=_PLAIN)
+    said = "\n".join(tree.read(path) for path in ("Procfile", *_CONFIGS))
     named = (path.removeprefix("./") for path in _MODULE.findall(said))
     modules = sorted({path for path in named if path in tree.files})
     if modules:
-        yield Run(argv=("deno", "cache", *frozen, *modules))
+        yield Run(argv=("deno", "cache", *frozen, *modules), env=_PLAIN)
 
 
 DENO = Runtime(

@@ -42,10 +42,10 @@ def _require(deployment: Deployment, row: Generator, program: str) -> None:
 
 
 def _made_another(folder: str, ran: Sequence[str], made: Sequence[str]) -> PikuError:
-    hint = f"it made {', '.join(made)}: " if made else ""
+    hint = f"it made {', '.join(made)}; " if made else ""
     return PikuError(
         f"`{ran[-1]}` made no folder {folder!r}, which the static line names",
-        hint=f"{hint}write the folder that it makes: static: {made[0] if made else 'FOLDER'}",
+        hint=f"{hint}write into the Procfile: static: {made[0] if made else 'FOLDER'}",
     )
 
 
