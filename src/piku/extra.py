@@ -24,7 +24,7 @@ class Extra:
 
     name: str
     commands: Mapping[str, str] = field(default_factory=dict)  # "backup" -> "module:function"
-    flags: Mapping[str, str] = field(default_factory=dict)  # "deploy --dry-run" -> what that calls
+    flags: Mapping[str, str] = field(default_factory=dict)  # "deploy" -> it with more flags
     settings: str = ""  # -> a tuple of Setting
     procfile: str = ""  # app, tree without one, settings -> its text, or ""
     unchanged: str = ""  # paths, app, commit -> why a push of it deploys nothing, or ""
@@ -81,11 +81,9 @@ def commands() -> dict[str, str]:
     return {name: target for extra in installed() for name, target in extra.commands.items()}
 
 
-def flags(command: str) -> dict[str, str]:
-    """The flags that extras add to a core command: "--dry-run" to "module:function"."""
-    named = (pair for extra in installed() for pair in extra.flags.items())
-    split = ((*name.split(" "), target) for name, target in named)
-    return {flag: target for owner, flag, target in split if owner == command}
+def flags(command: str) -> Iterator[Any]:
+    """The functions with which extras add flags to a core command."""
+    return (load(extra.flags[command]) for extra in installed() if command in extra.flags)
 
 
 def load(target: str) -> Any:

@@ -1,4 +1,5 @@
-"""A key or certificate that a command takes as a file, though it runs as another user or elsewhere.
+"""A file that a command takes (a key, a certificate, an archive), though it runs as another user or
+elsewhere.
 
 The file becomes its standard input. No other word of a command is read as a file's name.
 """
@@ -8,11 +9,10 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from itertools import pairwise
-from pathlib import Path
 
 from piku.errors import PikuError
 
-COMMANDS = ("setup:ssh", "certs:add")
+COMMANDS = ("setup:ssh", "certs:add", "deploy")
 
 
 def replaced(words: Sequence[str], app: str) -> list[str]:
@@ -21,14 +21,17 @@ def replaced(words: Sequence[str], app: str) -> list[str]:
         word
         for before, word in pairwise(words)
         if words[0] in COMMANDS and before != "--name" and word != app and os.path.isfile(word)
+        if words[0] != "deploy" or before == "--archive"
     ]
     if not named:
         return list(words)
-    text = Path(named[-1]).read_text(errors="surrogateescape")
-    if words[0] == "setup:ssh" and ("PRIVATE KEY" in text or "Private-Lines:" in text):
-        hint = "give the public one, a .pub file"
-        raise PikuError(f"{named[-1]} is a private key: it stays here", hint=hint)
-    feed(text)
+    with open(named[-1], "rb", buffering=0) as file:
+        text = file.read(1000)
+        if words[0] == "setup:ssh" and (b"PRIVATE KEY" in text or b"PuTTY-User-Key" in text):
+            hint = "give the public one, a .pub file"
+            raise PikuError(f"{named[-1]} is a private key: it stays here", hint=hint)
+        file.seek(0)
+        os.dup2(file.fileno(), 0)
     return ["-" if word == named[-1] else word for word in words]
 
 

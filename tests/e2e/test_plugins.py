@@ -136,13 +136,17 @@ def test_the_commands_of_piku_win(server: Sandbox, plugins: Path) -> None:
 def test_an_extra_of_a_plugin(server: Sandbox, plugins: Path, new_app: NewApp) -> None:
     app = new_app("added")
     text = """\
+import click
+from piku.cli.common import with_flag
 from piku.extra import Extra
 
-def dry(app, **others):
-    "Say that this is not done."
-    print("not done:", app.name)
+def mine(deploy):
+    return with_flag(deploy, click.Option(["--mine"], metavar="WORD"), dry)
 
-EXTRA = Extra(name="mine", flags={"deploy --mine": "piku_plugins.mine:dry"})
+def dry(word, app, **others):
+    print("not done:", word, app.name)
+
+EXTRA = Extra(name="mine", flags={"deploy": "piku_plugins.mine:mine"})
 """
     plugin(plugins, "mine", text)
-    assert app.does("deploy", "--mine") == "not done: added\n"
+    assert app.does("deploy", "--mine", "x") == "not done: x added\n"

@@ -49,7 +49,14 @@ def test_a_file_of_certs_add_with_and_without_the_app(folder: Path) -> None:
 def test_other_words_are_not_read(folder: Path) -> None:
     key = ["setup:ssh", "me.pub", "--name", "shop"]
     assert _replaced(folder, "", *key) == [["setup:ssh", "-", "--name", "shop"], "text of me.pub"]
-    for words in (["run", "shop", "me.pub"], ["setup:ssh", "-"], ["certs:add", "shop", "-"]):
+    archive = ["deploy", "shop", "--archive", "shop.pem"]
+    assert _replaced(folder, "", *archive) == [[*archive[:3], "-"], "text of shop.pem"]
+    for words in (
+        ["run", "shop", "me.pub"],
+        ["deploy", "--from", "me.pub"],
+        ["setup:ssh", "-"],
+        ["certs:add", "shop", "-"],
+    ):
         assert _replaced(folder, "shop", *words) == [words, "typed"]
 
 

@@ -45,7 +45,7 @@ def url(paths: Paths, app: AppPaths) -> None:
 @pass_paths
 def deploy(paths: Paths, app: AppPaths, allow_untracked: bool) -> None:
     """Deploy what was last pushed."""
-    with changing(paths, app, "a deploy") as output:
+    with changing(paths, paths.existing(app.name), "a deploy") as output:
         # Under the lock: a push that we waited for may have moved the branch.
         branch = push.deploying(paths, app)
         refused = push.failed_commit(app) if allow_untracked else ""

@@ -8,8 +8,10 @@ import os
 import pwd
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -31,6 +33,8 @@ def _existing(
     ctx: click.Context, _parameter: click.Parameter, value: str | None
 ) -> AppPaths | None:
     paths: Paths = ctx.obj
+    if value and ctx.command.name == "deploy":
+        return paths.app(AppName.parse(value))  # it looks itself: a flag may make the app
     return None if value is None else paths.existing(value)
 
 
@@ -78,6 +82,22 @@ def _is_app(given: Sequence[str], others: Sequence[click.Argument], app: str) ->
     if given[0] == app:
         return len(given) > sum(one.required for one in others)
     return bool(others) and "=" in (others[0].metavar or "")  # no app's name is a KEY=VALUE
+
+
+def with_flag(
+    command: click.Command, flag: click.Option, call: Callable[..., Any]
+) -> click.Command:
+    """The command with one more flag; when that is given, `call` takes its place, with its value
+    first."""
+
+    def either(**arguments: Any) -> Any:
+        value = arguments.pop(flag.name or "")
+        function: Any = command.callback if value in (None, False) else partial(call, value)
+        return function(**arguments)
+
+    extended = copy.copy(command)
+    extended.params, extended.callback = [flag, *command.params], either
+    return extended
 
 
 def release_number(app: AppPaths, text: str) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import errno
 import os
 import sys
@@ -10,7 +9,6 @@ import time
 import traceback
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any
 
 import click
 
@@ -38,7 +36,9 @@ class Commands(click.Group):
         target = COMMANDS.get(cmd_name) or LAPTOP.get(cmd_name)
         if target := target or extra.commands().get(cmd_name):
             command: click.Command = extra.load(target)
-            return _with_flags(command) if cmd_name in EXTENSIBLE else command
+            for with_flags in extra.flags(cmd_name) if cmd_name in EXTENSIBLE else ():
+                command = with_flags(command)
+            return command
         return _plugins(ctx).get(cmd_name)
 
     def find(self, ctx: click.Context, name: str) -> click.Command:
@@ -76,24 +76,6 @@ def _plugins(ctx: click.Context) -> dict[str, click.Command]:
     """The commands of plugins; without a server, as in the generated reference, there are none."""
     paths = ctx.find_object(Paths)
     return plugins.commands(paths) if paths else {}
-
-
-def _with_flags(command: click.Command) -> click.Command:
-    """The command with the flags that extras add; what such a flag names is called in its place."""
-    targets = {flag: extra.load(target) for flag, target in extra.flags(command.name or "").items()}
-    options = [
-        click.Option([flag], is_flag=True, help=function.__doc__)
-        for flag, function in targets.items()
-    ]
-
-    def call(**arguments: Any) -> Any:
-        given = [flag for flag in targets if arguments.pop(flag.lstrip("-").replace("-", "_"))]
-        function: Any = targets[given[0]] if given else command.callback
-        return function(**arguments)
-
-    extended = copy.copy(command)
-    extended.params, extended.callback = [*options, *command.params], call
-    return extended
 
 
 @click.command(

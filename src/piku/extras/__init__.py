@@ -25,7 +25,9 @@ EXTRAS: tuple[str, ...] = (
     "monorepo",
     "site_options",
     "sites",
+    "sources",
     "status",
     "submodules",
     "update",
+    "webhook",
 )

@@ -9,7 +9,7 @@ from piku.extra import Extra
 EXTRA = Extra(
     name="detached",
     commands={"ps:stop": "piku.extras.detached.commands:ps_stop"},
-    flags={"run --detach": "piku.extras.detached.commands:detach"},
+    flags={"run": "piku.extras.detached.commands:with_flags"},
     in_use="piku.extras.detached.runs:releases_in_use",
     rows="piku.extras.detached.runs:rows",
     destroyed="piku.extras.detached.runs:end_all",

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import click
 
-from piku.cli.common import app_argument, pass_paths
+from piku.cli.common import app_argument, pass_paths, with_flag
 from piku.paths import AppPaths, Paths
 
 
+def with_flags(run: click.Command) -> click.Command:
+    """`piku run` with --detach."""
+    what = "Let it go on when you disconnect, and print the name of the run."
+    return with_flag(run, click.Option(["--detach"], is_flag=True, help=what), detach)
+
+
 @pass_paths
-def detach(paths: Paths, app: AppPaths, command: tuple[str, ...]) -> None:
-    """Let it go on when you disconnect, and print the name of the run."""
+def detach(
+    paths: Paths, _given: bool, /, app: AppPaths, command: tuple[str, ...], **_others: object
+) -> None:
+    """Start a command that goes on when its caller is gone."""
     from piku.extras.detached import runs
     from piku.operate import run as one_off
 

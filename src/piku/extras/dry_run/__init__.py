@@ -4,5 +4,5 @@ from piku.extra import Extra
 
 EXTRA = Extra(
     name="dry_run",
-    flags={"deploy --dry-run": "piku.extras.dry_run.commands:dry_run"},
+    flags={"deploy": "piku.extras.dry_run.commands:with_flags"},
 )
