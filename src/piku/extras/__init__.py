@@ -13,6 +13,7 @@ EXTRAS: tuple[str, ...] = (
     "doctor",
     "dry_run",
     "excerpt",
+    "foreign_files",
     "hints",
     "idle",
     "keys",
