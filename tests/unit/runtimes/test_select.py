@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from os import getuid
 from pathlib import Path
+from pwd import getpwuid
 
 import pytest
 
@@ -32,7 +34,11 @@ def test_the_order_is_the_specifications() -> None:
     [
         ({"requirements.txt": ""}, "virtualenv", "virtualenv"),
         ({"pyproject.toml": "[tool.poetry]\n"}, "poetry", "python3-poetry"),
-        ({"pyproject.toml": "[project]\n"}, "uv", "uv"),
+        (
+            {"pyproject.toml": "[project]\n"},
+            "uv",
+            f"sudo -Hu {getpwuid(getuid()).pw_name} pipx install uv",
+        ),
         ({"Gemfile": ""}, "bundle", "bundler"),
         ({"package.json": "{}"}, "node", "nodejs"),
         ({"pom.xml": ""}, "javac", "openjdk-17-jdk-headless"),

@@ -14,7 +14,7 @@ from piku.runtimes.base import Run
 
 _COMMAND = ("python", "manage.py", "collectstatic", "--noinput")
 _PYTHON = ("python", "poetry", "uv")
-_SETTINGS_FILE = re.compile(r"(.*/)?settings(/.*|[^/]*)\.py")
+_SETTINGS_FILE = re.compile(r"(?!\.\./)(.*/)?settings(/.*|[^/]*)\.py")
 _STATIC_ROOT = re.compile(r"^[ \t]*STATIC_ROOT\b[^=\n]*=(.*)", re.MULTILINE)
 _STATIC_URL = re.compile(r"^[ \t]*STATIC_URL\b[^=\n]*=\s*[\"']/?([\w/-]+?)/?[\"']", re.MULTILINE)
 # What serves the files itself, or keeps them elsewhere.
