@@ -11,7 +11,9 @@ from piku.app.procfile import Procfile
 from piku.app.tree import Tree
 from piku.runtimes.base import Context, Run, Runtime, parse, real_program
 
-_COUNTED = ("go.mod", "go.sum", "vendor/modules.txt", "Godeps/Godeps.json")
+_COUNTED = (
+    "go.mod", "go.sum", "go.work", "go.work.sum", "vendor/modules.txt", "Godeps/Godeps.json",
+)  # fmt: skip
 _TIDY = ("go", "mod", "tidy")
 
 
@@ -20,27 +22,27 @@ def _detect(tree: Tree, _procfile: Procfile) -> bool:
 
 
 def _key(context: Context) -> str:
-    return "\n".join((real_program("go"), *context.digests(_COUNTED)))
+    return "\n".join((real_program("go"), *context.digests(context.tree.above(*_COUNTED))))
 
 
 def _build(context: Context) -> Iterator[Run]:
-    if "go.sum" in context.tree.files and "vendor/modules.txt" not in context.tree.files:
+    if context.tree.above("go.sum") and not context.tree.above("vendor/modules.txt"):
         yield Run(argv=("go", "mod", "download"), say="go mod download")
 
 
 def _compile(context: Context) -> Iterator[Run]:
-    files = context.tree.files
-    if not any(path.endswith(".go") for path in files):
+    above = context.tree.above
+    if not any(path.endswith(".go") for path in context.tree.files):
         return
     build = ["go", "build", "-o", "bin/"]
-    if "go.mod" not in files:
+    if not above("go.mod"):
         say = "There is no go.mod: this release gets one, with the newest of what it imports"
         yield Run(argv=("go", "mod", "init", "--", _import_path(context)), say=say)
         yield Run(argv=_TIDY, say="go mod tidy")
         build.append("-mod=mod")  # what Godeps put into vendor/ does not count
-    elif "vendor/modules.txt" not in files:
+    elif not above("vendor/modules.txt", "go.work"):
         # Offline, the committed sums may be enough.
-        yield Run(argv=_TIDY, say="go mod tidy", optional="go.sum" in files)
+        yield Run(argv=_TIDY, say="go mod tidy", optional=bool(above("go.sum")))
     yield Run(argv=(*build, "./..."), say="go build ./...")
 
 

@@ -244,12 +244,19 @@ def _uv_python(context: Context) -> tuple[str, ...]:
 def _uv_key(context: Context) -> str:
     _uv_python(context)
     bound = _uv_installs_project(context.tree) or _has_local(context.tree)
-    files = (_PYPROJECT, "uv.lock", "uv.toml", ".python-version")
+    files = context.tree.above(_PYPROJECT, "uv.lock", "uv.toml", ".python-version")
     return environment_key(context, files, bound=bound, prefix="UV_")
 
 
 def _uv_build(context: Context) -> Iterator[Run]:
-    locked = ("--locked",) if "uv.lock" in context.tree.files else ()
+    tree = context.tree
+    tops = (
+        path
+        for path in tree.above(_PYPROJECT)
+        if table(parse(tree, path, tomllib.loads), "tool", "uv", "workspace")
+    )
+    lock = next(tops, _PYPROJECT).replace(_PYPROJECT, "uv.lock")
+    locked = ("--locked",) if lock in tree.files else ()
     python = ("--python-preference", "only-system", *_uv_python(context))
     yield Run(
         argv=("uv", "sync", *python, *locked),
