@@ -14,7 +14,7 @@ Example = Callable[[str], Path]
 PAGE = "# Hello from a generator\n"
 
 
-def again(app: App, **files: str) -> list[str]:
+def again(app: App, **files: str | None) -> list[str]:
     """A second push: what the first one made beside the code does not stand in its way."""
     app.commit("Another", **files)
     return app.deployed()
@@ -56,7 +56,8 @@ def test_jekyll(new_app: NewApp) -> None:
     app = new_app("jekyll", files)
     assert "Hello from a generator</h1>" in app.body()
     assert "production" in app.body()
-    again(app)
+    # Without a Procfile as well, the configuration says what is served.
+    assert "-----> Jekyll: jekyll build --destination _site" in again(app, Procfile=None)
 
 
 def test_eleventy(new_app: NewApp) -> None:

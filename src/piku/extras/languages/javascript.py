@@ -33,9 +33,10 @@ _OTHER_LOCKS = {lock for tool in node.MANAGERS.values() for lock in tool.locks} 
 
 def _is_bun(tree: Tree, procfile: Procfile) -> bool:
     """By Bun's lock file or a line that runs Bun, unless another manager locks the packages."""
-    if core_runtime(tree, procfile) != "node" or _OTHER_LOCKS & tree.files.keys():
+    ours = _BUN_LOCKS & tree.files.keys() or runs(procfile, "bun", "bunx")
+    if not ours or _OTHER_LOCKS & tree.files.keys():
         return False
-    return bool(_BUN_LOCKS & tree.files.keys()) or runs(procfile, "bun", "bunx")
+    return core_runtime(tree, procfile) == "node"
 
 
 def _by_bun(context: Context) -> Context:

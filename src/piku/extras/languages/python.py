@@ -67,7 +67,7 @@ PDM = Runtime(
 
 def _is_hatch(tree: Tree, procfile: Procfile) -> bool:
     """By a line that runs Hatch: the environments of many projects are only for their tests."""
-    return core_runtime(tree, procfile) == "uv" and runs(procfile, "hatch")
+    return runs(procfile, "hatch") and core_runtime(tree, procfile) == "uv"
 
 
 def _hatch_key(context: Context) -> str:
