@@ -112,3 +112,10 @@ def test_pushed_served_changed_rolled_back_and_removed(large: App, server: Sandb
     assert server.piku("housekeeping").returncode == 0 and not stray.exists()
     large.does("destroy", "--force")
     assert not app.repo.exists()
+
+    # What CI does: the content first, even of an app that is not there yet.
+    url = server.remote("large")
+    server.git(large.repository, "lfs", "push", url, "HEAD")
+    assert names("one") in objects(large)
+    assert "v1 is live" in server.git(large.repository, "push", "--no-verify", url, "HEAD").stderr
+    assert picture(large) == content("one")

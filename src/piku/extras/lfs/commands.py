@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from piku.cli.common import pass_paths
+from piku.cli.common import own_command, own_environment, pass_paths
 from piku.paths import Paths
 
 
@@ -19,5 +19,9 @@ def transfer(paths: Paths, path: str, operation: str) -> None:
     from piku.extras.lfs import transfer as protocol
     from piku.ssh import git
 
-    app = paths.existing(git.app_from_path(path))
+    app = paths.app(git.app_from_path(path))
+    if operation == "upload" and (paths.root / "releases").is_dir() and not app.repo.is_dir():
+        # `git lfs push` may come before the first `git push`.
+        git.create_repository(app, own_command(), own_environment())
+    paths.existing(app.name)
     protocol.Connection(app, operation, sys.stdin.buffer, sys.stdout.buffer).serve()

@@ -102,7 +102,7 @@ def pull(paths: Paths, app: AppPaths, is_webhook: bool) -> None:
         if live and releases.load_release(app, live.release).commit == found.commit:
             output.step(f"Nothing new: {found.commit[:8]} is live")
             return
-        incoming.deploy(paths, app, found, by, output)
+        incoming.deploy(paths, app, found, by, output, changed=True)
 
 
 @click.command("deploy-key")

@@ -13,6 +13,7 @@ from piku import files, subprocesses
 from piku.cli.common import own_command, own_environment, self_argv
 from piku.deploy import deploy as runbook
 from piku.deploy import revision
+from piku.extra import hooks
 from piku.operate import server
 from piku.output import Output
 from piku.paths import SEPARATOR, AppPaths, Paths
@@ -62,10 +63,11 @@ def make_app(app: AppPaths) -> None:
 
 def deploy(
     paths: Paths, app: AppPaths, found: Incoming, by: str, output: Output, *,
-    allow_untracked: bool = False,
+    allow_untracked: bool = False, changed: bool = False,
 ) -> None:  # fmt: skip
     """Deploy the commit; when it is live, it is the tip of the deploy branch. The caller holds the
-    app's lock."""
+    app's lock. With `changed` a commit is left out that changes nothing of the app, as of a push.
+    """
     run = ["git", "-C", str(app.repo)]
     fetch = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--update-shallow"]
     subprocesses.run([*run, *fetch, str(found.repository), _BRANCH])
@@ -75,6 +77,10 @@ def deploy(
         kind="push", description=push.subject(app, found.commit), commit=found.commit, by=by,
         own=revision.own_settings(app), allow_untracked=allow_untracked,
     )  # fmt: skip
-    runbook.deploy(paths, app, request, output)
+    reasons = (hook(paths, app, found.commit) for hook in hooks("unchanged")) if changed else ()
+    if reason := next(filter(None, reasons), ""):
+        output.step(reason)
+    else:
+        runbook.deploy(paths, app, request, output)
     # A push that came meanwhile has moved the branch, and is deployed next.
     subprocesses.succeeds([*run, "update-ref", ref, found.commit, before])
