@@ -111,6 +111,24 @@ def test_what_an_environment_of_elixir_depends_on() -> None:
     assert key("elixir", {**own, "libs/a/a.ex": "1"}) != key("elixir", {**own, "libs/a/a.ex": "2"})
 
 
+@pytest.mark.parametrize(
+    ("own", "wanted"),
+    [
+        ({"mix.exs": "deps: []"}, False),
+        ({"mix.exs": '[{:dep, git: "https://example.com/dep.git"}]'}, False),
+        ({"mix.exs": '[{:plug, "~> 1.14"}]'}, True),
+        ({"mix.exs": "", "mix.lock": '"plug": {:hex, :plug, "1.14.0", "b4"}'}, True),
+    ],
+)
+def test_hex_is_installed_where_something_comes_from_it(
+    own: Mapping[str, str], *, wanted: bool
+) -> None:
+    elixir = next(each for each in ROWS if each.name == "elixir")
+    tools = [run.argv[1] for run in elixir.build(context(own)) if run.argv[0] == "mix"]
+    hex_tools = ["local.hex", "local.rebar"] if wanted else []
+    assert tools == [*hex_tools, "deps.get", "deps.compile"]
+
+
 def test_what_an_environment_of_pdm_depends_on() -> None:
     own = {**PROJECT, "pdm.lock": "one", "app.py": "one"}
     same = key("pdm", own)

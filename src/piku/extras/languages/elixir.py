@@ -11,6 +11,8 @@ _PROJECT, _LOCK = "mix.exs", "mix.lock"
 _COUNTED = re.compile(r"mix\.(exs|lock)|config/.*\.exs|\.tool-versions")
 # Dependencies in the repository itself: a project of several, or one that names a folder.
 _LOCAL = re.compile(r"\b(apps_path|path):")
+# A dependency from hex.pm, in the lock file or the project.
+_HEX = re.compile(r"\{:(hex,|\w+,\s*\")")
 
 
 def _files(context: Context) -> list[str]:
@@ -30,7 +32,7 @@ def _build(context: Context) -> Iterator[Run]:
     yield Run(argv=("mkdir", "-p", str(home)))
     names = sorted({path.partition("/")[0] for path in _files(context)} - {".."})
     yield Run(argv=("cp", "-a", *(str(context.checkout / name) for name in names), str(home)))
-    if ":hex," in tree.read(_LOCK):
+    if _HEX.search(tree.read(_LOCK) + tree.read(_PROJECT)):
         for tool in ("local.hex", "local.rebar"):
             yield Run(argv=("mix", tool, "--force", "--if-missing"), cwd=home)
     for command in ("deps.get", "deps.compile"):
