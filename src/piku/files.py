@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import os
 import re
@@ -20,9 +21,19 @@ _TEMPORARY = re.compile(r"\.(\d+)(\.\w{8})?\.tmp$")
 def read(path: Path) -> str:
     """The file's text, or nothing when there is no such file."""
     try:
-        return path.read_text(encoding="utf-8", errors="surrogateescape")
+        return decode(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError, ProcessLookupError):
         return ""
+
+
+def decode(content: bytes) -> str:
+    """Text as any editor writes it: also with a byte order mark, in UTF-16, or with the line ends
+    of Windows."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        text = content.decode("utf-16", errors="replace")
+    else:
+        text = content.decode("utf-8-sig", errors="surrogateescape")
+    return text.replace("\r\n", "\n")
 
 
 def write(path: Path, text: str, *, mode: int = 0o644, durable: bool = False) -> None:

@@ -53,10 +53,9 @@ class Output:
 
     def hide(self, settings: Mapping[str, str]) -> None:
         """From now on print a mask in place of every secret value of `settings`."""
-        values = {
-            value for name, value in settings.items() if len(value) >= 6 and is_secret(name, value)
-        }
-        self._secrets = tuple(sorted(values, key=len, reverse=True))
+        secret = (value for name, value in settings.items() if is_secret(name, value))
+        lines = {line for value in secret for line in value.splitlines() if len(line) >= 6}
+        self._secrets = tuple(sorted(lines, key=len, reverse=True))
 
     def on(self, stream: TextIO) -> Output:
         """The same, with the same secrets and log, on another stream."""

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, NoReturn
 
+from piku import files
 from piku.errors import PikuError
 
 # Where the distribution keeps nginx and sshd; an ordinary user's PATH often lacks them.
@@ -86,14 +87,14 @@ def run(
     try:
         done = subprocess.run(
             _located(argv), cwd=cwd, env=environment() if env is None else env, timeout=timeout,
-            input=stdin or "", text=True, errors="surrogateescape", check=False,
-            capture_output=True,
+            input=(stdin or "").encode(errors="surrogateescape"), check=False, capture_output=True,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         raise PikuError(f"{argv[0]} did not end within {timeout:g} s and was killed") from None
+    said, errors = files.decode(done.stdout), files.decode(done.stderr)
     if check and done.returncode:
-        raise ProgramFailed(argv, done.returncode, done.stdout + done.stderr)
-    return done.stdout + done.stderr if merged else done.stdout
+        raise ProgramFailed(argv, done.returncode, said + errors)
+    return said + errors if merged else said
 
 
 def succeeds(argv: Sequence[str]) -> bool:

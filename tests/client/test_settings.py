@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from piku.client import dotenv
-from piku.errors import PikuError
+from piku import dotenv
+from piku.client import config
 from tests.client.laptop import ALIAS, Laptop
 from tests.e2e.support import App, refused
 
@@ -21,6 +21,8 @@ EMPTY=
 SINGLE='$HOME "and" # all'
 DOUBLE="$NOT_EXPANDED, a \\ and  two spaces"  # a remark
 URL=postgres://u:p@host/db?x=1#part
+KEY="one
+two"
 LAST = spaced
 """
 GIVEN = {
@@ -30,32 +32,20 @@ GIVEN = {
     "SINGLE": '$HOME "and" # all',
     "DOUBLE": "$NOT_EXPANDED, a \\ and  two spaces",
     "URL": "postgres://u:p@host/db?x=1#part",
+    "KEY": "one\ntwo",
     "LAST": "spaced",
 }
 
 
-def test_what_a_file_says() -> None:
-    assert dotenv.parse(FILE, ".env") == GIVEN
-    assert dotenv.parse(FILE.replace("\n", "\r\n"), ".env") == GIVEN
-    assert dotenv.parse("", ".env") == dotenv.parse("\n# only a remark", ".env") == {}
-    assert dotenv.parse("A=1\nA=2", ".env") == {"A": "2"}
-    assert dotenv.parse("A=it's", ".env") == {"A": "it's"}
-    with pytest.raises(PikuError, match="line 2"):
-        dotenv.parse("A=1\nnonsense", ".env")
-
-
 names = st.from_regex(r"X_[A-Z0-9_]{0,8}", fullmatch=True)
-values = st.text(
-    st.characters(codec="utf-8", exclude_characters="\0\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029'"),
-    max_size=30,
-)
+values = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=30)
 
 
 @given(st.dictionaries(names, values, max_size=4), st.dictionaries(names, values, max_size=4))
 def test_what_is_written_is_read_back(before: dict[str, str], after: dict[str, str]) -> None:
-    text = dotenv.updated("# kept\n", before)
+    text = config.updated("# kept\n", ".env", before)
     assert dotenv.parse(text, ".env") == before
-    new = dotenv.updated(text, after)
+    new = config.updated(text, ".env", after)
     assert dotenv.parse(new, ".env") == before | after
     assert new.startswith("# kept\n")
 
@@ -69,12 +59,12 @@ def test_push_and_pull(laptop: Laptop, kept: tuple[App, Path]) -> None:
     app, folder = kept
     app.does("config:set", "STAYS=here", "EXPORTED=no", "LAST=spaced")
     releases = len(app.releases())
-    (folder / ".env").write_text(FILE)
+    (folder / ".env").write_bytes(FILE.replace("\n", "\r\n").encode("utf-8-sig"))
     refused(laptop.piku(folder, "config:push"), 2, "--yes", "nothing was changed")
     assert len(app.releases()) == releases
     said = laptop.says(folder, "config:push", "--yes")
     lines = [line.split() for line in said.splitlines()]
-    names = ("PLAIN", "EXPORTED", "EMPTY", "SINGLE", "DOUBLE", "URL")
+    names = ("PLAIN", "EXPORTED", "EMPTY", "SINGLE", "DOUBLE", "URL", "KEY")
     expected = [["changed" if name == "EXPORTED" else "new", name] for name in names]
     assert [line for line in lines if line[0] in ("new", "changed")] == expected
     for value in ("postgres", "two spaces", "value with"):
@@ -93,7 +83,7 @@ def test_push_and_pull(laptop: Laptop, kept: tuple[App, Path]) -> None:
     refused(laptop.piku(folder, "config:pull", "new.env"), 2, "--yes")
     assert "PLAIN=other" in pulled.read_text()
     laptop.says(folder, "config:pull", "new.env", "--yes")
-    assert pulled.read_text().startswith("# mine\nLOCAL=1\nPLAIN=value with spaces\n")
+    assert pulled.read_text().startswith("# mine\nLOCAL=1\n  PLAIN=value with spaces\n")
     assert dotenv.parse(pulled.read_text(), "new.env") == {**GIVEN, "STAYS": "here", "LOCAL": "1"}
 
 
@@ -115,5 +105,5 @@ def test_settings_from_standard_input(laptop: Laptop, kept: tuple[App, Path]) ->
     app, folder = kept
     laptop.says(folder, "config:set", "-", input="FIRST=a b\nSECOND=$x='y'\n")
     assert app.does("config:get", "SECOND") == "$x='y'\n"
-    refused(laptop.piku(folder, "config:set", "-", input="nonsense\n"), 2, "KEY=VALUE")
+    refused(laptop.piku(folder, "config:set", "-", input="nonsense\n"), 1, "line 1", "NAME=value")
     assert "Nothing to change" in laptop.says(folder, "config:set", "-", input="")

@@ -216,8 +216,12 @@ def outcome(case: Case) -> dict[str, str]:
         limits = case.folder / "limits.sh"
         if limits.exists():
             found["limits.sh"] = limits.read_text().partition("# ")[0]
-        variables = sorted((case.folder / f"{name}.env").iterdir())
-        found[f"{name}.env"] = "".join(f"{path.name}={path.read_text()}\n" for path in variables)
+        variables = sorted(
+            path
+            for kind in ("env", "blanks")
+            for path in (case.folder / f"{name}.{kind}").iterdir()
+        )
+        found[f"{name}.env"] = "".join(f"{path.name}={path.read_text()}" for path in variables)
     if case.said:
         found["warnings.txt"] = case.said
     assigned = [process.port for process in case.made.processes if process.port]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -12,6 +13,8 @@ from piku.app import checks, schedule
 from piku.errors import PikuError
 
 T = TypeVar("T")
+MAX_VALUE = 64 * 1024
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _OURS = ("PIKU_", "NGINX_", "UWSGI_")
 # Variables that piku gives to an app; they cannot be set.
 GIVEN = frozenset((
@@ -172,10 +175,27 @@ def table() -> dict[str, Setting[Any]]:
     return {setting.name: setting for setting in (*CORE, *extras)}
 
 
+def check_pair(name: str, value: str) -> None:
+    """Refuse a name or value that cannot reach a process unchanged."""
+    if not _NAME.fullmatch(name):
+        hint = "names have letters, digits and '_', as in DATABASE_URL"
+        raise PikuError(f"{name[:80]!r} is not a setting's name", hint=hint)
+    if name in GIVEN:
+        raise PikuError(f"{name} is given to the app by piku and cannot be set")
+    if name.startswith("LD_"):
+        raise PikuError(f"{name} cannot be set: it changes how every program of the app is loaded")
+    if "\0" in value or (value[-1:].isspace() and "@(" in value):
+        what = "contains a NUL" if "\0" in value else "contains '@(' and ends with a blank"
+        raise PikuError(f"the value of {name} {what}: uWSGI cannot hand it on")
+    if len(value.encode(errors="surrogateescape")) > MAX_VALUE:
+        raise PikuError(f"the value of {name} is longer than {MAX_VALUE // 1024} kB")
+
+
 def check_all(values: Mapping[str, str]) -> None:
     """Check every setting in `values`; raises PikuError for a wrong or unknown one of piku's."""
     known = table()
-    for name in values:
+    for name, value in values.items():
+        check_pair(name, value)
         if name in known:
             known[name].read(values)
         elif name.startswith(_OURS) and name not in GIVEN:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 
 import click
 
-from piku import files
-from piku.app import variables
-from piku.cli.common import app_argument, caller, changing, pass_paths
+from piku import dotenv, files
+from piku.cli.common import app_argument, caller, changing, json_option, pass_paths
 from piku.deploy import releases, revision
 from piku.errors import PikuError
 from piku.paths import AppPaths, Paths
@@ -31,10 +32,11 @@ def _layers(paths: Paths, app: AppPaths) -> dict[str, str]:
 
 @click.command()
 @app_argument
-def config(app: AppPaths) -> None:
-    """Show the settings made with config:set."""
-    for key, value in revision.own_settings(app).items():
-        click.echo(f"{key}={value}")
+@json_option
+def config(app: AppPaths, as_json: bool) -> None:
+    """Show the settings made with config:set, as lines of a .env file."""
+    values = revision.own_settings(app)
+    click.echo(json.dumps(values, indent=1) if as_json else dotenv.render(values), nl=as_json)
 
 
 @click.command("config:get")
@@ -58,18 +60,15 @@ def config_get(paths: Paths, app: AppPaths, key: str) -> None:
 def config_set(paths: Paths, app: AppPaths, pairs: tuple[str, ...], no_restart: bool) -> None:
     """Set values, exactly as given, and restart the app without downtime.
 
-    `-` reads such lines from standard input: a secret is in no command line then.
+    `-` reads lines of a .env file from standard input: a secret is in no command line then.
     """
     if pairs == ("-",):
-        pairs = tuple(line for line in sys.stdin.read().split("\n") if line)
-    change: dict[str, str | None] = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals:
-            what = f"{pair[:60]!r} is not of the form KEY=VALUE"
-            raise PikuError(what, hint="nothing was changed", code=2)
-        variables.check_pair(key, value)
-        change[key] = value
+        change = dotenv.parse(files.decode(sys.stdin.buffer.read()), "standard input")
+    elif odd := [number for number, pair in enumerate(pairs, 1) if "=" not in pair]:
+        hint = "nothing was changed; a value with blanks needs quotes: KEY='two words'"
+        raise PikuError(f"argument {odd[0]} is not of the form KEY=VALUE", hint=hint, code=2)
+    else:
+        change = dict(pair.split("=", 1) for pair in pairs)
     _change(paths, app, change, no_restart)
 
 
@@ -87,7 +86,9 @@ def config_unset(paths: Paths, app: AppPaths, keys: tuple[str, ...], no_restart:
     _change(paths, app, dict.fromkeys(keys), no_restart)
 
 
-def _change(paths: Paths, app: AppPaths, change: dict[str, str | None], no_restart: bool) -> None:
+def _change(
+    paths: Paths, app: AppPaths, change: Mapping[str, str | None], no_restart: bool
+) -> None:
     from piku.deploy import lifecycle  # the other commands are quicker without it
 
     with changing(paths, app, "config:set") as output:

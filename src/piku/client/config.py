@@ -9,8 +9,8 @@ from pathlib import Path
 
 import click
 
-from piku import stdin_files
-from piku.client import dotenv, ssh
+from piku import dotenv, files, stdin_files
+from piku.client import ssh
 from piku.client.commands import confirm, pass_target, yes_option
 from piku.client.target import Target
 from piku.errors import PikuError
@@ -29,14 +29,14 @@ def config_push(target: Target, file: Path, no_restart: bool, yes: bool) -> None
     """
     if not file.is_file():
         raise PikuError(f"there is no file {file}", hint="name another one: piku config:push FILE")
-    values = dotenv.parse(file.read_text(errors="surrogateescape"), str(file))
+    values = dotenv.parse(files.read(file), str(file))
     server = _on_server(target)
     if not _shown(server, values, f"Settings of {target.app}"):
         return
     confirm("Set them?", yes=yes)
-    changed = (f"{name}={value}\n" for name, value in values.items() if server.get(name) != value)
+    changed = {name: value for name, value in values.items() if server.get(name) != value}
     # Over standard input: everybody on a machine can see the words of a command.
-    stdin_files.feed("".join(changed))
+    stdin_files.feed(dotenv.render(changed))
     ssh.become(target, ["config:set", *(["--no-restart"] if no_restart else []), "-"])
 
 
@@ -46,21 +46,32 @@ def config_push(target: Target, file: Path, no_restart: bool, yes: bool) -> None
 @pass_target
 def config_pull(target: Target, file: Path, yes: bool) -> None:
     """Write the app's settings into a .env file; other lines stay."""
-    text = file.read_text(errors="surrogateescape") if file.exists() else ""
+    text = files.read(file)
     server = _on_server(target)
     if not _shown(dotenv.parse(text, str(file)), server, f"Settings in {file}"):
         return
     if text:
         confirm(f"Change {file}?", yes=yes)
     handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with open(handle, "w", errors="surrogateescape") as stream:
-        stream.write(dotenv.updated(text, server))
+    with open(handle, "w", encoding="utf-8", errors="surrogateescape") as stream:
+        stream.write(updated(text, str(file), server))
     Output(sys.stdout).step(f"{file} is written; it holds secrets: do not commit it")
 
 
 def _on_server(target: Target) -> dict[str, str]:
-    lines = ssh.output(target, ["config"]).splitlines()
-    return {name: value for name, _, value in (line.partition("=") for line in lines)}
+    return dotenv.parse(ssh.output(target, ["config"]), f"settings of {target.app}")
+
+
+def updated(text: str, source: str, values: Mapping[str, str]) -> str:
+    """The file's text with these values; other lines stay, and new names come last."""
+    done, position, left = "", 0, dict(values)
+    for entry in dotenv.entries(text, source):
+        value = left.pop(entry["name"], None)
+        if value is not None and value != dotenv.value_of(entry, {}):
+            changed = dotenv.render({entry["name"]: value}).rstrip("\n")
+            done, position = done + text[position : entry.start()] + changed, entry.end()
+    done += text[position:]
+    return done + ("\n" if left and not done.endswith("\n") else "") + dotenv.render(left)
 
 
 def _shown(before: Mapping[str, str], after: Mapping[str, str], title: str) -> bool:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 
-from piku import files, locks, ports
-from piku.app import settings, variables
+from piku import dotenv, files, locks, ports
+from piku.app import settings
 from piku.deploy import (
     health,
     instances,
@@ -61,7 +61,7 @@ def record(
     live = releases.live(app)
     seen = deployment.variables(next((process for process in processes if process.port), None))
     live_env = app.start(number) / "LIVE_ENV"
-    files.write(live_env, variables.render_literal(seen), mode=0o600)
+    files.write(live_env, dotenv.render(seen), mode=0o600)
     deployment.progress.add_start(number)
     return Live(
         release=release.number,

@@ -46,10 +46,12 @@ def _config(deployment: Deployment, process: Process) -> str:
     # By the mark, what a process started and left behind is found when it stops.
     mark = {procfs.MARK: str(process.vassal(app.name))}
     variables = deployment.variables(process) | mark
-    envdir = folder / f"{process.worker}.env"
-    _write_envdir(envdir, {name: value for name, value in variables.items() if value})
-    # To envdir, an empty variable is one to remove.
-    options = [("env", f"{name}=") for name, value in variables.items() if not value]
+    envdir, whole = folder / f"{process.worker}.env", folder / f"{process.worker}.blanks"
+    # envdir drops the blanks and line ends at the end of a value.
+    blanks = {name: value for name, value in variables.items() if value[-1:].isspace()}
+    _write_files(envdir, {name: variables[name] for name in variables.keys() - blanks})
+    _write_files(whole, blanks)
+    options: list[tuple[str, str | Path]] = [("env", whole / name) for name in blanks]
     options += [pair for hook in hooks("uwsgi") for pair in hook(deployment, process)]
     vassal = ini.Vassal(
         values=deployment.values,
@@ -72,8 +74,8 @@ def _config(deployment: Deployment, process: Process) -> str:
     return ini.daemon(vassal, str(script))
 
 
-def _write_envdir(folder: Path, variables: Mapping[str, str]) -> None:
-    """The variables as uWSGI's envdir reads them: a file each, with exactly the value.
+def _write_files(folder: Path, variables: Mapping[str, str]) -> None:
+    """The variables as uWSGI reads them: a file each, with the value and a line end.
 
     An ini file would expand parts of some values; these are secrets as well, hence the modes.
     """
@@ -81,7 +83,7 @@ def _write_envdir(folder: Path, variables: Mapping[str, str]) -> None:
     for name, value in variables.items():
         path = folder / name
         path.touch(mode=0o600)
-        path.write_text(value, errors="surrogateescape")
+        path.write_text(f"{value}\n", errors="surrogateescape", newline="")
 
 
 # --- what uWSGI serves itself --------------------------------------------------------------------

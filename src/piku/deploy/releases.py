@@ -12,8 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from piku import files, locks, records
-from piku.app import variables
+from piku import dotenv, files, locks, records
 from piku.errors import PikuError
 from piku.nginx.site import Site
 from piku.paths import AppName, AppPaths, Paths
@@ -180,7 +179,7 @@ def finish(app: AppPaths, release: Release, outcome: str, reason: str = "") -> R
 
 def write_settings(app: AppPaths, values: Mapping[str, str]) -> None:
     """Replace what config:set keeps."""
-    files.write(app.settings, variables.render_literal(values), mode=0o600, durable=True)
+    files.write(app.settings, dotenv.render(values), mode=0o600, durable=True)
 
 
 # --- what is live --------------------------------------------------------------------------------

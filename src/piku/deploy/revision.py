@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from os import getuid
 
-from piku import files, runtimes, subprocesses
-from piku.app import procfile, settings, tree, variables
+from piku import dotenv, files, runtimes, subprocesses
+from piku.app import procfile, settings, tree
 from piku.app.procfile import Procfile
 from piku.app.tree import Tree
 from piku.deploy.releases import Process, Release
@@ -43,7 +43,7 @@ class Revision:
 
 def own_settings(app: AppPaths) -> dict[str, str]:
     """What config:set keeps for the app."""
-    return variables.parse_literal(files.read(app.settings))
+    return dotenv.parse(files.read(app.settings), str(app.settings))
 
 
 def layered(paths: Paths, own: Mapping[str, str], repository: Tree = tree.EMPTY) -> dict[str, str]:
@@ -52,10 +52,10 @@ def layered(paths: Paths, own: Mapping[str, str], repository: Tree = tree.EMPTY)
 
     Lower layers are expanded into the repository's lines; what config:set keeps is literal.
     """
-    lower = variables.parse_file(files.read(paths.server_env), {}, source=str(paths.server_env))
+    lower = dotenv.parse(files.read(paths.server_env), str(paths.server_env), {})
     for path in reversed(repository.above("ENV")):
         source = posixpath.normpath(posixpath.join(repository.folder, path))
-        found = variables.parse_file(repository.read(path), lower, source=source)
+        found = dotenv.parse(repository.read(path), source, lower)
         settings.refuse_in_repository(found)
         lower |= found
     values = {**lower, **own}

@@ -45,7 +45,7 @@ def script(app: AppPaths, release: Release, source: Revision, job: Job) -> str:
 def write(app: AppPaths, release: Release, source: Revision, folder: Path) -> ini.Pairs:
     """Write the scripts of a release's jobs into this folder; returns the options of the vassal."""
     cron.state_folder(app).mkdir(mode=0o700, parents=True, exist_ok=True)
-    options: list[tuple[str, str]] = []
+    options: list[tuple[str, str | Path]] = []
     for job in source.procfile.jobs:
         place = folder / f"{job.kind}.sh"
         files.write(place, script(app, release, source, job))

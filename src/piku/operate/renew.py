@@ -7,8 +7,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from piku import files, locks, records
-from piku.app import variables
+from piku import dotenv, files, locks, records
 from piku.deploy import live_sites
 from piku.errors import PikuError
 from piku.nginx import service
@@ -68,7 +67,7 @@ def _renew(
     last = failures(app)
     paused = not asked and last.names == site.certified and time.time() < last.retry
     try:
-        values = variables.parse_literal(files.read(app.live_env))
+        values = dotenv.parse(files.read(app.live_env), "LIVE_ENV")
         output.hide(values)
         ours = certificate.place(app, ACME)
         since = ours.stat().st_mtime if ours.exists() else 0

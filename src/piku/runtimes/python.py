@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import posixpath
 import re
 import tomllib
@@ -111,20 +110,13 @@ def requirement_files(tree: Tree) -> tuple[set[str], bool]:
         if path in seen or path not in tree.files:
             continue
         seen.add(path)
-        for line in map(str.strip, _decoded(tree.read(path)).splitlines()):
+        for line in map(str.strip, tree.read(path).splitlines()):
             if include := _INCLUDE.match(line):
                 place = posixpath.join(posixpath.dirname(path), include[1])
                 waiting.append(posixpath.normpath(place))
             elif _LOCAL_LINE.match(line):
                 local = True
     return seen, local
-
-
-def _decoded(text: str) -> str:
-    """A requirements file in the encoding that its byte order mark tells pip."""
-    data = text.encode(errors="surrogateescape")
-    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    return data.decode("utf-16" if wide else "utf-8-sig", errors="replace")
 
 
 def _pip_key(context: Context) -> str:

@@ -10,6 +10,7 @@ import shlex
 import signal
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from piku.app import settings
 from piku.errors import PikuError
@@ -17,7 +18,7 @@ from piku.paths import Paths
 
 # The ending of a file that names the socket of a vassal that sleeps until somebody connects.
 DEMAND = ".demand"
-Pairs = tuple[tuple[str, str], ...]
+Pairs = tuple[tuple[str, str | Path], ...]
 
 # The fields that the specification lists under "Log Formats", in its order.
 LOG_FORMAT = (
@@ -30,13 +31,16 @@ MODIFIERS = {"wsgi": 0, "rwsgi": 7, "jwsgi": 8, "php": 14}
 ENDED = "[piku] {worker} ended with exit code "
 
 
-def render(pairs: Iterable[tuple[str, str]]) -> str:
-    """The ini text of a vassal or the emperor; an option without a value is left out."""
+def render(pairs: Iterable[tuple[str, str | Path]]) -> str:
+    """The ini text of a vassal or the emperor; an option without a value is left out. A Path is a
+    file with the value of the variable that it is named after."""
     lines = (f"{key} = {_escaped(value)}\n" for key, value in pairs if value)
     return "[uwsgi]\n" + "".join(lines)
 
 
-def _escaped(value: str) -> str:
+def _escaped(value: str | Path) -> str:
+    if isinstance(value, Path):
+        return f"{value.name}=@({_escaped(str(value))})"
     # `$(` and `@(` are expanded and nothing escapes them; a final `%` swallows the next line.
     bad = re.search(r"[\x00-\x1f\x7f]|\$\(|@\(|%$|^\s|\s$", value)
     if bad:

@@ -11,6 +11,7 @@ from piku import runtimes
 from piku.app import procfile
 from piku.app.tree import Tree
 from piku.errors import PikuError
+from piku.files import decode
 from piku.runtimes import python
 from piku.runtimes.base import Context
 
@@ -56,8 +57,7 @@ def test_includes_of_includes_are_relative_to_the_includer() -> None:
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "latin-1"])
 def test_files_in_the_encodings_that_pip_reads(encoding: str) -> None:
-    # As git hands them over: what is not UTF-8 is escaped.
-    text = "# für später\r\n-r base.txt\r\n".encode(encoding).decode("utf-8", "surrogateescape")
+    text = decode("# für später\r\n-r base.txt\r\n".encode(encoding))
     files = {"requirements.txt": text, "base.txt": "x"}
     assert python.requirement_files(tree(files)) == (BASE, False)
 

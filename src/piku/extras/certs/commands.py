@@ -11,8 +11,8 @@ from typing import TextIO
 
 import click
 
-from piku import files
-from piku.app import settings, variables
+from piku import dotenv, files
+from piku.app import settings
 from piku.cli.common import app_argument, optional_app_argument, pass_paths
 from piku.deploy import live_sites
 from piku.errors import PikuError
@@ -105,7 +105,7 @@ def certs_add(paths: Paths, app: AppPaths, file: TextIO) -> None:
     """
     text = file.read(_MAX)
     found = certificate.inspect(text, OWN)
-    values = variables.parse_literal(files.read(app.live_env))
+    values = dotenv.parse(files.read(app.live_env), "LIVE_ENV")
     names = (*settings.SERVER_NAME.read(values), *settings.REDIRECT_FROM.read(values))
     if missing := found.missing(names):
         raise PikuError(

@@ -8,8 +8,7 @@ import shlex
 from collections.abc import Collection
 from pathlib import Path
 
-from piku import files, subprocesses
-from piku.app import variables
+from piku import dotenv, files, subprocesses
 from piku.deploy.deployment import Deployment
 from piku.errors import PikuError
 from piku.extras.log_drain import config
@@ -52,7 +51,7 @@ def vassals(paths: Paths, _sites: Collection[Site]) -> dict[str, str]:
 
 def _configured(paths: Paths, app: AppPaths) -> str:
     """Write the configuration of an app's rsyslogd; returns its ini, or "" without a drain."""
-    values = variables.parse_literal(files.read(app.live_env))
+    values = dotenv.parse(files.read(app.live_env), "LIVE_ENV")
     drains = LOG_DRAIN.read(values)
     if not drains:
         return ""
