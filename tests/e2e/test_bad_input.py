@@ -66,7 +66,7 @@ def test_the_same_over_ssh(good: App) -> None:
         ({"Procfile": None}, "no Procfile in the top folder"),
         ({"Procfile": WEB + "worker:\n"}, "Procfile line 2: 'worker' has no command"),
         ({"Procfile": "\x00\x01\x02"}, "Procfile line 1"),
-        ({"ENV": "A=1\n\nnot a setting\n"}, "ENV line 3: 'not a setting' is not of the form"),
+        ({"ENV": "A=1\n\nnot a setting\n"}, "ENV line 3 is not of the form"),
         ({"ENV": "UWSGI_PROCESES=2\n"}, "UWSGI_PROCESES is not a setting"),
     ],
     ids=lambda value: value if isinstance(value, str) else None,

@@ -263,6 +263,8 @@ VALUES = {
     "SHELL": "; exit 1 & | < > (",
     "UNICODE": "grün ☃ 𝄞",
     "UNICODE_BLANK": "ends with a blank\u00a0",
+    "LINES": "-----BEGIN X-----\nMII/+==\n-----END X-----\n",
+    "BLANKS_END": "100% $HOME \t",
     "BYTES": "\udcff\udc80",
     "CONTROL": "\x01\x1b[31m\x0b\x0c\x7f",
     "ALL": EVERY,

@@ -37,7 +37,7 @@ def told(
         ("ps ../shop", 1, "'../shop' is not an app name"),
         ("ps " + "x" * 5000, 1, "is not an app name"),
         ("destroy ..", 1, "'..' is not an app name"),
-        ("config:set shop BAD", 2, "'BAD' is not of the form KEY=VALUE"),
+        ("config:set shop BAD", 2, "argument 1 is not of the form KEY=VALUE"),
         ("config:set shop 1=2", 1, "'1' is not a setting's name"),
         ("config:set shop PATH=x", 1, "PATH is given to the app by piku"),
         ("config:set shop A=1 PIKU_NOPE=1", 1, "PIKU_NOPE is not a setting of this version of piku"),
@@ -113,7 +113,7 @@ def test_settings_before_the_first_push_are_kept_exactly(
     assert execute(["config:get", "shop", "A"]) == 0
     assert capsys.readouterr().out == f"{value}\n"
     assert execute(["config", "shop"]) == 0
-    assert capsys.readouterr().out == f"A={value}\nB=\n"
+    assert capsys.readouterr().out == """A=" \\$HOME 'it' \\"q\\" a=b # é"\nB=\n"""
     assert told.settings.stat().st_mode & 0o777 == 0o600
     assert execute(["config:unset", "shop", "A"]) == 0
     assert execute(["config:get", "shop", "A"]) == 1

@@ -40,7 +40,7 @@ def test_every_process_has_its_files(
         assert (folder / f"{name.worker}.env").stat().st_mode & 0o777 == 0o700
     ports = [process.port for process in processes if process.port]
     assert len(set(ports)) == 2 and set(ports) <= set(ports_module.PORTS)
-    assert files_module.read(folder / "web.2.env" / "PORT") == str(ports[1])
+    assert files_module.read(folder / "web.2.env" / "PORT") == f"{ports[1]}\n"
     assert not (folder / "worker.1.env" / "PORT").exists()
     assert (folder / "web.1.env" / "SECRET").stat().st_mode & 0o777 == 0o600
     assert releases.live(shop) is None, "nothing is live by this alone"
@@ -116,6 +116,8 @@ VALUES = {
     "AT": "@(/etc/passwd)", "QUOTES": "it's \"q\"", "BACK": "a\\", "UNI": "é 漢 \u2028",
     "HASH": "#x; [uwsgi]",
     "LATIN": "caf\udce9", "LONG": "x" * 60000,
+    "LINES": "a\nb % $(x)\r\nc", "AFTER": "50% $HOME $(id) \t", "KEY": "-----\nAb+/=\n-----\n", "BLANK": " ",
+    "NEWLINES": "\n\n", "RETURN": "x\r",
 }  # fmt: skip
 
 
@@ -143,5 +145,6 @@ def test_the_real_uwsgi_hands_on_exactly_the_settings(
     assert found["APP"] == "shop"
     assert found["DATA_ROOT"] == str(shop.data)
     added = {"UWSGI_ORIGINAL_PROC_NAME", "UWSGI_RELOADS", "SHLVL", "_", "OLDPWD", ""}
-    written = set(os.listdir(shop.start(number) / "worker.1.env"))
-    assert set(found) - added == written | {"EMPTY"}
+    folder = shop.start(number)
+    written = {*os.listdir(folder / "worker.1.env"), *os.listdir(folder / "worker.1.blanks")}
+    assert set(found) - added == written

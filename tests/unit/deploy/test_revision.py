@@ -35,7 +35,7 @@ def test_layers_from_the_server_to_config_set(paths: Paths, shop: AppPaths, comm
         ({"Procfile": "web: x"}, {"PIKU_APP_DIR": "/srv/x"}, "'/srv/x' is outside the app's folder"),
         ({"web/Procfile": "web: x", "web/ENV": "A"}, {"PIKU_APP_DIR": "web"}, "web/ENV line 1"),
         ({"Procfile": "web x"}, {}, "Procfile line 1"),
-        ({"Procfile": "web: x", "ENV": "A=1\nB"}, {}, "ENV line 2: 'B' is not of the form NAME=value"),
+        ({"Procfile": "web: x", "ENV": "A=1\nB"}, {}, "ENV line 2 is not of the form NAME=value"),
         ({"Procfile": "web: x", "ENV": "PIKU_DEPLOY_BRANCH=x"}, {}, "cannot be set in the repository"),
         ({"Procfile": "web: x", "ENV": "NGINX_NOPE=1"}, {}, "NGINX_NOPE is not a setting"),
         ({"Procfile": "web: x"}, {"NGINX_SERVER_NAME": "a;b"},
