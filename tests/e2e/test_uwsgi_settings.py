@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from piku import dotenv
 from tests.e2e.support import WSGI as CALLABLE
 from tests.e2e.support import App, web, wsgi
 
@@ -309,11 +310,7 @@ def wrong(seen: dict[str, str]) -> dict[str, tuple[str, str | None]]:
 def test_variables_reach_every_process_as_they_are_set(new_app: NewApp, given: str) -> None:
     name = given.partition(":")[0]
     pairs = [f"{key}={value}" for key, value in VALUES.items()]
-    env = (
-        "".join(f"{key}='{value}'\n" for key, value in VALUES.items())
-        if given == "repository"
-        else ""
-    )
+    env = dotenv.render(VALUES) if given == "repository" else ""
     own = {**web(name, procfile=PROCFILE), "dump.py": DUMP}
     app = new_app(name, own, push=False)
     change(app, "ENV", env)
@@ -344,11 +341,7 @@ def test_variables_reach_what_uwsgi_serves_as_they_are_set(
 ) -> None:
     name = called(f"served-{given.partition(':')[0]}", named)
     own = f"NGINX_SERVER_NAME={name}.localhost\n" if named else ""
-    env = (
-        "".join(f"{key}='{value}'\n" for key, value in VALUES.items())
-        if given == "repository"
-        else ""
-    )
+    env = dotenv.render(VALUES) if given == "repository" else ""
     app = new_app(name, {"Procfile": "wsgi: app:app\n", "app.py": WSGI}, push=False)
     change(app, "ENV", own + env)
     said = "\n".join(app.deployed())

@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from piku.app import settings, variables
+from piku.app import settings
 from piku.app.tree import Tree
 from piku.deploy import build, releases
 from piku.deploy.deployment import Deployment
@@ -57,8 +57,6 @@ def initial(app: AppPaths, tree: Tree, values: Mapping[str, str]) -> dict[str, s
     if missing:
         raise _incomplete(app, missing)
     try:
-        for name, value in found.items():
-            variables.check_pair(name, value)
         settings.refuse_in_repository(found)
         settings.check_all(found)
     except PikuError as error:
