@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator
+from os import getuid
+from pwd import getpwuid
 from typing import Any
 
 from piku.app import settings
@@ -54,7 +56,7 @@ PDM = Runtime(
     title="Python (PDM)",
     detect=_is_pdm,
     requires=(("python3",), ("virtualenv",), ("pdm",)),
-    install="apt-get install python3-pdm virtualenv, or as piku's user: pipx install pdm",
+    install="apt-get install python3-pdm virtualenv",
     key=_pdm_key,
     build=_pdm_build,
     # PDM takes the environment of VIRTUAL_ENV, not one that it remembers or makes.
@@ -89,7 +91,8 @@ HATCH = Runtime(
     title="Python (Hatch)",
     detect=_is_hatch,
     requires=(("python3",), ("hatch",)),
-    install="pipx install hatch, as piku's user",
+    # pipx installs for the user who runs it, and builds look there.
+    install=f"apt-get install pipx && sudo -Hu {getpwuid(getuid()).pw_name} pipx install hatch",
     key=_hatch_key,
     build=_hatch_build,
     env=lambda context: {
