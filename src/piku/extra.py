@@ -29,6 +29,7 @@ class Extra:
     procfile: str = ""  # app, tree without one, settings -> its text, or ""
     unchanged: str = ""  # paths, app, commit -> why a push of it deploys nothing, or ""
     runtimes: str = ""  # -> rows of the table of runtimes, which come before the core's
+    version: str = ""  # runtime, context -> the runtime with the version of it that the app wants
     compile: str = ""  # deployment -> further programs (Run) that make what its checkout needs
     initial: str = ""  # app, tree, settings -> further ones, to keep with those of config:set
     check: str = ""  # deployment -> warnings; raises PikuError to refuse it

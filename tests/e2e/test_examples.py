@@ -134,7 +134,7 @@ def test_requirements_are_built_once_and_beside_each_other(new_app: Callable[...
     # What can be checked before anything is stopped or built costs nothing.
     app.commit(ENV="NGINX_SERVER_NAME=packages.localhost\nPYTHON_VERSION=3.99\n")
     said = app.failed()
-    assert any("PYTHON_VERSION=3.99" in line and "no python3.99" in line for line in said)
+    assert any("PYTHON_VERSION" in line and "3.99" in line for line in said)
     app.commit(
         ENV="NGINX_SERVER_NAME=packages.localhost\n", requirements_txt="./no-such-package.whl\n"
     )

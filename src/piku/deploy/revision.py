@@ -86,6 +86,8 @@ def read(
         cache=app.cache,
     )
     runtime = runtimes.select(listing, processes, subprocesses.app_path(paths.home))
+    for choose in hooks("version"):
+        runtime = choose(runtime, context)
     if environment is None:
         environment = ""
         if runtime.key is not None:

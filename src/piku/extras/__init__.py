@@ -13,6 +13,7 @@ EXTRAS: tuple[str, ...] = (
     "doctor",
     "dry_run",
     "excerpt",
+    "files_in_use",
     "foreign_files",
     "hints",
     "idle",
@@ -30,5 +31,6 @@ EXTRAS: tuple[str, ...] = (
     "status",
     "submodules",
     "update",
+    "versions",
     "webhook",
 )

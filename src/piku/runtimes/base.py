@@ -39,7 +39,7 @@ class Context:
     """What a runtime may look at.
 
     `environment` is the folder of the app's dependencies, `cache` one that outlives releases.
-    `checkout` exists only during a build.
+    `checkout` exists only during a build; `interpreter` is that of a version that is fetched.
     """
 
     tree: Tree
@@ -47,6 +47,7 @@ class Context:
     checkout: Path
     environment: Path
     cache: Path
+    interpreter: str = ""
 
     @property
     def top(self) -> Path:

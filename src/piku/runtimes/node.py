@@ -203,10 +203,7 @@ def _own_version(context: Context, version: str, env: Mapping[str, str]) -> Iter
         )
     node = place / "bin" / "node"
     if not node.exists():
-        raise PikuError(
-            f"NODE_VERSION={version}: there is no such Node.js for this machine",
-            hint=f"choose one that this lists: npm view {_binary()} versions",
-        )
+        raise PikuError(f"NODE_VERSION={version}: there is no such Node.js for this machine")
     yield Run(argv=(str(node), "--version"))
 
 
@@ -231,9 +228,6 @@ def _compile(context: Context) -> Iterator[Run]:
         if folder == Path(context.tree.folder) or modules.is_dir():
             yield from link(context.top / folder / "node_modules", modules)
     tool, scripts = chosen(context), _own_scripts(context.tree)
-    if _YARN in tool.package and not context.tree.above("yarn.lock"):
-        # Without it, `yarn start` would not know the packages.
-        yield Run(argv=("cp", str(context.environment / context.tree.folder / "yarn.lock"), "."))
     for name in scripts:
         # `run install` runs the two around it as well.
         if "install" in scripts and name in ("preinstall", "postinstall"):

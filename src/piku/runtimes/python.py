@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ PLUGINS = Path("/usr/lib/uwsgi/plugins")
 _REQUIREMENTS, _PYPROJECT = "requirements.txt", "pyproject.toml"
 DEFAULTS = {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "UTF_8:replace"}
 _BOUND = "The project itself is installed, so each commit has an environment of its own"
+_INSTEAD = "use another server, such as web: gunicorn --bind $BIND_ADDRESS:$PORT MODULE:CALLABLE"
 _INCLUDE = re.compile(r"(?:-r|-c|--requirement|--constraint)[ =]*(\S+)")
 # Lines for which pip takes something from the tree: projects, archives, and folders of them.
 _LOCAL_LINE = re.compile(
@@ -32,37 +33,36 @@ _LOCAL_TABLE = re.compile(r"\bpath\s*=|\bworkspace\b|@ file:")
 # --- interpreters --------------------------------------------------------------------------------
 
 
-def interpreter(version: str, *, said: str = "") -> str:
-    """The Python of this version; raises PikuError that names the installed ones.
-
-    `said` is where the version comes from, unless it is the setting.
-    """
+def interpreter(version: str) -> str:
+    """The Python of this version; raises PikuError that names the installed ones."""
     if found := subprocesses.which(f"python{version}", subprocesses.SYSTEM_PATH):
         return str(Path(found).resolve())
+    what = f"PYTHON_VERSION={version}: there is no python{version} on this server"
+    raise PikuError(what, hint=f"installed are: {', '.join(installed())}")
+
+
+def installed() -> list[str]:
+    """The versions of Python that are installed, such as 3.11."""
     folders = map(Path, subprocesses.SYSTEM_PATH.split(":"))
-    names = sorted({file.name for folder in folders for file in folder.glob("python[23].*[0-9]")})
-    what = said or f"PYTHON_VERSION={version}"
-    raise PikuError(
-        f"{what}: there is no python{version} on this server",
-        hint=f"installed are: {', '.join(names)}" if names else "apt-get install python3",
-    )
+    files = {file.name for folder in folders for file in folder.glob("python[23].*[0-9]")}
+    return sorted(name.removeprefix("python") for name in files)
 
 
-def _chosen_interpreter(values: Mapping[str, str]) -> str:
-    return interpreter(settings.PYTHON_VERSION.read(values))
+def chosen_interpreter(context: Context) -> str:
+    return context.interpreter or interpreter(settings.PYTHON_VERSION.read(context.settings))
 
 
-def wsgi_plugin(values: Mapping[str, str], environment: Path) -> str:
+def wsgi_plugin(context: Context) -> str:
     """The uWSGI plugin that runs the app's Python: a plugin is bound to one version."""
-    made_for = next(environment.glob("lib/python[23].*"), None)
-    version = (made_for or Path(_chosen_interpreter(values))).name.removeprefix("python")
+    made_for = next(context.environment.glob("lib/python[23].*"), None)
+    version = (made_for or Path(chosen_interpreter(context))).name.removeprefix("python")
     plugin = f"python{version.replace('.', '')}"
     if (PLUGINS / f"{plugin}_plugin.so").exists():
         return plugin
     have = ", ".join(sorted(file.stem for file in PLUGINS.glob("python3?*_plugin.so")))
     raise PikuError(
         f"uWSGI on this server cannot run Python {version}",
-        hint=f"it has: {have}" if have else "apt-get install uwsgi-plugin-python3",
+        hint=f"it has: {have}; {_INSTEAD}" if have else "apt-get install uwsgi-plugin-python3",
     )
 
 
@@ -77,7 +77,7 @@ def environment_key(context: Context, files: Iterable[str], *, bound: bool, pref
     """
     place = str(context.checkout) if bound else ""
     own = context.chosen(lambda name: name.startswith(prefix))
-    python = _chosen_interpreter(context.settings)
+    python = chosen_interpreter(context)
     digests = context.digests(context.tree.files if bound else files)
     return "\n".join((python, place, *own, *digests))
 
@@ -86,11 +86,13 @@ def virtualenv(context: Context) -> Run:
     """How the environment itself is made.
 
     virtualenv's own cache is the app's, and made anew: left half-written by a power cut, it would
-    fail every later build of every app.
+    fail every later build of every app. Debian's virtualenv fits Debian's Python alone.
     """
+    python = chosen_interpreter(context)
+    if python != interpreter("3"):
+        return Run(argv=(python, "-m", "venv", str(context.environment)))
     own = ("--reset-app-data", "--app-data", str(context.cache / "virtualenv"))
-    python = ("--python", _chosen_interpreter(context.settings))
-    return Run(argv=("virtualenv", "--quiet", *own, *python, str(context.environment)))
+    return Run(argv=("virtualenv", "--quiet", *own, "--python", python, str(context.environment)))
 
 
 def _uv_cache(context: Context) -> dict[str, str]:
@@ -223,20 +225,9 @@ def _uv_installs_project(tree: Tree) -> bool:
     return said if isinstance(said, bool) else "build-system" in document
 
 
-def _uv_python(context: Context) -> tuple[str, ...]:
-    """uv's options for PYTHON_VERSION; uv reads .python-version itself."""
-    pinned = context.tree.read(".python-version").strip()
-    if not pinned or settings.PYTHON_VERSION.name in context.settings:
-        return ("--python", _chosen_interpreter(context.settings))
-    if short := re.match(r"[23]\.\d+", pinned):
-        interpreter(short[0], said=f".python-version says {pinned}")
-    return ()
-
-
 def _uv_key(context: Context) -> str:
-    _uv_python(context)
     bound = _uv_installs_project(context.tree) or _has_local(context.tree)
-    files = context.tree.above(_PYPROJECT, "uv.lock", "uv.toml", ".python-version")
+    files = context.tree.above(_PYPROJECT, "uv.lock", "uv.toml")
     return environment_key(context, files, bound=bound, prefix="UV_")
 
 
@@ -249,7 +240,7 @@ def _uv_build(context: Context) -> Iterator[Run]:
     )
     lock = next(tops, _PYPROJECT).replace(_PYPROJECT, "uv.lock")
     locked = ("--locked",) if lock in tree.files else ()
-    python = ("--python-preference", "only-system", *_uv_python(context))
+    python = ("--no-python-downloads", "--python", chosen_interpreter(context))
     yield Run(
         argv=("uv", "sync", *python, *locked),
         env={**_uv_cache(context), "UV_PROJECT_ENVIRONMENT": str(context.environment)},

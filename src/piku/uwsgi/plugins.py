@@ -51,7 +51,7 @@ def threads(values: Mapping[str, str], kind: str) -> int:
 
 
 def _python(context: Context, module: str, virtualenv: str) -> Pairs:
-    plugin = python.wsgi_plugin(context.settings, context.environment)
+    plugin = python.wsgi_plugin(context)
     return (
         ("plugins", plugin),
         ("virtualenv", virtualenv),

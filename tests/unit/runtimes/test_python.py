@@ -139,7 +139,10 @@ def test_an_interpreter_by_version() -> None:
 
 
 def test_uwsgi_has_a_plugin_for_the_default_python() -> None:
-    plugin = python.wsgi_plugin({}, Path("/none"))
+    context = Context(
+        tree=tree({}), settings={}, checkout=Path(), environment=Path("/none"), cache=Path()
+    )
+    plugin = python.wsgi_plugin(context)
     assert (
         plugin
         == f"python{Path(python.interpreter('3')).name.removeprefix('python').replace('.', '')}"

@@ -8,7 +8,6 @@ from os import getuid
 from pwd import getpwuid
 from typing import Any
 
-from piku.app import settings
 from piku.app.procfile import Procfile
 from piku.app.tree import Tree
 from piku.extras.languages.core import core_runtime, runs
@@ -81,8 +80,7 @@ def _hatch_key(context: Context) -> str:
 
 
 def _hatch_build(context: Context) -> Iterator[Run]:
-    interpreter = python.interpreter(settings.PYTHON_VERSION.read(context.settings))
-    env = {"HATCH_PYTHON": interpreter} if settings.PYTHON_VERSION.name in context.settings else {}
+    env = {"HATCH_PYTHON": python.chosen_interpreter(context)}
     yield Run(argv=("hatch", "--no-interactive", "env", "create"), env=env)
 
 

@@ -1,0 +1,98 @@
+"""Fetching a version of a language by the tool that keeps it, for all apps of the server.
+
+Each tool puts a version in place whole or not at all. A link with the name that was asked for is
+made last, so that half a download is never used, and a version that is there is not fetched again.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from piku import subprocesses
+from piku.errors import PikuError
+from piku.runtimes.base import Context, Run, search_path
+
+_GO_MODULE = "golang.org/toolchain"
+
+
+def place(context: Context, name: str) -> Path:
+    return context.cache.parent / "@runtimes" / name
+
+
+# --- Python --------------------------------------------------------------------------------------
+
+
+def python(context: Context, request: str, program: Path) -> Iterator[Run]:
+    """One of uv's own Pythons, so that `program` is there."""
+    if not program.exists():
+        yield from _uv(context)
+        folder = place(context, "python")
+        own = {"UV_PYTHON_INSTALL_DIR": str(folder), "UV_NO_PROGRESS": "1"}
+        argv = (_uv_program(context), "python", "install", "--no-bin", request)
+        yield Run(argv=argv, env=own, say=f"Python {request}: uv fetches it")
+        # The shortest is uv's link to the newest patch release.
+        found = sorted(folder.glob(f"cpython-{request}[.-]*"), key=lambda path: len(str(path)))
+        said = [subprocesses.run([str(one / "bin" / program.name), "--version"]) for one in found]
+        if not said or not f"{said[0].strip()}.".startswith(f"Python {request}."):
+            got = said[0].strip() if said else "nothing"
+            raise PikuError(f"Python {request} was asked for, and what uv fetched is {got}")
+        yield Run(argv=("ln", "-sfn", str(found[0]), str(program.parents[1])))
+    yield Run(argv=(str(program), "--version"))
+
+
+def _uv_program(context: Context) -> str:
+    return subprocesses.which("uv", search_path()) or str(place(context, "uv") / "bin" / "uv")
+
+
+def _uv(context: Context) -> Iterator[Run]:
+    """uv from PyPI, where the server has none."""
+    program = Path(_uv_program(context))
+    if program.exists():
+        return
+    own = place(context, f"uv.{context.cache.name}")  # of this app, of which one build runs
+    yield Run(argv=("rm", "-rf", str(own)))
+    yield Run(argv=("virtualenv", "--quiet", "--app-data", str(own / "seeds"), str(own)))
+    pip = (str(own / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check", "uv")
+    yield Run(argv=pip, say="uv, which fetches Pythons: from PyPI")
+    # Another app may have been first.
+    yield Run(argv=("mv", "-T", str(own), str(program.parents[1])), optional=True)
+
+
+# --- Go ------------------------------------------------------------------------------------------
+
+
+def go(context: Context, request: str, root: Path) -> Iterator[Run]:
+    """A toolchain as Go's module proxies have it, which any Go verifies and unpacks."""
+    cache = root.with_name("go")
+    own = {"GOMODCACHE": str(cache), "GOFLAGS": "-modcacherw", "GOTOOLCHAIN": "local"}
+    if not (root / "bin" / "go").exists():
+        version = f"v0.0.1-go{_newest(context, request, own)}.linux-{_machine()}"
+        say = f"Go {request}: {version} of {_GO_MODULE}"
+        download = ("go", "mod", "download", f"{_GO_MODULE}@{version}")
+        # Not in the checkout, whose go.mod this Go cannot read.
+        yield Run(argv=("mkdir", "-p", str(cache)))
+        yield Run(argv=download, env=own, cwd=cache, say=say)
+        found = cache / f"{_GO_MODULE}@{version}"
+        # A module has no executable files.
+        yield Run(argv=("chmod", "-R", "u+x", str(found / "bin"), str(found / "pkg" / "tool")))
+        yield Run(argv=("ln", "-sfn", str(found), str(root)))
+    yield Run(argv=(str(root / "bin" / "go"), "version"), env=own)
+
+
+def _newest(context: Context, request: str, own: dict[str, str]) -> str:
+    """A whole version: of 1.22 the newest patch release, as Go itself would take."""
+    if request.count(".") == 2:
+        return request
+    env = {**subprocesses.environment(), "PATH": search_path(), **context.settings, **own}
+    argv = ("go", "list", "-m", "-versions", _GO_MODULE)
+    listing = subprocesses.run(argv, cwd=Path("/"), env=env)
+    patches = re.findall(rf"-go{re.escape(request)}\.(\d+)\.linux-{_machine()}\b", listing)
+    return f"{request}.{max(map(int, patches), default=0)}"
+
+
+def _machine() -> str:
+    machine = os.uname().machine
+    return {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "armv6l"}.get(machine, machine)
