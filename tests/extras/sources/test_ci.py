@@ -133,6 +133,17 @@ def test_a_job_that_pushes(runner: Callable[[str], Runner], service: str) -> Non
     assert done.returncode != 0 and "v3 failed" in done.stderr
     assert app.body() == "two"
     assert ci.secrets["PIKU_KEY"] not in done.stdout + done.stderr
+    if service == "github":
+        # The server has no whole history: an archive goes on from there, and so does another app.
+        app.commit(index_html="three")
+        done = ci.github(ARCHIVE)
+        assert done.returncode == 0 and "v4 is live" in done.stdout, done.stdout + done.stderr
+        url = f"ssh://{app.server.address}:{app.server.ssh_port}/{app.name}"
+        key = app.server.piku("deploy-key", "onward").stdout
+        assert app.server.piku("setup:ssh", "-", "--name", "onward", input=key).returncode == 0
+        done = app.server.piku("deploy", "onward", "--from", url)
+        assert done.returncode == 0 and "v1 is live" in done.stdout, done.stdout + done.stderr
+        assert "Nothing new" in app.server.piku("pull", "onward").stdout
 
 
 def test_a_job_that_sends_what_it_built(runner: Callable[[str], Runner]) -> None:

@@ -32,6 +32,7 @@ def test_from_a_repository_with_a_deploy_key(new_app: Callable[..., App], server
     failed = copy.says("deploy", "--from", url)
     assert failed.returncode == 1 and f"{url} cannot be fetched" in failed.stderr
     assert "piku deploy-key copy" in failed.stderr
+    assert "127.0.0.1 was not known here" in failed.stdout
     key = copy.asked("deploy-key")
     assert key.stdout.startswith("ssh-ed25519 ") and "Deploy keys" in key.stderr
     assert copy.does("deploy-key") == key.stdout

@@ -30,15 +30,17 @@ def fetch(
         "-c",
         "http.lowSpeedTime=60",
     ]
+    said = ""
     try:
-        found = _run([*git, "ls-remote", "--symref", "--", wanted.url, *_names(wanted)], paths, app)
-        ref = _chosen(found, wanted)
-        update = ["fetch", "--quiet", "--no-tags", "--", wanted.url, f"+{ref}:{incoming.FETCHED}"]
-        said = _run([*git, *update], paths, app)
+        said = _run([*git, "ls-remote", "--symref", "--", wanted.url, *_names(wanted)], paths, app)
+        ref = _chosen(said, wanted)
+        update = ["fetch", "--quiet", "--no-tags", "--update-shallow", "--", wanted.url]
+        _run([*git, *update, f"+{ref}:{incoming.FETCHED}"], paths, app)
     except subprocesses.ProgramFailed as error:
+        said = error.output
         raise _explained(app, wanted, error) from None
-    for line in f"{found}\n{said}".splitlines():
-        if _TRUSTED in line:
+    finally:
+        if _TRUSTED in said:
             say(f"{wanted.host} was not known here: its key is trusted from now on")
     branch = ref.removeprefix("refs/heads/") if ref.startswith("refs/heads/") else ""
     return incoming.arrived(repository, branch)
