@@ -25,6 +25,7 @@ EXTRAS: tuple[str, ...] = (
     "log_drain",
     "maintenance",
     "monorepo",
+    "scripts",
     "site_options",
     "sites",
     "sources",

@@ -1,0 +1,79 @@
+"""Which files a command line runs, and what keeps them from running."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator
+
+from piku import subprocesses
+from piku.deploy.deployment import Deployment
+from piku.errors import PikuError
+
+_SHELLS = ("sh", "bash", "dash")
+# What may come before a program: a variable, or a program that runs another one.
+_BEFORE = re.compile(r"\w+=\S*|exec|env|nice|time|command")
+_SEPARATOR = re.compile(r"&&|\|\||[;|&(){}]")
+_FILE, _EXECUTABLE = "100644", "100755"  # modes, as git writes them
+
+
+def check(deployment: Deployment) -> Iterator[str]:
+    """Warn of scripts that the Procfile's lines will fail at."""
+    if not deployment.release.has_own_code:
+        return
+    entries = deployment.revision.procfile.entries.values()
+    changes_modes = any("chmod" in entry.command for entry in entries)
+    for entry in entries:
+        for path, by_shell in called(entry.command):
+            reason, fix = fault(deployment, path, executed=not (by_shell or changes_modes))
+            if reason:
+                yield f"{entry.kind!r} will fail: {reason}"
+                yield f"fix it with: {fix}"
+
+
+def explain(deployment: Deployment, output: str) -> PikuError | None:
+    """Name the script at which a build failed; the shell's own words may mean anything."""
+    for line in reversed(output.splitlines()):
+        for word in re.findall(r"[\w./@+-]*/[\w./@+-]+", line):
+            path = posixpath.normpath(word)
+            denied = "ermission denied" in line
+            reason, fix = fault(deployment, path, executed=denied)
+            if reason and (denied or "not found" in line or "bad interpreter" in line):
+                return PikuError(reason, hint=f"fix it with: {fix}")
+    return None
+
+
+def called(command: str) -> Iterator[tuple[str, bool]]:
+    """The files that a command line runs by their path, and whether a shell reads them."""
+    for part in _SEPARATOR.split(command):
+        words = part.split()
+        while words and _BEFORE.fullmatch(words[0]):
+            words.pop(0)
+        if words and words[0] == "cd":
+            return  # where the rest runs is not worked out
+        by_shell = bool(words) and posixpath.basename(words[0]) in _SHELLS
+        found = [word for word in words[1:] if not word.startswith("-")] if by_shell else words
+        if found and (by_shell or "/" in found[0]):
+            yield posixpath.normpath(found[0].strip("'\"")), by_shell
+
+
+def fault(deployment: Deployment, path: str, *, executed: bool) -> tuple[str, str]:
+    """What keeps a script from running, and the commands that fix it; both empty for none."""
+    mode = deployment.revision.tree.modes.get(path)
+    if mode not in (_FILE, _EXECUTABLE):
+        return "", ""
+    if _has_line(deployment, path, "^#!.*\r$" if executed else "\r$"):
+        attributes = f"echo '{path} text eol=lf' >>.gitattributes && git add .gitattributes"
+        reason = f"{path} has the line ends of Windows (CRLF)"
+        return reason, f"{attributes} && git add --renormalize . && git commit -m 'Line ends'"
+    if mode == _FILE and executed:
+        fix = f"git update-index --chmod=+x {path} && git commit -m 'Executable'"
+        return f"{path} is not executable in this commit", fix
+    return "", ""
+
+
+def _has_line(deployment: Deployment, path: str, pattern: str) -> bool:
+    """Whether a file has such a line; git itself tells, as what we read has no carriage returns."""
+    place = posixpath.normpath(posixpath.join(deployment.revision.tree.folder, path))
+    grep = ("grep", "--quiet", "-e", pattern, deployment.release.commit, "--", place)
+    return subprocesses.succeeds(["git", "-C", str(deployment.app.repo), *grep])
