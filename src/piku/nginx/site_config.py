@@ -134,7 +134,8 @@ def _mapping(app: AppPaths, checkout: Path, prefix: str, path: str, setting: str
 
 def _located(app: AppPaths, checkout: Path, path: str, setting: str) -> Path:
     """The file or folder at a path; raises PikuError unless everybody may see it."""
-    allowed, where = [checkout, app.data], "the app's folder"
+    code = app.code(str(checkout.relative_to(app.releases)))
+    allowed, where = [code, app.data], "the app's folder"
     if path.startswith("/"):
         allowed = [app.data, *(each for name in _OPEN for each in (app.root / name).iterdir())]
         where = f"an app's folder in {', '.join(_OPEN)} of {app.root}"

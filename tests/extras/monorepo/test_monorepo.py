@@ -20,7 +20,7 @@ FILES = {
     "release: pwd >>$DATA_ROOT/folders\n"
     "web: exec python3 -IS server.py\nworker: python3 -IS -u api.py; exec sleep 1000\n",
     "backend/ENV": "NGINX_SERVER_NAME=backend.localhost\nLEVEL=backend, not $LEVEL\n"
-    "PIKU_PERSIST=uploads\nNGINX_STATIC_PATHS=/static:assets\n",
+    "PIKU_PERSIST=uploads\nNGINX_STATIC_PATHS=/static:assets,/shared:words\n",
     "backend/server.py": SERVER,
     "backend/api.py": API,
     "backend/assets/a.txt": "an asset",
@@ -39,6 +39,8 @@ def test_two_apps_of_one_repository(new_app: Callable[..., App], server: Sandbox
         " but in backend, frontend",
         " !     for the app in backend: piku config:set backend PIKU_APP_DIR=backend",
     ]
+    (app.repository / "backend" / "words").symlink_to("../shared")
+    app.commit("A link out of the folder")
     app.does("config:set", "PIKU_APP_DIR=backend/")
     app.deployed()
     site.failed()
@@ -52,6 +54,7 @@ def test_two_apps_of_one_repository(new_app: Callable[..., App], server: Sandbox
     assert app.does("run", "cat ../shared/greeting.txt; pwd") == f"shared words{live.resolve()}\n"
     assert app.does("run", 'echo "$GREETING, $LEVEL"') == "hello from the top, backend, not top\n"
     assert app.body("/static/a.txt") == "an asset"
+    assert app.body("/shared/greeting.txt") == "shared words"
     assert site.body() == "the frontend"
     log = server.root / "logs" / "backend" / "worker.1.log"
     server.wait(lambda: "shared words" in log.read_text())
