@@ -40,6 +40,8 @@ class Extra:
     nginx: str = ""  # paths, app, site -> the Additions to its configuration, or None
     acme_client: str = ""  # settings of an app -> a Client (piku.tls.acme) for it, or None
     resting: str = ""  # paths, app, live record -> vassals that need not run now
+    superseding: str = ""  # deployment, live checkout: before another checkout takes its place
+    prepare: str = ""  # deployment: its checkout is new, and nothing has run in it
     checked_out: str = ""  # app, folder, commit: before the files of a new checkout are used
     wrap: str = ""  # deployment, process, argv -> argv of a daemon
     ended: str = ""  # app, process -> why it ended, to follow "ended", or ""

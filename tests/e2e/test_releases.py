@@ -124,22 +124,6 @@ def test_files_beside_the_code_are_not_hidden_by_surprise(new_app: Callable[...,
     assert app.says("rollback", "v1").returncode == 0
     assert app.body("/read?file=uploads/photo.txt") == "precious"
 
-    # The first way out: they live on in the app's data, for every release.
-    app.does("config:set", "PIKU_PERSIST=uploads,notes.sqlite")
-    assert app.body("/read?file=uploads/photo.txt") == "precious"
-    app.deployed()
-    assert app.body() == "two"
-    assert app.body("/read?file=uploads/photo.txt") == "precious"
-    assert app.body("/read?file=notes.sqlite") == "rows"
-    assert (app.data / "uploads" / "photo.txt").read_text() == "precious"
-    app.body("/write?file=uploads/second.txt&text=more")
-    app.commit(version_txt="three")
-    app.deployed()
-    assert app.body("/read?file=uploads/second.txt") == "more"
-    app.does("rollback")
-    assert app.body() == "two"
-    assert app.body("/read?file=uploads/second.txt") == "more"
-
 
 def test_files_can_be_left_behind(new_app: Callable[..., App]) -> None:
     app = new_app("leaver")
@@ -156,24 +140,6 @@ def test_files_can_be_left_behind(new_app: Callable[..., App]) -> None:
     # Nothing was deleted.
     found = list((app.server.root / "releases" / "leaver").glob("*/scratch.txt"))
     assert [path.read_text() for path in found] == ["precious"]
-
-
-def test_persisted_paths_that_the_commit_has(new_app: Callable[..., App]) -> None:
-    files = {
-        **web("seeded", env="PIKU_PERSIST=state,log.txt\n"),
-        "state/first.txt": "from the commit",
-    }
-    app = new_app("seeded", files)
-    assert app.body("/read?file=state/first.txt") == "from the commit"
-    app.body("/write?file=state/first.txt&text=changed")
-    app.body("/write?file=log.txt&text=made+by+the+app")
-    app.commit(version_txt="two")
-    app.deployed()
-    assert app.body() == "two"
-    assert app.body("/read?file=state/first.txt") == "changed"
-    assert (app.data / "log.txt").read_text() == "made by the app"
-    app.commit(ENV="NGINX_SERVER_NAME=seeded.localhost\nPIKU_PERSIST=../other\n")
-    assert any("PIKU_PERSIST" in line and "outside" in line for line in app.failed())
 
 
 def test_auto_restart_off_prepares(new_app: Callable[..., App]) -> None:

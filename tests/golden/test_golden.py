@@ -44,7 +44,6 @@ import pytest
 import piku
 from piku import files as files_module
 from piku import procfs, subprocesses
-from piku.app import settings
 from piku.deploy import (
     checkout,
     going_live,
@@ -135,7 +134,6 @@ def bring(folder: Path, base: Path) -> Case:
     )
     recovery.make_folders(app)
     checkout.create(app, name, commit)
-    checkout.link_persisted(app, name, settings.PERSIST.read(found.values))
     deployment = Deployment(
         paths=paths, app=app, release=release, revision=found, plan=planned, output=output,
         progress=progress,

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from hypothesis import settings as hypothesis_settings
 
-from piku.app import settings
 from piku.deploy import (
     checkout,
     going_live,
@@ -104,7 +103,6 @@ def deployment(paths: Paths, commit: Commit) -> Callable[..., Deployment]:
         )
         recovery.make_folders(app)
         checkout.create(app, name, release.commit)
-        checkout.link_persisted(app, name, settings.PERSIST.read(found.values))
         return Deployment(
             paths=paths, app=app, release=release, revision=found,
             plan=process_plan.plan(found.procfile, found.values, counts or {}),

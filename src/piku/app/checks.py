@@ -136,15 +136,6 @@ def inner_path(text: str) -> str:
     return normal
 
 
-def inner_paths(text: str) -> tuple[str, ...]:
-    """Paths in the repository, several: none of them inside another one."""
-    paths = tuple(dict.fromkeys(map(inner_path, parts(text))))
-    for path in paths:
-        if path.startswith(tuple(f"{other}/" for other in paths)):
-            raise ValueError(f"{quoted(path)} is already part of another of these paths")
-    return paths
-
-
 def words(text: str) -> tuple[str, ...]:
     """Words, quoted as in a shell."""
     try:

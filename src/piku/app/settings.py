@@ -153,8 +153,6 @@ HEALTHCHECK_PATH = Setting(name="PIKU_HEALTHCHECK_PATH", check=checks.url_path,
     doc="A path that a new release must answer below 500 before it goes live.")
 HEALTHCHECK = Setting(name="PIKU_HEALTHCHECK", default="http", check=checks.choice("http", "tcp"),
     doc="http: a new release must answer HTTP without new server errors. tcp: it must only listen.")
-PERSIST = Setting(name="PIKU_PERSIST", check=checks.inner_paths,
-    doc="Paths, separated by commas, kept in the data folder and linked into each release.")
 KEEP_RELEASES = Setting(name="PIKU_KEEP_RELEASES", default="5", check=checks.whole(1, 1000),
     doc="How many releases keep their code and environment, so that rollback can use them.")
 # fmt: on

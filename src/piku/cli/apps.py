@@ -16,7 +16,6 @@ from piku.deploy import deploy as runbook
 from piku.deploy import lifecycle, releases, revision
 from piku.deploy.releases import Release
 from piku.errors import PikuError
-from piku.nginx import service
 from piku.operate import destroy as removal
 from piku.output import Output, table
 from piku.paths import AppPaths, Paths
@@ -25,18 +24,6 @@ from piku.ssh import push
 _allow_untracked = click.option(
     "--allow-untracked", is_flag=True, help="Go live although the app left files beside its code."
 )
-
-
-@click.command(hidden=True)
-@app_argument
-@pass_paths
-def url(paths: Paths, app: AppPaths) -> None:
-    """Print the address of an app, for `piku open`."""
-    live = releases.live(app)
-    if live is None or live.site is None:
-        hint = "give it a host name: piku config:set APP NGINX_SERVER_NAME=www.example.com"
-        raise PikuError(f"nginx does not serve {app.name}", hint=hint)
-    click.echo(service.platform(paths).url(live.site.names[0], secure=live.site.https_only))
 
 
 @click.command()

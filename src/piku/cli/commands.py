@@ -25,7 +25,6 @@ COMMANDS = {
     "setup:ssh": "piku.cli.server:setup_ssh",
     "up": "piku.cli.server:up",
     "help": "piku.cli.main:help_",
-    "url": "piku.cli.apps:url",
     "git-receive-pack": "piku.cli.server:git_receive_pack",
     "git-upload-pack": "piku.cli.server:git_upload_pack",
     "git-hook": "piku.cli.server:git_hook",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterable
 from pathlib import Path
 
 from piku import files, procfs, subprocesses
@@ -54,19 +53,20 @@ def mark_built(app: AppPaths, checkout: str) -> None:
     files.write(app.build_marker(checkout), json.dumps(state))
 
 
-def untracked_files(app: AppPaths, checkout: str, persisted: Iterable[str] = ()) -> list[str]:
-    """The files that the app wrote into its checkout since the build, outside PIKU_PERSIST."""
+def untracked_files(app: AppPaths, checkout: str) -> list[str]:
+    """The files that the app wrote into its checkout since the build; what a link in it leads to in
+    the app's data stays there."""
     marker, folder = files.read(app.build_marker(checkout)), app.releases / checkout
     if not marker or not folder.is_dir():
         return []
     built = json.loads(marker)
-    kept = tuple(f"{path}/" for path in persisted)
+    data = app.data.resolve()
     return [
         path
         for path in _changed(app, checkout)
         if (state := _state(folder / path))
         and built.get(path) != state
-        and not f"{path.rstrip('/')}/".startswith(kept)
+        and not (folder / path).resolve().is_relative_to(data)
     ]
 
 
@@ -93,9 +93,9 @@ def _state(path: Path) -> list[int]:
     return [found.st_mtime_ns, found.st_size]
 
 
-def check_untracked(app: AppPaths, live_checkout: str, persisted: Iterable[str]) -> None:
+def check_untracked(app: AppPaths, live_checkout: str) -> None:
     """Raise PikuError when the next release would not have files that the live one wrote."""
-    names = untracked_files(app, live_checkout, persisted)
+    names = untracked_files(app, live_checkout)
     if not names:
         return
     more = [f"… and {len(names) - 10} more"] if len(names) > 10 else []
@@ -106,57 +106,6 @@ def check_untracked(app: AppPaths, live_checkout: str, persisted: Iterable[str])
         hint=f"keep them for every release: piku config:set {app.name} PIKU_PERSIST={','.join(top)}"
         f" — or leave them behind: piku deploy {app.name} --allow-untracked",
     )
-
-
-# --- PIKU_PERSIST: paths that are kept in the data folder, and linked into every release ---------
-
-
-def persist(app: AppPaths, checkout: str, paths: Iterable[str]) -> None:
-    """Move these paths of the live checkout to the data folder, leaving links.
-
-    A program that has one of the files open does not notice. Raises PikuError rather than choose
-    between two versions.
-    """
-    for path in paths:
-        place, kept = app.releases / checkout / path, app.data / path
-        if place.is_symlink() or not os.path.lexists(place):
-            continue
-        if os.path.lexists(kept):
-            raise PikuError(
-                f"PIKU_PERSIST: {path} is both in the live release and in {app.data}",
-                hint="nothing was changed: keep the one you want, and move the other away",
-            )
-        _move_and_link(place, kept)
-
-
-def link_persisted(app: AppPaths, checkout: str, paths: Iterable[str]) -> None:
-    """Link the persisted paths into a fresh checkout.
-
-    What the commit has there becomes the content, unless there is some already. A path that exists
-    nowhere becomes a folder, or, when it has a suffix, a file for the app to make.
-    """
-    for path in paths:
-        place, kept = app.releases / checkout / path, app.data / path
-        if os.path.lexists(place) and not os.path.lexists(kept):
-            _move_and_link(place, kept)
-            continue
-        files.remove(place)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        if not os.path.lexists(kept):
-            (kept.parent if kept.suffix else kept).mkdir(parents=True, exist_ok=True)
-        place.symlink_to(kept)
-
-
-def _move_and_link(place: Path, kept: Path) -> None:
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        os.rename(place, kept)
-    except OSError as error:
-        raise PikuError(
-            f"PIKU_PERSIST: {place.name} cannot be moved to {kept.parent}: {error.strerror}",
-            hint="on another file system, stop the app and copy it there by hand first",
-        ) from None
-    place.symlink_to(kept)
 
 
 def remove_stale_locks(repository: Path) -> None:

@@ -80,9 +80,8 @@ def prune(app: AppPaths, keep: int) -> None:
     environments = {release.environment for release in kept}
     gone = [*over, *(release for release in every if release.outcome == FAILED)]
     for release in gone:
-        if release.checkout not in {"", *checkouts} and not checkout.untracked_files(
-            app, release.checkout, ()
-        ):
+        unused = release.checkout not in {"", *checkouts}
+        if unused and not checkout.untracked_files(app, release.checkout):
             files.remove(app.code(release.checkout))
             files.remove(app.build_marker(release.checkout))
         if release.environment not in {"", *environments}:

@@ -160,10 +160,10 @@ def _keep_files(deployment: Deployment, *, allow_untracked: bool) -> None:
     app, live = deployment.app, releases.live(deployment.app)
     if live is None or live.checkout == deployment.release.checkout:
         return
-    persisted = settings.PERSIST.read(deployment.values)
+    for superseding in hooks("superseding"):
+        superseding(deployment, live.checkout)
     if not allow_untracked:
-        checkout.check_untracked(app, live.checkout, persisted)
-    checkout.persist(app, live.checkout, persisted)
+        checkout.check_untracked(app, live.checkout)
 
 
 def _build(deployment: Deployment) -> None:
@@ -174,7 +174,8 @@ def _build(deployment: Deployment) -> None:
     kept = f"refs/piku/{release.commit}"
     subprocesses.run(["git", "-C", str(app.repo), "update-ref", kept, release.commit])
     checkout.create(app, f"v{release.number}", release.commit)
-    checkout.link_persisted(app, release.checkout, settings.PERSIST.read(deployment.values))
+    for prepare in hooks("prepare"):
+        prepare(deployment)
     progress.at("preflight")
     build.run_phase("preflight", deployment)
     progress.at("build")

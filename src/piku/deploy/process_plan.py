@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from piku.app import settings
-from piku.app.procfile import PHASES, UWSGI_SERVED, Procfile
+from piku.app.procfile import UWSGI_SERVED, Procfile
 from piku.errors import PikuError
 
 
@@ -111,13 +111,8 @@ def scaled(
 ) -> dict[str, int]:
     """`counts` with `changes`; raises PikuError for a type that cannot be scaled."""
     for kind in changes:
-        if kind in PHASES or kind == "static":
-            raise PikuError(f"{kind!r} is not a process that runs, so it cannot be scaled")
-        if kind.startswith("cron-"):
-            raise PikuError(f"{kind!r} runs by its schedule, one at a time, so it cannot be scaled")
         if kind not in procfile.scalable:
             have = ", ".join(procfile.scalable) or "none"
-            raise PikuError(
-                f"the Procfile has no process type {kind!r} to scale", hint=f"there are: {have}"
-            )
+            hint = f"those that can be are: {have}"
+            raise PikuError(f"{kind!r} is no process type that can be scaled", hint=hint)
     return dict.fromkeys(procfile.scalable, 1) | dict(counts) | dict(changes)

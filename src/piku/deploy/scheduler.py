@@ -2,11 +2,18 @@
 
 A run is no part of the vassal that began it: it goes on over a deploy, a restart and the end of the
 emperor. Until it ends, its release's files stay.
+
+uWSGI compares whole numbers with the clock once a second. A line for any minute is called 60 s
+after its last time, and so drifts until it misses a minute; a line for one minute is called in its
+first second. So there is a line for each minute, and the script looks at hour and day.
 """
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 
 from piku import files, procfs, records, subprocesses
@@ -16,7 +23,7 @@ from piku.deploy.releases import Release
 from piku.deploy.revision import Revision
 from piku.errors import PikuError
 from piku.paths import AppPaths
-from piku.uwsgi import cron, ini
+from piku.uwsgi import ini
 
 _VARIABLE = "PIKU_CRON"  # every process of a run has it; its value is the job's name
 
@@ -31,32 +38,62 @@ class Run:
     code: int | None = None
 
 
-def script(app: AppPaths, release: Release, source: Revision, job: Job) -> str:
-    """The script of a release's job."""
-    return cron.script(
-        app,
-        job,
-        release=release.number,
-        checkout=app.releases / release.checkout,
-        log_maxsize=settings.LOG_MAXSIZE.read(source.values),
-    )
+def state_folder(app: AppPaths) -> Path:
+    """Where the jobs keep their locks and the record of their last run."""
+    return app.releases / "cron"
 
 
 def write(app: AppPaths, release: Release, source: Revision, folder: Path) -> ini.Pairs:
     """Write the scripts of a release's jobs into this folder; returns the options of the vassal."""
-    cron.state_folder(app).mkdir(mode=0o700, parents=True, exist_ok=True)
+    state_folder(app).mkdir(mode=0o700, parents=True, exist_ok=True)
     options: list[tuple[str, str | Path]] = []
     for job in source.procfile.jobs:
         place = folder / f"{job.kind}.sh"
-        files.write(place, script(app, release, source, job))
-        options += cron.lines(job, str(place))
+        files.write(place, script(app, release, job, settings.LOG_MAXSIZE.read(source.values)))
+        options += lines(job, str(place))
     return tuple(options)
+
+
+def lines(job: Job, place: str) -> ini.Pairs:
+    """uWSGI's options for a job."""
+    command = f"exec env -u PIKU_PROCESS {_VARIABLE}={job.kind} sh {shlex.quote(place)}"
+    return tuple(
+        ("cron2", f"minute={minute},hour=-1,day=-1,month=-1,week=-1 {command} uwsgi")
+        for minute in job.schedule.minutes
+    )
+
+
+def script(app: AppPaths, release: Release, job: Job, log_maxsize: int) -> str:
+    """The text of the script that runs a job if it is due, once a minute and once at a time."""
+    schedule, state = job.schedule, state_folder(app)
+    variables = {
+        "job": job.kind,
+        "release": release.number,
+        "checkout": app.releases / release.checkout,
+        "command": shlex.join(subprocesses.shell(job.command)),
+        "hours": _words(schedule.hours),
+        "months": _words(schedule.months),
+        "days": _words(schedule.days),
+        "weekdays": _words(schedule.weekdays),
+        "either": "yes" if schedule.either else "",
+        "by_clock": "yes" if schedule.by_clock else "",
+        "log": app.logs / f"{job.kind}.1.log",
+        "log_maxsize": log_maxsize,
+        "lock": state / f"{job.kind}.lock",
+        "status": state / f"{job.kind}.json",
+    }
+    given = (f"_{name}={shlex.quote(str(value))}\n" for name, value in variables.items())
+    return "".join(given) + (resources.files("piku") / "templates" / "cron.sh").read_text()
+
+
+def _words(values: Iterable[int]) -> str:
+    return " ".join(map(str, values))
 
 
 def last_runs(app: AppPaths) -> dict[str, Run]:
     """The last run of each job, also of jobs that the app no longer has."""
     found: dict[str, Run] = {}
-    for path in sorted(cron.state_folder(app).glob("cron-*.json")):
+    for path in sorted(state_folder(app).glob("cron-*.json")):
         try:
             run = records.load(path, Run)
         except PikuError:  # a run begins now, or the disk is full
@@ -68,7 +105,7 @@ def last_runs(app: AppPaths) -> dict[str, Run]:
 
 def running(app: AppPaths) -> dict[str, Run]:
     """The runs that have not ended, by their job."""
-    state, free = cron.state_folder(app), ("flock", "--nonblock")
+    state, free = state_folder(app), ("flock", "--nonblock")
     return {
         name: run
         for name, run in last_runs(app).items()

@@ -26,6 +26,7 @@ EXTRAS: tuple[str, ...] = (
     "maintenance",
     "monorepo",
     "scripts",
+    "persist",
     "site_options",
     "sites",
     "sources",

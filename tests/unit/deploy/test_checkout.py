@@ -28,10 +28,9 @@ def release(shop: AppPaths, commit: Commit) -> Callable[..., Path]:
 
     numbers = itertools.count(1)
 
-    def make(files: dict[str, str | bytes], *, built: bool = True, persisted: str = "") -> Path:
+    def make(files: dict[str, str | bytes], *, built: bool = True) -> Path:
         name = f"v{next(numbers)}"
         checkout.create(shop, name, commit(shop, {**FILES, **files}))
-        checkout.link_persisted(shop, name, filter(None, persisted.split(",")))
         if built:
             checkout.mark_built(shop, name)
         return shop.releases / name
@@ -63,10 +62,10 @@ def test_what_the_app_wrote_is_seen(
     shop: AppPaths, release: Callable[..., Path], path: str
 ) -> None:
     folder = release({})
-    assert checkout.untracked_files(shop, folder.name, ()) == []
+    assert checkout.untracked_files(shop, folder.name) == []
     (folder / path).parent.mkdir(parents=True, exist_ok=True)
     (folder / path).write_text("x")
-    assert checkout.untracked_files(shop, folder.name, ()) == [path]
+    assert checkout.untracked_files(shop, folder.name) == [path]
 
 
 def test_what_the_build_left_is_not_the_apps_until_it_changes(
@@ -77,10 +76,10 @@ def test_what_the_build_left_is_not_the_apps_until_it_changes(
     (folder / "var" / "built.css").write_text("x")
     (folder / "app.py").write_text("patched")
     checkout.mark_built(shop, folder.name)
-    assert checkout.untracked_files(shop, folder.name, ()) == []
+    assert checkout.untracked_files(shop, folder.name) == []
     (folder / "var" / "built.css").write_text("changed since")
     (folder / "data" / "seed.txt").write_text("changed since")
-    assert sorted(checkout.untracked_files(shop, folder.name, ())) == [
+    assert sorted(checkout.untracked_files(shop, folder.name)) == [
         "data/seed.txt",
         "var/built.css",
     ]
@@ -94,7 +93,7 @@ def test_caches_are_nobodys_loss(shop: AppPaths, release: Callable[..., Path], p
     folder = release({})
     (folder / path).parent.mkdir(parents=True, exist_ok=True)
     (folder / path).write_text("x")
-    assert checkout.untracked_files(shop, folder.name, ()) == []
+    assert checkout.untracked_files(shop, folder.name) == []
 
 
 def test_a_tracked_file_that_the_app_removed_is_no_loss(
@@ -102,7 +101,7 @@ def test_a_tracked_file_that_the_app_removed_is_no_loss(
 ) -> None:
     folder = release({})
     (folder / "app.py").unlink()
-    assert checkout.untracked_files(shop, folder.name, ()) == []
+    assert checkout.untracked_files(shop, folder.name) == []
 
 
 @pytest.mark.skipif(os.getuid() == 0, reason="root can read everything")
@@ -115,7 +114,7 @@ def test_a_folder_that_cannot_be_read_hides_nothing_else(
     (folder / "a.txt").write_text("x")
     (folder / "closed").chmod(0)
     try:
-        assert "a.txt" in checkout.untracked_files(shop, folder.name, ())
+        assert "a.txt" in checkout.untracked_files(shop, folder.name)
     finally:
         (folder / "closed").chmod(0o700)
 
@@ -124,71 +123,22 @@ def test_refusing_to_hide_names_the_files_and_the_ways_out(
     shop: AppPaths, release: Callable[..., Path]
 ) -> None:
     folder = release({})
-    checkout.check_untracked(shop, folder.name, ())
+    checkout.check_untracked(shop, folder.name)
     (folder / "uploads").mkdir()
     for number in range(12):
         (folder / "uploads" / f"{number:02}.txt").write_text("x")
     with pytest.raises(PikuError, match="shop wrote files beside its code") as error:
-        checkout.check_untracked(shop, folder.name, ())
+        checkout.check_untracked(shop, folder.name)
     assert len(error.value.detail) == 11
     assert error.value.detail[0] == "uploads/00.txt"
     assert error.value.detail[-1] == "… and 2 more"
     assert "piku config:set shop PIKU_PERSIST=uploads" in error.value.hint
     assert "piku deploy shop --allow-untracked" in error.value.hint
-    checkout.check_untracked(shop, folder.name, ("uploads",))
-    with pytest.raises(PikuError):
-        checkout.check_untracked(shop, folder.name, ("upload", "uploads/00.txt"))
+    shop.data.mkdir(parents=True)
+    (folder / "uploads").rename(shop.data / "uploads")
+    (folder / "uploads").symlink_to(shop.data / "uploads")
+    checkout.check_untracked(shop, folder.name)
 
 
 def test_nothing_is_said_of_a_checkout_that_was_never_built(shop: AppPaths) -> None:
-    assert checkout.untracked_files(shop, "none", ()) == []
-
-
-# --- PIKU_PERSIST --------------------------------------------------------------------------------
-
-
-def test_persisted_paths_live_in_the_data_folder(
-    shop: AppPaths, release: Callable[..., Path]
-) -> None:
-    folder = release({}, persisted="data,store.db,uploads")
-    assert (folder / "data").resolve() == shop.data / "data"
-    assert (folder / "data" / "seed.txt").read_text() == "seed\n"
-    assert (shop.data / "uploads").is_dir()
-    assert not (shop.data / "store.db").exists()
-    (folder / "store.db").write_text("rows")
-    (folder / "uploads" / "x").write_text("x")
-    assert checkout.untracked_files(shop, folder.name, ("data", "store.db", "uploads")) == []
-
-    second = release(
-        {"app.py": "2\n", "data/seed.txt": "newer seed\n"}, persisted="data,store.db,uploads"
-    )
-    assert (second / "store.db").read_text() == "rows"
-    assert (second / "uploads" / "x").read_text() == "x"
-    assert (second / "data" / "seed.txt").read_text() == "seed\n", (
-        "the app's own data is never replaced"
-    )
-
-
-def test_what_a_live_app_wrote_is_moved_once_and_stays_in_place(
-    shop: AppPaths, release: Callable[..., Path]
-) -> None:
-    folder = release({})
-    (folder / "deep" / "er").mkdir(parents=True)
-    with (folder / "deep" / "er" / "file").open("w") as program:
-        program.write("before ")
-        checkout.persist(shop, folder.name, ("deep/er", "none"))
-        program.write("after")
-    assert (shop.data / "deep" / "er" / "file").read_text() == "before after"
-    assert (folder / "deep" / "er").is_symlink()
-    checkout.persist(shop, folder.name, ("deep/er", "none"))
-    assert (folder / "deep" / "er" / "file").read_text() == "before after"
-
-
-def test_between_two_versions_nobody_chooses(shop: AppPaths, release: Callable[..., Path]) -> None:
-    folder = release({})
-    (shop.data / "data").mkdir(parents=True)
-    (shop.data / "data" / "mine").write_text("x")
-    with pytest.raises(PikuError, match="data is both in the live release and in"):
-        checkout.persist(shop, folder.name, ("data",))
-    assert (folder / "data" / "seed.txt").exists()
-    assert (shop.data / "data" / "mine").exists()
+    assert checkout.untracked_files(shop, "none") == []

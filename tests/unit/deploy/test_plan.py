@@ -55,7 +55,7 @@ def test_workers_alone_are_nobodys_obstacle(values: dict[str, str]) -> None:
 def test_scheduled_jobs_have_no_count() -> None:
     found = planned("cron-a: @daily x\nworker: y\n", {}, **{"cron-a": 3})
     assert (found.jobs, found.workers) == (("cron-a",), (("worker", 1),))
-    with pytest.raises(PikuError, match="'cron-a' runs by its schedule, one at a time"):
+    with pytest.raises(PikuError, match="'cron-a' is no process type that can be scaled"):
         scaled(procfile.parse("cron-a: @daily x\n"), {}, {"cron-a": 1})
 
 
@@ -131,10 +131,9 @@ def test_scaling_changes_what_is_named_and_keeps_the_rest() -> None:
 @pytest.mark.parametrize(
     ("text", "kind", "message"),
     [
-        ("web: a\nrelease: b", "release", "'release' is not a process that runs"),
-        ("web: a\nstatic: b", "static", "'static' is not a process that runs"),
-        ("web: a", "worker", "no process type 'worker' to scale"),
-        ("web: a\nwsgi: b", "web", "no process type 'web' to scale"),
+        ("web: a\nrelease: b", "release", "'release' is no process type that can be scaled"),
+        ("web: a", "worker", "'worker' is no process type"),
+        ("web: a\nwsgi: b", "web", "'web' is no process type"),
     ],
 )
 def test_what_cannot_be_scaled(text: str, kind: str, message: str) -> None:
@@ -145,4 +144,4 @@ def test_what_cannot_be_scaled(text: str, kind: str, message: str) -> None:
 def test_the_refusal_names_what_there_is() -> None:
     with pytest.raises(PikuError) as error:
         scaled(procfile.parse("web: a\nworker: b"), {}, {"wroker": 2})
-    assert error.value.hint == "there are: web, worker"
+    assert error.value.hint == "those that can be are: web, worker"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 
 from piku import subprocesses
+from piku.app import settings
 from piku.app.procfile import Job
 from piku.deploy import revision, scheduler
 from piku.deploy.scheduler import Run
@@ -84,8 +85,9 @@ def run(paths: Paths, app: AppPaths, name: str) -> int:
     if job.kind in scheduler.running(app):
         raise PikuError(f"{job.kind} is still running", hint="a job never runs twice at once")
     known = logs.scan(app)
+    script = scheduler.script(app, release, job, settings.LOG_MAXSIZE.read(source.values))
     process = subprocesses.spawn(
-        ["/bin/sh", "-c", scheduler.script(app, release, source, job), job.kind, "now"],
+        ["/bin/sh", "-c", script, job.kind, "now"],
         cwd=app.releases / release.checkout,
         env=revision.process_variables(paths, app, release, source) | {"PIKU_CRON": job.kind},
         output=sys.stderr.fileno(),

@@ -1,5 +1,14 @@
-"""The whole server on one screen (`piku status`): `status.py` observes, `commands.py` prints."""
+"""The whole server on one screen (`piku status`), and the address of an app (`piku url`).
+
+`status.py` observes, `commands.py` prints.
+"""
 
 from piku.extra import Extra
 
-EXTRA = Extra(name="status", commands={"status": "piku.extras.status.commands:status"})
+EXTRA = Extra(
+    name="status",
+    commands={
+        "status": "piku.extras.status.commands:status",
+        "url": "piku.extras.status.commands:url",
+    },
+)

@@ -1,4 +1,4 @@
-"""The command `piku status`."""
+"""The commands `piku status` and `piku url`."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from dataclasses import asdict
 
 import click
 
-from piku.cli.common import pass_paths
+from piku.cli.common import app_argument, pass_paths
+from piku.deploy import releases
 from piku.deploy.releases import Release
 from piku.deploy.scheduler import Run
+from piku.errors import PikuError
 from piku.extras.status import status as observing
 from piku.extras.status.status import App, Machine, Status
+from piku.nginx import service
 from piku.output import duration, printable, table
-from piku.paths import Paths
+from piku.paths import AppPaths, Paths
 
 _MB, _GB = 2**20, 2**30
 _HEAD = ("APP", "STATE", "RELEASE", "PROCESSES", "MEMORY", "ADDRESS")
@@ -32,6 +35,18 @@ def status(paths: Paths, as_json: bool) -> None:
         return
     for line in _lines(found):
         click.echo(printable(line))
+
+
+@click.command(hidden=True)
+@app_argument
+@pass_paths
+def url(paths: Paths, app: AppPaths) -> None:
+    """Print the address of an app, for `piku open`."""
+    live = releases.live(app)
+    if live is None or live.site is None:
+        hint = "give it a host name: piku config:set APP NGINX_SERVER_NAME=www.example.com"
+        raise PikuError(f"nginx does not serve {app.name}", hint=hint)
+    click.echo(service.platform(paths).url(live.site.names[0], secure=live.site.https_only))
 
 
 def _record(found: Status) -> dict[str, object]:

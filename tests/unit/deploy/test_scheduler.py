@@ -16,10 +16,14 @@ import pytest
 
 from piku.app import schedule as schedule_module
 from piku.app.procfile import Job
+from piku.deploy import scheduler
+from piku.deploy.releases import Release
 from piku.paths import AppName, AppPaths
-from piku.uwsgi import cron
 
 BERLIN = ZoneInfo("Europe/Berlin")
+RELEASE = Release(
+    number=3, kind="push", description="", commit="c", by="x", created=0, checkout="v3"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,13 +42,14 @@ def job(folder: Path, text: str, command: str = "echo ran") -> Made:
     made = Job(kind="cron-x", schedule=schedule, command=command)
     app = AppPaths(root=folder / "a root", name=AppName("shop"))
     app.logs.mkdir(parents=True)
-    cron.state_folder(app).mkdir(parents=True)
+    (app.releases / "v3").mkdir(parents=True)
+    scheduler.state_folder(app).mkdir(parents=True)
     return Made(
         job=made,
-        script=cron.script(app, made, release=3, checkout=folder, log_maxsize=1000),
-        checkout=folder,
+        script=scheduler.script(app, RELEASE, made, log_maxsize=1000),
+        checkout=app.releases / "v3",
         log=app.logs / "cron-x.1.log",
-        status=cron.state_folder(app) / "cron-x.json",
+        status=scheduler.state_folder(app) / "cron-x.json",
     )
 
 
@@ -96,7 +101,7 @@ def test_when_it_is_due(tmp_path: Path, text: str, moment: str, due: bool) -> No
 
 
 def test_uwsgi_calls_it_in_each_minute_of_the_schedule(tmp_path: Path) -> None:
-    lines = cron.lines(job(tmp_path, "*/20 5 * * *").job, "/a b/cron-x.sh")
+    lines = scheduler.lines(job(tmp_path, "*/20 5 * * *").job, "/a b/cron-x.sh")
     assert [value for _, value in lines] == [
         f"minute={minute},hour=-1,day=-1,month=-1,week=-1"
         " exec env -u PIKU_PROCESS PIKU_CRON=cron-x sh '/a b/cron-x.sh' uwsgi"
@@ -145,7 +150,7 @@ def test_what_it_leaves(tmp_path: Path) -> None:
     assert found["started"] is not None and found["ended"] is not None
     assert begun <= found["started"] <= found["ended"] <= time.time()
     first, *output, last = made.log.read_text().splitlines()
-    assert output == [str(tmp_path), "oops", "end"]
+    assert output == [str(made.checkout), "oops", "end"]
     stamp = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \+0[12]00 \[piku\] cron-x of v3"
     assert re.fullmatch(f"{stamp} starts", first)
     assert re.fullmatch(rf"{stamp} ended with exit code 7 after \d+ s", last)
