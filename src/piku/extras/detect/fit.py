@@ -27,11 +27,8 @@ class Files:
 
 @dataclass(frozen=True, kw_only=True)
 class Fit:
-    """What was recognised, and the lines of the Procfile that fit, because of what.
-
-    `missing` says why they would not run as things are. `settings` and `notes` are what the app
-    needs besides, and what a person still has to do.
-    """
+    """What was recognised, and because of what; the lines of a Procfile that fit, and why they
+    would not run yet (`missing`); settings that it needs, and notes on what is left to do."""
 
     title: str
     lines: tuple[str, ...]

@@ -26,6 +26,7 @@ _FUNCTION = r"^def (application|app)\(environ"
 # One that takes no arguments, or has a default for each.
 _FACTORY = r"^def ((?:create|make)_app(?:lication)?)\(\s*(?:\)|\*|\w+\s*(?::[^,=)]*)?=)"
 
+_STATIC_ROOT = r"^STATIC_ROOT\s*=\s*BASE\w*\s*/\s*['\"]([\w-]+)['\"]$"
 _MIGRATE = "release: python manage.py migrate --noinput"
 DJANGO = r"DJANGO_SETTINGS_MODULE['\"]\s*,\s*['\"](\w+)"
 # What serves an asynchronous application, and its command line.
@@ -174,7 +175,7 @@ def _django(files: Files, packages: Set[str]) -> Fit | None:
     wanted = "channels" in packages or "gunicorn" not in packages
     is_async = bool(wanted and _SERVERS.keys() & packages and f"{project}/asgi.py" in files)
     app = _Application(spec=f"{project}.asgi:application" if is_async else spec, path="manage.py")
-    static = search(r"^STATIC_ROOT\s*=.*['\"]([\w/-]+)['\"]", settings)
+    static = search(_STATIC_ROOT, settings) if f"{project}/settings.py" in files else None
     static = None if "whitenoise" in settings.lower() else static  # which serves it itself
     return Fit(
         title="Python, Django",
