@@ -15,14 +15,15 @@ STYLE = "h1 { color: teal }\n" * 100
 
 @pytest.fixture(scope="module")
 def site(new_app: NewApp) -> App:
-    paths = "/assets:dist/assets,/favicon.ico:img/icon.ico,/all:.,/uploads/:{data}/uploads,/own:{apps}/brochure/dist"
-    app = new_app("brochure", {"Procfile": "static: public\n"}, push=False)
+    paths = "/favicon.ico:img/icon.ico,/all:.,/uploads/:{data}/uploads,/own:{apps}/brochure/dist"
+    app = new_app("brochure", {"Procfile": "static: /:public,assets/:dist/assets/\n"}, push=False)
     env = "NGINX_SERVER_NAME=brochure.localhost\nAPI_TOKEN=do-not-show\n"
     paths = paths.format(data=app.data, apps=app.server.root / "apps")
     files = {
         "ENV": f"{env}NGINX_STATIC_PATHS={paths}\n",
         "public/index.html": "<h1>front page</h1>",
         "public/docs/index.html": "<h1>the docs</h1>",
+        "public/about.html": "<h1>about</h1>",
         "public/empty/secret.txt": "not listed",
         "public/a b.txt": "with a space",
         "public/style.css": STYLE,
@@ -57,6 +58,7 @@ def test_files_and_folders_are_found(site: App) -> None:
         ("/", "<h1>front page</h1>"),
         ("/index.html", "<h1>front page</h1>"),
         ("/?q=1", "<h1>front page</h1>"),
+        ("/about", "<h1>about</h1>"),
         ("/docs/", "<h1>the docs</h1>"),
         ("/a%20b.txt", "with a space"),
         ("/assets/app-3f2a91bc.js", "hashed\n"),

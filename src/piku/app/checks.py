@@ -165,7 +165,7 @@ def static_paths(text: str) -> tuple[tuple[str, str], ...]:
         prefix, colon, path = part.partition(":")
         if not colon or not prefix or not path:
             raise ValueError(f"{quoted(part)} is not of the form /prefix:path")
-        pairs.append((url(prefix).rstrip("/") or "/", file_path(path)))
+        pairs.append((url("/" + prefix.strip("/")), file_path(path)))
     refuse_twice(prefix for prefix, _ in pairs)
     return tuple(pairs)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 from piku.app import schedule as schedule_module
-from piku.app.checks import quoted
+from piku.app.checks import quoted, static_paths
 from piku.errors import PikuError
 
 PHASES = ("preflight", "release")
@@ -23,7 +23,6 @@ _FORMS = {
     "jwsgi": (r"[\w$./]+(:[\w$]+)?", "a Java entry, such as 'package/Class:method'"),
     "rwsgi": _PATH,
     "php": _PATH,
-    "static": _PATH,
 }
 
 
@@ -103,6 +102,17 @@ def parse(text: str) -> Procfile:
     return replace(found, warnings=tuple(warnings))
 
 
+def _static(command: str) -> str:
+    """A folder, which may be written as `/folder/` or `/:folder`; or `/prefix:folder` several
+    times, as it is."""
+    folder = command.removeprefix("/:").strip("/") or "."
+    try:
+        static_paths(command if ":" in folder else f"/:{folder}")
+    except ValueError as error:
+        raise PikuError(str(error)) from None
+    return command if ":" in folder else folder
+
+
 def _entry(line: str) -> Entry:
     kind, colon, command = (part.strip() for part in line.partition(":"))
     if not colon or not _KIND.fullmatch(kind):
@@ -115,6 +125,10 @@ def _entry(line: str) -> Entry:
     if kind.startswith("cron-"):
         schedule, command = schedule_module.parse(command)
         return Job(kind=kind, command=command, schedule=schedule)
+    if re.fullmatch(r"cron\d*", kind) and re.match(r"[@*\d]", command):
+        return _entry(f"cron-{kind[4:] or 'job'}: {command}")
+    if kind == "static":
+        return Entry(kind=kind, command=_static(command))
     pattern, what = _FORMS.get(kind, (".*", ""))
     if not re.fullmatch(pattern, command):
         raise PikuError(f"{quoted(command)} is not {what}")

@@ -185,7 +185,7 @@ def check_pair(name: str, value: str) -> None:
     if "\0" in value or (value[-1:].isspace() and "@(" in value):
         what = "contains a NUL" if "\0" in value else "contains '@(' and ends with a blank"
         raise PikuError(f"the value of {name} {what}: uWSGI cannot hand it on")
-    if len(value.encode(errors="surrogateescape")) > MAX_VALUE:
+    if len(value.encode(errors="replace")) > MAX_VALUE:
         raise PikuError(f"the value of {name} is longer than {MAX_VALUE // 1024} kB")
 
 

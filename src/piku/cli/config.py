@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
 
 import click
 
@@ -20,16 +19,6 @@ _no_restart = click.option(
 )
 
 
-def _layers(paths: Paths, app: AppPaths) -> dict[str, str]:
-    """The app's settings as a release would see them, the live commit's ENV file among them."""
-    live = releases.live(app)
-    if live is None:
-        return revision.layered(paths, revision.own_settings(app))
-    release = releases.load_release(app, live.release)
-    own = replace(release, settings=revision.own_settings(app))
-    return dict(revision.of_release(paths, app, own).values)
-
-
 @click.command()
 @app_argument
 @json_option
@@ -42,10 +31,9 @@ def config(app: AppPaths, as_json: bool) -> None:
 @click.command("config:get")
 @app_argument
 @click.argument("key")
-@pass_paths
-def config_get(paths: Paths, app: AppPaths, key: str) -> None:
+def config_get(app: AppPaths, key: str) -> None:
     """Print the value of one setting."""
-    values = _layers(paths, app)
+    values = dotenv.parse(files.read(app.live_env), "LIVE_ENV") | revision.own_settings(app)
     if key not in values:
         hint = f"see them with: piku config {app.name}"
         raise PikuError(f"{app.name} has no setting {key[:80]!r}", hint=hint)

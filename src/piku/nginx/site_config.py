@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from piku import files
-from piku.app import settings
+from piku.app import checks, settings
 from piku.errors import PikuError
 from piku.extra import hooks
 from piku.nginx import cloudflare
@@ -29,7 +29,7 @@ def of(
 ) -> Site | None:  # fmt: skip
     """The site of an app with a host name; raises PikuError for a setting that is wrong.
 
-    `folder` is that of the Procfile's static line, `serving` the process type that answers
+    `folder` is what the Procfile's static line names, `serving` the process type that answers
     requests, `upstreams` where its processes listen, as nginx writes it, and `before` the site
     that is live.
     """
@@ -110,8 +110,9 @@ def _include(app: AppPaths, checkout: Path, values: Mapping[str, str]) -> str:
 def _static(
     app: AppPaths, checkout: Path, values: Mapping[str, str], folder: str
 ) -> Iterator[Static]:
-    """The folder of the Procfile's static line, and what NGINX_STATIC_PATHS adds or replaces."""
-    wanted = {"/": (folder, "static")} if folder else {}
+    """What the Procfile's static line names, and what NGINX_STATIC_PATHS adds or replaces."""
+    line = checks.static_paths(folder if ":" in folder else f"/:{folder}") if folder else ()
+    wanted = {prefix: (path, "static") for prefix, path in line}
     for prefix, path in settings.STATIC_PATHS.read(values):
         wanted[prefix] = (path, "NGINX_STATIC_PATHS")
     for prefix, (path, setting) in wanted.items():

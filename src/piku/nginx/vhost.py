@@ -13,6 +13,7 @@ from piku.nginx.site import Platform, Site, SiteState, Static
 
 # An address that no client can reach: a folder without an index ends here, not in a listing.
 _NONE = "/@piku-none"
+_TRIES = (Raw("$uri"), Raw("$uri.html"), Raw("$uri/"))
 _EXPIRES = d("expires", Raw("$piku_expires"))
 
 
@@ -116,7 +117,7 @@ def _root(site: Site, static: Static, older: str) -> Iterator[Directive]:
     """The folder below "/". What is no file goes to the app, if there is one."""
     last = Raw("@app") if site.backend else Raw("=503") if site.stopped else _last(site)
     fallback = Raw(older) if static.before else last
-    found = [d("try_files", Raw("$uri"), Raw("$uri/"), fallback)]
+    found = [d("try_files", *_TRIES, fallback)]
     if site.serving:
         # A folder is redirected to its address with a slash, so that relative links in its page
         # work; in front of an app only one that has a page is: other addresses may be the app's.
@@ -135,7 +136,7 @@ def _aliased(site: Site, static: Static, older: str) -> Iterator[Directive]:
     prefix = f"{static.prefix}/"
     target = Raw(f"{prefix}$is_args$args")  # a checked path: no variable of a user's is in it
     last = Raw(f"{older}$uri") if static.before else _last(site)
-    tries = d("try_files", Raw("$uri"), Raw("$uri/"), last)
+    tries = d("try_files", *_TRIES, last)
     yield location(static.prefix, [d("return", 301, target)], modifier="=")
     yield location(prefix, [d("alias", f"{static.path}/"), *_options(site), tries])
     if static.before:  # a named location can have no alias

@@ -133,7 +133,7 @@ WRONG: dict[str, tuple[str, ...]] = {
     "NGINX_IPV4_ADDRESS": ("1.2.3", "127.0.0.1:80", "::1"),
     "NGINX_IPV6_ADDRESS": ("fe80::1%eth0", "[::1]:80", "1.2.3.4"),
     "NGINX_STATIC_PATHS": (
-        "/a", ":x", "/a:", "/a:..", "/a:nothing", "a:public", "/a:public,/a/:public", "/:app.py", "/a:/etc",
+        "/a", ":x", "/a:", "/a:..", "/a:nothing", "a b:public", "/a:public,/a/:public", "/:app.py", "/a:/etc",
         "/a:/", "/a:public/index.html/x", "/a:loop",
         "/a:" + "x" * 256, "/a:" + "y/" * 2000, "/" + "é" * 4000 + ":public", "/%2e:public", "/a/../b:public",
         "/@piku-x:public", "/.well-known/acme-challenge:public", "/a:.git", "/a:DATA/../../envs", "/x y:public",

@@ -17,7 +17,7 @@ def steps(deployment: Deployment) -> Iterator[Run]:
     """The programs that make it: the next one only if the one before did not."""
     procfile, context = deployment.revision.procfile, deployment.context
     folder = procfile.command("static").rstrip("/")
-    if not folder or "release" in procfile:
+    if not folder or ":" in folder or "release" in procfile:
         return
     place, before = context.checkout / folder, _folders(context.checkout)
     ran: list[str] = []
