@@ -49,11 +49,6 @@ class Context:
     cache: Path
     interpreter: str = ""
 
-    @property
-    def top(self) -> Path:
-        """The folder of the repository that the app's checkout is in."""
-        return Path(*self.checkout.parts[: -len(Path(self.tree.folder).parts) or None])
-
     def digests(self, paths: Iterable[str]) -> list[str]:
         """For a key: those of these files that there are, with the ids of their contents."""
         found = self.tree.files

@@ -8,7 +8,6 @@ import re
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from piku import subprocesses
@@ -81,25 +80,14 @@ def _package(tree: Tree) -> dict[str, Any]:
     return found
 
 
-def _workspace(tree: Tree) -> str | None:
-    """The way to the top folder of the workspace that the app is in, such as "../"; None if it is
-    in none."""
-    for path in tree.above("pnpm-workspace.yaml", _NAME):
-        if not path.endswith(_NAME) or "workspaces" in parse(tree, path, json.loads):
-            return path[: path.rfind("/") + 1]
-    return None
-
-
 def chosen(context: Context) -> Chosen:
     """NODE_PACKAGE_MANAGER, else the one in package.json, else by the lock file, else npm."""
     tree, own = context.tree, settings.NODE_PACKAGE_MANAGER.read(context.settings)
-    top = _workspace(tree) or ""
-    named = str(parse(tree, top + _NAME, json.loads).get("packageManager", "")).partition("+")[0]
-    found = {path.removeprefix(top) for path in tree.files}
-    locked = (name for name, manager in MANAGERS.items() if found & {*manager.locks})
+    named = str(_package(tree).get("packageManager", "")).partition("+")[0]
+    locked = (name for name, manager in MANAGERS.items() if tree.files.keys() & {*manager.locks})
     package, *options = own or (named or next(locked, "npm"),)
     if package == "yarn":  # whose lock file tells which of the two it was written by
-        package = "yarn@4" if "\n__metadata:" in tree.read(f"{top}yarn.lock") else "yarn@1"
+        package = "yarn@4" if "\n__metadata:" in tree.read("yarn.lock") else "yarn@1"
     # npm has Yarn from 2 on by another name.
     package = re.sub(r"^yarn@(?=\W*[2-9])", f"{_YARN}@", package)
     name = re.sub(r"(?<!^)@.*", "", package)
@@ -113,18 +101,13 @@ def _own_scripts(tree: Tree) -> list[str]:
     return [name for name in _SCRIPTS if name in scripts]
 
 
-def _has_local(tree: Tree) -> bool:
-    """Whether packages come from the repository itself."""
-    package = _package(tree)
-    wanted = [str(text) for kind in _DEPENDENCIES for text in (package.get(kind) or {}).values()]
-    return _workspace(tree) is not None or any(_LOCAL.match(text) for text in wanted)
-
-
 def _files(context: Context) -> list[str]:
-    """What the installation reads."""
-    tree = context.tree
-    if _has_local(tree):
-        return sorted(path for path in tree.files if not path.startswith("node_modules/"))
+    """What the installation reads: everything, if packages come from the repository itself."""
+    tree, package = context.tree, _package(context.tree)
+    wanted = [str(text) for kind in _DEPENDENCIES for text in (package.get(kind) or {}).values()]
+    local = "workspaces" in package or "pnpm-workspace.yaml" in tree.files
+    if local or any(_LOCAL.match(text) for text in wanted):
+        return sorted(path for path in tree.files if not path.startswith(("node_modules/", "../")))
     own = {path for path in tree.files if path.startswith(".yarn/")}
     return sorted({_NAME, *_READ, *chosen(context).manager.locks} & tree.files.keys() | own)
 
@@ -150,10 +133,9 @@ def _major() -> str:
 
 def _build(context: Context) -> Iterator[Run]:
     home, cache, tool = context.environment, context.cache, chosen(context)
-    folder = home / context.tree.folder
     env = {"NPM_CONFIG_CACHE": str(cache / "npm"), "NPM_CONFIG_UPDATE_NOTIFIER": "false"}
     own, shared = cache / "npm" / "_cacache", cache.parent / "@npm"
-    yield Run(argv=("mkdir", "-p", str(folder / "node_modules"), str(own), str(shared)))
+    yield Run(argv=("mkdir", "-p", str(home / "node_modules"), str(own), str(shared)))
     # Packages, each named by its hash, which npm checks whenever it reads one: all apps share them.
     yield from link(own / "content-v2", shared)
     if version := _version(context):
@@ -162,24 +144,19 @@ def _build(context: Context) -> Iterator[Run]:
         argv = (*_GLOBALLY, str(home / ".node"), tool.package)
         yield Run(argv=argv, env=env, say=f"Installing {tool.package}")
     # What the installation reads, put where node_modules will be.
-    paths = [os.path.normpath(Path(context.tree.folder, path)) for path in _files(context)]
-    names = sorted(
-        {path.partition("/")[0] for path in paths} if _has_local(context.tree) else paths
-    )
-    yield Run(argv=("cp", "-a", "--parents", *names, str(home)), cwd=context.top)
+    names = sorted({path.partition("/")[0] for path in _files(context)})
+    yield Run(argv=("cp", "-a", *(str(context.checkout / name) for name in names), str(home)))
     if scripts := _own_scripts(context.tree):  # compile runs them, in the checkout
-        delete = ("npm", "pkg", "delete", *(f"scripts.{name}" for name in scripts))
-        yield Run(argv=delete, cwd=folder)
+        yield Run(argv=("npm", "pkg", "delete", *(f"scripts.{name}" for name in scripts)), cwd=home)
     env |= {"BUN_INSTALL_CACHE_DIR": str(cache / "bun"), "YARN_GLOBAL_FOLDER": str(cache / "yarn")}
     env |= {"YARN_CACHE_FOLDER": str(cache / "yarn"), "YARN_ENABLE_TELEMETRY": "0"}
     if "build" in (_package(context.tree).get("scripts") or {}):
         env["NODE_ENV"] = "development"  # what it calls is often among the devDependencies
-    top = _workspace(context.tree) or ""
-    yield Run(argv=_install(context, tool, top), env=env, cwd=Path(os.path.normpath(folder / top)))
+    yield Run(argv=_install(context, tool), env=env, cwd=home)
 
 
-def _install(context: Context, tool: Chosen, top: str) -> tuple[str, ...]:
-    present = any(top + lock in context.tree.files for lock in tool.manager.locks)
+def _install(context: Context, tool: Chosen) -> tuple[str, ...]:
+    present = any(lock in context.tree.files for lock in tool.manager.locks)
     ignored = {"--package-lock=false", "--no-package-lock", "--no-lockfile"} & set(tool.options)
     words = tool.manager.locked if present and not ignored else tool.manager.unlocked
     store = ("--store-dir", str(context.cache / "pnpm")) if tool.program == "pnpm" else ()
@@ -217,16 +194,8 @@ def _binary() -> str:
     return f"node-linux-{_MACHINES[machine]}"
 
 
-def _folders(tree: Tree) -> list[Path]:
-    """The app's folder and those above it, where a workspace has its packages."""
-    return list(Path(tree.folder, _NAME).parents)
-
-
 def _compile(context: Context) -> Iterator[Run]:
-    for folder in _folders(context.tree):
-        modules = context.environment / folder / "node_modules"
-        if folder == Path(context.tree.folder) or modules.is_dir():
-            yield from link(context.top / folder / "node_modules", modules)
+    yield from link(context.checkout / "node_modules", context.environment / "node_modules")
     tool, scripts = chosen(context), _own_scripts(context.tree)
     for name in scripts:
         # `run install` runs the two around it as well.
@@ -244,9 +213,7 @@ NODE = Runtime(
     build=_build,
     compile=_compile,
     env=lambda context: {
-        "NODE_PATH": ":".join(
-            str(context.environment / folder / "node_modules") for folder in _folders(context.tree)
-        ),
+        "NODE_PATH": str(context.environment / "node_modules"),
         "NPM_CONFIG_PREFIX": str(context.environment / ".node"),
         # What Yarn from 2 on would do otherwise: keep packages zipped, note what it did beside the
         # code.
@@ -254,7 +221,7 @@ NODE = Runtime(
         "YARN_INSTALL_STATE_PATH": str(context.environment / ".yarn" / "install-state.gz"),
     },
     path=lambda context: (
-        *(context.environment / f / "node_modules" / ".bin" for f in _folders(context.tree)),
+        context.environment / "node_modules" / ".bin",
         context.environment / ".node" / "bin",
     ),
 )

@@ -232,14 +232,7 @@ def _uv_key(context: Context) -> str:
 
 
 def _uv_build(context: Context) -> Iterator[Run]:
-    tree = context.tree
-    tops = (
-        path
-        for path in tree.above(_PYPROJECT)
-        if table(parse(tree, path, tomllib.loads), "tool", "uv", "workspace")
-    )
-    lock = next(tops, _PYPROJECT).replace(_PYPROJECT, "uv.lock")
-    locked = ("--locked",) if lock in tree.files else ()
+    locked = ("--locked",) if context.tree.above("uv.lock") else ()
     python = ("--no-python-downloads", "--python", chosen_interpreter(context))
     yield Run(
         argv=("uv", "sync", *python, *locked),

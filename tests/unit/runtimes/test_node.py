@@ -117,7 +117,7 @@ def test_packages_of_the_repository_count_with_all_its_files(package: object) ->
     assert key(own) != key({**own, "lib/greet/index.js": "two"})
     assert key(own) == key({**own, "node_modules/x": "2"})
     copies = [run.argv for run in node.NODE.build(context(own)) if run.argv[0] == "cp"]
-    assert copies == [("cp", "-a", "--parents", "lib", "package.json", "/e")]
+    assert copies == [("cp", "-a", "/r/one/lib", "/r/one/package.json", "/e")]
 
 
 def test_scripts_of_its_own_run_in_the_checkout_alone() -> None:
