@@ -15,7 +15,7 @@ from piku.deploy import releases
 from piku.errors import PikuError
 from piku.extras.sources import source
 from piku.output import Output
-from piku.paths import SEPARATOR, AppName, AppPaths, Paths
+from piku.paths import AppName, AppPaths, Paths
 
 
 def with_flags(deploy: click.Command) -> click.Command:
@@ -85,7 +85,7 @@ def pull(paths: Paths, app: AppPaths, is_webhook: bool) -> None:
     from piku.extras.sources import fetching, incoming
 
     wanted, by = source.of(app), "a webhook" if is_webhook else caller()
-    waiting = paths.root / "releases" / f"{app.name}{SEPARATOR}pull"
+    waiting = app.envs / "pull.lock"
     with contextlib.ExitStack() as both, contextlib.ExitStack() as first:
         try:
             # Who waits already has not fetched yet: what is new for us is in it.
