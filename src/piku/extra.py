@@ -34,7 +34,7 @@ class Extra:
     initial: str = ""  # app, tree, settings -> further ones, to keep with those of config:set
     check: str = ""  # deployment -> warnings; raises PikuError to refuse it
     deployed: str = ""  # deployment: once its release is live
-    excerpt: str = ""  # deployment, step -> context of the readers of its lines (stream)
+    around: str = ""  # deployment, step, how it runs -> context of how it runs (env, sink, idle)
     explain: str = ""  # deployment, last lines of a failed step -> why, a PikuError, or None
     uwsgi: str = ""  # deployment, process -> further options of its ini
     nginx: str = ""  # paths, app, site -> the Additions to its configuration, or None

@@ -108,12 +108,12 @@ def _run(deployment: Deployment, step: Run) -> None:
         raise PikuError(f"the program {argv[0]!r} is not installed", hint=hint)
     try:
         with ExitStack() as stack:
-            readers: dict[str, Any] = {"sink": deployment.output.detail}
-            for hook in hooks("excerpt"):
-                readers = stack.enter_context(hook(deployment, step))
+            how: dict[str, Any] = {"env": variables, "sink": deployment.output.detail}
+            for hook in hooks("around"):
+                how = stack.enter_context(hook(deployment, step, how))
             subprocesses.stream(
-                argv, cwd=step.cwd or deployment.checkout, env=variables,
-                timeout=settings.BUILD_TIMEOUT.read(deployment.values), **readers,
+                argv, cwd=step.cwd or deployment.checkout,
+                timeout=settings.BUILD_TIMEOUT.read(deployment.values), **how,
             )  # fmt: skip
     except subprocesses.ProgramFailed as error:
         if argv[0] == "bash":

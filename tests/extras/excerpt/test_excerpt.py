@@ -16,9 +16,9 @@ def excerpt(tmp_path: Path, lines: list[str], *, failed: bool, minor: bool = Fal
     output = Output(stream, log=log)
     output.hide({"TOKEN": "sesame"})
     try:
-        with Excerpt(output, "piku logs shop build", minor=minor) as readers:
+        with Excerpt(output, "piku logs shop build", minor=minor) as shown:
             for line in lines:
-                readers["sink"](line)
+                shown.add(line)
             if failed:
                 raise PikuError("it failed")
     except PikuError:

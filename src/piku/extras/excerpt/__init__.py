@@ -5,4 +5,4 @@
 
 from piku.extra import Extra
 
-EXTRA = Extra(name="excerpt", excerpt="piku.extras.excerpt.excerpt:of_step")
+EXTRA = Extra(name="excerpt", around="piku.extras.excerpt.excerpt:around")

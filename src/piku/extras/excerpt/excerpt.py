@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
 
 from piku.deploy.deployment import Deployment
 from piku.output import Output, duration
@@ -14,9 +16,13 @@ _FIRST, _LAST, _LAST_FAILED = 20, 5, 40  # lines of a program that are shown
 _PAUSE = 5.0  # seconds after which one of the lines between them is
 
 
-def of_step(deployment: Deployment, step: Run) -> Excerpt:
+@contextmanager
+def around(
+    deployment: Deployment, step: Run, how: Mapping[str, Any]
+) -> Iterator[Mapping[str, Any]]:
     log_command = f"piku logs {deployment.app.name} build"
-    return Excerpt(deployment.output, log_command, minor=step.optional)
+    with Excerpt(deployment.output, log_command, minor=step.optional) as excerpt:
+        yield {**how, "sink": excerpt.add, "idle": excerpt.idle}
 
 
 class Excerpt:
@@ -42,8 +48,8 @@ class Excerpt:
     def idle(self) -> None:
         self._show(f"… still running after {duration(time.monotonic() - self._begun)}")
 
-    def __enter__(self) -> Mapping[str, Callable[..., None]]:
-        return {"sink": self.add, "idle": self.idle}
+    def __enter__(self) -> Excerpt:
+        return self
 
     def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
         last = list(self._waiting)[0 if failure else -_LAST :]

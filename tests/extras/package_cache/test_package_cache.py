@@ -1,0 +1,129 @@
+"""What pip downloaded for one app serves others, and nothing that a build leaves there is believed."""
+
+import hashlib
+import io
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+import pytest
+from sandbox import Sandbox
+
+from piku.extras.package_cache import pip
+from tests.e2e.support import App, wsgi
+
+WSGI = """
+import hello
+def app(environ, start_response):
+    start_response("200 OK", [])
+    return [hello.TEXT.encode()]
+"""
+
+
+def wheel(text: str) -> bytes:
+    """A package `hello` that says this."""
+    about = "Metadata-Version: 2.1\nName: hello\nVersion: 1\n"
+    kind = "Wheel-Version: 1.0\nGenerator: it\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        archive.writestr("hello.py", f"TEXT = {text!r}\n")
+        archive.writestr("hello-1.dist-info/METADATA", about)
+        archive.writestr("hello-1.dist-info/WHEEL", kind)
+        archive.writestr("hello-1.dist-info/RECORD", "")
+    return data.getvalue()
+
+
+GENUINE = wheel("genuine")
+DIGEST = hashlib.sha256(GENUINE).hexdigest()
+PAGE = (
+    f"<a href='../../files/hello-1-py3-none-any.whl#sha256={DIGEST}'>hello-1-py3-none-any.whl</a>"
+)
+FILES = {"/simple/hello/": PAGE.encode(), "/files/hello-1-py3-none-any.whl": GENUINE}
+PAGE_PATH, WHEEL_PATH = FILES
+
+
+class Registry(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Answer)
+        self.asked: Counter[str] = Counter()
+
+
+class Answer(BaseHTTPRequestHandler):
+    server: Registry
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        self.server.asked[self.path] += 1
+        body = FILES.get(self.path, b"")
+        self.send_response(200 if body else 404)
+        self.send_header("Content-Type", "text/html" if self.path.endswith("/") else "x/y")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@pytest.fixture
+def registry() -> Iterator[Registry]:
+    with Registry() as server:
+        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def test_a_second_app_downloads_no_package_and_believes_nobody(
+    new_app: Callable[..., App], server: Sandbox, registry: Registry
+) -> None:
+    def said_of(name: str, requirements: str = "hello==1\n") -> list[str]:
+        env = f"PIP_INDEX_URL=http://127.0.0.1:{registry.server_port}/simple\nPIP_FIND_LINKS=\n"
+        files = {**wsgi(name, env=env), "app.py": WSGI, "requirements.txt": requirements}
+        app = new_app(name, files, push=False)
+        result = app.push()
+        if result.returncode == 0:
+            assert app.body() == "genuine"
+        return [line.removeprefix("remote: ").rstrip() for line in result.stdout.splitlines()]
+
+    said = said_of("first")
+    assert registry.asked == {PAGE_PATH: 1, WHEEL_PATH: 1}
+    index = f"http://127.0.0.1:{registry.server_port}/simple"
+    assert f"       Looking in indexes: {index}" in said
+    assert any(line.startswith("         Downloading hello-1-py3-none-any.whl") for line in said)
+    said_of("second")
+    assert registry.asked == {PAGE_PATH: 2, WHEEL_PATH: 1}
+
+    # What a build could do to the packages of others, and what a power cut leaves.
+    [kept] = (server.root / "cache" / "@pip").iterdir()
+    assert kept.name == DIGEST
+    for number, forged in enumerate((wheel("forged"), b"")):
+        kept.write_bytes(forged)
+        said_of(f"after-{number}")
+        assert registry.asked == {PAGE_PATH: 3 + number, WHEEL_PATH: 2 + number}
+    assert kept.read_bytes() == GENUINE
+
+    # What the index does not have, it says itself.
+    said = said_of("missing", "no-such==1\n")
+    assert any("No matching distribution found for no-such==1" in line for line in said)
+    assert registry.asked["/simple/no-such/"] == 2
+
+
+@pytest.mark.parametrize(
+    ("argv", "env", "index"),
+    [
+        ("/e/bin/pip install -r requirements.txt", {}, "https://pypi.org/simple"),
+        ("/e/bin/pip install x", {"PIP_INDEX_URL": "https://pypi.example/root/pypi/"}, "https://pypi.example/root/pypi"),
+        ("/e/bin/pip install x", {"PIP_INDEX_URL": "https://me:secret@pypi.example/simple"}, ""),
+        ("/e/bin/pip install x", {"PIP_INDEX_URL": "file:///srv/simple"}, ""),
+        ("/e/bin/pip install x", {"PIP_NO_INDEX": "1"}, ""),
+        ("/e/bin/pip install x", {"https_proxy": "http://proxy:3128"}, ""),
+        ("/e/bin/pip wheel x", {}, ""),
+        ("uv pip install x", {}, ""),
+        ("npm install", {}, ""),
+    ],
+)  # fmt: skip
+def test_which_index_is_meant(argv: str, env: Mapping[str, str], index: str) -> None:
+    assert pip.index_of(tuple(argv.split()), env) == index
