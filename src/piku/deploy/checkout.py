@@ -48,38 +48,35 @@ def create(app: AppPaths, checkout: str, commit: str) -> None:
 
 def mark_built(app: AppPaths, checkout: str) -> None:
     """Record that the checkout is built, and which files the build left in it."""
-    folder = app.releases / checkout
-    state = {path: _state(folder / path) for path in _changed(app, checkout)}
+    folder = app.code(checkout)
+    state = {path: _state(folder / path) for path in _changed(folder)}
     files.write(app.build_marker(checkout), json.dumps(state))
 
 
 def untracked_files(app: AppPaths, checkout: str) -> list[str]:
     """The files that the app wrote into its checkout since the build; what a link in it leads to in
     the app's data stays there."""
-    marker, folder = files.read(app.build_marker(checkout)), app.releases / checkout
+    marker, folder = files.read(app.build_marker(checkout)), app.code(checkout)
     if not marker or not folder.is_dir():
         return []
     built = json.loads(marker)
     data = app.data.resolve()
     return [
         path
-        for path in _changed(app, checkout)
+        for path in _changed(folder)
         if (state := _state(folder / path))
         and built.get(path) != state
         and not (folder / path).resolve().is_relative_to(data)
     ]
 
 
-def _changed(app: AppPaths, checkout: str) -> list[str]:
-    """Files that git does not track, including ignored ones, and tracked ones that were changed:
-    paths relative to the app's folder."""
+def _changed(folder: Path) -> list[str]:
+    """Files that git does not track, including ignored ones, and tracked ones that were changed."""
     status = ("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all")
-    top = ("git", "-C", str(app.code(checkout)))
-    listing = subprocesses.run([*top, *status, "--ignored=traditional"])
+    listing = subprocesses.run(["git", "-C", str(folder), *status, "--ignored=traditional"])
     paths = (entry[3:] for entry in listing.split("\0") if entry)
-    inner = checkout.partition("/")[2]
     return [
-        os.path.relpath(path, inner) if inner else path
+        path
         for path in paths
         if not _CACHES.intersection(path.split("/")) and not path.endswith(_TRANSIENT)
     ]
@@ -99,7 +96,8 @@ def check_untracked(app: AppPaths, live_checkout: str) -> None:
     if not names:
         return
     more = [f"… and {len(names) - 10} more"] if len(names) > 10 else []
-    top = sorted({name.split("/")[0] if len(names) > 3 else name.rstrip("/") for name in names})[:4]
+    own = [name.removeprefix(f"{live_checkout.partition('/')[2]}/") for name in names]
+    top = sorted({name.split("/")[0] if len(own) > 3 else name.rstrip("/") for name in own})[:4]
     raise PikuError(
         f"{app.name} wrote files beside its code, which the next release would not have",
         detail=(*names[:10], *more),

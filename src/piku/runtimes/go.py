@@ -11,9 +11,8 @@ from piku.app.procfile import Procfile
 from piku.app.tree import Tree
 from piku.runtimes.base import Context, Run, Runtime, parse, real_program
 
-_COUNTED = (
-    "go.mod", "go.sum", "go.work", "go.work.sum", "vendor/modules.txt", "Godeps/Godeps.json",
-)  # fmt: skip
+_GODEPS = "Godeps/Godeps.json"
+_COUNTED = ("go.mod", "go.sum", "go.work", "go.work.sum", "vendor/modules.txt", _GODEPS)
 _TIDY = ("go", "mod", "tidy")
 
 

@@ -22,9 +22,6 @@ from piku.paths import SEPARATOR, AppName, AppPaths, Paths
 # The file for the result: first the updates, and when they are dealt with, FAILED or nothing.
 RESULT = "PIKU_PUSH_RESULT"
 FAILED = "failed"
-# Clones of CI have the newest commits alone.
-_SHALLOW = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "receive.shallowUpdate",
-            "GIT_CONFIG_VALUE_0": "true"}  # fmt: skip
 
 # References to kept commits are piku's own. Housekeeping collects garbage; git would, in the push.
 _CONFIG = """\
@@ -32,6 +29,7 @@ _CONFIG = """\
 \thideRefs = refs/piku
 [receive]
 \tdenyDeleteCurrent = ignore
+\tshallowUpdate = true
 [gc]
 \tauto = 0
 """
@@ -79,7 +77,7 @@ def receive_pack(paths: Paths, app: AppPaths, command: list[str], environ: dict[
     fresh = create_repository(app, command, environ)
     result = files.temporary_file(paths.root / "releases", f"{app.name}{SEPARATOR}push")
     try:
-        status = _git_shell("git-receive-pack", app, {RESULT: str(result), **_SHALLOW})
+        status = _git_shell("git-receive-pack", app, {RESULT: str(result)})
         left = files.read(result)
         if left and left != FAILED:
             _finish_killed(paths, app, left.splitlines())

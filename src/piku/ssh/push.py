@@ -73,10 +73,10 @@ def _deploy(paths: Paths, app: AppPaths, update: Update, by: str, output: Output
         if commit_of(app, update.ref) != update.new:
             output.step(f"{update.new[:8]} is not deployed: a later push replaces it")
             return
-        for reason in (hook(paths, app, update.new) for hook in hooks("unchanged")):
-            if reason:
-                output.step(reason)
-                return
+        reasons = (hook(paths, app, update.new) for hook in hooks("unchanged"))
+        if reason := next(filter(None, reasons), ""):
+            output.step(reason)
+            return
         request = deploy.Request(
             kind="push", description=subject(app, update.new), commit=update.new, by=by,
             own=revision.own_settings(app),

@@ -72,10 +72,12 @@ def test_two_apps_of_one_repository(new_app: Callable[..., App], server: Sandbox
     app.deployed()
     assert (app.live(), app.does("run", "echo $GREETING")) == (3, "hi\n")
 
-    # Files that it wrote beside the code, and not below PIKU_PERSIST, are named from its folder.
+    # Files that it wrote beside the code, and not below PIKU_PERSIST.
     (live / "lost.txt").write_text("")
     server.commit(app.repository, {"backend/version.txt": "two"})
-    assert "       lost.txt" in app.failed()
+    said = app.failed()
+    assert "       backend/lost.txt" in said
+    assert any("config:set backend PIKU_PERSIST=lost.txt" in line for line in said)
     (live / "lost.txt").unlink()
 
     # After a failure any push deploys.
