@@ -59,6 +59,28 @@ def test_of_a_progress_bar_its_last_state_is_shown(tmp_path: Path) -> None:
     assert stream.getvalue() == "       100%\n"
 
 
+def test_of_a_slow_program_a_line_is_shown_now_and_then_and_the_end_without_a_gap() -> None:
+    stream = io.StringIO()
+    ticks = iter(range(1000))
+    with Excerpt(Output(stream), "LOG", minor=False, clock=lambda: float(next(ticks))) as shown:
+        for number in range(1, 41):
+            shown.add(f"{number}")
+    said = stream.getvalue().split()
+    assert said[:20] == [str(number) for number in range(1, 21)]
+    between = said[20 : said.index("…")]
+    assert 2 <= len(between) <= 4 and between == sorted(between, key=int)
+    assert said[-5:] == ["36", "37", "38", "39", "40"]
+
+
+def test_a_slow_program_with_few_lines_says_none_twice() -> None:
+    stream = io.StringIO()
+    ticks = iter(range(0, 10000, 10))
+    with Excerpt(Output(stream), "LOG", minor=False, clock=lambda: float(next(ticks))) as shown:
+        for number in range(30):
+            shown.add(f"{number}")
+    assert stream.getvalue().split() == [str(number) for number in range(30)]
+
+
 def test_a_silent_program_is_said_to_be_running() -> None:
     stream = io.StringIO()
     Excerpt(Output(stream), "", minor=False).idle()

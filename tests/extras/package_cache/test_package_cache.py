@@ -11,7 +11,7 @@ from threading import Thread
 import pytest
 from sandbox import Sandbox
 
-from piku.extras.package_cache import pip
+from piku.extras.package_cache import index, pip
 from tests.e2e.support import App, wsgi
 
 WSGI = """
@@ -90,8 +90,8 @@ def test_a_second_app_downloads_no_package_and_believes_nobody(
 
     said = said_of("first")
     assert registry.asked == {PAGE_PATH: 1, WHEEL_PATH: 1}
-    index = f"http://127.0.0.1:{registry.server_port}/simple"
-    assert f"       Looking in indexes: {index}" in said
+    own = f"http://127.0.0.1:{registry.server_port}/simple"
+    assert f"       Looking in indexes: {own}" in said
     assert any(line.startswith("         Downloading hello-1-py3-none-any.whl") for line in said)
     said_of("second")
     assert registry.asked == {PAGE_PATH: 2, WHEEL_PATH: 1}
@@ -112,7 +112,7 @@ def test_a_second_app_downloads_no_package_and_believes_nobody(
 
 
 @pytest.mark.parametrize(
-    ("argv", "env", "index"),
+    ("argv", "env", "expected"),
     [
         ("/e/bin/pip install -r requirements.txt", {}, "https://pypi.org/simple"),
         ("/e/bin/pip install x", {"PIP_INDEX_URL": "https://pypi.example/root/pypi/"}, "https://pypi.example/root/pypi"),
@@ -125,5 +125,26 @@ def test_a_second_app_downloads_no_package_and_believes_nobody(
         ("npm install", {}, ""),
     ],
 )  # fmt: skip
-def test_which_index_is_meant(argv: str, env: Mapping[str, str], index: str) -> None:
-    assert pip.index_of(tuple(argv.split()), env) == index
+def test_which_index_is_meant(argv: str, env: Mapping[str, str], expected: str) -> None:
+    assert pip.index_of(tuple(argv.split()), env) == expected
+
+
+@pytest.mark.parametrize(
+    ("link", "expected"),
+    [
+        (f"../../p/a-1-py3-none-any.whl#sha256={DIGEST}", f"http://here/{DIGEST}/a-1-py3-none-any.whl#sha256={DIGEST}"),
+        (f"https://cdn.example/a-1.whl#sha256={DIGEST}", f"http://here/{DIGEST}/a-1.whl#sha256={DIGEST}"),
+        ("../../p/a-1.whl", "https://pypi.example/p/a-1.whl"),
+        ("../../p/a-1.whl#md5=0cc175b9c0f1b6a831c399e269772661", "https://pypi.example/p/a-1.whl#md5=0cc175b9c0f1b6a831c399e269772661"),
+        (f"../../p/a-1.tar.gz#sha256={DIGEST}", f"https://pypi.example/p/a-1.tar.gz#sha256={DIGEST}"),
+        (f"file:///srv/a-1.whl#sha256={DIGEST}", f"file:///srv/a-1.whl#sha256={DIGEST}"),
+        ("/p?a=1&amp;b=2", "https://pypi.example/p?a=1&amp;b=2"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("quote", ["'", '"'])
+def test_links_of_a_page(link: str, expected: str, quote: str) -> None:
+    page = f'<a href={quote}{link}{quote} data-requires-python="&gt;=3.8">a</a><br/>'
+    text, wheels = index.localized(page, "https://pypi.example/simple/a/", "http://here")
+    assert text == f'<a href="{expected}" data-requires-python="&gt;=3.8">a</a><br/>'
+    assert all(url.startswith("https://") and key == DIGEST for key, url in wheels.items())
+    assert bool(wheels) is expected.startswith("http://here")

@@ -58,15 +58,24 @@ class Index(ThreadingHTTPServer):
         text = data.decode()
         if headers.get_content_type() != "text/html" or "<base" in text:
             raise ValueError("not a page that can be changed")
+        text, wheels = localized(text, base, self.address)
+        self.wheels |= wheels
+        return text
 
-        def link(found: re.Match[str]) -> str:
-            url = urljoin(base, html.unescape(found[2]))
-            if wheel := _WHEEL.fullmatch(url):
-                self.wheels[wheel[3]] = wheel[1]
-                url = f"{self.address}/{wheel[3]}/{wheel[2]}#sha256={wheel[3]}"
-            return f'href="{html.escape(url)}"'
 
-        return _HREF.sub(link, text)
+def localized(text: str, base: str, address: str) -> tuple[str, dict[str, str]]:
+    """A page with links below `address` to the wheels that it names with their hashes, and with
+    whole links to all else; and where those wheels are, by their hashes."""
+    wheels: dict[str, str] = {}
+
+    def link(found: re.Match[str]) -> str:
+        url = urljoin(base, html.unescape(found[2]))
+        if wheel := _WHEEL.fullmatch(url):
+            wheels[wheel[3]] = wheel[1]
+            url = f"{address}/{wheel[3]}/{wheel[2]}#sha256={wheel[3]}"
+        return f'href="{html.escape(url)}"'
+
+    return _HREF.sub(link, text), wheels
 
 
 def is_intact(file: Path, digest: str) -> bool:

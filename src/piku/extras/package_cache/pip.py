@@ -32,8 +32,9 @@ def around(
 ) -> Iterator[Mapping[str, Any]]:
     """Run a server beside `pip install`, of which what pip prints says nothing."""
     env, sink = how["env"], how["sink"]
-    upstream, trusted = index_of(step.argv, env), _trusted(env)
-    if not upstream or trusted is None:
+    upstream = index_of(step.argv, env)
+    trusted = _trusted(env) if upstream else None
+    if trusted is None:
         yield how
         return
     store = deployment.app.cache.parent / "@pip"
@@ -61,10 +62,9 @@ def index_of(argv: tuple[str, ...], env: Mapping[str, str]) -> str:
         return ""
     configured = (files.read(Path(name).expanduser()) for name in _FILES)
     url = env.get("PIP_INDEX_URL") or _PYPI
-    told = any(_OTHER_WAYS.fullmatch(name) for name in env) or any(
-        map(_CONFIGURED.search, configured)
-    )
-    return "" if told or not _PLAIN_URL.fullmatch(url) else url.rstrip("/")
+    if any(map(_OTHER_WAYS.fullmatch, env)) or any(map(_CONFIGURED.search, configured)):
+        return ""
+    return url.rstrip("/") if _PLAIN_URL.fullmatch(url) else ""
 
 
 def _trusted(env: Mapping[str, str]) -> ssl.SSLContext | None:
