@@ -24,6 +24,7 @@ class Extra:
 
     name: str
     commands: Mapping[str, str] = field(default_factory=dict)  # "backup" -> "module:function"
+    elsewhere: str = ""  # -> names of commands of other systems, and what there is instead
     flags: Mapping[str, str] = field(default_factory=dict)  # "deploy" -> it with more flags
     settings: str = ""  # -> a tuple of Setting
     procfile: str = ""  # app, tree without one, settings -> its text, or ""
@@ -40,6 +41,7 @@ class Extra:
     nginx: str = ""  # paths, app, site -> the Additions to its configuration, or None
     acme_client: str = ""  # settings of an app -> a Client (piku.tls.acme) for it, or None
     resting: str = ""  # paths, app, live record -> vassals that need not run now
+    stopping: str = ""  # deployment: before the live release stops for one that cannot overlap it
     superseding: str = ""  # deployment, live checkout: before another checkout takes its place
     prepare: str = ""  # deployment: its checkout is new, and nothing has run in it
     checked_out: str = ""  # app, folder, commit: before the files of a new checkout are used

@@ -32,7 +32,6 @@ COMMANDS = [  # a sample; the rest is in tests/unit/cli
     (["stop", "good\n"], 1, ["not an app name"]),
     (["stop", ""], 1, ["not an app name"]),
     (["confg", "good"], 2, ["did you mean 'config'"]),
-    (["apps:create", "good"], 2, ["the first push makes an app"]),
     (["config:get", "good", "NOSUCH"], 1, ["no setting 'NOSUCH'", "piku config good"]),
     (["config:set", "good", "PORT=99999"], 1, ["PORT=99999"]),
     (["ps:scale", "good", "nosuch=1"], 1, ["'nosuch' is no process type", "web"]),

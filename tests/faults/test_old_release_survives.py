@@ -1,15 +1,14 @@
 """Promises 1 and 4: whatever fails in a deploy, the old release serves throughout, and the push tells why."""
 
-import http.client
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 
 import pytest
-from sandbox import HOST, Sandbox, free_ports
+from sandbox import Sandbox, free_ports
 
-from tests.faults.support import App, Watch, files, new_app, said, side_by_side, succeeded
+from tests.faults.support import App, Watch, files, new_app, said, side_by_side
 
 LISTENS_ELSEWHERE = 'Server((os.environ["BIND_ADDRESS"], 0), Handler).serve_forever()\n'
 SERVER = files("web", "")["server.py"]
@@ -142,7 +141,6 @@ def outcomes(server: Sandbox) -> Iterator[dict[str, Future[None]]]:
                 for name in names
             ),
             ("fixed", "a fixed port", partial(an_old_release_with_a_fixed_port_comes_back, server)),
-            ("tried", "tried first", partial(a_wsgi_app_with_a_fixed_port_is_tried_first, server)),
         ]
     ) as found:
         yield found
@@ -186,15 +184,6 @@ def the_old_one_serves(app: App, fault: Fault) -> None:
 # --- apps of which no two releases can run at once ------------------------------------------------------
 
 
-def direct(port: int) -> str:
-    connection = http.client.HTTPConnection(HOST, port, timeout=10)
-    try:
-        connection.request("GET", "/")
-        return connection.getresponse().read().decode()
-    finally:
-        connection.close()
-
-
 def an_old_release_with_a_fixed_port_comes_back(server: Sandbox) -> None:
     app = new_app(server, "fixed", "web", f"PORT={free_ports(1)[0]}\n")
     env = (app.repository / "ENV").read_text()
@@ -208,27 +197,6 @@ def an_old_release_with_a_fixed_port_comes_back(server: Sandbox) -> None:
         app.deploy()
 
 
-def a_wsgi_app_with_a_fixed_port_is_tried_first(server: Sandbox) -> None:
-    """Code that does not load is found before the old release is stopped for it."""
-    [port] = free_ports(1)
-    own = files("wsgi", "tried")
-    env = f"PORT={port}\nUWSGI_THREADS=4\n"
-    app = App(
-        server=server, name="tried", repository=server.repository("tried", {**own, "ENV": env})
-    )
-    succeeded(app.push())
-    old = app.version
-    with Watch(app, old, ask=lambda: direct(port)):
-        result = app.push({"app.py": "import no_such_module\n"})
-        assert result.returncode == 1, result.stdout
-        assert " failed at loading the app: " in said(result)
-        assert "ModuleNotFoundError: No module named 'no_such_module'" in said(result)
-        assert "still runs, as before" in said(result)
-    app.forget_last()
-    succeeded(app.push())
-    assert direct(port) == app.version
-
-
-@pytest.mark.parametrize("name", [*FAULTS, "a fixed port", "tried first"])
+@pytest.mark.parametrize("name", [*FAULTS, "a fixed port"])
 def test_the_old_one_serves(outcomes: dict[str, Future[None]], name: str) -> None:
     outcomes[name].result(timeout=100)

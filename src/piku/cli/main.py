@@ -15,7 +15,7 @@ import click
 import piku
 from piku import extra, plugins
 from piku.cli import privileges
-from piku.cli.commands import COMMANDS, ELSEWHERE, EXTENSIBLE
+from piku.cli.commands import COMMANDS, EXTENSIBLE
 from piku.cli.common import with_app
 from piku.errors import PikuError
 from piku.output import Output
@@ -46,8 +46,9 @@ class Commands(click.Group):
         command = self.get_command(ctx, name)
         if command is None:
             close = get_close_matches(name, self.list_commands(ctx), n=1)
-            meant = ELSEWHERE.get(name) or (f"did you mean '{close[0]}'?" if close else "")
-            hint = meant or "see the list with: piku help"
+            meant = [said[name] for said in extra.hooks("elsewhere") if name in said]
+            meant += [f"did you mean '{one}'?" for one in close]
+            hint = next(iter(meant), "see the list with: piku help")
             raise PikuError(f"there is no command {name[:60]!r}", hint=hint, code=2)
         return command
 

@@ -18,7 +18,6 @@ from piku.paths import SEPARATOR, AppPaths, Paths
 from piku.uwsgi import emperor, ini
 from piku.uwsgi.emperor import VassalName
 
-_GRACE = 3.0  # seconds that a process has whose vassal has ended
 _KEPT_STARTS = 5  # of the live release, whose logs stay
 _SOCKET = re.compile(r"(?P<app>.+)@(?P<start>[0-9]+)\.[0-9]+\.sock")
 _LOG = re.compile(r"[\w-]+\.[0-9]+@(?P<start>[0-9]+)\.log(\.old)?")
@@ -30,7 +29,7 @@ def clean(paths: Paths, app: AppPaths, live: Live | None) -> None:
     if running is None:
         return
     busy = {*emperor.enabled(paths, app.name), *(name for name in running if name.app == app.name)}
-    orphans.sweep(paths, app.name, busy, _GRACE)
+    orphans.sweep(paths, app.name, busy)
     keep = {name.start for name in busy}
     if live is not None:
         keep |= {live.start, *(process.start for process in live.processes)}

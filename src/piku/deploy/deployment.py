@@ -23,7 +23,6 @@ STEPS = {
     "preflight": "the preflight command",
     "build": "building its environment",
     "release": "the release command",
-    "load": "loading the app",
     "configuration": "its configuration",
     "start": "starting its processes",
     "workers": "starting its workers",

@@ -11,7 +11,6 @@ from piku.deploy import (
     health,
     instances,
     live_sites,
-    process_config,
     reconcile,
     recovery,
     releases,
@@ -19,9 +18,10 @@ from piku.deploy import (
 from piku.deploy.deployment import Deployment
 from piku.deploy.releases import Live, Process
 from piku.errors import PikuError
+from piku.extra import hooks
 from piku.nginx import cloudflare, service, site_config
 from piku.nginx.site import Site
-from piku.uwsgi import emperor, ini
+from piku.uwsgi import emperor
 
 
 def activate(deployment: Deployment, *, carried: Sequence[Process] = ()) -> Live:
@@ -125,7 +125,8 @@ def _start(deployment: Deployment, started: Sequence[Process], going: Sequence[P
         if reason := deployment.plan.no_overlap_reason:
             deployment.output.step(f"The old release stops before the new one starts: {reason}")
             live_status = health.ask_live(deployment, live)
-            _try_loading(deployment)
+            for stopping in hooks("stopping"):
+                stopping(deployment)
             _stop_old(deployment, [process for process in going if process.address])
             _wait_for_ports(deployment, serving)
         begun = time.monotonic()
@@ -141,24 +142,6 @@ def _start(deployment: Deployment, started: Sequence[Process], going: Sequence[P
         deployment.progress.at("workers")
         _enable(deployment, workers)
         health.wait_workers(deployment, workers)
-
-
-def _try_loading(deployment: Deployment) -> None:
-    """See that an app that uWSGI serves loads, on a socket of its own, before the old release is
-    stopped for it."""
-    app, plan = deployment.app, deployment.plan
-    if plan.serving not in ini.MODIFIERS or plan.port == "socket":
-        return
-    deployment.progress.at("load")
-    number = releases.next_start(deployment.paths)
-    deployment.progress.add_start(number)
-    address = instances.socket_path(app, number, 1)
-    canary = Process(kind=plan.serving, instance=1, start=number, address=address)
-    process_config.write(deployment, canary)
-    emperor.enable(deployment.paths, [canary.vassal(app.name)])
-    health.wait_serving(deployment, [canary], lambda: 0)
-    reconcile.stop(deployment.paths, [canary.vassal(app.name)], 0)
-    deployment.progress.at("start")
 
 
 def _enable(deployment: Deployment, chosen: Sequence[Process]) -> None:

@@ -54,9 +54,9 @@ def end_all(paths: Paths) -> None:
             return
 
 
-def sweep(paths: Paths, app: AppName, busy: Collection[VassalName], grace: float) -> None:
+def sweep(paths: Paths, app: AppName, busy: Collection[VassalName]) -> None:
     """End what is marked as of vassals of the app that are no more; `busy` are those that are."""
-    end(paths, {name for name in _marked(paths) if name.app == app} - set(busy), grace)
+    end(paths, {name for name in _marked(paths) if name.app == app} - set(busy), _GRACE)
 
 
 def _marked(paths: Paths) -> set[VassalName]:

@@ -31,13 +31,7 @@ from piku.uwsgi.emperor import State, VassalName
 Say = Callable[[str], None]
 LATE = 10  # seconds that uWSGI may take beyond what a process has to stop
 _KILLED = 5  # seconds until the emperor has noticed that a process was killed
-_PATIENCE = (
-    1.0  # seconds for which a command waits for open requests before it leaves them draining
-)
-
-
-def quiet(_text: str) -> None:
-    """Say nothing."""
+_PATIENCE = 1.0  # seconds for which a command waits for open requests
 
 
 def wanted(paths: Paths, app: AppPaths, live: Live | None) -> list[VassalName]:
@@ -55,7 +49,9 @@ def is_settled(paths: Paths, app: AppPaths) -> bool:
     return enabled - _still_draining(paths, app, live).keys() == set(wanted(paths, app, live))
 
 
-def reconcile(paths: Paths, app: AppPaths, *, say: Say = quiet, patient: bool = False) -> None:
+def reconcile(
+    paths: Paths, app: AppPaths, *, say: Say = lambda _: None, patient: bool = False
+) -> None:
     """Make everything follow from the live record; the caller holds the app's lock.
 
     Processes that are no longer wanted get SIGTERM; `patient` waits until they have ended, and may

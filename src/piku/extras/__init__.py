@@ -33,6 +33,7 @@ EXTRAS: tuple[str, ...] = (
     "sources",
     "status",
     "submodules",
+    "trial",
     "update",
     "versions",
     "webhook",

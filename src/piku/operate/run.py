@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Sequence
 from typing import NoReturn
@@ -26,7 +25,7 @@ def run(paths: Paths, app: AppPaths, words: Sequence[str]) -> NoReturn:
     subprocesses.exec_program(
         [*_WRAPPER, *subprocesses.shell(command_line(words))],
         cwd=app.releases / release.checkout,
-        env={**_prompt(app, release), **variables, **subprocesses.terminal()},
+        env={**variables, **subprocesses.terminal()},
     )
 
 
@@ -40,12 +39,3 @@ def live_source(paths: Paths, app: AppPaths) -> tuple[Live, Release, Revision]:
     live = releases.require_live(app)
     release = releases.load_release(app, live.release)
     return live, release, revision.of_release(paths, app, release)
-
-
-def _prompt(app: AppPaths, release: Release) -> dict[str, str]:
-    """The prompt of a shell: the app, its release, and the folder below its code."""
-    if not os.isatty(0):
-        return {}
-    prompt = f"{app.name} v{release.number}:${{PWD#{app.releases / release.checkout}}}$ "
-    # Debian's bash sets a prompt of its own when it starts: this replaces it, once.
-    return {"PS1": prompt, "PROMPT_COMMAND": f"PS1={shlex.quote(prompt)}; unset PROMPT_COMMAND"}

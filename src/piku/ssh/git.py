@@ -10,6 +10,7 @@ import os
 import shlex
 import subprocess
 import sys
+from importlib import resources
 from pathlib import Path
 
 # What deploys is loaded in the hook: a push would wait for it twice.
@@ -23,7 +24,8 @@ from piku.paths import SEPARATOR, AppName, AppPaths, Paths
 RESULT = "PIKU_PUSH_RESULT"
 FAILED = "failed"
 
-# References to kept commits are piku's own. Housekeeping collects garbage; git would, in the push.
+# References to kept commits are piku's own. Clones of CI are shallow. Housekeeping collects
+# garbage; git would, in the push.
 _CONFIG = """\
 [transfer]
 \thideRefs = refs/piku
@@ -32,14 +34,6 @@ _CONFIG = """\
 \tshallowUpdate = true
 [gc]
 \tauto = 0
-"""
-# git refuses an annotated tag as a branch, with the names of objects for a reason.
-_UPDATE = """\
-#!/bin/sh
-case "$1 $(git cat-file -t "$3" 2>&1)" in "refs/heads/"*" tag")
-    echo " !     a branch holds no annotated tag; push its commit: git push REMOTE TAG^{}:$1"
-    exit 1
-esac
 """
 
 
@@ -67,7 +61,8 @@ def create_repository(app: AppPaths, command: list[str], environ: dict[str, str]
 exec {shlex.join([*command, "git-hook", app.name])}
 """
     files.write(app.repo / "hooks" / "post-receive", hook, mode=0o755)
-    files.write(app.repo / "hooks" / "update", _UPDATE, mode=0o755)
+    update = (resources.files("piku") / "templates" / "update-hook.sh").read_text()
+    files.write(app.repo / "hooks" / "update", update, mode=0o755)
     return fresh
 
 

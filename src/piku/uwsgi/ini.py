@@ -10,6 +10,7 @@ import shlex
 import signal
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 
 from piku.app import settings
@@ -161,26 +162,11 @@ def log(path: str, maxsize: int) -> Pairs:
     )
 
 
-# A program that is a uWSGI of its own would take the first variable for its emperor. uWSGI repeats
-# the signal that stops a daemon every second, and to many programs a second SIGTERM means to drop
-# everything: so it sends SIGCONT, which hurts nobody, and the shell makes one SIGTERM of that for
-# the whole group. It waits for the program, to log its exit code. The program dies with the shell,
-# and the shell with uWSGI.
-_RUNNER = """\
-unset UWSGI_EMPEROR_FD
-trap : TERM CONT
-/usr/bin/env --default-signal=INT,QUIT setpriv --pdeathsig KILL -- {program} &
-set -- $!
-trap 'trap : CONT; set -- "$1" stopping; kill -TERM 0' CONT
-while wait "$1"; set -- "$1" "${{2-}}" $?; kill -0 "$1" 2>/dev/null; do :; done
-[ "$2" ] || echo "{ended}$3"
-exit $3
-"""
-
-
 def runner(argv: Iterable[str], worker: str) -> str:
     """The script that a daemon vassal executes."""
-    return _RUNNER.format(program=shlex.join(argv), ended=ENDED.format(worker=worker))
+    script = (resources.files("piku") / "templates" / "daemon.sh").read_text()
+    script = script.replace("@ENDED@", ENDED.format(worker=worker))
+    return script.replace("@PROGRAM@", shlex.join(argv))
 
 
 def emperor(paths: Paths) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from piku.cli.main import execute
 from piku.extras.hints import hints
 from tests.e2e.support import App, wsgi
 
@@ -53,3 +54,8 @@ def test_both_are_said_in_the_push(new_app: Callable[..., App]) -> None:
     said = "\n".join(app.failed())
     assert "the Procfile's web line starts a web server that only Heroku has" in said
     assert " !     here uWSGI runs PHP; replace the line by: php: public\n" in said
+
+
+def test_commands_of_other_systems(capsys: pytest.CaptureFixture[str]) -> None:
+    assert execute(["apps:create", "shop"]) == 2
+    assert "the first push makes an app" in capsys.readouterr().err

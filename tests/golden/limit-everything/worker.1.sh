@@ -1,3 +1,10 @@
+# Runs a program that uWSGI only watches.
+#
+# A program that is a uWSGI of its own would take the first variable for its emperor. uWSGI repeats
+# the signal that stops a daemon every second, and to many programs a second SIGTERM means to drop
+# everything: so it sends SIGCONT, which hurts nobody, and the shell makes one SIGTERM of that for
+# the whole group. It waits for the program, to log its exit code. The program dies with the shell,
+# and the shell with uWSGI.
 unset UWSGI_EMPEROR_FD
 trap : TERM CONT
 /usr/bin/env --default-signal=INT,QUIT setpriv --pdeathsig KILL -- /bin/sh ROOT/releases/shop/starts/1/limits.sh run - worker.1 ROOT/logs/shop/worker.1@1.log bash --norc -c 'exec sleep 100' &

@@ -40,7 +40,7 @@ def test_layers_from_the_server_to_config_set(paths: Paths, shop: AppPaths, comm
         ({"Procfile": "web: x", "ENV": "NGINX_NOPE=1"}, {}, "NGINX_NOPE is not a setting"),
         ({"Procfile": "web: x"}, {"NGINX_SERVER_NAME": "a;b"},
         "NGINX_SERVER_NAME=a;b: 'a;b' is not a host name"),
-        ({"Procfile": "web: x", "requirements.txt": ""}, {"PYTHON_VERSION": "2.9"}, "there is no python2.9"),
+        ({"Procfile": "web: x", "requirements.txt": ""}, {"PYTHON_VERSION": "2.9"}, "PYTHON_VERSION asks for Python 2.9, and this server has Python"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said(

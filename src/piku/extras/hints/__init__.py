@@ -9,5 +9,6 @@ from piku.extra import Extra
 EXTRA = Extra(
     name="hints",
     check="piku.extras.hints.hints:programs_of_heroku",
+    elsewhere="piku.extras.hints.commands:ELSEWHERE",
     compile="piku.extras.hints.hints:nothing_required",
 )
