@@ -152,7 +152,7 @@ def test_secrets_stay_secret(new_app: Callable[..., App]) -> None:
     app.commit(Procfile="web: exec python3 -IS server.py\nrelease: echo $API_TOKEN >&2; exit 1\n")
     said += "\n".join(app.failed())
     said += app.does("ps") + app.does("releases") + app.does("releases", "--json")
-    said += app.does("logs", "build", "--no-follow")
+    said += app.does("logs", "build", "-n", "500", "--no-follow")
     said += refused(app.says("config:set", "PORT=x", "API_TOKEN=tok-654321"), 1)
     app.commit(ENV="A=1\nSIGNING_KEY=-----BEGIN\ntok-654321==\n")
     wrong = "\n".join(app.failed())

@@ -207,7 +207,10 @@ def test_the_transcript_of_a_build_is_kept(new_app: NewApp) -> None:
     app = new_app("kept", {**wsgi("kept"), "requirements.txt": "itsdangerous==2.2.0\n"})
     app.commit(requirements_txt="itsdangerous==98\n")
     app.failed()
-    for said in (app.does("logs", "build"), app.asked("logs", "build").stdout):
+    for said in (
+        app.does("logs", "build", "-n", "500"),
+        app.asked("logs", "build", "-n", "500").stdout,
+    ):
         text = said.splitlines()
         first = next(i for i, line in enumerate(text) if "Release v1 of kept" in line)
         second = next(i for i, line in enumerate(text) if "Release v2 of kept" in line)
