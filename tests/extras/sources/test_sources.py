@@ -77,6 +77,21 @@ def test_from_a_repository_with_a_deploy_key(new_app: Callable[..., App], server
     copy.commit(version_txt="pushed")
     copy.deployed()
     assert copy.body() == "pushed"
+
+    # Of a repository with several apps, a pull deploys what changes this one.
+    server.git(origin.repository, "checkout", "--quiet", "main")
+    moved = {f"back/{name}": text for name, text in files(version_txt="back").items()}
+    moved = {name.replace("_", "."): text for name, text in moved.items()}
+    server.commit(origin.repository, {**moved, "Procfile": WEB})
+    origin.deployed()
+    copy.does("deploy", "--from", f"{url}#main")
+    copy.does("config:set", "PIKU_APP_DIR=back")
+    assert copy.body() == "back"
+    before = copy.live()
+    origin.commit(README="Changed.\n")
+    origin.deployed()
+    assert "Nothing in back has changed" in copy.does("pull")
+    assert copy.live() == before
     key_file = server.root / "envs" / "copy" / "deploy_key"
     assert key_file.stat().st_mode & 0o777 == 0o600
     copy.does("destroy", "--force")
