@@ -50,7 +50,7 @@ def plan(
         )
     warnings = list(procfile.warnings)
     if "static" in procfile and not named:
-        warnings.append("nginx does not serve the static files: NGINX_SERVER_NAME is not set")
+        warnings.append("for nginx to serve it: piku config:set APP NGINX_SERVER_NAME=example.com")
     if (
         named
         and not serving

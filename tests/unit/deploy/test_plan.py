@@ -90,7 +90,7 @@ def test_warnings() -> None:
         "'web' is disabled: 'wsgi' answers the requests",
     )
     [warning] = planned("static: public", {}).warnings
-    assert "NGINX_SERVER_NAME is not set" in warning
+    assert "piku config:set APP NGINX_SERVER_NAME=" in warning
     assert planned("static: public", NAMED).warnings == ()
     [warning] = planned("queue: x", NAMED).warnings
     assert warning == "The app has a host name, but no web, wsgi or static line that answers there"

@@ -17,7 +17,16 @@ from piku.output import printable
 from piku.paths import AppPaths
 
 NAME = "app.json"
-_IGNORED = ("addons", "buildpacks", "formation", "stack", "image", "environments")
+_IGNORED = (
+    "addons",
+    "buildpacks",
+    "formation",
+    "stack",
+    "image",
+    "environments",
+    "cron",
+    "healthchecks",
+)
 # What piku gives to an app, and what only Heroku has.
 GIVEN = (*settings.GIVEN, "PORT", "BIND_ADDRESS")
 
