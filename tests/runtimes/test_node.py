@@ -260,7 +260,7 @@ def test_a_version_of_node_of_its_own(new_app: NewApp) -> None:
     # npm has this version, but no program in it.
     empty = app.says("config:set", "NODE_VERSION=4.0.0")
     assert empty.returncode == 1
-    assert "NODE_VERSION=4.0.0: there is no such Node.js for this machine" in empty.stderr
+    assert "there is no Node.js 4.0.0 for this machine" in empty.stderr
     assert app.body() == "v20.11.1 2.1.3"
 
 

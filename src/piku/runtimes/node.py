@@ -166,7 +166,9 @@ def _install(context: Context, tool: Chosen) -> tuple[str, ...]:
 def _own_version(context: Context, version: str, env: Mapping[str, str]) -> Iterator[Run]:
     """Install a Node.js: nodeenv knows whole versions, the npm registry any part of one."""
     place = context.environment / ".node"
-    if version.count(".") == 2 and subprocesses.which("nodeenv", subprocesses.SYSTEM_PATH):
+    # npm keeps what it downloads, nodeenv does not: it is for those who set NODE_VERSION.
+    whole = version.count(".") == 2 and not context.interpreter
+    if whole and subprocesses.which("nodeenv", subprocesses.SYSTEM_PATH):
         argv = ("nodeenv", "--prebuilt", f"--node={version}", str(place))
         yield Run(argv=argv, say=f"Node.js {version}: nodeenv downloads it", optional=True)
     if not (place / "bin" / "node").exists():
@@ -180,7 +182,7 @@ def _own_version(context: Context, version: str, env: Mapping[str, str]) -> Iter
         )
     node = place / "bin" / "node"
     if not node.exists():
-        raise PikuError(f"NODE_VERSION={version}: there is no such Node.js for this machine")
+        raise PikuError(f"there is no Node.js {version} for this machine")
     yield Run(argv=(str(node), "--version"))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -143,9 +144,19 @@ def test_versions(text: str, version: str) -> None:
     assert key(NODE_VERSION=text).splitlines()[0] == version
 
 
+def test_a_version_that_is_fetched_for_the_files_is_one_that_npm_keeps() -> None:
+    asked = context(NODE_VERSION="20.11.1")
+    tools = []
+    for step in node.NODE.build(replace(asked, interpreter="node")):
+        tools.append(step.argv[0])
+        if "node-linux" in " ".join(step.argv):
+            break
+    assert "nodeenv" not in tools
+    assert tools[-1] == "npm"
+
+
 def test_a_version_that_does_not_exist_is_not_replaced_by_the_servers() -> None:
-    said = r"NODE_VERSION=4\.0\.0: there is no such Node\.js"
-    with pytest.raises(PikuError, match=said):
+    with pytest.raises(PikuError, match=r"there is no Node\.js 4\.0\.0 for this machine"):
         list(node.NODE.build(context(NODE_VERSION="4.0.0")))
 
 

@@ -94,7 +94,7 @@ def _node(context: Context) -> Choice:
 
 def _node_fetched(_context: Context, request: str) -> Choice:
     # The runtime knows how to get it, and keeps it in the cache of the app's npm.
-    return Choice(settings={NODE_VERSION.name: request})
+    return Choice(settings={NODE_VERSION.name: request}, interpreter="node")
 
 
 def _go(context: Context) -> Choice:

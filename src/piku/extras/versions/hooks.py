@@ -63,7 +63,7 @@ def check(deployment: Deployment) -> list[str]:
     if not deployment.release.has_own_code or name not in CHOOSERS:
         return []
     choice = choose(name, deployment.context)
-    if deployment.plan.serving == "wsgi" and choice.interpreter:
+    if deployment.plan.serving == "wsgi" and "python" in choice.interpreter:
         python.wsgi_plugin(_with(choice, deployment.context))
     if choice.note:
         deployment.output.detail(choice.note)
