@@ -36,19 +36,22 @@ def test_a_short_program_is_shown_whole(tmp_path: Path) -> None:
 
 def test_of_a_long_program_the_beginning_and_the_end_are_shown(tmp_path: Path) -> None:
     lines = [f"line {number}" for number in range(627)]
-    more = "more lines are in the build log: piku logs shop build"
+    more = "more lines in the build log: piku logs shop build"
     assert excerpt(tmp_path, lines, failed=False) == [*lines[:20], f"… 602 {more}", *lines[-5:]]
 
 
 def test_of_one_that_failed_more_of_its_end_is_shown(tmp_path: Path) -> None:
     lines = [f"line {number}" for number in range(627)]
-    more = "more lines are in the build log: piku logs shop build"
+    more = "more lines in the build log: piku logs shop build"
     assert excerpt(tmp_path, lines, failed=True) == [*lines[:20], f"… 567 {more}", *lines[-40:]]
 
 
 def test_of_a_minor_one_the_last_line_is_shown(tmp_path: Path) -> None:
-    more = "more lines are in the build log: piku logs shop build"
+    more = "more lines in the build log: piku logs shop build"
     assert excerpt(tmp_path, ["a", "b", "c"], failed=True, minor=True) == [f"… 2 {more}", "c"]
+    (tmp_path / "log").unlink()
+    one = more.replace("lines", "line")
+    assert excerpt(tmp_path, ["a", "b"], failed=True, minor=True) == [f"… 1 {one}", "b"]
     (tmp_path / "log").unlink()
     assert excerpt(tmp_path, ["a"], failed=True, minor=True) == ["a"]
 
@@ -92,7 +95,7 @@ def test_a_push_shows_what_matters_and_says_where_the_rest_is(new_app: Callable[
     app = new_app("rows", web("rows", procfile=f"release: {command}\n"), push=False)
     said = app.failed()
     at = said.index("       row 1.")
-    rest = "       … 940 more lines are in the build log: piku logs rows build"
+    rest = "       … 940 more lines in the build log: piku logs rows build"
     assert [said.index(line) for line in ("       row 20.", rest, "       row 961.")] == [
         at + 19, at + 20, at + 21,
     ]  # fmt: skip

@@ -61,7 +61,8 @@ class Excerpt:
         last = list(self._last)[0 if failure else -_LAST :]
         last = list(dropwhile(lambda pair: pair[1], last))
         if left := self._hidden - sum(not shown for _, shown in last):
-            self._show(f"… {left} more lines are in the build log: {self._log_command}")
+            lines = "1 more line" if left == 1 else f"{left} more lines"
+            self._show(f"… {lines} in the build log: {self._log_command}")
         for line, _ in last:
             self._show(line)
 
