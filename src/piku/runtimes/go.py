@@ -47,8 +47,7 @@ def _compile(context: Context) -> Iterator[Run]:
 
 def _import_path(context: Context) -> str:
     """What the module is called: as Godeps has it, else as the app."""
-    path = "Godeps/Godeps.json"
-    return str(parse(context.tree, path, json.loads).get("ImportPath", context.cache.name))
+    return str(parse(context.tree, _GODEPS, json.loads).get("ImportPath", context.cache.name))
 
 
 def _env(context: Context) -> Mapping[str, str]:

@@ -105,7 +105,7 @@ def deploying(paths: Paths, app: AppPaths, pushed: Sequence[str] = ()) -> str:
     values = revision.layered(paths, revision.own_settings(app))
     if chosen := settings.DEPLOY_BRANCH.read(values):
         return chosen
-    head = _git(app, "symbolic-ref", "--short", "HEAD")
+    head = _git(app, "symbolic-ref", "HEAD").removeprefix(_HEADS)
     known = head in pushed or commit_of(app, _HEADS + head) or releases.live(app)
     if known or not pushed:
         return head

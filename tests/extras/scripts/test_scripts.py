@@ -32,7 +32,7 @@ def test_the_files_that_a_line_runs(command: str, files: list[str]) -> None:
 
 
 def fixes(said: list[str]) -> list[str]:
-    return [line.partition("fix it with: ")[2] for line in said if "fix it with: " in line]
+    return [line.partition("fix it: ")[2] for line in said if "fix it: " in line]
 
 
 def test_the_procfiles_scripts(new_app: Callable[..., App], server: Sandbox) -> None:

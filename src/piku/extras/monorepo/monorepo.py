@@ -44,8 +44,7 @@ def no_procfile(app: AppPaths, listing: Tree, _settings: Mapping[str, str]) -> s
         return ""
     raise PikuError(
         f"there is no Procfile in the top folder of this commit, but in {', '.join(found)}",
-        hint=f"for the app in {found[0]}: piku config:set {app.name} PIKU_APP_DIR={found[0]}\n"
-        "then push again",
+        hint=f"for the app in {found[0]}: piku config:set {app.name} PIKU_APP_DIR={found[0]}",
     )
 
 

@@ -28,7 +28,7 @@ def check(deployment: Deployment) -> Iterator[str]:
             reason, fix = fault(deployment, path, executed=not (by_shell or changes_modes))
             if reason:
                 yield f"{entry.kind!r} will fail: {reason}"
-                yield f"fix it with: {fix}"
+                yield fix
 
 
 def explain(deployment: Deployment, output: str) -> PikuError | None:
@@ -39,7 +39,7 @@ def explain(deployment: Deployment, output: str) -> PikuError | None:
             denied = "ermission denied" in line
             reason, fix = fault(deployment, path, executed=denied)
             if reason and (denied or "not found" in line or "bad interpreter" in line):
-                return PikuError(reason, hint=f"fix it with: {fix}")
+                return PikuError(reason, hint=fix)
     return None
 
 
@@ -58,22 +58,23 @@ def called(command: str) -> Iterator[tuple[str, bool]]:
 
 
 def fault(deployment: Deployment, path: str, *, executed: bool) -> tuple[str, str]:
-    """What keeps a script from running, and the commands that fix it; both empty for none."""
-    mode = deployment.revision.tree.modes.get(path)
-    if mode not in (_FILE, _EXECUTABLE):
+    """What keeps a script from running, and what fixes it; both empty for none."""
+    tree = deployment.revision.tree
+    if (mode := tree.modes.get(path)) not in (_FILE, _EXECUTABLE):
         return "", ""
-    if _has_line(deployment, path, "^#!.*\r$" if executed else "\r$"):
-        attributes = f"echo '{path} text eol=lf' >>.gitattributes && git add .gitattributes"
-        reason = f"{path} has the line ends of Windows (CRLF)"
-        return reason, f"{attributes} && git add --renormalize . && git commit -m 'Line ends'"
+    place = posixpath.normpath(posixpath.join(tree.folder, path))
+    where = "in the top folder of the repository" if tree.folder else "fix it"
+    if _has_line(deployment, place, "^#!.*\r$" if executed else "\r$"):
+        attributes = f"echo '{place} text eol=lf' >>.gitattributes && git add .gitattributes"
+        fix = f"{attributes} && git add --renormalize . && git commit -m 'Line ends'"
+        return f"{place} has the line ends of Windows (CRLF)", f"{where}: {fix}"
     if mode == _FILE and executed:
-        fix = f"git update-index --chmod=+x {path} && git commit -m 'Executable'"
-        return f"{path} is not executable in this commit", fix
+        fix = f"git update-index --chmod=+x {place} && git commit -m 'Executable'"
+        return f"{place} is not executable in this commit", f"{where}: {fix}"
     return "", ""
 
 
-def _has_line(deployment: Deployment, path: str, pattern: str) -> bool:
+def _has_line(deployment: Deployment, place: str, pattern: str) -> bool:
     """Whether a file has such a line; git itself tells, as what we read has no carriage returns."""
-    place = posixpath.normpath(posixpath.join(deployment.revision.tree.folder, path))
     grep = ("grep", "--quiet", "-e", pattern, deployment.release.commit, "--", place)
     return subprocesses.succeeds(["git", "-C", str(deployment.app.repo), *grep])

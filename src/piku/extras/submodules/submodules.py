@@ -39,8 +39,7 @@ def refuse_unnamed(tree: Tree) -> None:
         raise PikuError(
             f"this commit lacks the files of {', '.join(lost[:3])}: a git repository of its own",
             hint=f"to add its files: rm -rf {one}/.git && git rm --cached {one} && git add {one}\n"
-            f"to keep it apart: git rm --cached {one} && git submodule add URL {one}\n"
-            "then commit and push again",
+            f"to keep it apart: git rm --cached {one} && git submodule add URL {one}",
         )
 
 
