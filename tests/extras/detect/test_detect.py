@@ -208,3 +208,14 @@ def test_a_push_is_given_settings_only_where_nothing_is_written_down(
     assert hooks.initial(shop, tree, {}) == wanted
     written = Tree(files={**files, "Procfile": ""}, read=tree.read)
     assert hooks.initial(shop, written, {}) == {}
+
+
+def test_a_procfile_elsewhere_counts_against_pages_alone(shop: AppPaths) -> None:
+    for more, text in (
+        ({"index.html": ""}, ""),
+        ({"README.md": ""}, ""),
+        ({"index.php": ""}, "php: ."),
+    ):
+        files = {"backend/Procfile": "web: x", **more}
+        tree = Tree(files=files, read=lambda path, files=files: files.get(path, ""))
+        assert hooks.procfile(shop, tree, {}) == text

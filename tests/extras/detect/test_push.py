@@ -57,6 +57,7 @@ def test_a_site(new_app: NewApp) -> None:
          "and requirements.txt has no server for FastAPI: add uvicorn to it",
          "web: uvicorn main:app --host $BIND_ADDRESS --port $PORT"),
         ({"backend/Procfile": "web: x\n", "index.html": ""}, "but in backend", "PIKU_APP_DIR=backend"),
+        ({"procfile.txt": "web: x\n", "index.html": ""}, "but procfile.txt", "git mv procfile.txt Procfile"),
     ],
 )  # fmt: skip
 def test_what_is_not_sure_is_refused_with_the_line_to_add(

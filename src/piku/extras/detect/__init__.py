@@ -1,8 +1,7 @@
 """A commit without a Procfile runs by what its files say, where they leave no doubt.
 
-`detect.detect` decides, from names and texts alone; `hooks` gives a push what it found, and says
-so. `piku init` on a laptop asks the same function: `detect`, `fit`, `python` and `node` import
-nothing of the server's.
+`detect` decides by names and texts alone, for a push (`hooks`) and for `piku init` on a laptop:
+it and what it imports have nothing of the server's.
 """
 
 from piku.extra import Extra

@@ -26,9 +26,8 @@ def detect(files: Files) -> Fit:
 
 def how_to_add(lines: tuple[str, ...]) -> str:
     """What a person is told to do with lines that were not sure enough to be used."""
-    what = "this line" if len(lines) == 1 else "these lines"
     indented = (f"  {line}" for line in lines)
-    return "\n".join((f"commit a file named Procfile with {what}, or your own:", *indented))
+    return "\n".join(("commit a file named Procfile with what is right, such as:", *indented))
 
 
 def _ruby(files: Files) -> Fit | None:

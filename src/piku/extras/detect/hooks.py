@@ -14,10 +14,15 @@ from piku.paths import AppPaths
 
 
 def procfile(_app: AppPaths, tree: Tree, values: Mapping[str, str]) -> str:
-    """The text of a Procfile for a commit that has none; nothing when another folder has one."""
-    own = [name for name in tree.files if not name.startswith("../")]
-    elsewhere = not own or any(name.endswith("/Procfile") for name in own)
-    return "" if elsewhere else "\n".join(_fit(tree, values).lines)
+    """Its text; nothing where another folder has one, and the top no more than pages."""
+    elsewhere = any(name.endswith("/Procfile") for name in tree.files)
+    try:
+        lines = _fit(tree, values).lines
+    except PikuError:
+        if elsewhere or all(name.startswith("../") for name in tree.files):
+            return ""  # another extra knows better
+        raise
+    return "" if elsewhere and lines[0].startswith("static:") else "\n".join(lines)
 
 
 def initial(_app: AppPaths, tree: Tree, values: Mapping[str, str]) -> dict[str, str]:
@@ -43,11 +48,13 @@ def warnings(deployment: Deployment) -> Iterator[str]:
 def _fit(tree: Tree, values: Mapping[str, str]) -> Fit:
     """What runs; raises PikuError with the lines to add where that is not sure."""
     names = [name for name in tree.files if not name.startswith("../")]
-    lacking = f"there is no Procfile in {tree.folder or 'the top folder'} of this commit, and"
+    lacking = f"there is no Procfile in {tree.folder or 'the top folder'} of this commit"
+    if wrong := [name for name in names if name.lower() in ("procfile", "procfile.txt")]:
+        raise PikuError(f"{lacking}, but {wrong[0]}", hint=f"git mv {wrong[0]} Procfile")
     try:
         fit = detect(Files(names=names, read=tree.read, settings=values))
     except PikuError as error:
-        raise PikuError(f"{lacking} {error.message}", hint=error.hint) from None
+        raise PikuError(f"{lacking}, and {error.message}", hint=error.hint) from None
     if fit.missing:
-        raise PikuError(f"{lacking} {fit.missing}", hint=how_to_add(fit.lines))
+        raise PikuError(f"{lacking}, and {fit.missing}", hint=how_to_add(fit.lines))
     return fit

@@ -65,12 +65,9 @@ def python(files: Files) -> Fit | None:
     if found.is_async and not missing and not _SERVERS.keys() & packages:
         where = _PYPROJECT if _PYPROJECT in files else _REQUIREMENTS
         missing = f"{where} has no server for {found.framework}: add uvicorn to it"
-    return Fit(
-        title=f"Python, {found.framework or 'WSGI'}",
-        lines=(_line(found, packages, is_async=found.is_async),),
-        because=f"as {found.path} says",
-        missing=missing,
-    )
+    line = _line(found, packages, is_async=found.is_async)
+    title, because = f"Python, {found.framework or 'WSGI'}", f"as {found.path} says"
+    return Fit(title=title, lines=(line,), because=because, missing=missing)
 
 
 def _no_packages(files: Files, framework: str) -> str:
