@@ -219,3 +219,5 @@ def test_a_procfile_elsewhere_counts_against_pages_alone(shop: AppPaths) -> None
         files = {"backend/Procfile": "web: x", **more}
         tree = Tree(files=files, read=lambda path, files=files: files.get(path, ""))
         assert hooks.procfile(shop, tree, {}) == text
+    outside = Tree(files={"../Procfile": "", "index.html": ""}, read=str, folder="site")
+    assert hooks.procfile(shop, outside, {}) == "static: ."

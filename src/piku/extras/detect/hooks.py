@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 from piku.app.tree import Tree
@@ -15,7 +16,7 @@ from piku.paths import AppPaths
 
 def procfile(_app: AppPaths, tree: Tree, values: Mapping[str, str]) -> str:
     """Its text; nothing where another folder has one, and the top no more than pages."""
-    elsewhere = any(name.endswith("/Procfile") for name in tree.files)
+    elsewhere = any(re.fullmatch(r"(?!\.\./).*/Procfile", name) for name in tree.files)
     try:
         lines = _fit(tree, values).lines
     except PikuError:
@@ -29,8 +30,7 @@ def initial(_app: AppPaths, tree: Tree, values: Mapping[str, str]) -> dict[str, 
     """The settings without which what was found does not work."""
     if "Procfile" in tree.files:
         return {}
-    pairs = (line.partition("=") for line in _fit(tree, values).settings)
-    return {name: value for name, _, value in pairs}
+    return dict(line.split("=", 1) for line in _fit(tree, values).settings)
 
 
 def warnings(deployment: Deployment) -> Iterator[str]:
