@@ -57,7 +57,7 @@ def _decide(language: Language, want: Wanted | None, here: str, context: Context
 
 def _version_of(program: str, word: str = "--version") -> str:
     env = {**subprocesses.environment(), "PATH": search_path(), "GOTOOLCHAIN": "local"}
-    said = subprocesses.run([program, word], cwd=Path("/"), env=env, merged=True)
+    said = subprocesses.run([program, word], cwd=Path("/"), env=env, merged=True, check=False)
     return next(iter(re.findall(r"\d+\.\d+(?:\.\d+)?", said)), "0.0.0")
 
 
