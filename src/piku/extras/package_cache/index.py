@@ -80,6 +80,8 @@ def localized(text: str, base: str, address: str) -> tuple[str, dict[str, str]]:
 
 def is_intact(file: Path, digest: str) -> bool:
     """Whether the file is there and has what its name says."""
+    if not file.is_file():
+        return False
     try:
         with file.open("rb") as opened:
             return hashlib.file_digest(opened, "sha256").hexdigest() == digest
