@@ -76,9 +76,7 @@ def test_node_as_the_app_asks_for_it(new_app: NewApp) -> None:
     # An older one is said not to be here, and the setting is above the files.
     app.does("config:set", "PIKU_FETCH_RUNTIMES=false")
     app.server.commit(app.repository, {".nvmrc": "14\n"})
-    shows(
-        app.deployed(), f".nvmrc asks for Node.js 14, which is not here: {version[1:]} runs the app"
-    )
+    shows(app.deployed(), f".nvmrc asks for Node.js 14, which is not here: {version[1:]} runs it")
 
 
 def test_a_repository_cannot_allow_it(new_app: NewApp) -> None:

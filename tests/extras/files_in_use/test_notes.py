@@ -59,6 +59,11 @@ def test_a_requirement_that_follows_a_branch(line: str) -> None:
     assert found.endswith("pin it in requirements.txt")
 
 
+def test_a_password_is_not_shown() -> None:
+    (found,) = said(**{"requirements.txt": "git+https://me:token@host/a/b.git@main\n"})
+    assert found.startswith("git+https://host/a/b.git is not fetched again")
+
+
 @pytest.mark.parametrize(
     "line",
     ["git+https://host/a/b.git@0123456789abcdef", "# git+https://host/a/b", "flask",

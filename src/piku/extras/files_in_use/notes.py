@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import tomllib
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from piku.app.procfile import Procfile
 from piku.app.tree import Tree
 from piku.deploy.deployment import Deployment
+from piku.errors import PikuError
 from piku.runtimes import RUNTIMES, node, python
 from piku.runtimes.base import Runtime, parse, table
 
@@ -20,11 +22,12 @@ _COMMIT = re.compile(r"@[0-9a-f]{7,40}")
 
 
 def check(deployment: Deployment) -> list[str]:
-    """Say it in a push that builds."""
+    """Say it in a push that builds. A file that does not count may be malformed."""
     found = deployment.revision
     if deployment.release.has_own_code:
-        for line in notes(found.runtime, found.tree, found.procfile):
-            deployment.output.detail(line)
+        with contextlib.suppress(PikuError):
+            for line in notes(found.runtime, found.tree, found.procfile):
+                deployment.output.detail(line)
     return []
 
 
@@ -73,4 +76,5 @@ def _branches(tree: Tree) -> Iterator[str]:
         for line in tree.read(path).splitlines():
             found = _BRANCH.match(line)
             if found and not _COMMIT.fullmatch(found[2] or ""):
-                yield f"{found[1]} is not fetched again when its branch moves: pin it in {path}"
+                name = re.sub(r"//[^/]*@", "//", found[1])  # without a password
+                yield f"{name} is not fetched again when its branch moves: pin it in {path}"

@@ -48,7 +48,7 @@ def _decide(language: Language, want: Wanted | None, here: str, context: Context
             return replace(choice, note=f"{title} {request}{choice.note}: {asks} {want.text}")
         ways = f"let Piku fetch it: {how_to_allow(context)}"
     if near and near < version[: len(near)] and want.source not in (PYTHON_VERSION.name, "Gemfile"):
-        what = f"{asks} {title} {want.text}, which is not here: {here} runs the app"
+        what = f"{asks} {title} {want.text}, which is not here: {here.split()[0]} runs it"
         return Choice(warning="; or ".join(filter(None, (what, ways))))
     what = f"{asks} {title} {want.text}, and this server has {title} {here}"
     install = language.install.format(".".join(request.split(".")[:2]))

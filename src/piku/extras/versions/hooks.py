@@ -58,12 +58,12 @@ def _with(choice: Choice, context: Context) -> Context:
 
 def check(deployment: Deployment) -> list[str]:
     """Say which version an app gets that is built. A Python that uWSGI cannot serve is refused
-    before it is fetched."""
+    before anything is fetched."""
     name = deployment.revision.runtime.name
     if not deployment.release.has_own_code or name not in CHOOSERS:
         return []
     choice = choose(name, deployment.context)
-    if deployment.plan.serving == "wsgi" and "python" in choice.interpreter:
+    if deployment.plan.serving == "wsgi" and CHOOSERS[name] is CHOOSERS["python"]:
         python.wsgi_plugin(_with(choice, deployment.context))
     if choice.note:
         deployment.output.detail(choice.note)
