@@ -8,8 +8,13 @@ import pytest
 from laptop import run
 from sandbox import Sandbox
 
+from piku.deploy.deployment import Deployment
 from piku.extras.scripts import scripts
+from piku.paths import AppPaths
 from tests.e2e.support import SERVER, App
+from tests.unit.conftest import commit, deployment, paths, shop
+
+__all__ = ["commit", "deployment", "paths", "shop"]
 
 
 @pytest.mark.parametrize(
@@ -67,17 +72,29 @@ def test_the_procfiles_scripts(new_app: Callable[..., App], server: Sandbox) -> 
     assert not fixes(app.deployed())
 
 
-def test_a_script_of_a_build(new_app: Callable[..., App]) -> None:
-    package = '{"name": "it", "scripts": {"prepare": "./tools/make.sh"}}'
-    files = {"Procfile": "static: .\n", "package.json": package, "tools/make.sh": "#!/bin/sh\n"}
-    app = new_app("build-script", files, push=False)
-    (app.repository / "tools" / "make.sh").chmod(0o644)
-    app.commit("Not executable")
-    said = app.failed()
-    assert any(
-        "failed at building its environment: tools/make.sh is not executable" in line
-        for line in said
-    ), said
-    assert fixes(said) == [
-        "git update-index --chmod=+x tools/make.sh && git commit -m 'Executable'"
-    ]
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("sh: 1: ./tools/make.sh: Permission denied", "tools/make.sh is not executable"),
+        ("bash: line 1: tools/crlf.sh: cannot execute: required file not found", "tools/crlf.sh has the line ends"),
+        ("/bin/sh: 1: tools/crlf.sh: not found", "tools/crlf.sh has the line ends"),
+        ("cat: tools/make.sh: No such file or directory", ""),
+        ("bash: ./tools/crlf.sh: /bin/sh^M: bad interpreter: No such file or directory",
+         "tools/crlf.sh has the line ends"),
+        ("sh: 1: cannot create tools/make.sh: Permission denied", ""),
+        ("cp: tools/data.json: Permission denied", ""),
+        ("PermissionError: [Errno 13] Permission denied: 'tools/make.sh'", ""),
+    ],
+)  # fmt: skip
+def test_the_script_at_which_a_build_failed(
+    shop: AppPaths, deployment: Callable[..., Deployment], line: str, reason: str
+) -> None:
+    files = {
+        "Procfile": "worker: x\n",
+        "tools/make.sh": "#!/bin/sh\n",
+        "tools/crlf.sh": "#!/bin/sh\r\n",
+        "tools/data.json": "{}",
+    }
+    found = scripts.explain(deployment(shop, files), f"npm run prepare\n{line}\n")
+    assert (found.message if found else "").startswith(reason)
+    assert bool(found) == bool(reason)

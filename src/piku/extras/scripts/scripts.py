@@ -14,6 +14,11 @@ _SHELLS = ("sh", "bash", "dash")
 # What may come before a program: a variable, or a program that runs another one.
 _BEFORE = re.compile(r"\w+=\S*|exec|env|nice|time|command")
 _SEPARATOR = re.compile(r"&&|\|\||[;|&(){}]")
+# How a shell names a script that it could not start.
+_DENIED = re.compile(
+    r"(?P<path>[\w./@+-]+): "
+    r"(?P<why>Permission denied|cannot execute|not found|/.*: bad interpreter)"
+)
 _FILE, _EXECUTABLE = "100644", "100755"  # modes, as git writes them
 
 
@@ -32,13 +37,13 @@ def check(deployment: Deployment) -> Iterator[str]:
 
 
 def explain(deployment: Deployment, output: str) -> PikuError | None:
-    """Name the script at which a build failed; the shell's own words may mean anything."""
+    """Name the script at which a build failed: the shell's own words say little."""
     for line in reversed(output.splitlines()):
-        for word in re.findall(r"[\w./@+-]*/[\w./@+-]+", line):
-            path = posixpath.normpath(word)
-            denied = "ermission denied" in line
-            reason, fix = fault(deployment, path, executed=denied)
-            if reason and (denied or "not found" in line or "bad interpreter" in line):
+        if (found := _DENIED.search(line)) and "cannot create" not in line:
+            path = posixpath.normpath(found["path"])
+            executed = found["why"] == "Permission denied"
+            reason, fix = fault(deployment, path, executed=executed)
+            if reason and _has_line(deployment, path, "^#!"):
                 return PikuError(reason, hint=fix)
     return None
 
@@ -64,7 +69,7 @@ def fault(deployment: Deployment, path: str, *, executed: bool) -> tuple[str, st
         return "", ""
     place = posixpath.normpath(posixpath.join(tree.folder, path))
     where = "in the top folder of the repository" if tree.folder else "fix it"
-    if _has_line(deployment, place, "^#!.*\r$" if executed else "\r$"):
+    if _has_line(deployment, path, "^#!.*\r$" if executed else "\r$"):
         attributes = f"echo '{place} text eol=lf' >>.gitattributes && git add .gitattributes"
         fix = f"{attributes} && git add --renormalize . && git commit -m 'Line ends'"
         return f"{place} has the line ends of Windows (CRLF)", f"{where}: {fix}"
@@ -74,7 +79,8 @@ def fault(deployment: Deployment, path: str, *, executed: bool) -> tuple[str, st
     return "", ""
 
 
-def _has_line(deployment: Deployment, place: str, pattern: str) -> bool:
+def _has_line(deployment: Deployment, path: str, pattern: str) -> bool:
     """Whether a file has such a line; git itself tells, as what we read has no carriage returns."""
+    place = posixpath.normpath(posixpath.join(deployment.revision.tree.folder, path))
     grep = ("grep", "--quiet", "-e", pattern, deployment.release.commit, "--", place)
     return subprocesses.succeeds(["git", "-C", str(deployment.app.repo), *grep])
