@@ -217,8 +217,7 @@ NODE = Runtime(
     env=lambda context: {
         "NODE_PATH": str(context.environment / "node_modules"),
         "NPM_CONFIG_PREFIX": str(context.environment / ".node"),
-        # What Yarn from 2 on would do otherwise: keep packages zipped, note what it did beside the
-        # code.
+        # By default, Yarn from 2 on keeps packages zipped, and its notes beside the code.
         "YARN_NODE_LINKER": "node-modules",
         "YARN_INSTALL_STATE_PATH": str(context.environment / ".yarn" / "install-state.gz"),
     },
