@@ -85,7 +85,7 @@ What Piku itself reads. Set one for an app with `piku config:set APP NAME=value`
 `ENV` of its repository, or for all apps of a server in `ENV` in its Piku folder. The first of these
 that has it wins, in this order: `config:set`, the repository, the server. Every other setting is
 the app's own, and reaches its processes unchanged; one that begins like these and is none of them
-is refused."""
+is refused. [How values are written](variables.md) is one rule for all of them."""
 
 
 def _settings() -> Iterator[str]:

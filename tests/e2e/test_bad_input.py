@@ -79,7 +79,7 @@ def test_pushes(good: App, files: dict[str, str | None], words: str) -> None:
         said = good.failed()
         lines = [line for line in said if line.startswith(" !     ")]
         assert any("failed at reading the commit" in line and words in line for line in lines), said
-        assert len(lines) <= 5, said  # the error, a hint, what runs, and what became of the branch
+        assert len(lines) <= 6, said  # the error, its hint, what runs, what became of the branch
         assert any("v1" in line and "still runs" in line for line in lines), said
         after = live_parts(good)
         assert {k: v for k, v in after.items() if "/repos/" not in k} == {

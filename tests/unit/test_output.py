@@ -49,13 +49,20 @@ def test_secrets_are_masked_wherever_they_stand(tmp_path: Path) -> None:
     stream = io.StringIO()
     output = Output(stream, log=tmp_path / "logs" / "build.log")
     output.hide(
-        {"API_TOKEN": "abc.def", "OTHER_TOKEN": "abc.def-longer", "A": "visible", "SHORT_KEY": "x"}
+        {
+            "API_TOKEN": "abc.def",
+            "OTHER_TOKEN": "abc.def-longer",
+            "A": "visible",
+            "SHORT_KEY": "x",
+            "SIGNING_KEY": "of two\nlines = abc.def\n",
+        }
     )
     output.detail("curl -H abc.def-longer?abc.def visible x")
+    output.detail("a file with lines = abc.def of a key")
     output.error(PikuError("bad abc.def", hint="not abc.def", detail=("see abc.def",)))
     shown = stream.getvalue()
     assert "abc.def" not in shown and "longer" not in shown
-    assert f"{MASK}?{MASK} visible x" in shown
+    assert f"{MASK}?{MASK} visible x" in shown and f"with {MASK} of a key" in shown
     kept = (tmp_path / "logs" / "build.log").read_text()
     assert "abc.def" not in kept
     assert len(kept.splitlines()) == len(shown.splitlines())
