@@ -76,6 +76,7 @@ def test_push_and_pull(laptop: Laptop, kept: tuple[App, Path]) -> None:
 
     laptop.says(folder, "config:pull", "new.env")
     pulled = folder / "new.env"
+    assert pulled.read_text().startswith("STAYS=here\n")
     assert dotenv.parse(pulled.read_text(), "new.env") == {**GIVEN, "STAYS": "here"}
     assert stat.S_IMODE(pulled.stat().st_mode) == 0o600
     # What is there stays, comments too; what differs is written anew, after a question.

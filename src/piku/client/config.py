@@ -71,7 +71,8 @@ def updated(text: str, source: str, values: Mapping[str, str]) -> str:
             changed = dotenv.render({entry["name"]: value}).rstrip("\n")
             done, position = done + text[position : entry.start()] + changed, entry.end()
     done += text[position:]
-    return done + ("\n" if left and not done.endswith("\n") else "") + dotenv.render(left)
+    unended = left and done and not done.endswith("\n")
+    return done + ("\n" if unended else "") + dotenv.render(left)
 
 
 def _shown(before: Mapping[str, str], after: Mapping[str, str], title: str) -> bool:
