@@ -47,7 +47,7 @@ test-web: test-packages ## What nginx does: TLS, Cloudflare, static files, cachi
 
 test-runtimes: test-packages ## Deploy an app of every language: real builds
 	@tools/install-packages runtimes
-	@$(PYTEST) tests/runtimes $(ARGS)
+	@$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder tests/runtimes $(ARGS)
 
 test-limits: test-packages ## Limit apps by cgroups of version 2, in a virtual machine if need be (as root)
 	@tools/install-packages limits
