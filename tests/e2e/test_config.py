@@ -91,8 +91,8 @@ def test_values_are_literal(new_app: Callable[..., App]) -> None:
 def test_wsgi_sees_the_same(new_app: Callable[..., App]) -> None:
     text = "BASE=base\nDERIVED=${BASE}-x\nexport LITERAL='$BASE' # as it is\n"
     own = dotenv.render({key: value for key, value in ODD.items() if key != "AFTER"})
-    procfile = "release: " + KEEP.replace("KIND", "release") + "cron-key: @yearly "
-    files = wsgi("wsgienv", env=text + own, procfile=procfile + KEEP.replace("KIND", "cron"))
+    procfile = "release: " + KEEP.replace("KIND", "release")
+    files = wsgi("wsgienv", env=text + own, procfile=procfile)
     app = new_app("wsgienv", files, push=False)
     # As the editors of Windows write them.
     for name in ("ENV", "Procfile"):
@@ -104,9 +104,7 @@ def test_wsgi_sees_the_same(new_app: Callable[..., App]) -> None:
     seen = app.about()["env"]
     assert {key: seen[key] for key in ODD} == ODD
     assert (seen["DERIVED"], seen["LITERAL"]) == ("base-x", "$BASE")
-    app.does("cron:run", "cron-key")
-    for kind in ("release", "cron"):
-        assert (app.data / kind).read_text() == f"{KEY}\n"
+    assert (app.data / "release").read_text() == f"{KEY}\n"
     assert app.does("run", "printenv LINES") == f"{KEY}\n"
     ran = app.does("run", "env")
     for name in ("APP", "PATH", "PWD", "DATA_ROOT", "PIKU_COMMIT", "DERIVED"):

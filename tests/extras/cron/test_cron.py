@@ -83,3 +83,10 @@ def test_a_job_of_a_stopped_app(new_app: Callable[..., App]) -> None:
     app.does("stop")
     assert jobs(app)["cron-x"]["next"] is None
     assert app.does("cron:run", "x") == "cron-x\n"
+
+
+def test_a_job_sees_values_of_several_lines(new_app: Callable[..., App]) -> None:
+    job = 'cron-key: @yearly printf %s "$KEY" >"$DATA_ROOT/key"\n'
+    app = new_app("keys", web("keys", env='KEY="one\n two "\n', procfile=job))
+    app.does("cron:run", "cron-key")
+    assert (app.data / "key").read_text() == "one\n two "
