@@ -63,7 +63,7 @@ def test_control_c_ends_a_program_and_a_job(laptop: Laptop, checkout: Path, shop
 
 def test_a_shell(laptop: Laptop, checkout: Path) -> None:
     with at(laptop, checkout, "shell") as terminal:
-        terminal.wait_for(r"bazaar v\d+:\$ ")
+        terminal.wait_for(r"/bazaar/v\d+\$ ")
         terminal.types("echo $APP-$((6*7))\n")
         terminal.wait_for("^bazaar-42")
         terminal.types(f"exit 5{CTRL_D}\n")
