@@ -154,10 +154,12 @@ def test_a_watcher_of_the_release_before_does_not_hang_for_ever(
     )
     [watcher] = [one for one in app.server.processes() if "--ini hung@" in str(one)]
     os.kill(watcher.pid, signal.SIGSTOP)
+    begun = time.monotonic()
     app.commit(version_txt="two")
     app.deployed()
     assert app.server.piku("housekeeping").returncode == 0
-    assert Path(f"/proc/{watcher.pid}").exists()  # it may still be about to end
+    # It may still be about to end; the platform's own housekeeping may have been next.
+    assert Path(f"/proc/{watcher.pid}").exists() or time.monotonic() - begun > 11
     enabled = app.server.root / "uwsgi-enabled"
     os.utime(enabled, (time.time() - 20,) * 2)
     assert app.server.piku("housekeeping").returncode == 0

@@ -16,6 +16,7 @@ from piku.extras.package_cache.index import Index
 from piku.runtimes.base import Run
 
 _PYPI = "https://pypi.org/simple"
+_USUAL = f"Looking in indexes: {_PYPI}"  # which pip says of all indexes but this
 _PLAIN_URL = re.compile(r"https?://[\w.:\[\]-]+(/[\w.~-]+)*/?")
 # Settings, and options in pip's configuration files, by which it reaches indexes in other ways.
 _OTHER_WAYS = re.compile(r"(?i)(PIP_(NO_INDEX|PROXY|CLIENT_CERT|TRUSTED_HOST)|(HTTPS?|ALL)_PROXY)")
@@ -42,14 +43,18 @@ def around(
     files.sweep(store)
     with Index(upstream, store, trusted) as index:
         ours = re.compile(rf"{re.escape(index.address)}/(simple|[0-9a-f]{{64}}/)")
+
+        def show(line: str) -> None:
+            text = ours.sub(lambda found: upstream if found[1] == "simple" else "", line)
+            if text != _USUAL:
+                sink(text)
+
         Thread(target=index.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
         try:
             yield {
                 **how,
                 "env": {**env, "PIP_INDEX_URL": f"{index.address}/simple"},
-                "sink": lambda line: sink(
-                    ours.sub(lambda found: upstream if found[1] == "simple" else "", line)
-                ),
+                "sink": show,
             }
         finally:
             index.shutdown()
