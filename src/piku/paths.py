@@ -10,6 +10,7 @@ from pathlib import Path
 from piku.errors import PikuError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+TEMPLATES = Path(__file__).with_name("templates")  # texts of piku's own
 
 # A character that no app name contains: "APP@12.web.1" can therefore never be the file of an app
 # whose name merely begins alike.

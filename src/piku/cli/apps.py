@@ -11,7 +11,15 @@ from dataclasses import asdict
 import click
 
 from piku import locks
-from piku.cli.common import app_argument, caller, changing, json_option, pass_paths, release_number
+from piku.cli.common import (
+    app_argument,
+    caller,
+    changing,
+    json_option,
+    new_app_argument,
+    pass_paths,
+    release_number,
+)
 from piku.deploy import deploy as runbook
 from piku.deploy import lifecycle, releases, revision
 from piku.deploy.releases import Release
@@ -27,7 +35,7 @@ _allow_untracked = click.option(
 
 
 @click.command()
-@app_argument
+@new_app_argument
 @_allow_untracked
 @pass_paths
 def deploy(paths: Paths, app: AppPaths, allow_untracked: bool) -> None:

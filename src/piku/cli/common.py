@@ -33,13 +33,18 @@ def _existing(
     ctx: click.Context, _parameter: click.Parameter, value: str | None
 ) -> AppPaths | None:
     paths: Paths = ctx.obj
-    if value and ctx.command.name == "deploy":
-        return paths.app(AppName.parse(value))  # it looks itself: a flag may make the app
     return None if value is None else paths.existing(value)
+
+
+def _named(ctx: click.Context, _parameter: click.Parameter, value: str) -> AppPaths:
+    paths: Paths = ctx.obj
+    return paths.app(AppName.parse(value))
 
 
 # The argument APP, an app that exists: commands get its paths, or None where it is optional.
 app_argument = click.argument("app", metavar="APP", callback=_existing, shell_complete=_apps)
+# The same of an app that the command may make.
+new_app_argument = click.argument("app", metavar="APP", callback=_named, shell_complete=_apps)
 optional_app_argument = click.argument(
     "app", metavar="[APP]", required=False, callback=_existing, shell_complete=_apps
 )

@@ -13,7 +13,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
 from piku import files, procfs, records, subprocesses
@@ -22,7 +21,7 @@ from piku.app.procfile import Job
 from piku.deploy.releases import Release
 from piku.deploy.revision import Revision
 from piku.errors import PikuError
-from piku.paths import AppPaths
+from piku.paths import TEMPLATES, AppPaths
 from piku.uwsgi import ini
 
 _VARIABLE = "PIKU_CRON"  # every process of a run has it; its value is the job's name
@@ -83,7 +82,7 @@ def script(app: AppPaths, release: Release, job: Job, log_maxsize: int) -> str:
         "status": state / f"{job.kind}.json",
     }
     given = (f"_{name}={shlex.quote(str(value))}\n" for name, value in variables.items())
-    return "".join(given) + (resources.files("piku") / "templates" / "cron.sh").read_text()
+    return "".join(given) + (TEMPLATES / "cron.sh").read_text()
 
 
 def _words(values: Iterable[int]) -> str:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import ipaddress
 import json
 import time
-from importlib import resources
 
 from piku import files, subprocesses
-from piku.paths import Paths
+from piku.paths import TEMPLATES, Paths
 
 _FRESH = 86400  # seconds
 _CURL = ("curl", "-fsSL", "--max-time", "5", "--max-filesize", "1000000", "--")
@@ -18,7 +17,7 @@ _WIDEST = {4: 8, 6: 19}
 
 def networks(paths: Paths) -> tuple[str, ...]:
     """The networks as last known."""
-    shipped = resources.files("piku") / "templates" / "cloudflare.txt"
+    shipped = TEMPLATES / "cloudflare.txt"
     return tuple((files.read(paths.cloudflare) or shipped.read_text()).split())
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from importlib import resources
 
 from piku.nginx.directives import Directive, Raw, d, location, quote, render
 from piku.nginx.site import Platform, Site
+from piku.paths import TEMPLATES
 
 
 def _filled(name: str, **values: str | Iterable[Directive]) -> str:
@@ -17,16 +17,12 @@ def _filled(name: str, **values: str | Iterable[Directive]) -> str:
         value = values[found[1]]
         return quote(value + found[2]) if isinstance(value, str) else render(value, "    ")
 
-    return re.sub(r"@(\w+)@([\w./-]*)", fill, _template(name))
-
-
-def _template(name: str) -> str:
-    return (resources.files("piku") / "templates" / name).read_text()
+    return re.sub(r"@(\w+)@([\w./-]*)", fill, (TEMPLATES / name).read_text())
 
 
 def params(protocol: str) -> list[Directive]:
     """What an app sees of a request: the headers or uwsgi parameters that are the same for all."""
-    lines = re.findall(r"(?m)^(\w+) (.+);$", _template(f"{protocol}.params"))
+    lines = re.findall(r"(?m)^(\w+) (.+);$", (TEMPLATES / f"{protocol}.params").read_text())
     return [Directive(name, (Raw(arguments),)) for name, arguments in lines]
 
 

@@ -13,7 +13,6 @@ import signal
 import socket
 import time
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
 from typing import NoReturn
 
@@ -24,7 +23,7 @@ from piku.extra import hooks
 from piku.nginx import main_config, service
 from piku.nginx.site import Platform
 from piku.output import Output
-from piku.paths import Paths
+from piku.paths import TEMPLATES, Paths
 from piku.uwsgi import emperor, housekeeping, ini
 
 _PROGRAMS = {
@@ -80,7 +79,7 @@ def up(paths: Paths, platform: Platform, output: Output, calling: Sequence[str])
     http, https = f"http://{host}:{platform.http_port}/", f"https://{host}:{platform.https_port}/"
     output.step(f"piku serves {http} and {https}")
     output.detail("Stop it with Ctrl-C")
-    script = resources.files("piku") / "templates" / "up.sh"
+    script = TEMPLATES / "up.sh"
     nginx, uwsgi = (str(subprocesses.which(name)) for name in ("nginx", "uwsgi"))
     main, emperor_ini = str(paths.nginx_main), str(paths.emperor_ini)
     _exec(paths, "bash", str(script), nginx, main, uwsgi, emperor_ini, _NGINX_MEMORY)

@@ -10,7 +10,6 @@ import os
 import shlex
 import subprocess
 import sys
-from importlib import resources
 from pathlib import Path
 
 # What deploys is loaded in the hook: a push would wait for it twice.
@@ -18,7 +17,7 @@ from piku import files, subprocesses
 from piku.deploy import checkout
 from piku.errors import PikuError
 from piku.output import Output
-from piku.paths import SEPARATOR, AppName, AppPaths, Paths
+from piku.paths import SEPARATOR, TEMPLATES, AppName, AppPaths, Paths
 
 # The file for the result: first the updates, and when they are dealt with, FAILED or nothing.
 RESULT = "PIKU_PUSH_RESULT"
@@ -61,7 +60,7 @@ def create_repository(app: AppPaths, command: list[str], environ: dict[str, str]
 exec {shlex.join([*command, "git-hook", app.name])}
 """
     files.write(app.repo / "hooks" / "post-receive", hook, mode=0o755)
-    update = (resources.files("piku") / "templates" / "update-hook.sh").read_text()
+    update = (TEMPLATES / "update-hook.sh").read_text()
     files.write(app.repo / "hooks" / "update", update, mode=0o755)
     return fresh
 

@@ -10,12 +10,11 @@ import shlex
 import signal
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
 from piku.app import settings
 from piku.errors import PikuError
-from piku.paths import Paths
+from piku.paths import TEMPLATES, Paths
 
 # The ending of a file that names the socket of a vassal that sleeps until somebody connects.
 DEMAND = ".demand"
@@ -164,7 +163,7 @@ def log(path: str, maxsize: int) -> Pairs:
 
 def runner(argv: Iterable[str], worker: str) -> str:
     """The script that a daemon vassal executes."""
-    script = (resources.files("piku") / "templates" / "daemon.sh").read_text()
+    script = (TEMPLATES / "daemon.sh").read_text()
     script = script.replace("@ENDED@", ENDED.format(worker=worker))
     return script.replace("@PROGRAM@", shlex.join(argv))
 

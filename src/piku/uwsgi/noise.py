@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import re
-from importlib import resources
+
+from piku.paths import TEMPLATES
 
 
 @functools.cache
 def _routine() -> re.Pattern[bytes]:
-    text = (resources.files("piku") / "templates" / "uwsgi-remarks.txt").read_bytes()
+    text = (TEMPLATES / "uwsgi-remarks.txt").read_bytes()
     return re.compile(b"|".join(line for line in text.splitlines() if not line.startswith(b"#")))
 
 

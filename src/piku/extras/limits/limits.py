@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from piku.deploy.releases import Live, Process
 from piku.errors import PikuError
 from piku.extras.limits import cgroups
 from piku.extras.limits.settings import CPU_LIMIT, MEMORY_LIMIT, NPROC_LIMIT
-from piku.paths import SEPARATOR, AppPaths, Paths
+from piku.paths import SEPARATOR, TEMPLATES, AppPaths, Paths
 
 _PERIOD = 100_000  # microseconds; a processor's share is given in each of them
 _MB = 2**20
@@ -85,7 +84,7 @@ def _script(deployment: Deployment, process: Process) -> str:
         "cpu_said": values.get(CPU_LIMIT.name),
     }
     lines = (f"{name}={shlex.quote(str(value or ''))}\n" for name, value in variables.items())
-    body = (resources.files("piku") / "templates" / "limits.sh").read_text()
+    body = (TEMPLATES / "limits.sh").read_text()
     files.write(folder / "limits.sh", "".join(lines) + body)
     return str(folder / "limits.sh")
 

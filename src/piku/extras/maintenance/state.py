@@ -5,14 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
 from piku import records
 from piku.deploy.deployment import Deployment
 from piku.nginx.directives import d, location
 from piku.nginx.site import Additions, Site
-from piku.paths import AppPaths, Paths
+from piku.paths import TEMPLATES, AppPaths, Paths
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +37,7 @@ def additions(_paths: Paths, app: AppPaths, _site: Site) -> Additions | None:
     now = state(app)
     if now is None:
         return None
-    page = str(resources.files("piku") / "templates" / "maintenance.html")
+    page = str(TEMPLATES / "maintenance.html")
     again = d("add_header", "Retry-After", now.retry_after, "always")
     answer = location("/", [d("return", 503)])
     return Additions(server=(again, answer), pages={503: page}, closed=True)

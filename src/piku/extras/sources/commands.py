@@ -10,12 +10,19 @@ from io import BufferedReader
 import click
 
 from piku import files, locks, records, subprocesses
-from piku.cli.common import app_argument, caller, changing, pass_paths, with_flag
+from piku.cli.common import (
+    app_argument,
+    caller,
+    changing,
+    new_app_argument,
+    pass_paths,
+    with_flag,
+)
 from piku.deploy import releases
 from piku.errors import PikuError
 from piku.extras.sources import source
 from piku.output import Output
-from piku.paths import AppName, AppPaths, Paths
+from piku.paths import AppPaths, Paths
 
 
 def with_flags(deploy: click.Command) -> click.Command:
@@ -106,17 +113,16 @@ def pull(paths: Paths, app: AppPaths, is_webhook: bool) -> None:
 
 
 @click.command("deploy-key")
-@click.argument("app", metavar="APP")
-@pass_paths
-def deploy_key(paths: Paths, app: str) -> None:
+@new_app_argument
+def deploy_key(app: AppPaths) -> None:
     """Print the public key with which an app is fetched over SSH."""
-    place = source.key(paths.app(AppName.parse(app)))
+    place = source.key(app)
     if not place.exists():
         place.parent.mkdir(parents=True, exist_ok=True)
-        make = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"piku-{app}", "-f"]
+        make = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"piku-{app.name}", "-f"]
         subprocesses.run([*make, str(place)])
     click.echo(files.read(place.with_suffix(".pub")).strip())
     said = Output(sys.stderr)
     said.detail("Paste it where the repository is, for reading only:")
     said.detail("GitHub: Settings, Deploy keys. GitLab: Settings, Repository, Deploy keys.")
-    said.detail(f"Then: piku deploy {app} --from git@HOST:PATH")
+    said.detail(f"Then: piku deploy {app.name} --from git@HOST:PATH")

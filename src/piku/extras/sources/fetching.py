@@ -21,15 +21,8 @@ def fetch(
     paths: Paths, app: AppPaths, wanted: Source, repository: Path, say: Callable[[str], None]
 ) -> Incoming:
     """Fetch the commit that a source names; raises PikuError when that fails."""
-    git = [
-        "git",
-        "-C",
-        str(repository),
-        "-c",
-        "http.lowSpeedLimit=100",
-        "-c",
-        "http.lowSpeedTime=60",
-    ]
+    slow = ("-c", "http.lowSpeedLimit=100", "-c", "http.lowSpeedTime=60")
+    git = ["git", "-C", str(repository), *slow]
     said = ""
     try:
         said = _run([*git, "ls-remote", "--symref", "--", wanted.url, *_names(wanted)], paths, app)

@@ -21,9 +21,7 @@ from piku.extras.webhook import state
 from piku.paths import AppName, AppPaths, Paths
 
 
-def application(
-    environ: dict[str, Any], start_response: Callable[..., Any]
-) -> Iterable[bytes]:  # fmt: skip
+def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
     """The WSGI app."""
     paths = Paths.from_environment(os.environ)
     app = paths.app(AppName.parse(environ["PIKU_APP"]))
