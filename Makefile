@@ -17,7 +17,7 @@ BARE   = PIKU_EXTRAS=none $(MANY)
 ARGS   =
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test test-core test-extras test-e2e test-web test-runtimes \
+.PHONY: help demo test test-core test-extras test-e2e test-web test-http test-runtimes \
 	test-limits test-install install-transcript lint types format bench soak docs pictures zipapp \
 	deb clean demo-packages test-packages
 
@@ -44,6 +44,10 @@ test-e2e: test-packages ## The core's other end-to-end tests: processes, cron, l
 
 test-web: test-packages ## What nginx does: TLS, Cloudflare, static files, caching, access
 	@$(PYTEST) $(MANY) tests/web $(ARGS)
+
+test-http: test-packages ## What people send to an app of each kind, and what comes back
+	@tools/install-packages runtimes
+	@$(PYTEST) tests/http $(ARGS)
 
 test-runtimes: test-packages ## Deploy an app of every language: real builds
 	@tools/install-packages runtimes

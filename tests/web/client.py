@@ -1,9 +1,11 @@
 """curl as the client of the tests of what nginx does: what people, browsers and proxies have."""
 
 import json
+import os
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import environment
@@ -36,18 +38,27 @@ class Answer:
         return self.headers.get(name.lower(), "")
 
 
-def curl(
-    server: Sandbox, host: str, path: str = "/", *options: str, https: bool = False, at: str = HOST
-) -> Answer:
-    """One request, as `curl OPTIONS` makes it; redirects are not followed, certificates not verified."""
+def command(
+    server: Sandbox, host: str, path: str, *options: str, https: bool = False, at: str = HOST
+) -> list[str]:
+    """curl for one request; redirects are not followed, certificates not verified."""
     scheme, port = ("https", server.https_port) if https else ("http", server.http_port)
-    command = [
-        "curl", "--silent", "--show-error", "--insecure", "--include", "--path-as-is", "--max-time", "30",
+    return [
+        "curl", "--silent", "--show-error", "--insecure", "--path-as-is", "--max-time", "30",
         "--noproxy", "*", "--resolve", f"*:{port}:{at}", *options, "--", f"{scheme}://{host}:{port}{path}",
     ]  # fmt: skip
-    result = subprocess.run(
-        command, capture_output=True, check=False, env={"PATH": environment.PATH}
-    )
+
+
+def curl(
+    server: Sandbox, host: str, path: str = "/", *options: str, https: bool = False, at: str = HOST,
+    body: Path | None = None,
+) -> Answer:  # fmt: skip
+    """What one request brings, with a file as curl's standard input."""
+    asked = command(server, host, path, "--include", *options, https=https, at=at)
+    with (body or Path(os.devnull)).open("rb") as stdin:
+        result = subprocess.run(
+            asked, stdin=stdin, capture_output=True, check=False, env={"PATH": environment.PATH}
+        )
     assert result.returncode == 0, result.stderr.decode()
     head, _, body = result.stdout.partition(b"\r\n\r\n")
     while head.split(b" ")[1].startswith(b"1"):  # 100 Continue

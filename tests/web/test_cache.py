@@ -51,6 +51,15 @@ def test_what_is_kept(cached: App) -> None:
     assert asked(cached, "/images/a.png")[0] == "HIT"
 
 
+def test_a_part_of_an_answer_is_not_kept(new_app: NewApp) -> None:
+    app = new_app("torso", answers("wsgi", "torso", "NGINX_CACHE_PREFIXES=/\n"))
+    first, second = of(app, "/?cut=1"), of(app, "/?cut=1")
+    assert [first.header("X-Cache"), second.header("X-Cache")] == ["MISS", "MISS"]
+    assert first.json["number"] < second.json["number"]
+    assert first.header("Cache-Control") == ""
+    assert is_kept(app, "/")
+
+
 def test_what_is_not_kept(cached: App) -> None:
     for path in ("/", "/images-private", "/imagesx/1", "/feeds", "/deep", "/Images/a"):
         first, second = of(cached, path), of(cached, path)

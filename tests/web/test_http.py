@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 from sandbox import HOST, Sandbox
 
-from tests.e2e.support import App, web, wsgi
+from tests.e2e.support import APPS, App, web, wsgi
 
 
 def unverified() -> ssl.SSLContext:
@@ -238,3 +238,10 @@ def test_http_is_answered_over_one_connection(edge: App) -> None:
         connection.request("GET", "/", headers={"Host": edge.host})
         assert connection.getresponse().read() == b"one"
     connection.close()
+
+
+def test_an_app_that_closes_connections_loses_no_request(new_app: Callable[..., App]) -> None:
+    app = new_app("dropping", {**web("dropping"), "server.py": (APPS / "dropping.py").read_text()})
+    for method in ("GET", "POST", "PUT", "DELETE") * 5:
+        body = b"sent" if method in ("POST", "PUT") else None
+        assert app.server.get(app.host, method=method, body=body)[0] == 200, method

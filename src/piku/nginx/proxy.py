@@ -35,15 +35,17 @@ def _upstream_name(site: Site) -> str:
     return f"piku_{name}" if name == name.lower() else f"piku-{name}-{identifier(site)}"
 
 
-def upstream(site: Site, state: SiteState) -> Directive:
-    """The app's processes."""
+def upstreams(site: Site, state: SiteState) -> list[Directive]:
+    """The app's processes; over HTTP, once with connections that are kept, and once without."""
     # One failure must not rest a server for 10 s: while an app starts, all of its servers fail.
     trusted = ("max_fails=0",) if len(site.upstreams) > 1 else ()
-    body = [d("server", address, *trusted) for address in site.upstreams]
-    if site.backend == "http":
-        body.append(d("keepalive", 32))
-    body += chain.from_iterable(each.upstream for each in state.additions)
-    return block("upstream", (_upstream_name(site),), body)
+    name, body = _upstream_name(site), [d("server", each, *trusted) for each in site.upstreams]
+    body = [*chain.from_iterable(each.upstream for each in state.additions), *body]
+    if site.backend == "uwsgi":
+        return [block("upstream", (name,), body)]
+    # The time is below that of servers: gunicorn closes a connection after two seconds.
+    kept = [*body, d("keepalive", 32), d("keepalive_timeout", "1s")]
+    return [block("upstream", (name,), kept), block("upstream", (f"fresh-{name}",), body)]
 
 
 def to_app(site: Site, state: SiteState) -> list[Directive]:
@@ -61,7 +63,8 @@ def bare(site: Site) -> list[Directive]:
     params = main_config.params(protocol(site))
     keeping = _keeping(site) if site.cache else []
     if site.backend == "http":
-        return [d("proxy_pass", f"http://{_upstream_name(site)}"), *params, *keeping]
+        target = Raw(f"http://${{piku_connect}}{_upstream_name(site)}")
+        return [d("proxy_pass", target), *params, *keeping]
     number = ini.MODIFIERS[site.serving]
     modifier = [d("uwsgi_modifier1", number)] if number else []
     return [d("uwsgi_pass", _upstream_name(site)), *modifier, *params, *keeping]
@@ -92,6 +95,7 @@ def cache_zone(site: Site, platform: Platform) -> list[Directive]:
     # how long its answer holds knows better.
     heads = "$upstream_http_set_cookie$http_authorization"
     heads += "$upstream_http_cache_control$upstream_http_expires"
+    heads += "$piku_unsized" if site.backend == "uwsgi" else ""
     chosen_zone, expires = _variables(site)
     holds = (Raw(f'"{chosen_zone} {heads}"'), expires)
     seconds = settings.CACHE_CONTROL.read(values)
@@ -112,6 +116,7 @@ def _keeping(site: Site) -> list[Directive]:
         ("any", settings.CACHE_ANY.read(values)),
     )
     return [
+        d(f"{protocol(site)}_buffering", "on"),  # without it nothing is kept
         d(begin, zone),
         *(d(f"{begin}_valid", *codes, f"{seconds}s") for *codes, seconds in times),
         d("expires", expires),

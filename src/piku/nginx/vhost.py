@@ -19,7 +19,7 @@ _EXPIRES = d("expires", Raw("$piku_expires"))
 
 def directives(site: Site, platform: Platform, state: SiteState) -> list[Directive]:
     """All that the app's file has."""
-    out = [proxy.upstream(site, state)] if site.backend else []
+    out = proxy.upstreams(site, state) if site.backend else []
     out += proxy.cache_zone(site, platform) if site.cache else []
     out += chain.from_iterable(each.http for each in state.additions)
     plain = [d("listen", address) for address in platform.listens(site, platform.http_port)]

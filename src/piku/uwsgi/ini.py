@@ -79,7 +79,11 @@ def served(
             ("enable-threads", str(settings.ENABLE_THREADS.read(values)).lower()),
             ("max-requests", str(settings.MAX_REQUESTS.read(values))),
             ("listen", str(listen)),
-            ("buffer-size", "32768"),
+            # The most that the protocol allows for the headers of a request.
+            ("buffer-size", "65535"),
+            # The body is read before the app is asked: one that answers without reading it would
+            # close the connection, and its answer be lost. What is longer goes to a file.
+            ("post-buffering", "65536"),
             ("worker-reload-mercy", str(settings.STOP_TIMEOUT.read(values))),
             *_listening(address, MODIFIERS[kind], settings.IDLE.read(values)),
             ("log-x-forwarded-for", "true" if forwarded else ""),
@@ -93,7 +97,9 @@ def served(
 def _listening(address: str, modifier: int, idle_seconds: int) -> Pairs:
     if not address.startswith("/"):
         number = ("http-socket-modifier1", str(modifier or ""))
-        return (("vacuum", "true"), ("http-socket", address), number)
+        # Here uWSGI cannot hand on a body that does not say its length first.
+        refused = ("route-if-not", "empty:${HTTP_TRANSFER_ENCODING} break:411 Length Required")
+        return (("vacuum", "true"), ("http-socket", address), number, refused)
     if idle_seconds:
         # The emperor hands over the socket, with the first request, and keeps it.
         return idle(idle_seconds)

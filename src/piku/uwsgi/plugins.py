@@ -25,7 +25,6 @@ def options(context: Context, kind: str, command: str, *, virtualenv: str, data:
             ("rbrequire", "rubygems"),
             ("rbrequire", "bundler/setup" if "Gemfile" in context.tree.files else ""),
             ("rack", command),
-            ("post-buffering", "4096"),
             ("need-app", "true"),
         )
     if kind == "jwsgi":
@@ -114,6 +113,8 @@ def _php(context: Context, command: str, data: Path) -> Pairs:
         ("php-docroot", str(folder)),
         ("php-allowed-ext", ".php"),
         ("php-index", "index.php"),
+        # The front controller of a framework answers for whatever is no file.
+        ("php-fallback2", "/index.php" if (folder / "index.php").is_file() else ""),
         ("check-static", str(folder)),
         ("static-index", "index.html"),
         *(("static-skip-ext", end) for end in (".php", ".inc", *hidden)),

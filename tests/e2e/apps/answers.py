@@ -1,5 +1,5 @@
 """An app for tests, `wsgi` or `web`, that answers as the address says:
-/path?status=404&header=Name:value&sleep=2&fail=1, and counts what reached it."""
+/path?status=404&header=Name:value&sleep=2&fail=1&cut=1, and counts what reached it."""
 
 import itertools
 import json
@@ -32,11 +32,19 @@ def app(environ: dict[str, Any], start_response: Callable[..., object]) -> Itera
     body = json.dumps(seen).encode()
     status = HTTPStatus(int(query.get("status", ["200"])[0]))
     headers = [tuple(header.split(":", 1)) for header in query.get("header", [])]
+    if "cut" in query:  # an answer without a length, that breaks off
+        start_response("200 OK", [("Content-Type", "application/json")])
+        return broken(body)
     start_response(
         f"{status.value} {status.phrase}",
         [("Content-Type", "application/json"), ("Content-Length", str(len(body))), *headers],
     )
     return [body]
+
+
+def broken(body: bytes) -> Iterable[bytes]:
+    yield body
+    raise RuntimeError("no more")
 
 
 class Server(ThreadingMixIn, WSGIServer):

@@ -68,6 +68,14 @@ def test_passwords(new_app: NewApp, challenge: str) -> None:
     kept = list((app.server.root / "releases" / "closed").glob("passwords@*"))
     assert [path.stat().st_mode & 0o777 for path in kept] == [0o600]
 
+    # A preflight has no password; nothing else comes through with it.
+    preflight = ("--request", "OPTIONS", "--header", "Access-Control-Request-Method: PUT")
+    assert of(app, "/x", *preflight).status == 401
+    app.does("config:set", "NGINX_BASIC_AUTH_PREFLIGHT=true")
+    assert of(app, "/x", *preflight).status != 401
+    assert of(app, "/x", "--request", "OPTIONS").status == 401
+    assert of(app, "/x", *preflight[2:]).status == 401
+
     # A page of the app's own for who is not let in.
     app.server.commit(app.repository, {"errors/401.html": "our 401"})
     app.deployed()

@@ -35,8 +35,6 @@ def additions(paths: Paths, app: AppPaths, site: Site) -> Additions | None:
         d("uwsgi_read_timeout", "75s"),
     ]
     return Additions(
-        # An open connection would keep the app awake.
-        upstream=(d("keepalive_timeout", "5s"),),
         proxy=tuple(wakes),
         server=(location(WAKE, wake), location(waker.AWAKE, proxy.bare(site))),
     )

@@ -9,6 +9,7 @@ EXTRA = Extra(
     name="site_options",
     settings="piku.extras.site_options.settings:SETTINGS",
     check="piku.extras.site_options.directives:missing_pages",
+    uwsgi="piku.extras.site_options.directives:uwsgi",
     nginx="piku.extras.site_options.directives:additions",
     reconciled="piku.extras.site_options.directives:forget_passwords",
 )

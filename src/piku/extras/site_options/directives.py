@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from piku import files
 from piku.deploy.deployment import Deployment
-from piku.deploy.releases import Live
+from piku.deploy.releases import Live, Process
 from piku.extras.site_options import settings
 from piku.nginx import proxy
 from piku.nginx.directives import Directive, Raw, block, d
@@ -21,10 +21,11 @@ def additions(_paths: Paths, app: AppPaths, site: Site) -> Additions:
     """What the settings of this site add to its configuration."""
     policy, policies = _policy(app, site)
     zone, limit = _rate_limit(site)
+    realm, login = _login(app, site)
     return Additions(
-        http=(*policy, *zone),
+        http=(*policy, *zone, *realm),
         headers=policies,
-        server=(*_sizes_and_times(site), *_login(app, site), *limit),
+        server=(*_sizes_and_times(site), *login, *limit),
         pages={
             status: str(app.live_link / path)
             for status, path in settings.ERROR_PAGES.read(site.values)
@@ -63,18 +64,37 @@ def _sizes_and_times(site: Site) -> Iterator[Directive]:
     if site.backend and seconds != int(settings.PROXY_TIMEOUT.default):
         for end in ("read", "send"):
             yield d(f"{proxy.protocol(site)}_{end}_timeout", f"{seconds}s")
+    if site.backend and settings.PROXY_BUFFERING.read(site.values):
+        yield d(f"{proxy.protocol(site)}_buffering", "on")
+    if site.backend and not settings.REQUEST_BUFFERING.read(site.values):
+        yield d(f"{proxy.protocol(site)}_request_buffering", "off")
+
+
+def uwsgi(deployment: Deployment, _process: Process) -> Sequence[tuple[str, str]]:
+    """Options that let an app that uWSGI serves read an upload as it comes."""
+    streams = not settings.REQUEST_BUFFERING.read(deployment.values)
+    return (("post-buffering", "0"),) if streams else ()
 
 
 # --- passwords -----------------------------------------------------------------------------------
 
 
-def _login(app: AppPaths, site: Site) -> list[Directive]:
+def _login(app: AppPaths, site: Site) -> tuple[list[Directive], list[Directive]]:
+    """The realm, where it depends on the request, and who may see the app."""
     place, text = _password_file(app, site)
     if not text:
-        return []
+        return [], []
     if files.read(place) != text:
         files.write(place, text, mode=0o600)
-    return [d("auth_basic", site.app), d("auth_basic_user_file", str(place))]
+    users = d("auth_basic_user_file", str(place))
+    if not settings.BASIC_AUTH_PREFLIGHT.read(site.values):
+        return [], [d("auth_basic", site.app), users]
+    # Browsers send no password with it (Fetch standard, "CORS-preflight fetch").
+    realm = Raw(f"$piku_realm_{proxy.identifier(site)}")
+    asked = Raw('"$request_method $http_access_control_request_method"')
+    preflight = d(Raw('"~^OPTIONS .+"'), "off")
+    chosen = block("map", (asked, realm), [preflight, d("default", site.app)])
+    return [chosen], [d("auth_basic", realm), users]
 
 
 def _password_file(app: AppPaths, site: Site) -> tuple[Path, str]:

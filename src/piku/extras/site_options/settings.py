@@ -87,16 +87,24 @@ HSTS = Setting(name="NGINX_HSTS", default="false", check=hsts,
     doc="Seconds for which browsers use only HTTPS (true: a year), includeSubDomains, preload.")
 BASIC_AUTH = Setting(name="NGINX_BASIC_AUTH", check=passwords, secret=True,
     doc="Who may see the app: user:hash, separated by commas. `openssl passwd -6` makes a hash.")
+BASIC_AUTH_PREFLIGHT = Setting(name="NGINX_BASIC_AUTH_PREFLIGHT", default="false",
+    check=checks.boolean,
+    doc="true or false: let CORS preflight requests (OPTIONS) through without a password.")
 RATE_LIMIT = Setting(name="NGINX_RATE_LIMIT", check=rate,
     doc="Requests per client: 10/s or 300/m, with burst=50 for how many at once; others get 429.")
 MAX_BODY_SIZE = Setting(name="NGINX_MAX_BODY_SIZE", default="64m", check=size,
     doc="The largest request body, such as an upload: bytes, or with k, m or g; 0 for no limit.")
 PROXY_TIMEOUT = Setting(name="NGINX_PROXY_TIMEOUT", default="60", check=checks.whole(1, 86400),
     doc="Seconds for which nginx waits for the app to send something before it answers 504.")
+PROXY_BUFFERING = Setting(name="NGINX_PROXY_BUFFERING", default="false", check=checks.boolean,
+    doc="true or false: nginx collects an answer before it passes it on, so nothing is streamed.")
+REQUEST_BUFFERING = Setting(name="NGINX_REQUEST_BUFFERING", default="true", check=checks.boolean,
+    doc="true or false: nginx collects an upload before the app is asked.")
 ERROR_PAGES = Setting(name="NGINX_ERROR_PAGES", check=error_pages,
     doc="Pages in the app's folder for errors that nginx answers: 404:path,50x:path.")
 # fmt: on
 
 SETTINGS: tuple[Setting[Any], ...] = (
-    HSTS, BASIC_AUTH, RATE_LIMIT, MAX_BODY_SIZE, PROXY_TIMEOUT, ERROR_PAGES,
+    HSTS, BASIC_AUTH, BASIC_AUTH_PREFLIGHT, RATE_LIMIT, MAX_BODY_SIZE, PROXY_TIMEOUT,
+    PROXY_BUFFERING, REQUEST_BUFFERING, ERROR_PAGES,
 )  # fmt: skip
