@@ -20,7 +20,6 @@ COMMANDS = {
     "stop": "piku.cli.apps:stop",
     "logs": "piku.cli.processes:logs",
     "run": "piku.cli.processes:run",
-    "certs:renew": "piku.cli.server:certs_renew",
     "setup": "piku.cli.server:setup",
     "setup:ssh": "piku.cli.server:setup_ssh",
     "up": "piku.cli.server:up",

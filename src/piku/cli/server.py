@@ -15,14 +15,12 @@ from piku import ports
 from piku.cli.common import (
     app_argument,
     caller,
-    optional_app_argument,
     own_command,
     own_environment,
     pass_paths,
     progress,
     self_argv,
 )
-from piku.errors import PikuError
 from piku.output import Output
 from piku.paths import AppPaths, Paths
 
@@ -58,19 +56,6 @@ def setup_ssh(paths: Paths, file: TextIO, name: str) -> None:
 
     fingerprint = keys.add(paths, file.read(65536), name, own_command(), own_environment())
     Output(sys.stdout).step(f"Key {name!r} may push now: {fingerprint}")
-
-
-@click.command("certs:renew")
-@optional_app_argument
-@click.option("--force", is_flag=True, help="Also what is not due.")
-@pass_paths
-def certs_renew(paths: Paths, app: AppPaths | None, force: bool) -> None:
-    """Get and renew certificates now; housekeeping does so whenever one is due."""
-    from piku.operate import renew
-
-    output = Output(sys.stdout)
-    if failed := renew.renew(paths, output, only=app, asked=True, force=force):
-        raise PikuError(f"no certificate for {', '.join(failed)}")
 
 
 def _listening(function: Callable[[Paths, Platform], None]) -> Callable[..., None]:

@@ -16,7 +16,6 @@ from piku.deploy import orphans, reconcile, releases
 from piku.errors import PikuError
 from piku.extra import hooks
 from piku.nginx import service
-from piku.operate import renew
 from piku.output import Output
 from piku.paths import Paths
 from piku.uwsgi import emperor
@@ -30,7 +29,6 @@ def run(paths: Paths, output: Output) -> None:
         *(partial(hook, paths) for hook in hooks("periodic")),
         partial(reconcile.finish_draining, paths),
         partial(orphans.end_all, paths),
-        partial(renew.renew, paths, output),
     ]
     for work in works:
         try:

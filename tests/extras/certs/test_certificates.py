@@ -11,8 +11,7 @@ import pytest
 from sandbox import Sandbox
 
 from tests.e2e.support import APPS, App, refused
-from tests.load import Load, Plan
-from tests.web.certificates import (
+from tests.extras.certs.certificates import (
     PATIENCE,
     arrives,
     curl,
@@ -22,7 +21,8 @@ from tests.web.certificates import (
     shown,
     trusting,
 )
-from tests.web.pebble import Pebble
+from tests.extras.certs.pebble import Pebble
+from tests.load import Load, Plan
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,8 @@
-"""Certificates that an app's owner gave, and the list of all (docs/certificates.md)."""
+"""Certificates that an authority signs, or that an owner gives, and the list of all of them.
+
+Until there is one, the core serves a self-signed certificate (docs/certificates.md). `renew` gets
+what is due, `commands` has the commands.
+"""
 
 from piku.extra import Extra
 
@@ -7,6 +11,8 @@ EXTRA = Extra(
     commands={
         "certs": "piku.extras.certs.commands:certs",
         "certs:add": "piku.extras.certs.commands:certs_add",
+        "certs:renew": "piku.extras.certs.commands:certs_renew",
         "certs:remove": "piku.extras.certs.commands:certs_remove",
     },
+    periodic="piku.extras.certs.renew:periodic",
 )

@@ -16,9 +16,9 @@ from piku.app import settings
 from piku.cli.common import app_argument, optional_app_argument, pass_paths
 from piku.deploy import live_sites
 from piku.errors import PikuError
+from piku.extras.certs import renew
+from piku.extras.certs.renew import Failures
 from piku.nginx import service
-from piku.operate import renew
-from piku.operate.renew import Failures
 from piku.output import Output, table
 from piku.paths import AppName, AppPaths, Paths
 from piku.tls import certificate
@@ -136,3 +136,14 @@ def certs_remove(paths: Paths, app: AppPaths) -> None:
     files.remove(place)
     live_sites.update(paths)
     Output(sys.stdout).step(f"{app.name} has no certificate of its own now: piku certs {app.name}")
+
+
+@click.command("certs:renew")
+@optional_app_argument
+@click.option("--force", is_flag=True, help="Also what is not due.")
+@pass_paths
+def certs_renew(paths: Paths, app: AppPaths | None, force: bool) -> None:
+    """Get and renew certificates now; housekeeping does so whenever one is due."""
+    output = Output(sys.stdout)
+    if failed := renew.renew(paths, output, only=app, asked=True, force=force):
+        raise PikuError(f"no certificate for {', '.join(failed)}")

@@ -9,8 +9,8 @@ import pytest
 from sandbox import Sandbox
 
 from tests.e2e.support import APPS
-from tests.web.certificates import arrives, curl, made, new_app, shown, trusting
-from tests.web.pebble import Pebble
+from tests.extras.certs.certificates import arrives, curl, made, new_app, shown, trusting
+from tests.extras.certs.pebble import Pebble
 
 
 @pytest.fixture(scope="module")

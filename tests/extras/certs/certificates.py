@@ -8,7 +8,7 @@ from pathlib import Path
 from sandbox import HOST, Sandbox
 
 from tests.e2e.support import App, web
-from tests.web.pebble import Pebble
+from tests.extras.certs.pebble import Pebble
 
 PATIENCE = 40.0
 

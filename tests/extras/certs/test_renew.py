@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from piku.deploy import releases
+from piku.extras.certs import renew
 from piku.nginx.site import Site
-from piku.operate import renew
 from piku.output import Output
 from piku.paths import AppPaths, Paths
 from piku.tls import certificate

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,11 @@ class Failures:
     count: int = 0
     error: str = ""
     retry: float = 0.0
+
+
+def periodic(paths: Paths) -> None:
+    """Get what is due, and report it in the log of the housekeeping."""
+    renew(paths, Output(sys.stdout))
 
 
 def renew(
