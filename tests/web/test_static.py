@@ -41,6 +41,14 @@ def site(new_app: NewApp) -> App:
         "public/packed.js": "alert()\n" * 300,
         "dist/assets/app-3f2a91bc.js": "hashed\n",
         "dist/assets/app.3f2a91bc0d.chunk.css": "hashed\n",
+        "dist/assets/start.CFhBqeJ1.js": "hashed\n",
+        "dist/assets/style-BQwrgTda.css": "hashed\n",
+        "dist/assets/jquery-settings.js": "a word\n",
+        "dist/assets/my-Settings.js": "a word\n",
+        "dist/assets/photo-iPhone12.jpg": "a word\n",
+        "public/notes.md": "# é\n",
+        "public/dates.ics": "BEGIN:VCALENDAR\n",
+        "public/deploy.yaml": "a: 1\n",
         "dist/assets/report-20240131.csv": "a date\n",
         "dist/assets/a-decade.js": "a word\n",
         "dist/assets/sub/index.html": "<h1>below</h1>",
@@ -128,6 +136,9 @@ def test_how_files_are_sent(site: App) -> None:
     for path, kind in (
         ("/", "text/html; charset=utf-8"),
         ("/a%20b.txt", "text/plain; charset=utf-8"),
+        ("/notes.md", "text/markdown; charset=utf-8"),
+        ("/dates.ics", "text/calendar; charset=utf-8"),
+        ("/deploy.yaml", "application/yaml; charset=utf-8"),
         ("/app.js", "application/javascript; charset=utf-8"),
         ("/app.mjs", "text/javascript"),
         ("/style.css", "text/css"),
@@ -149,6 +160,11 @@ def test_how_files_are_sent(site: App) -> None:
         ("/favicon.ico", anew),
         ("/assets/app-3f2a91bc.js", year),
         ("/assets/app.3f2a91bc0d.chunk.css", year),
+        ("/assets/start.CFhBqeJ1.js", year),
+        ("/assets/style-BQwrgTda.css", year),
+        ("/assets/jquery-settings.js", anew),
+        ("/assets/my-Settings.js", anew),
+        ("/assets/photo-iPhone12.jpg", anew),
         ("/assets/report-20240131.csv", anew),
         ("/assets/a-decade.js", anew),
     ):
@@ -274,7 +290,7 @@ def test_in_front_of_an_app(new_app: NewApp, kind: str) -> None:
     name = f"front{kind}"
     app = new_app(
         name, answers(kind, name, "NGINX_STATIC_PATHS=/:public,/assets:dist\n", public__old_txt="old",
-                      public__same_txt="one", public__docs__index_html="the docs", dist__old_txt="old",
+                      public__same_txt="one", public__docs__index_html="the docs", public__about_html="about", dist__old_txt="old",
                       dist__same_txt="one", ENVIRONMENT="-"),
     )  # fmt: skip
     for path in ("/", "/missing", "/answers.py", "/ENV", "/index.html", "/a/b?c=d", "/old.txt/x"):
@@ -282,6 +298,7 @@ def test_in_front_of_an_app(new_app: NewApp, kind: str) -> None:
     assert of(app, "/same.txt").text == of(app, "/assets/same.txt").text == "one"
     assert of(app, "/", "--data", "sent").json["received"] == 4
     assert of(app, "/docs/").text == "the docs"
+    assert of(app, "/about").text == "about"
     # Relative links in its page need the slash.
     assert (of(app, "/docs?q=1").status, of(app, "/docs?q=1").header("Location")) == (
         301,
@@ -317,7 +334,7 @@ def test_in_front_of_an_app(new_app: NewApp, kind: str) -> None:
 def test_a_single_page_app(new_app: NewApp) -> None:
     files = {
         "Procfile": "static: dist\n",
-        "ENV": "NGINX_SERVER_NAME=spa.localhost\nNGINX_CATCH_ALL=/index.html\nNGINX_STATIC_PATHS=/docs:docs\n",
+        "ENV": "NGINX_SERVER_NAME=spa.localhost\nNGINX_CATCH_ALL=index.html\nNGINX_STATIC_PATHS=/docs:docs\n",
         "dist/index.html": "<div id=app></div>",
         "dist/assets/app-3f2a91bc.js": "app",
         "docs/page.html": "a page",

@@ -64,7 +64,8 @@ DISABLE_IPV6 = Setting(name="DISABLE_IPV6", default="false", check=checks.boolea
     doc="true or false: do not listen on IPv6 for this app.")
 STATIC_PATHS = Setting(name="NGINX_STATIC_PATHS", check=checks.static_paths,
     doc="Files that nginx serves itself: /prefix1:path1,/prefix2:path2, of the app or its data.")
-CATCH_ALL = Setting(name="NGINX_CATCH_ALL", check=checks.url,
+CATCH_ALL = Setting(name="NGINX_CATCH_ALL",
+    check=lambda text: checks.url(text and f"/{text.removeprefix('/')}"),
     doc="What to serve when a static file does not exist, such as /index.html.")
 CACHE_PREFIXES = Setting(name="NGINX_CACHE_PREFIXES", check=checks.cache_prefixes,
     doc="URL prefixes whose responses nginx caches: prefix1|prefix2|prefix3.")
