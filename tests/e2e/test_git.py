@@ -67,8 +67,8 @@ def test_the_first_branch_deploys(new_app: Callable[..., App], server: Sandbox) 
     assert app.body() == "one"
     server.git(app.repository, "tag", "v1.0")
     assert app.deployed("v1.0") == [
-        "-----> refs/tags/v1.0 is stored, not deployed: branches deploys 'trunk'",
-        "       Deploy it with: git push REMOTE TAG^{}:refs/heads/trunk",
+        "-----> tag 'v1.0' is stored, not deployed: branches deploys 'trunk'",
+        "       Deploy it with: git push REMOTE v1.0^{}:refs/heads/trunk",
     ]
     assert len(app.releases()) == 1
     server.git(app.repository, "tag", "--annotate", "--message=One", "v1.1")

@@ -121,7 +121,9 @@ def test_a_port_that_somebody_else_has(new_app: Callable[..., App], server: Sand
     [port] = free_ports(1)
     first = new_app("first", web("first", env=f"PORT={port}\n"))
     second = new_app("second", web("second", env=f"PORT={port}\n"), push=False)
-    assert any(f"port {port} belongs to the app 'first'" in line for line in second.failed())
+    said = second.failed()
+    assert any(f"port {port} belongs to the app 'first'" in line for line in said)
+    assert not any("nothing to build" in line for line in said), "it is seen before the build"
     second.commit(ENV="NGINX_SERVER_NAME=second.localhost\n")
     second.deployed()
     result = second.says("config:set", f"PORT={port}")

@@ -146,3 +146,11 @@ def test_worker_processes_that_die_are_seen(new_app: Callable[..., App], server:
     server.wait(lambda: app.ps()["wsgi.1"]["restarts"] == 2, timeout=20)
     assert app.ps()["wsgi.1"]["state"] == "crashing"
     server.wait(lambda: app.ps()["wsgi.1"]["state"] == "up", timeout=30)
+
+
+def test_the_list_of_apps_marks_those_that_run(new_app: Callable[..., App]) -> None:
+    app = new_app("listed")
+    assert "* listed" in app.server.piku("apps").stdout.splitlines()
+    app.does("stop")
+    assert "  listed" in app.server.piku("apps").stdout.splitlines()
+    assert "listed" in app.server.piku("apps", "--plain").stdout.splitlines()

@@ -18,6 +18,8 @@ def test_releases_are_listed_and_rolled_back(new_app: Callable[..., App]) -> Non
     result = app.asked("rollback", "v2")
     assert result.returncode == 0, result.stderr
     said = result.stdout.splitlines()
+    assert said[0].startswith("-----> Rolling history back from v4 (")
+    assert " to v2 (" in said[0] and said[0].endswith(", 'set COLOR')")
     assert any("settings go back" in line and "COLOR" in line and "SIZE" in line for line in said)
     assert not any("Release:" in line or "building" in line for line in said)
     about = app.about()
@@ -52,6 +54,7 @@ def test_releases_are_listed_and_rolled_back(new_app: Callable[..., App]) -> Non
     rows = app.does("releases").splitlines()
     assert len(rows) == 6
     assert "v6" in rows[0] and "rollback to v4" in rows[0] and "live" in rows[0]
+    assert "push: The second version" in rows[3]
     assert "v2" in rows[4] and "COLOR" in rows[4] and "red" not in rows[4]
     assert "laptop" in rows[5] and releases[5]["commit"][:8] in rows[5]
 

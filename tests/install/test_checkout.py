@@ -147,7 +147,7 @@ def test_update_goes_back_by_itself(box: Box, laptop: Laptop, upstream: Path) ->
     assert "does not work here: went back to" in failed.stdout
     assert "RuntimeError: broken" in failed.stdout
     assert box.run("git", "-C", "/opt/piku", "rev-parse", "HEAD").stdout == good
-    assert box.run("piku", "apps").stdout == "site\n"
+    assert box.run("piku", "apps").stdout == "* site\n"
     assert environment(box) == "OF=good\n"
 
     publish(upstream, {**before, control: before[control].replace("sudo,", "no-such-package,")})

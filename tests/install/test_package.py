@@ -89,7 +89,7 @@ def is_here(box: Box, version: str) -> None:
     assert shown == f"{version} install ok installed"
     assert box.run("piku", "--version").stdout == f"piku {version}\n"
     assert "PIKU_RELEASE_URL=file" in (box.root / "etc/default/piku").read_text()
-    assert box.run("piku", "apps").stdout == "api\n"
+    assert box.run("piku", "apps").stdout == "* api\n"
 
 
 def test_update_refuses_what_it_cannot_trust(box: Box, packages: tuple[Path, Path]) -> None:

@@ -170,6 +170,7 @@ def test_a_name_belongs_to_one_app(edge: App, new_app: Callable[..., App]) -> No
         "thief", web("thief", env="NGINX_SERVER_NAME=thief.localhost,EDGE.localhost\n"), push=False
     )
     said = "\n".join(thief.failed())
+    assert "nothing to build" not in said, "it is seen before the build"
     assert "edge.localhost belongs to the app 'edge'" in said
     assert edge.body() == "one"
     thief.commit(ENV="")

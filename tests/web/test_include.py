@@ -76,6 +76,8 @@ def test_an_include_that_becomes_wrong_later_is_its_own_apps_problem(
     assert of(other, "/").status == 200
     with pytest.raises(http.client.RemoteDisconnected):  # its host is nobody's now
         rotten.status()
+    again = rotten.says("restart")
+    assert again.returncode == 1 and "nginx refuses the configuration" in again.stderr
     other.does("config:set", "NGINX_CATCH_ALL=/none")
     # Mended and deployed again, it is back.
     extra.write_text("add_header X-Extra again;\n")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from difflib import get_close_matches
 
 from piku.app import schedule as schedule_module
@@ -93,13 +93,23 @@ def parse(text: str) -> Procfile:
         raise PikuError("the Procfile is empty", hint="add a line such as 'web: python3 server.py'")
     by_uwsgi = next((kind for kind in UWSGI_SERVED if kind in entries), None)
     disabled = by_uwsgi is not None and entries.pop("web", None) is not None
-    warnings = [f"'web' is disabled: '{by_uwsgi}' answers the requests"] if disabled else []
-    found = Procfile(entries=entries)
-    known = [kind for kind in _WITH_MEANING if kind not in entries]
+    warnings = (f"'web' is disabled: '{by_uwsgi}' answers the requests",) if disabled else ()
+    found = Procfile(entries=entries, warnings=warnings)
     for kind in found.workers:
-        for meant in get_close_matches(kind.lower(), known, 1, 0.75):
-            warnings.append(f"{kind!r} runs as a worker; did you mean {meant!r}?")
-    return replace(found, warnings=tuple(warnings))
+        _refuse_mistake(found, kind)
+    return found
+
+
+def _refuse_mistake(found: Procfile, kind: str) -> None:
+    """Raise PikuError for a worker that is hardly meant as one."""
+    command = found.entries[kind].command
+    if re.match(r"@[a-z]+\s|([*\d][*\d/,-]*\s+){5}", command):
+        hint = f"write 'cron-{kind}: {command}'"
+        raise PikuError(f"Procfile: the command of {kind!r} begins with a schedule", hint=hint)
+    known = [one for one in _WITH_MEANING if one not in found.entries]
+    for meant in get_close_matches(kind.lower(), known, 1, 0.75):
+        message = f"Procfile: {kind!r} would run as a worker; did you mean {meant!r}?"
+        raise PikuError(message, hint="give a worker another name")
 
 
 def _static(command: str) -> str:
@@ -115,8 +125,11 @@ def _static(command: str) -> str:
 
 def _entry(line: str) -> Entry:
     kind, colon, command = (part.strip() for part in line.partition(":"))
-    if not colon or not _KIND.fullmatch(kind):
+    if not colon or not kind:
         raise PikuError(f"{quoted(line)} is not of the form 'type: command'")
+    if not _KIND.fullmatch(kind):
+        hint = "it begins with a letter, and has up to 41 letters, digits, '-' and '_'"
+        raise PikuError(f"{quoted(kind)} cannot be the name of a process type", hint=hint)
     if not command:
         raise PikuError(f"{kind!r} has no command")
     if kind == "cron-":

@@ -73,7 +73,8 @@ def list_releases(app: AppPaths, as_json: bool) -> None:
 
 
 def _row(release: Release, current: int) -> tuple[str, ...]:
-    what = release.kind if release.kind in ("push", "deploy") else release.description
+    pushed = release.kind in ("push", "deploy")
+    what = f"{release.kind}: {release.description}" if pushed else release.description
     outcome = f"failed: {release.reason}"[:100] if release.reason else release.outcome
     when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(release.created))
     state = "live" if release.number == current else outcome

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import sys
@@ -45,7 +46,8 @@ class Commands(click.Group):
         """The command of this name; raises PikuError with what may have been meant."""
         command = self.get_command(ctx, name)
         if command is None:
-            close = get_close_matches(name, self.list_commands(ctx), n=1)
+            here = [known for known in self.list_commands(ctx) if known not in LAPTOP]
+            close = get_close_matches(name, here, n=1)
             meant = [said[name] for said in extra.hooks("elsewhere") if name in said]
             meant += [f"did you mean '{one}'?" for one in close]
             hint = next(iter(meant), "see the list with: piku help")
@@ -94,11 +96,22 @@ def cli(app: str | None, remote: str | None) -> None:
 
 
 @click.command()
+@click.option("--plain", is_flag=True, help="Only the names, for scripts.")
 @click.pass_obj
-def apps(paths: Paths) -> None:
-    """List the apps of this server."""
-    for name in paths.app_names():
-        click.echo(name)
+def apps(paths: Paths, plain: bool) -> None:
+    """List the apps of this server; * marks those that are live and not stopped."""
+    from piku.deploy import releases
+
+    names = paths.app_names()
+    if not names:
+        click.echo("There is no app yet; make one from a repository's folder:", err=True)
+        click.echo("  git remote add piku piku@SERVER:APP && git push piku main", err=True)
+    for name in names:
+        live = None
+        with contextlib.suppress(PikuError):  # a damaged record
+            live = releases.live(paths.app(name))
+        mark = "" if plain else "* " if live and not live.stopped else "  "
+        click.echo(f"{mark}{name}")
 
 
 @click.command("help")

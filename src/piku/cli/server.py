@@ -40,7 +40,6 @@ def setup(paths: Paths) -> None:
     made = server.setup(paths, self_argv())
     output.step(f"{paths.root} is ready")
     if made:
-        output.detail(f"made: {', '.join(made)}")
         output.detail("Next: `piku setup:ssh KEY.pub --name NAME`, then start it with `piku up`")
     if missing := server.missing_programs():
         output.warn(f"still missing: apt-get install {' '.join(missing)}")

@@ -81,6 +81,7 @@ def run_phase(phase: str, deployment: Deployment, command: str = "") -> None:
     command = command or deployment.revision.procfile.command(phase)
     if not command:
         return
+    deployment.progress.at(phase)
     deployment.output.step(f"{phase.capitalize()}: {command}")
     try:
         _run(deployment, Run(argv=tuple(subprocesses.shell(command))))

@@ -124,6 +124,7 @@ def _make(
     checks = [warning for hook in hooks("check") for warning in hook(deployment)]
     for warning in (*deployment.plan.warnings, *checks):
         output.warn(warning)
+    going_live.refuse_conflicts(deployment)
     _keep_files(deployment, allow_untracked=request.allow_untracked)
     if base is None:
         _build(deployment)
@@ -176,7 +177,6 @@ def _build(deployment: Deployment) -> None:
     checkout.create(app, f"v{release.number}", release.commit)
     for prepare in hooks("prepare"):
         prepare(deployment)
-    progress.at("preflight")
     build.run_phase("preflight", deployment)
     progress.at("build")
     build.prepare_environment(deployment)
@@ -187,7 +187,6 @@ def _build(deployment: Deployment) -> None:
 def go_live(deployment: Deployment) -> Release:
     """The release command, in a build of the release's own, then the switch."""
     app, progress, release = deployment.app, deployment.progress, deployment.release
-    progress.at("release")
     if release.has_own_code:
         build.run_phase("release", deployment)
         checkout.mark_built(app, release.checkout)

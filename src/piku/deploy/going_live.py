@@ -42,7 +42,7 @@ def activate(deployment: Deployment, *, carried: Sequence[Process] = ()) -> Live
         files.sync_tree(app.start(number))
         with locks.lock(paths.uwsgi / "nginx.lock", "going live"):
             if new.site is not None:
-                live_sites.refuse_taken_names(paths, app.name, new.site)
+                live_sites.refuse_taken_names(paths, app.name, new.site.certified)
             deployment.progress.at("switch")
             releases.commit(app, new)
             files.remove(app.refused)
@@ -51,6 +51,16 @@ def activate(deployment: Deployment, *, carried: Sequence[Process] = ()) -> Live
         raise
     reconcile.reconcile(paths, app, say=deployment.output.detail)
     return new
+
+
+def refuse_conflicts(deployment: Deployment) -> None:
+    """Raise PikuError for a name, an address or a port that cannot be this app's."""
+    paths, values = deployment.paths, deployment.values
+    names = (*settings.SERVER_NAME.read(values), *settings.REDIRECT_FROM.read(values))
+    live_sites.refuse_taken_names(paths, deployment.app.name, names)
+    service.check_addresses(values, service.platform(paths))
+    if deployment.plan.port == "fixed" and deployment.plan.instances:
+        instances.one_port(deployment)
 
 
 def record(
@@ -94,12 +104,11 @@ def _check_nginx(deployment: Deployment, new: Live) -> None:
     paths, app, site = deployment.paths, deployment.app, new.site
     if site is None:
         return
-    live_sites.refuse_taken_names(paths, app.name, site)
     live = releases.live(app)
     api = settings.CLOUDFLARE_API.read(deployment.values)
     if settings.CLOUDFLARE_ACL.read(site.values) and (warning := cloudflare.refresh(paths, api)):
         deployment.output.warn(warning)
-    if live is not None and live.site == site:
+    if live is not None and live.site == site and not app.refused.exists():
         return  # nginx has accepted exactly this already
     own = {app.name: (site, site_config.state(paths, app.name, site))}
     others = live_sites.states(paths)[0]

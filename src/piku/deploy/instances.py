@@ -56,16 +56,18 @@ def _serving(deployment: Deployment, number: int, instances: Sequence[int]) -> l
     if deployment.plan.port == "each":
         found = ports.free_ports(bind, len(instances), ports_in_use(deployment.paths))
     else:
-        found = [_one_port(deployment, bind)]
+        found = [one_port(deployment)]
     return [
         Process(kind=kind, instance=i, start=number, port=port, address=f"{reach}:{port}")
         for i, port in zip(instances, found, strict=True)
     ]
 
 
-def _one_port(deployment: Deployment, bind: str) -> int:
-    """The port of an app that has one for all releases: PORT, or one assigned for good."""
+def one_port(deployment: Deployment) -> int:
+    """The port of an app that has one for all releases: PORT, or one assigned for good; raises
+    PikuError when another app or program has it."""
     app, fixed = deployment.app, deployment.plan.port == "fixed"
+    bind = settings.BIND_ADDRESS.read(deployment.values)
     others = ports_in_use(deployment.paths, except_app=app.name)
     port = settings.PORT.read(deployment.values) if fixed else _kept_port(app)
     if port is None:

@@ -68,6 +68,8 @@ def rollback(
         kind="rollback", description=f"rollback to v{target.number}", commit=target.commit, by=by,
         own=target.settings, base=target, allow_untracked=allow_untracked,
     )  # fmt: skip
+    live = releases.load_release(app, releases.require_live(app).release)
+    output.step(f"Rolling {app.name} back from {live.title} to {target.title}")
     changed = sorted({*target.settings.items()} ^ {*revision.own_settings(app).items()})
     if changed:
         names = ", ".join(dict.fromkeys(key for key, _ in changed))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from piku import files, locks
 from piku.deploy import releases
@@ -45,16 +45,16 @@ def states(paths: Paths) -> tuple[dict[AppName, tuple[Site, SiteState]], list[Ap
     return found, damaged
 
 
-def refuse_taken_names(paths: Paths, app: AppName, site: Site) -> None:
+def refuse_taken_names(paths: Paths, app: AppName, names: Iterable[str]) -> None:
     """Raise PikuError when another app has one of these host names."""
     for other, theirs in load(paths)[0].items():
-        shared = sorted(set(site.certified) & set(theirs.certified))
+        shared = sorted(set(names) & set(theirs.certified))
         if other != app and shared:
-            hint = f"give that app another name: piku config:set {other} NGINX_SERVER_NAME=NAME"
+            hint = f"push to {other!r} if that is the app you mean, or give {app} another name"
             raise PikuError(f"{shared[0]} belongs to the app {other!r}", hint=hint)
 
 
-def update(paths: Paths) -> None:
+def update(paths: Paths, warn: Say = lambda _: None) -> None:
     """Install what every live record asks for, and have nginx use it if anything changed."""
     with locks.lock(paths.uwsgi / "nginx.lock", "updating nginx"):
         sites, keep = states(paths)
@@ -63,7 +63,7 @@ def update(paths: Paths) -> None:
                 service.reload(paths)
             except PikuError:
                 # What one app includes may have become wrong since it was deployed.
-                rest = accepted(paths, sites, lambda _text: None)
+                rest = accepted(paths, sites, warn)
                 if len(rest) == len(sites):
                     raise
                 service.install(paths, rest, keep=keep)

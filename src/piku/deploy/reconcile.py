@@ -71,7 +71,7 @@ def reconcile(
     emperor.enable(paths, missing)
     if live is not None:
         _link(app, live)
-    live_sites.update(paths)
+    live_sites.update(paths, say)
     if live is not None:
         _drain(paths, app, live, say, patient=patient)
     cleanup.clean(paths, app, live)

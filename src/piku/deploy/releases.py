@@ -52,6 +52,11 @@ class Release:
         return f"{self.checkout}/".startswith(f"v{self.number}/")
 
     @property
+    def title(self) -> str:
+        """What it is, for a person: "v3 (1a2b3c4d, 'Fix the form')"."""
+        return f"v{self.number} ({self.commit[:8]}, {self.description!r})"
+
+    @property
     def usable(self) -> bool:
         """Whether everything it needs to start was built once."""
         return self.outcome in (SUCCEEDED, PREPARED)

@@ -69,7 +69,7 @@ def check(paths: Paths, sites: Sites) -> None:
     in which an app's own file has its own name."""
     where, names = platform(paths), dict[str, str]()
     for site, _ in sites.values():
-        _check_addresses(site, where)
+        check_addresses(site.values, where)
         if site.include:
             names[site.include] = settings.INCLUDE_FILE.read(site.values)
     # Not below the piku root: the paths of unix sockets must be short.
@@ -82,13 +82,13 @@ def check(paths: Paths, sites: Sites) -> None:
         _judge(["-p", folder, "-c", str(main)], {**names, f"{folder}/": ""})
 
 
-def _check_addresses(site: Site, where: Platform) -> None:
+def check_addresses(values: Mapping[str, str], where: Platform) -> None:
     """Raise PikuError for an address that is not this server's: nginx binds none for a check."""
     wanted = [settings.IPV4_ADDRESS]
-    if where.ipv6 and not settings.DISABLE_IPV6.read(site.values):
+    if where.ipv6 and not settings.DISABLE_IPV6.read(values):
         wanted.append(settings.IPV6_ADDRESS)
     for setting in wanted:
-        address = setting.read(site.values)
+        address = setting.read(values)
         if address and (problem := ports.cannot_listen(address, 0)):
             hint = "give an address of this server, or none"
             raise PikuError(f"{setting.name}={address}: {problem}", hint=hint)

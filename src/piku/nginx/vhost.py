@@ -123,7 +123,8 @@ def _root(site: Site, static: Static, older: str) -> Iterator[Directive]:
         # work; in front of an app only one that has a page is: other addresses may be the app's.
         slash = d("rewrite", Raw("^(.+[^/])$"), Raw("$1/"), "permanent")
         has_page = (Raw("(-f"), Raw("$request_filename/index.html)"))
-        found = [block("if", has_page, [slash]), d("try_files", Raw("$uri"), Raw("$uri.html"), fallback)]
+        tries = d("try_files", Raw("$uri"), Raw("$uri.html"), fallback)
+        found = [block("if", has_page, [slash]), tries]
     yield location("/", [d("root", static.path), *_options(site), *found])
     if static.before:
         again = d("try_files", Raw("$uri"), last)

@@ -109,6 +109,9 @@ def serve_emperor(paths: Paths, output: Output, calling: Sequence[str]) -> NoRet
 
 
 def _prepare(paths: Paths, calling: Sequence[str]) -> None:
+    if os.geteuid() == 0:
+        hint = "run it as an ordinary user, or install the package, which makes one for piku"
+        raise PikuError("as root, every app could do anything on this server", hint=hint)
     if missing := missing_programs():
         hint = f"install with: apt-get install {' '.join(missing)}"
         raise PikuError(f"this server lacks: {' '.join(missing)}", hint=hint)

@@ -34,7 +34,8 @@ def add(paths: Paths, text: str, name: str, command: list[str], environ: dict[st
             hint="use letters, digits, '.', '_', '@' and '-'",
         )
     public = _public(text)
-    fingerprint = _fingerprint(public[0])
+    line = " ".join(filter(None, (public["type"], public["blob"], public["comment"])))
+    fingerprint = _fingerprint(line)
     variables = {"FINGERPRINT": fingerprint, "NAME": name, **environ}
     assignments = " ".join(f"{key}={shlex.quote(value)}" for key, value in variables.items())
     # In quotes, the login shell neither splits nor expands what the client sent. Piku reads it
@@ -48,7 +49,7 @@ def add(paths: Paths, text: str, name: str, command: list[str], environ: dict[st
                 hint="give another key, made for piku with ssh-keygen, or first remove that one:"
                 f" piku keys:remove {fingerprint}, or its line in {authorized_keys(paths)}",
             )
-        lines.append(f'command="{forced}",{_OPTIONS} {public[0]}')
+        lines.append(f'command="{forced}",{_OPTIONS} {line}')
     return fingerprint
 
 
@@ -62,6 +63,9 @@ def _public(text: str) -> re.Match[str]:
             "this is not one SSH public key",
             hint="give one line such as 'ssh-ed25519 AAAA… name', without options: a .pub file",
         )
+    if "-cert-" in match["type"]:
+        hint = "give the key that it was made for: the .pub file without '-cert' in its name"
+        raise PikuError("this is a certificate, with which alone nobody can log in", hint=hint)
     return match
 
 

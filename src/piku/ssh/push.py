@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from piku import subprocesses
 from piku.app import settings
@@ -70,6 +71,8 @@ def _deploy(paths: Paths, app: AppPaths, update: Update, by: str, output: Output
         output.step(f"Branch {update.branch!r} is removed; the live release stays live")
         return
     with deploy.locked(paths, app, f"a push by {by}", output):
+        if not releases.release_numbers(app):
+            _greet(paths, app, output)
         if commit_of(app, update.ref) != update.new:
             output.step(f"{update.new[:8]} is not deployed: a later push replaces it")
             return
@@ -84,13 +87,23 @@ def _deploy(paths: Paths, app: AppPaths, update: Update, by: str, output: Output
         deploy.deploy(paths, app, request, output)
 
 
+def _greet(paths: Paths, app: AppPaths, output: Output) -> None:
+    """Say that this push makes an app, in case another one was meant."""
+    others = [name for name in paths.app_names() if name != app.name]
+    close = get_close_matches(app.name, others, 1, 0.75)
+    output.step(f"{app.name} is a new app")
+    if close:
+        output.warn(f"Did you mean {close[0]!r}? Then: piku destroy {app.name}, and push there")
+
+
 def _report_stored(app: AppPaths, update: Update, main: str, output: Output) -> None:
-    what = f"branch {update.branch!r}" if update.branch else update.ref
+    tag = update.ref.removeprefix("refs/tags/") if update.ref.startswith("refs/tags/") else ""
+    what = f"tag {tag!r}" if tag else f"branch {update.branch!r}" if update.branch else update.ref
     done = "removed" if update.deletes else "stored"
     output.step(f"{what} is {done}, not deployed: {app.name} deploys {main!r}")
     if update.deletes:
         return
-    source = update.branch or "TAG^{}"  # a branch holds no annotated tag
+    source = update.branch or f"{tag or update.ref}^{{}}"  # a branch holds no annotated tag
     output.detail(f"Deploy it with: git push REMOTE {source}:refs/heads/{main}")
     if update.branch:
         output.detail(f"or for good: piku config:set {app.name} PIKU_DEPLOY_BRANCH={update.branch}")

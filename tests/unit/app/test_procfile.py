@@ -29,17 +29,21 @@ def test_types_and_commands_are_read_in_order() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "warning"),
+    ("text", "message"),
     [
-        ("worker: a\nWeb: b\n", "'Web' runs as a worker; did you mean 'web'?"),
-        ("wsgy: app:app\n", "'wsgy' runs as a worker; did you mean 'wsgi'?"),
-        ("web: a\nweb2: b\nworker: c\nqueue: d\n", None),
+        ("worker: a\nWeb: b\n", "Procfile: 'Web' would run as a worker; did you mean 'web'?"),
+        ("wsgy: app:app\n", "Procfile: 'wsgy' would run as a worker; did you mean 'wsgi'?"),
+        ("tidy: 0 3 * * * ./tidy\n", "Procfile: the command of 'tidy' begins with a schedule"),
+        ("corn-x: @daily ./tidy\n", "Procfile: the command of 'corn-x' begins with a schedule"),
     ],
 )
-def test_a_type_that_is_nearly_one_with_a_meaning_is_pointed_out(
-    text: str, warning: str | None
-) -> None:
-    assert procfile.parse(text).warnings == ((warning,) if warning else ())
+def test_a_worker_that_is_hardly_meant_as_one(text: str, message: str) -> None:
+    assert refusal(text) == message
+
+
+def test_names_of_workers_near_a_type_that_is_there() -> None:
+    text = "web: a\nweb2: b\nworker: c\nqueue: 5 10 20\n"
+    assert procfile.parse(text).workers == ("web2", "worker", "queue")
 
 
 def test_lines_may_end_as_on_windows() -> None:
@@ -51,9 +55,9 @@ def test_lines_may_end_as_on_windows() -> None:
     [
         ("web: a\nnonsense\n", "Procfile line 2: 'nonsense' is not of the form 'type: command'"),
         ("# x\n\n: a\n", "Procfile line 3: ': a' is not of the form 'type: command'"),
-        ("9web: a\n", "Procfile line 1: '9web: a' is not of the form 'type: command'"),
-        ("we b: a\n", "Procfile line 1: 'we b: a' is not of the form 'type: command'"),
-        ("we/b: a\n", "Procfile line 1: 'we/b: a' is not of the form 'type: command'"),
+        ("9web: a\n", "Procfile line 1: '9web' cannot be the name of a process type"),
+        ("we b: a\n", "Procfile line 1: 'we b' cannot be the name of a process type"),
+        ("we/b: a\n", "Procfile line 1: 'we/b' cannot be the name of a process type"),
         ("web:  \n", "Procfile line 1: 'web' has no command"),
         ("web: a\nx: b\nweb: c\n", "Procfile line 3: there is a line for 'web' already"),
         ("x: a\njwsgi: a b\n", "Procfile line 2: 'a b' is not a Java entry, such as 'package/Class:method'"),

@@ -30,6 +30,11 @@ def test_a_reader_that_is_gone_is_no_failure(tmp_path: Path, command: str) -> No
     assert _ended(tmp_path, "PIKU | true", **over_ssh) == (0, "")
 
 
+def test_an_empty_list_says_what_to_do(tmp_path: Path) -> None:
+    code, said = _ended(tmp_path, "PIKU apps")
+    assert code == 0 and "git push piku main" in said
+
+
 def test_a_bug_is_reported_and_kept(tmp_path: Path) -> None:
     (tmp_path / "uwsgi").mkdir()
     (tmp_path / "apps").touch()

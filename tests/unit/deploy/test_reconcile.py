@@ -146,12 +146,10 @@ def test_a_name_belongs_to_one_app(
     mine = going_live.record(other, *instances.create(other)).site
     assert mine is not None
     with pytest.raises(PikuError, match=r"b\.example belongs to the app 'shop'") as error:
-        live_sites.refuse_taken_names(paths, blog.name, mine)
-    assert "config:set shop NGINX_SERVER_NAME=" in error.value.hint
-    live_sites.refuse_taken_names(paths, shop.name, mine)
-    live_sites.refuse_taken_names(
-        paths, blog.name, replace(mine, names=("*.example", "bb.example"))
-    )
+        live_sites.refuse_taken_names(paths, blog.name, mine.certified)
+    assert "push to 'shop'" in error.value.hint
+    live_sites.refuse_taken_names(paths, shop.name, mine.certified)
+    live_sites.refuse_taken_names(paths, blog.name, ("*.example", "bb.example"))
 
 
 def test_a_site_that_nginx_no_longer_takes_keeps_nobody_else_down(

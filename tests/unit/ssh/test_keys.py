@@ -113,6 +113,18 @@ def test_comments_and_blank_lines_around_a_key_are_fine(paths: Paths, pairs: lis
     assert len(keys.authorized_keys(paths).read_text().splitlines()) == 1
 
 
+def test_tabs_and_several_blanks(paths: Paths, pairs: list[Path]) -> None:
+    kind, blob, comment = public(pairs[0]).split()
+    add(paths, f"{kind}\t{blob}   {comment}\n")
+    assert keys.authorized_keys(paths).read_text().endswith(f" {kind} {blob} {comment}\n")
+
+
+def test_a_certificate_is_refused(paths: Paths, pairs: list[Path]) -> None:
+    _, blob, comment = public(pairs[0]).split()
+    text = f"ssh-ed25519-cert-v01@openssh.com {blob} {comment}\n"
+    assert "this is a certificate" in refused(paths, text)
+
+
 def refused(paths: Paths, text: str, name: str = "x") -> str:
     with pytest.raises(PikuError) as error:
         add(paths, text, name)

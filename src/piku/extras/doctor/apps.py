@@ -52,7 +52,8 @@ def processes(context: Context, app: AppPaths) -> Iterator[Finding]:
             yield problem(f"{row.process} does not run", f"piku restart {app.name}")
         elif row.state == "crashing":
             code = "" if row.exit_code is None else f" with exit code {row.exit_code}"
-            what = f"{row.process} keeps crashing{code} ({row.restarts} restarts)"
+            times = "1 restart" if row.restarts == 1 else f"{row.restarts} restarts"
+            what = f"{row.process} keeps crashing{code} ({times})"
             yield problem(what, way_out, *row.last_lines)
         elif process and process.by_socket and not app.socket(process.instance).exists():
             what = f"the socket of {row.process}, {app.socket(process.instance)}, is missing"
