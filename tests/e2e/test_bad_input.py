@@ -25,7 +25,9 @@ def live_parts(app: App) -> dict[str, str]:
 
 COMMANDS = [  # a sample; the rest is in tests/unit/cli
     # command, exit code, what it says
-    (["config:set", "nosuch", "A=1"], 1, ["no app called 'nosuch'", "apps here:", "good"]),
+    (["config:get", "nosuch", "A"], 1, ["no app called 'nosuch'", "apps here:", "good"]),
+    (["config:set", "goood", "A=1"], 1, ["no app called 'goood'", "did you mean 'good'?"]),
+    (["config:set", "nosuch", "UWSGI_PROCESES=2"], 1, ["UWSGI_PROCESES is not a setting"]),
     (["destroy", "good/../good", "--force"], 1, ["not an app name", "letters"]),
     (["stop", "-good"], 2, []),
     (["stop", "x" * 100_000], 1, ["not an app name"]),

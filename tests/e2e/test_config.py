@@ -88,6 +88,17 @@ def test_values_are_literal(new_app: Callable[..., App]) -> None:
     refused(app.says("config:unset", "SPACES"), 1, "'SPACES'")
 
 
+def test_settings_before_the_first_push(new_app: Callable[..., App]) -> None:
+    app = new_app("early", web("early"), push=False)
+    app.does("config:set", "COLOR=red", "SIZE=big")
+    app.does("config:unset", "SIZE")
+    assert app.does("config") == "COLOR=red\n"
+    assert "  early" in app.server.piku("apps").stdout.splitlines()
+    said = app.deployed()
+    assert "-----> early is a new app" in said
+    assert app.about()["env"]["COLOR"] == "red"
+
+
 def test_wsgi_sees_the_same(new_app: Callable[..., App]) -> None:
     text = "BASE=base\nDERIVED=${BASE}-x\nexport LITERAL='$BASE' # as it is\n"
     own = dotenv.render({key: value for key, value in ODD.items() if key != "AFTER"})

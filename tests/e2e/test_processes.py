@@ -215,3 +215,23 @@ def test_apps_whose_names_begin_alike(new_app: Callable[..., App], server: Sandb
     assert "one listens" in others[0].does("logs", "--no-follow")
     others[0].does("restart")
     assert others[0].body() == "one"
+
+
+def test_the_workers_of_a_first_release(new_app: Callable[..., App]) -> None:
+    """One that has done its work is left out; one that fails can be scaled to 0 from the start."""
+    procfile = "once: echo done\nworker: exec python3 -IS worker.py\nbroken: exit 3\n"
+    app = new_app(
+        "starting", {**web("starting", procfile=procfile), "worker.py": WORKER}, push=False
+    )
+    said = "\n".join(app.failed())
+    assert "broken.1 ended with exit code 3 right after it was started" in said
+    assert "piku ps:scale starting broken=0" in said
+    app.does("ps:scale", "broken=0")
+    said = "\n".join(app.deployed())
+    assert "once has ended with exit code 0, so it is scaled to 0 now" in said
+    assert set(app.ps()) == {"web.1", "worker.1"}
+    app.does("restart")
+    assert set(app.ps()) == {"web.1", "worker.1"}
+    # Of a later release it is a failure.
+    app.commit(Procfile=f"{WEB}late: echo done\n")
+    assert "late.1 ended with exit code 0" in "\n".join(app.failed())

@@ -12,7 +12,11 @@ from tests.e2e.terminal import CTRL_C, CTRL_D, CTRL_Z, Terminal
 
 @pytest.fixture(scope="module")
 def app(new_app: Callable[..., App]) -> App:
-    return new_app("once", web("once", version_txt="one"))
+    procfile = "greet: echo Hello\n"
+    app = new_app("once", web("once", procfile=procfile, version_txt="one"), push=False)
+    assert app.says("ps:scale", "greet=0").returncode == 0
+    app.deployed()
+    return app
 
 
 def test_run(app: App) -> None:
@@ -29,6 +33,30 @@ def test_run(app: App) -> None:
     assert app.asked("run", "kill -9 $$").returncode == 137
     assert app.asked("run", "kill -9 $$", tty=True).returncode == 137
     refused(app.says("run"), 2)
+
+
+@pytest.mark.parametrize(
+    ("typed", "printed"),
+    [  # what a person types after `ssh piku@server`; the laptop's own shell takes its quotes
+        (["run", "once", "echo $APP"], "once\n"),
+        (["run", "once", "echo a b | tr ' ' -"], "a-b\n"),
+        (["run", "once", "'echo a b | tr a-z A-Z'"], "A B\n"),
+        (["run once echo '$APP'"], "$APP\n"),
+        (["run once echo 'two  blanks' \\| done"], "two  blanks | done\n"),
+        (["run", "once", "--", "echo", "--help"], "--help\n"),
+        (["piku", "run", "once", "echo ${APP}s"], "onces\n"),
+        (["run", "once", "greet"], "Hello\n"),
+        (["run", "once", "greet", "you 'and  me'"], "Hello you and  me\n"),
+    ],
+)
+def test_over_plain_ssh_a_shell_runs_what_was_typed(
+    app: App, typed: list[str], printed: str
+) -> None:
+    assert app.server.ssh(*typed).stdout == printed
+
+
+def test_a_process_type_stands_for_its_command(app: App) -> None:
+    assert app.says("run", "greet", "a  b", "$HOME").stdout == "Hello a  b $HOME\n"
 
 
 def test_a_pipe_that_is_closed_ends_the_command_as_it_would_anywhere(app: App) -> None:

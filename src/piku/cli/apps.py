@@ -16,6 +16,7 @@ from piku.cli.common import (
     caller,
     changing,
     json_option,
+    make,
     new_app_argument,
     pass_paths,
     release_number,
@@ -94,7 +95,7 @@ def rollback(paths: Paths, app: AppPaths, release: str | None, allow_untracked: 
 
 
 @click.command("ps:scale")
-@app_argument
+@new_app_argument
 @click.argument("counts", metavar="PROCESS=COUNT...", nargs=-1, required=True)
 @pass_paths
 def ps_scale(paths: Paths, app: AppPaths, counts: tuple[str, ...]) -> None:
@@ -106,6 +107,7 @@ def ps_scale(paths: Paths, app: AppPaths, counts: tuple[str, ...]) -> None:
             hint = "counts are whole numbers from 0 to 100"
             raise PikuError(f"{text[:60]!r} is not of the form PROCESS=COUNT", hint=hint, code=2)
         wanted[kind] = int(number)
+    make(paths, app)
     with changing(paths, app, "ps:scale") as output:
         lifecycle.scale(paths, app, wanted, output)
 

@@ -9,6 +9,7 @@ import pwd
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,18 @@ new_app_argument = click.argument("app", metavar="APP", callback=_named, shell_c
 optional_app_argument = click.argument(
     "app", metavar="[APP]", required=False, callback=_existing, shell_complete=_apps
 )
+
+
+def make(paths: Paths, app: AppPaths, *, asked: bool = False) -> None:
+    """Make an app that was never pushed; raises PikuError when another one is hardly meant less,
+    unless it was asked for."""
+    from piku.ssh import git
+
+    close = get_close_matches(app.name, paths.app_names(), 1, 0.75)
+    if not asked and close and not app.repo.is_dir():
+        hint = f"did you mean {close[0]!r}? To make it: piku apps:create {app.name}"
+        raise PikuError(f"there is no app called {app.name!r}", hint=hint)
+    git.create_repository(app, own_command(), own_environment())
 
 
 def with_app(command: click.Command, words: Sequence[str], app: str) -> list[str]:

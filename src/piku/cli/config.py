@@ -9,7 +9,16 @@ from collections.abc import Mapping
 import click
 
 from piku import dotenv, files
-from piku.cli.common import app_argument, caller, changing, json_option, pass_paths
+from piku.app import settings
+from piku.cli.common import (
+    app_argument,
+    caller,
+    changing,
+    json_option,
+    make,
+    new_app_argument,
+    pass_paths,
+)
 from piku.deploy import releases, revision
 from piku.errors import PikuError
 from piku.paths import AppPaths, Paths
@@ -41,7 +50,7 @@ def config_get(app: AppPaths, key: str) -> None:
 
 
 @click.command("config:set")
-@app_argument
+@new_app_argument
 @click.argument("pairs", metavar="KEY=VALUE...|-", nargs=-1, required=True)
 @_no_restart
 @pass_paths
@@ -57,6 +66,8 @@ def config_set(paths: Paths, app: AppPaths, pairs: tuple[str, ...], no_restart: 
         raise PikuError(f"argument {odd[0]} is not of the form KEY=VALUE", hint=hint, code=2)
     else:
         change = dict(pair.split("=", 1) for pair in pairs)
+    settings.check_all(change)
+    make(paths, app)
     _change(paths, app, change, no_restart)
 
 

@@ -146,6 +146,7 @@ def _print_lines(lines: Iterable[Line], processes: Sequence[str]) -> None:
 def run(paths: Paths, app: AppPaths, command: tuple[str, ...]) -> None:
     """Run a command with the app's code, environment and settings.
 
-    One word is a shell's command line; several are a program and its arguments.
+    A process type of the Procfile runs that line. One word is a shell's command line; several are
+    a program and its arguments, or over plain ssh what you typed, run by a shell.
     """
     running.run(paths, app, command[1:] if command[0] == "--" else command)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from piku import dotenv, files, locks, ports
 from piku.app import settings
@@ -16,6 +17,7 @@ from piku.deploy import (
     releases,
 )  # fmt: skip
 from piku.deploy.deployment import Deployment
+from piku.deploy.process_plan import parse_scaling
 from piku.deploy.releases import Live, Process
 from piku.errors import PikuError
 from piku.extra import hooks
@@ -38,7 +40,8 @@ def activate(deployment: Deployment, *, carried: Sequence[Process] = ()) -> Live
         number, started = instances.create(deployment, carried)
         new = record(deployment, number, (*carried, *started), going)
         _check_nginx(deployment, new)
-        _start(deployment, started, going)
+        if finished := _start(deployment, started, going):
+            new = _without(deployment, new, finished)
         files.sync_tree(app.start(number))
         with locks.lock(paths.uwsgi / "nginx.lock", "going live"):
             if new.site is not None:
@@ -122,9 +125,23 @@ def _check_nginx(deployment: Deployment, new: Live) -> None:
         service.check(paths, {**rest, **own})
 
 
-def _start(deployment: Deployment, started: Sequence[Process], going: Sequence[Process]) -> None:
+def _without(deployment: Deployment, new: Live, finished: set[Process]) -> Live:
+    """The record without workers that have done what they had to; they are not started again."""
+    app, kinds = deployment.app, sorted({process.kind for process in finished})
+    emperor.disable(deployment.paths, [process.vassal(app.name) for process in finished])
+    for kind in kinds:
+        deployment.output.warn(f"{kind} has ended with exit code 0, so it is scaled to 0 now:")
+        deployment.output.warn(f"run it with: piku run {app.name} {kind}")
+    counts = parse_scaling(files.read(app.scaling)) | dict.fromkeys(kinds, 0)
+    processes = tuple(process for process in new.processes if process.kind not in kinds)
+    return replace(new, processes=processes, counts=counts)
+
+
+def _start(
+    deployment: Deployment, started: Sequence[Process], going: Sequence[Process]
+) -> set[Process]:
     """Start what is new, stopping before it only what may not run twice; scheduled jobs wait for
-    the commit."""
+    the commit. Returns the workers of a first release that have ended well."""
     serving = [process for process in started if process.address]
     workers = [process for process in started if not process.address and not process.schedules]
     live = releases.live(deployment.app)
@@ -150,7 +167,8 @@ def _start(deployment: Deployment, started: Sequence[Process], going: Sequence[P
     if workers:
         deployment.progress.at("workers")
         _enable(deployment, workers)
-        health.wait_workers(deployment, workers)
+        return health.wait_workers(deployment, workers, may_finish=live is None)
+    return set()
 
 
 def _enable(deployment: Deployment, chosen: Sequence[Process]) -> None:

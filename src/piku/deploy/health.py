@@ -82,9 +82,11 @@ def _wait_one(deployment: Deployment, process: Process, check: Check, deadline: 
     raise failure(deployment, process, what)
 
 
-def wait_workers(deployment: Deployment, workers: Sequence[Process]) -> None:
+def wait_workers(
+    deployment: Deployment, workers: Sequence[Process], *, may_finish: bool
+) -> set[Process]:
     """Wait until every worker runs, and a moment more to see that it keeps running; raises
-    PikuError."""
+    PikuError for one that does not. Returns those that ended with exit code 0, if they may."""
     app, timeout = deployment.app, settings.DEPLOY_TIMEOUT.read(deployment.values)
     deadline = time.monotonic() + timeout
     pids: dict[Process, int] = {}
@@ -96,10 +98,20 @@ def wait_workers(deployment: Deployment, workers: Sequence[Process]) -> None:
                 break
         else:
             raise failure(deployment, process, f"did not start within {timeout:.0f} s")
+    finished: set[Process] = set()
     for _ in files.poll(time.monotonic() + _SETTLED, first=0.05):
-        for process, pid in pids.items():
-            if has_ended(app, process) or not procfs.is_running(pid):
-                raise failure(deployment, process, "ended right after it was started")
+        for process in pids.keys() - finished:
+            code = exit_code(app, process)
+            if may_finish and code == 0:
+                finished.add(process)
+            elif has_ended(app, process):
+                what = "ended right after it was started"
+                hint = f"if it is to be run by hand: piku ps:scale {app.name} {process.kind}=0"
+                raise failure(deployment, process, what, hint)
+    for process in pids.keys() - finished:
+        if not procfs.is_running(pids[process]):
+            raise failure(deployment, process, "ended right after it was started")
+    return finished
 
 
 def wait_back(paths: Paths, app: AppPaths, chosen: Sequence[Process], timeout: float) -> None:
@@ -121,6 +133,14 @@ def daemon_pid(app: AppPaths, process: Process, vassal: int) -> int:
         if runner in procfs.command(child):
             return next(iter(procfs.children(child)), 0)
     return 0
+
+
+def exit_code(app: AppPaths, process: Process) -> int | None:
+    """With which exit code a program ended last, if it has ended since its start."""
+    mark = ini.ENDED.format(worker=process.worker)
+    lines = tail(process_config.log_file(app, process)).splitlines()
+    codes = [line.removeprefix(mark) for line in lines if line.startswith(mark)]
+    return int(codes[-1]) if codes and codes[-1].isdigit() else None
 
 
 def has_ended(app: AppPaths, process: Process) -> bool:
@@ -155,15 +175,18 @@ def _is_asgi(app: AppPaths, process: Process) -> bool:
     return process.kind == "wsgi" and "required positional argument: 'send'" in log
 
 
-def failure(deployment: Deployment, process: Process, what: str) -> PikuError:
+def failure(deployment: Deployment, process: Process, what: str, fix: str = "") -> PikuError:
     """The error of a process that is not well, with the end of its log."""
     app = deployment.app
+    if what.startswith("ended") and (code := exit_code(app, process)) is not None:
+        what = what.replace("ended", f"ended with exit code {code}", 1)
     what += "".join(ended(app, process) for ended in hooks("ended"))
     lines = last_lines(process_config.log_file(app, process))
     text = "\n".join(lines)
     if "(callable not found or import error)" in text and "Error:" not in text:
         lines = (*lines, "That is: the module has no callable of the name in the Procfile")
     hint = f"see the whole log: piku logs {app.name} --release {deployment.release.number}"
+    hint = f"{hint}\n{fix}" if fix else hint
     if _is_asgi(app, process):
         module = deployment.revision.procfile.command(process.kind)
         hint = (

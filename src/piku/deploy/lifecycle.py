@@ -126,7 +126,13 @@ def _waiting(app: AppPaths, live: Live | None) -> Release | None:
 
 def scale(paths: Paths, app: AppPaths, changes: Mapping[str, int], output: Output) -> None:
     """Change how many processes run; those that stay are not touched."""
-    live = releases.require_live(app)
+    done = f"{app.name} has {', '.join(f'{kind}={n}' for kind, n in changes.items())}"
+    live = releases.live(app)
+    if live is None:  # which types there are, nobody knows before the first push
+        counts = {**deploy.counts(app), **changes}
+        files.write(app.scaling, process_plan.render_scaling(counts), durable=True)
+        output.step(f"{done} from its first release on")
+        return
     release = releases.load_release(app, live.release)
     found = revision.of_release(paths, app, release)
     counts = process_plan.scaled(found.procfile, deploy.counts(app), changes)
@@ -137,7 +143,7 @@ def scale(paths: Paths, app: AppPaths, changes: Mapping[str, int], output: Outpu
         carried = [p for p in live.processes if p.instance <= counts.get(p.kind, 1)]
         plan = replace(deployment.plan, counts=counts)
         _start_again(replace(deployment, plan=plan), carried)
-    output.step(f"{app.name} has {', '.join(f'{kind}={n}' for kind, n in changes.items())}")
+    output.step(done)
 
 
 def stop(paths: Paths, app: AppPaths, output: Output) -> None:

@@ -24,7 +24,8 @@ def detach(
 
     words = command[1:] if command[0] == "--" else command
     live, release, found = one_off.live_source(paths, app)
-    name = runs.start(paths, app, live, release, found, one_off.command_line(words))
+    line = one_off.command_line(words, found.procfile)
+    name = runs.start(paths, app, live, release, found, line)
     click.echo(name)
     hint = f"output: piku logs {app.name} {name}; stop: piku ps:stop {app.name} {name}"
     click.echo(hint, err=True)

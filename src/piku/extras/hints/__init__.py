@@ -8,6 +8,7 @@ from piku.extra import Extra
 
 EXTRA = Extra(
     name="hints",
+    commands={"apps:create": "piku.extras.hints.create:create"},
     check="piku.extras.hints.hints:programs_of_heroku",
     elsewhere="piku.extras.hints.commands:ELSEWHERE",
     compile="piku.extras.hints.hints:nothing_required",

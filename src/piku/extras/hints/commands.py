@@ -1,12 +1,11 @@
 """What those who know Heroku or Dokku try first."""
 
 ELSEWHERE = {
-    "apps:create": "the first push makes an app",
     "apps:destroy": "it is called 'destroy'",
     "apps:list": "it is called 'apps'",
     "config:add": "it is called 'config:set'",
     "config:show": "it is called 'config'",
-    "create": "the first push makes an app",
+    "create": "the first push makes an app, and so does apps:create",
     "domains:add": "host names are a setting: config:set APP NGINX_SERVER_NAME=…",
     "enter": "it is called 'run'",
     "letsencrypt:enable": "certificates are automatic",
