@@ -85,9 +85,6 @@ CACHE_PATH = Setting(name="NGINX_CACHE_PATH", check=checks.file_path,
     doc="Where nginx keeps the cache: a path in the app's cache folder, or an absolute one.")
 CLOUDFLARE_ACL = Setting(name="NGINX_CLOUDFLARE_ACL", default="false", check=checks.boolean,
     doc="true or false: allow only Cloudflare, and the address that deployed last.")
-CLOUDFLARE_API = Setting(name="PIKU_CLOUDFLARE_API", repository=False, check=checks.http_url,
-    default="https://api.cloudflare.com/client/v4/ips",
-    doc="Where piku gets the addresses of Cloudflare.")
 ALLOW_GIT = Setting(name="NGINX_ALLOW_GIT_FOLDERS", default="false", check=checks.boolean,
     doc="true or false: serve paths that begin with .git.")
 INCLUDE_FILE = Setting(name="NGINX_INCLUDE_FILE", check=checks.inner_path,

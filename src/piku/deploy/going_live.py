@@ -21,7 +21,7 @@ from piku.deploy.process_plan import parse_scaling
 from piku.deploy.releases import Live, Process
 from piku.errors import PikuError
 from piku.extra import hooks
-from piku.nginx import cloudflare, service, site_config
+from piku.nginx import service, site_config
 from piku.nginx.site import Site
 from piku.uwsgi import emperor
 
@@ -108,9 +108,6 @@ def _check_nginx(deployment: Deployment, new: Live) -> None:
     if site is None:
         return
     live = releases.live(app)
-    api = settings.CLOUDFLARE_API.read(deployment.values)
-    if settings.CLOUDFLARE_ACL.read(site.values) and (warning := cloudflare.refresh(paths, api)):
-        deployment.output.warn(warning)
     if live is not None and live.site == site and not app.refused.exists():
         return  # nginx has accepted exactly this already
     own = {app.name: (site, site_config.state(paths, app.name, site))}

@@ -6,6 +6,7 @@ else works.
 
 EXTRAS: tuple[str, ...] = (
     "certs",
+    "cloudflare",
     "cron",
     "detached",
     "detect",

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from piku.extras.cloudflare import refresh
 from piku.nginx import cloudflare
 from piku.paths import Paths
 
@@ -71,13 +72,13 @@ def keep(paths: Paths, fetched: float, *networks: str) -> None:
 
 def test_what_it_says_is_kept_for_a_day(paths: Paths, api: Api) -> None:
     assert "104.16.0.0/13" in cloudflare.networks(paths), "those that come with piku"
-    assert cloudflare.refresh(paths, api.url) == ""
+    assert refresh.refresh(paths, api.url) == ""
     assert cloudflare.networks(paths) == ("192.0.2.0/24", "198.51.100.0/22", "2001:db8::/32")
-    assert cloudflare.refresh(paths, api.url) == ""
+    assert refresh.refresh(paths, api.url) == ""
     assert api.asked == 1
     for seconds, asked in ((-90_000, 2), (+90_000, 3)):  # a day ago; before the clock was set right
         keep(paths, time.time() + seconds, "192.0.2.0/24")
-        assert cloudflare.refresh(paths, api.url) == ""
+        assert refresh.refresh(paths, api.url) == ""
         assert api.asked == asked
 
 
@@ -113,12 +114,12 @@ def test_what_is_no_good_is_not_used(paths: Paths, api: Api, said: object, reaso
 def refused(paths: Paths, url: str, reason: str) -> None:
     """The list that comes with piku is used, then the one last fetched; the warning says which."""
     shipped = cloudflare.networks(paths)
-    warning = cloudflare.refresh(paths, url)
+    warning = refresh.refresh(paths, url)
     assert reason in warning and warning.endswith("using those that come with piku")
     assert "\n" not in warning
     assert cloudflare.networks(paths) == shipped and not paths.cloudflare.exists()
     keep(paths, 1_750_000_000, "192.0.2.0/24", "2001:db8::/32")
-    assert cloudflare.refresh(paths, url).endswith("using those of 2025-06-15")
+    assert refresh.refresh(paths, url).endswith("using those of 2025-06-15")
     assert cloudflare.networks(paths) == ("192.0.2.0/24", "2001:db8::/32")
 
 
@@ -139,5 +140,5 @@ def test_no_answer(paths: Paths, api: Api, tell: Callable[[Api], None], reason: 
 def test_an_answer_that_does_not_come_is_not_waited_for(paths: Paths, api: Api) -> None:
     api.seconds = 30
     begun = time.monotonic()
-    assert "timed out" in cloudflare.refresh(paths, api.url)
+    assert "timed out" in refresh.refresh(paths, api.url)
     assert time.monotonic() - begun < 8
