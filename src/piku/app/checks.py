@@ -12,6 +12,7 @@ import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+_ADDRESS = re.compile(r"([^/]+)((?:/[A-Za-z0-9_-][A-Za-z0-9_.-]{0,60}){0,8})/?")
 _LABEL = re.compile(r"(?![_-]*$)(?!-)[a-z0-9_-]{1,63}(?<!-)")
 _PATH = r"[\w./ @+=,~-]{1,250}"
 _URL = re.compile(r"/[\w./+~@-]{0,500}")
@@ -98,6 +99,16 @@ def host_names(text: str) -> tuple[str, ...]:
         if len(name) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
             other = "" if name.isascii() else ": write it in ASCII, as xn--…"
             raise ValueError(f"{quoted(name)} is not a host name{other}")
+    return tuple(dict.fromkeys(names))
+
+
+def addresses(text: str) -> tuple[str, ...]:
+    """Host names, several: in lower case; `*.` may come first, and a path follow: a.org/blog."""
+    names = []
+    for part in parts(text.replace(" ", ",")):
+        found = _ADDRESS.fullmatch(part)
+        host, path = found.groups() if found else (part, "")
+        names += [name + path for name in host_names(host)]
     return tuple(dict.fromkeys(names))
 
 

@@ -50,8 +50,8 @@ class Setting(Generic[T]):
 
 
 # fmt: off
-SERVER_NAME = Setting(name="NGINX_SERVER_NAME", check=checks.host_names,
-    doc="Host names of the app, separated by commas. Without one, nginx does not serve the app.")
+SERVER_NAME = Setting(name="NGINX_SERVER_NAME", check=checks.addresses,
+    doc="The app's host names: a.org, b.org/blog. Without one, nginx does not serve the app.")
 REDIRECT_FROM = Setting(name="NGINX_REDIRECT_FROM", check=checks.host_names,
     doc="More host names, redirected to the first one in NGINX_SERVER_NAME.")
 HTTPS_ONLY = Setting(name="NGINX_HTTPS_ONLY", default="false", check=checks.boolean,

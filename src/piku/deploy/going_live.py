@@ -45,7 +45,8 @@ def activate(deployment: Deployment, *, carried: Sequence[Process] = ()) -> Live
         files.sync_tree(app.start(number))
         with locks.lock(paths.uwsgi / "nginx.lock", "going live"):
             if new.site is not None:
-                live_sites.refuse_taken_names(paths, app.name, new.site.certified)
+                names = (*new.site.names, *new.site.redirect_from)
+                live_sites.refuse_taken_names(paths, app.name, names)
             deployment.progress.at("switch")
             releases.commit(app, new)
             files.remove(app.refused)

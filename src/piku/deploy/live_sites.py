@@ -46,9 +46,9 @@ def states(paths: Paths) -> tuple[dict[AppName, tuple[Site, SiteState]], list[Ap
 
 
 def refuse_taken_names(paths: Paths, app: AppName, names: Iterable[str]) -> None:
-    """Raise PikuError when another app has one of these host names."""
+    """Raise PikuError when another app has one of these names, with the same path if it has one."""
     for other, theirs in load(paths)[0].items():
-        shared = sorted(set(names) & set(theirs.certified))
+        shared = sorted(set(names) & {*theirs.names, *theirs.redirect_from})
         if other != app and shared:
             hint = f"push to {other!r} if that is the app you mean, or give {app} another name"
             raise PikuError(f"{shared[0]} belongs to the app {other!r}", hint=hint)

@@ -35,7 +35,7 @@ class Check:
         path = settings.HEALTHCHECK_PATH.read(deployment.values)
         return cls(
             path=path or "/",
-            host=names[0].removeprefix("*.") if names else "localhost",
+            host=names[0].removeprefix("*.").partition("/")[0] if names else "localhost",
             strict=bool(path),
             connect_only=settings.HEALTHCHECK.read(deployment.values) == "tcp",
         )

@@ -26,6 +26,7 @@ EXTRAS: tuple[str, ...] = (
     "log_drain",
     "maintenance",
     "monorepo",
+    "mounts",
     "package_cache",
     "persist",
     "scripts",

@@ -31,7 +31,9 @@ class Platform:
 
     def url(self, name: str, *, secure: bool) -> str:
         """The address under which a person reaches a host."""
-        return f"{'https' if secure else 'http'}://{name}{self.port_suffix(secure=secure)}/"
+        host, slash, path = name.partition("/")
+        end = f"{self.port_suffix(secure=secure)}/{path}{slash}"
+        return f"{'https' if secure else 'http'}://{host}{end}"
 
     def port_suffix(self, *, secure: bool) -> str:
         """What follows a host name in an address: nothing for the standard ports."""
@@ -104,15 +106,17 @@ class Site:
 
     @property
     def certified(self) -> tuple[str, ...]:
-        """Every name that the app's certificate is for."""
-        return (*self.names, *self.redirect_from)
+        """Every host name that the app's certificate is for."""
+        names = (*self.names, *self.redirect_from)
+        return tuple(dict.fromkeys(name.partition("/")[0] for name in names))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Additions:
     """What an extra adds to an app's configuration (hook `nginx`): directives beside its servers,
     in its upstream, where requests are passed to the app, and in its server; headers of all its
-    answers; files shown for errors, by status. `closed`: nothing else answers in the server."""
+    answers; files shown for errors, by status. `closed`: nothing else answers in the server.
+    `listen`: where its server is reached besides. `fronts`: other servers, by names not its own."""
 
     http: tuple[Directive, ...] = ()
     upstream: tuple[Directive, ...] = ()
@@ -121,6 +125,8 @@ class Additions:
     headers: tuple[Directive, ...] = ()
     pages: Mapping[int, str] = field(default_factory=dict)
     closed: bool = False
+    listen: tuple[Directive, ...] = ()
+    fronts: Mapping[str, tuple[Directive, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,11 +28,16 @@ def directives(site: Site, platform: Platform, state: SiteState) -> list[Directi
         d("ssl_certificate", state.certificate),
         d("ssl_certificate_key", state.certificate),
     ]
-    names = d("server_name", *site.names)
+    fronts = {name: body for each in state.additions for name, body in each.fronts.items()}
+    own = [name for name in site.names if "/" not in name and name not in fronts]
+    names, inner = d("server_name", *own), [one for each in state.additions for one in each.listen]
     headers = list(chain.from_iterable(each.headers for each in state.additions))
-    content = [*_access_log(site, platform), *headers, *_content(site, platform, state)]
+    content = [*inner, *_access_log(site, platform), *headers, *_content(site, platform, state)]
     suffix = platform.port_suffix(secure=True)
-    if site.https_only:
+    out += [block("server", (), [*plain, *secure, *body]) for body in fronts.values()]
+    if inner and not own:
+        out.append(block("server", (), content))
+    elif site.https_only:
         to_https = _redirect(f"https://$host{suffix}")
         out.append(block("server", (), [*plain, names, challenge(platform), to_https]))
         out.append(block("server", (), [*secure, names, *content]))

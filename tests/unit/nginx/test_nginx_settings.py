@@ -65,6 +65,7 @@ NAMES = st.sampled_from(
     [
         "shop.example", "WWW.Shop.Example.", "*.shop.example", "_", "a_b.example", "127.0.0.1", "localhost",
         "xn--bcher-kva.example", "1", ".".join(["x" * 63] * 3 + ["y" * 61]), "*." + ".".join(["z" * 61] * 4),
+        "shop.example/a", "*.shop.example/a/B.c-d/",
     ]
 )  # fmt: skip
 STATUSES = st.sampled_from(
@@ -127,7 +128,7 @@ VALID: dict[str, st.SearchStrategy[str]] = {
 }
 # Nearly valid, each in a way of its own.
 WRONG: dict[str, tuple[str, ...]] = {
-    "NGINX_SERVER_NAME": (".".join(["x" * 63] * 4), "*", "bücher.example", "x" * 64, "a..b", "~^a$", "a:80", "*.", "[::1]"),
+    "NGINX_SERVER_NAME": (".".join(["x" * 63] * 4), "*", "bücher.example", "x" * 64, "a..b", "~^a$", "a:80", "*.", "[::1]", "/a", "a/b//c", "a/.b", "a/..", "a/b c/$d", "a/é"),
     "NGINX_REDIRECT_FROM": ("*", "a b/c"),
     "NGINX_HSTS": ("99999999999", "true; max-age=1", "-1", "includeSubDomains"),
     "NGINX_IPV4_ADDRESS": ("1.2.3", "127.0.0.1:80", "::1"),

@@ -106,7 +106,8 @@ def certs_add(paths: Paths, app: AppPaths, file: TextIO) -> None:
     text = file.read(_MAX)
     found = certificate.inspect(text, OWN)
     values = dotenv.parse(files.read(app.live_env), "LIVE_ENV")
-    names = (*settings.SERVER_NAME.read(values), *settings.REDIRECT_FROM.read(values))
+    named = [name.partition("/")[0] for name in settings.SERVER_NAME.read(values)]
+    names = (*named, *settings.REDIRECT_FROM.read(values))
     if missing := found.missing(names):
         raise PikuError(
             f"the certificate is not for {', '.join(missing)}, a name of {app.name}",

@@ -69,8 +69,8 @@ def visit(context: Context, app: AppPaths) -> Iterator[Finding]:
             yield warning("it has no host name, so nginx does not serve it", fix)
         return
     urls = [
-        where.url(host, secure=secure).removesuffix("/") + context.url
-        for host in http_probe.hosts(live.site)
+        where.url(name.replace("*", "piku-doctor"), secure=secure).removesuffix("/") + context.url
+        for name in (*live.site.names, *live.site.redirect_from)
         for secure in (False, True)
     ]
     # The same fault under several names is reported once.

@@ -34,7 +34,8 @@ def client(values: Mapping[str, str]) -> Client | None:
 def warnings(deployment: Deployment) -> list[str]:
     """What a push says about names for which no certificate can be had."""
     paths, values = deployment.paths, deployment.values
-    names = (*settings.SERVER_NAME.read(values), *settings.REDIRECT_FROM.read(values))
+    named = [name.partition("/")[0] for name in settings.SERVER_NAME.read(values)]
+    names = (*named, *settings.REDIRECT_FROM.read(values))
     public = [name for name in names if acme.is_public(name)]
     found = acme.client(paths, values)
     if public and found is None:

@@ -41,7 +41,7 @@ def _policy(app: AppPaths, site: Site) -> tuple[tuple[Directive, ...], tuple[Dir
         return (), ()
     # Over plain HTTP a browser must not believe it (RFC 6797, section 7.2).
     variable = Raw(f"$piku_hsts_{proxy.identifier(site)}")
-    chosen = block("map", (Raw("$https"), variable), [d("on", value), d("default", "")])
+    chosen = block("map", (Raw("$piku_scheme"), variable), [d("https", value), d("default", "")])
     return (chosen,), (d("add_header", "Strict-Transport-Security", variable, "always"),)
 
 
