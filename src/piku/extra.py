@@ -46,6 +46,7 @@ class Extra:
     prepare: str = ""  # deployment: its checkout is new, and nothing has run in it
     checked_out: str = ""  # app, folder, commit: before the files of a new checkout are used
     wrap: str = ""  # deployment, process, argv -> argv of a daemon
+    unwell: str = ""  # deployment, process, its log -> the line that says why, and what to do
     ended: str = ""  # app, process -> why it ended, to follow "ended", or ""
     starting: str = ""  # paths: before the platform starts, in the process that becomes it
     reconciled: str = ""  # paths, app, live record: after the server follows it

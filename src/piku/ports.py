@@ -54,11 +54,11 @@ def connections(addresses: Iterable[str]) -> int:
     return len(re.findall(rf"^\w+ +\d+ +\d+ +(?:{'|'.join(ends)}) ", listing, re.MULTILINE))
 
 
-def listening(pids: Iterable[int]) -> list[int]:
-    """The TCP ports on which these processes listen."""
+def listening(pids: Iterable[int]) -> list[str]:
+    """Where these processes listen, each as "ADDRESS:PORT"."""
     wanted = set(pids)
     found = set()
     for line in subprocesses.run(["ss", "-Hntlp"]).splitlines():
         if wanted & {int(pid) for pid in re.findall(r",pid=(\d+),", line)}:
-            found.add(int(line.split()[3].rpartition(":")[2]))
+            found.add(line.split()[3])
     return sorted(found)

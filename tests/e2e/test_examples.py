@@ -67,7 +67,7 @@ def test_web(new_app: Callable[..., App]) -> None:
     check(
         said,
         r"       SyntaxError: .*",
-        r" !     v2 failed at starting its processes: web\.1 ended while it was starting",
+        r" !     v2 failed at starting its processes: web\.1 ended with exit code 1 while it was starting",
         r" !     v1 \([0-9a-f]{8}\) still runs, as before",
         r" !     The branch was put back.*",
     )

@@ -70,7 +70,7 @@ FAULTS = {
     "crash on start": Fault(
         changed={"server.py": 'raise RuntimeError("the sky falls")\n'},
         step="starting its processes",
-        cause=("RuntimeError: the sky falls", "web.1 ended while it was starting"),
+        cause=("RuntimeError: the sky falls", "web.1 ended with exit code 1 while it was starting"),
     ),
     "no such program": Fault(
         changed={"Procfile": "web: no-such-program --serve\n"},
@@ -87,7 +87,7 @@ FAULTS = {
         changed={"server.py": SERVER.replace(SERVER.splitlines()[-1] + "\n", LISTENS_ELSEWHERE)},
         settings="PIKU_DEPLOY_TIMEOUT=4\n",
         step="starting its processes",
-        cause=("it listens on port ", "(its $PORT)"),
+        cause=("it listens on 127.0.0.1:", "$PORT"),
     ),
     "unhealthy": Fault(
         changed={"server.py": SERVER.replace("send_response(200)", "send_response(500)")},
@@ -98,7 +98,7 @@ FAULTS = {
     "worker ends": Fault(
         changed={"Procfile": f"{WEB}worker: echo no queue to read; sleep 0.1; exit 5\n"},
         step="starting its workers",
-        cause=("no queue to read", "worker.1 ended right after it was started"),
+        cause=("no queue to read", "worker.1 ended with exit code"),
     ),
     "nginx include": Fault(
         changed={"nginx/own.conf": "nonsense on;\n"},

@@ -87,8 +87,8 @@ def test_connections_over_a_unix_socket_are_counted(tmp_path: Path) -> None:
 def test_whose_listeners() -> None:
     with listener() as server:
         port = server.getsockname()[1]
-        assert port in ports.listening([os.getpid()])
-    assert port not in ports.listening([os.getpid()])
+        assert f"127.0.0.1:{port}" in ports.listening([os.getpid()])
+    assert f"127.0.0.1:{port}" not in ports.listening([os.getpid()])
     assert ports.listening([]) == []
     assert ports.listening([2**22 + 1]) == []  # nobody has this number
 

@@ -22,6 +22,7 @@ from piku.uwsgi.emperor import State
 
 _SETTLED = 0.5  # seconds after which a worker that still runs is taken to be well
 _WARMING_UP = 3.0  # seconds for which answers of 500 and above are not yet taken as final
+_SIGN_OF_LIFE = 10.0  # seconds after which a push says what it waits for
 _TAIL = 1 << 16  # bytes at the end of a log in which its last lines are looked for
 
 
@@ -58,7 +59,12 @@ def _wait_one(deployment: Deployment, process: Process, check: Check, deadline: 
     """Wait for an answer; returns its status (200: connected, where that is enough)."""
     app, name = deployment.app, process.vassal(deployment.app.name)
     begun, pid, answered = time.monotonic(), 0, 0
+    said = begun
     for _ in files.poll(deadline, first=0.003, most=0.03):
+        if (now := time.monotonic()) > said + _SIGN_OF_LIFE:
+            reason = f"it answers with {answered}" if answered else _reason(process, pid)
+            deployment.output.detail(f"… {process.title}, {now - begun:.0f} s: {reason}")
+            said = now
         running = emperor.observe(deployment.paths)
         if running is None:
             continue  # no answer is no evidence
@@ -161,13 +167,13 @@ def _listens(process: Process, state: State) -> bool:
 def _reason(process: Process, vassal: int) -> str:
     if process.kind in ini.MODIFIERS:
         return "the app is still loading"
-    elsewhere = ports.listening(procfs.descendants(vassal)) if vassal else []
-    if process.port in elsewhere:
+    own = f"{process.address} (its $BIND_ADDRESS and $PORT)"
+    found = ports.listening(procfs.descendants(vassal)) if vassal else []
+    if found and probe.accepts(process.address):
         return "it accepts connections and gives no HTTP answer (PIKU_HEALTHCHECK=tcp allows that)"
-    if elsewhere:
-        found = ", ".join(map(str, elsewhere))
-        return f"it listens on port {found}, not on {process.port} (its $PORT)"
-    return f"nothing listens on {process.address} (its $BIND_ADDRESS and $PORT)"
+    if found:
+        return f"it listens on {', '.join(found)}, not on {own}"
+    return f"nothing listens on {own}"
 
 
 def _is_asgi(app: AppPaths, process: Process) -> bool:
@@ -181,26 +187,18 @@ def failure(deployment: Deployment, process: Process, what: str, fix: str = "") 
     if what.startswith("ended") and (code := exit_code(app, process)) is not None:
         what = what.replace("ended", f"ended with exit code {code}", 1)
     what += "".join(ended(app, process) for ended in hooks("ended"))
-    lines = last_lines(process_config.log_file(app, process))
-    text = "\n".join(lines)
-    if "(callable not found or import error)" in text and "Error:" not in text:
-        lines = (*lines, "That is: the module has no callable of the name in the Procfile")
-    hint = f"see the whole log: piku logs {app.name} --release {deployment.release.number}"
-    hint = f"{hint}\n{fix}" if fix else hint
-    if _is_asgi(app, process):
-        module = deployment.revision.procfile.command(process.kind)
-        hint = (
-            f"{module} is an ASGI application, which uWSGI cannot serve; add uvicorn to its"
-            f" requirements and write: web: uvicorn {module} --host $BIND_ADDRESS --port $PORT"
-        )
-    return PikuError(
-        f"{process.title} {what}",
-        detail=lines or ("(it wrote nothing to its log)",),
-        hint=hint,
-    )
+    log = last_lines(process_config.log_file(app, process), 200)
+    lines = log[-15:] or ("(it wrote nothing to its log)",)
+    fixes = [fix] if fix else []
+    for hook in hooks("unwell"):
+        reason, remedy = hook(deployment, process, log)
+        lines = (reason, "…", *lines) if reason and reason not in lines else lines
+        fixes += [remedy] if remedy else []
+    fixes.append(f"the whole log: piku logs {app.name} --release {deployment.release.number}")
+    return PikuError(f"{process.title} {what}", detail=lines, hint="\n".join(fixes))
 
 
-def last_lines(log: Path, count: int = 15) -> tuple[str, ...]:
+def last_lines(log: Path, count: int) -> tuple[str, ...]:
     """The end of a log without uWSGI's own remarks, as a terminal may get it."""
     lines = tail(log).splitlines()
     said = [line for line in lines if line.strip() and not noise.is_routine(line.encode())]

@@ -29,6 +29,7 @@ EXTRAS: tuple[str, ...] = (
     "mounts",
     "package_cache",
     "persist",
+    "reasons",
     "scripts",
     "site_options",
     "sites",

@@ -133,7 +133,7 @@ def _major() -> str:
 
 def _build(context: Context) -> Iterator[Run]:
     home, cache, tool = context.environment, context.cache, chosen(context)
-    env = {"NPM_CONFIG_CACHE": str(cache / "npm"), "NPM_CONFIG_UPDATE_NOTIFIER": "false"}
+    env = {"NPM_CONFIG_CACHE": str(cache / "npm")}
     own, shared = cache / "npm" / "_cacache", cache.parent / "@npm"
     yield Run(argv=("mkdir", "-p", str(home / "node_modules"), str(own), str(shared)))
     # Packages, each named by its hash, which npm checks whenever it reads one: all apps share them.
@@ -217,6 +217,7 @@ NODE = Runtime(
     env=lambda context: {
         "NODE_PATH": str(context.environment / "node_modules"),
         "NPM_CONFIG_PREFIX": str(context.environment / ".node"),
+        "NPM_CONFIG_UPDATE_NOTIFIER": "false",  # npm speaks of itself in the app's log otherwise
         # By default, Yarn from 2 on keeps packages zipped, and its notes beside the code.
         "YARN_NODE_LINKER": "node-modules",
         "YARN_INSTALL_STATE_PATH": str(context.environment / ".yarn" / "install-state.gz"),

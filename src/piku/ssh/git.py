@@ -10,6 +10,7 @@ import os
 import shlex
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 # What deploys is loaded in the hook: a push would wait for it twice.
@@ -19,9 +20,9 @@ from piku.errors import PikuError
 from piku.output import Output
 from piku.paths import SEPARATOR, TEMPLATES, AppName, AppPaths, Paths
 
-# The file for the result: first the updates, and when they are dealt with, FAILED or nothing.
+# The file for the result: first the updates, and when they are dealt with, FAILED or DONE.
 RESULT = "PIKU_PUSH_RESULT"
-FAILED = "failed"
+FAILED, DONE = "failed", "done"
 
 # References to kept commits are piku's own. Clones of CI are shallow. Housekeeping collects
 # garbage; git would, in the push.
@@ -73,7 +74,9 @@ def receive_pack(paths: Paths, app: AppPaths, command: list[str], environ: dict[
     try:
         status = _git_shell("git-receive-pack", app, {RESULT: str(result)})
         left = files.read(result)
-        if left and left != FAILED:
+        if not left and not fresh and status == 0:
+            _report_last(app)
+        if left and left not in (FAILED, DONE):
             _finish_killed(paths, app, left.splitlines())
         return status or int(left == FAILED)
     finally:
@@ -87,7 +90,21 @@ def note_result(status: int) -> None:
     """Leave the hook's exit code for `receive_pack`, if that waits for it."""
     result = Path(os.environ.get(RESULT, ""))
     if result.is_file():
-        result.write_text(FAILED if status else "")
+        result.write_text(FAILED if status else DONE)
+
+
+def _report_last(app: AppPaths) -> None:
+    """Say how the last push fares, to whoever pushes the same again: the one that began it may have
+    gone away."""
+    from piku.deploy import releases
+
+    if newest := next(iter(releases.releases(app)), None):
+        since = time.strftime("%H:%M:%S", time.localtime(newest.created))
+        live = releases.live(app)
+        is_live = live is not None and live.release == newest.number
+        state = f"being deployed, at: {newest.step}" if newest.outcome == releases.BUILDING else ""
+        state = state or ("live" if is_live else f"not live: {newest.reason or newest.outcome}")
+        Output(sys.stderr).step(f"{newest.title} of {since} is {state}")
 
 
 def _finish_killed(paths: Paths, app: AppPaths, lines: list[str]) -> None:
