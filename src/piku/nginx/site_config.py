@@ -17,7 +17,7 @@ from piku.nginx.site import Site, SiteState, Static
 from piku.paths import SEPARATOR, AppName, AppPaths, Paths
 from piku.tls import certificate
 
-_SETTINGS = ("NGINX_", "UWSGI_", "DISABLE_IPV6")  # how the names of those for a site begin
+_SETTINGS = ("NGINX_", "UWSGI_", "PIKU_", "DISABLE_IPV6")  # how the names of those for a site begin
 _HIDDEN = ("ENV", "Procfile")
 # Below the piku root, what apps keep for others to see; the rest holds secrets of all apps.
 _OPEN = ("apps", "cache", "data")
