@@ -107,9 +107,10 @@ def _refuse_mistake(found: Procfile, kind: str) -> None:
         hint = f"write 'cron-{kind}: {command}'"
         raise PikuError(f"Procfile: the command of {kind!r} begins with a schedule", hint=hint)
     known = [one for one in _WITH_MEANING if one not in found.entries]
-    for meant in get_close_matches(kind.lower(), known, 1, 0.75):
+    swapped = [one for one in known if sorted(one) == sorted(kind.lower())]
+    for meant in swapped or get_close_matches(kind.lower(), known, 1, 0.75):
         message = f"Procfile: {kind!r} would run as a worker; did you mean {meant!r}?"
-        raise PikuError(message, hint="give a worker another name")
+        raise PikuError(message, hint="if it is meant as a worker, give it another name")
 
 
 def _static(command: str) -> str:

@@ -99,7 +99,9 @@ def _is_app(given: Sequence[str], others: Sequence[click.Argument], app: str) ->
         return True
     if given[0] == app:
         return len(given) > sum(one.required for one in others)
-    return bool(others) and "=" in (others[0].metavar or "")  # no app's name is a KEY=VALUE
+    # No app's name is a KEY=VALUE; where that is missing, the one word was meant as it.
+    is_pair = bool(others) and "=" in (others[0].metavar or "")
+    return is_pair and len(given) > sum(one.required for one in others)
 
 
 def with_flag(

@@ -33,6 +33,7 @@ def test_types_and_commands_are_read_in_order() -> None:
     [
         ("worker: a\nWeb: b\n", "Procfile: 'Web' would run as a worker; did you mean 'web'?"),
         ("wsgy: app:app\n", "Procfile: 'wsgy' would run as a worker; did you mean 'wsgi'?"),
+        ("wbe: a\n", "Procfile: 'wbe' would run as a worker; did you mean 'web'?"),
         ("tidy: 0 3 * * * ./tidy\n", "Procfile: the command of 'tidy' begins with a schedule"),
         ("corn-x: @daily ./tidy\n", "Procfile: the command of 'corn-x' begins with a schedule"),
     ],
