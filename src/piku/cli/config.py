@@ -62,7 +62,7 @@ def config_set(paths: Paths, app: AppPaths, pairs: tuple[str, ...], no_restart: 
     if pairs == ("-",):
         change = dotenv.parse(files.decode(sys.stdin.buffer.read()), "standard input")
     elif odd := [number for number, pair in enumerate(pairs, 1) if "=" not in pair]:
-        hint = "nothing was changed; a value with blanks needs quotes: KEY='two words'"
+        hint = f"nothing was changed; write: piku config:set {app.name} KEY=value OTHER='two words'"
         raise PikuError(f"argument {odd[0]} is not of the form KEY=VALUE", hint=hint, code=2)
     else:
         change = dict(pair.split("=", 1) for pair in pairs)

@@ -180,7 +180,10 @@ def _expected(error: Exception) -> PikuError | None:
     if isinstance(error, click.ClickException):
         text = error.format_message().rstrip(".").replace("\n", " ")
         context = error.ctx if isinstance(error, click.UsageError) else None
-        hint = f"see: {context.command_path if context else 'piku'} --help"
+        hint = "see: piku --help"
+        if context:
+            usage = context.get_usage().removeprefix("Usage: ")
+            hint = f"write: {' '.join(usage.split())}; see: {context.command_path} --help"
         return PikuError(text[:1].lower() + text[1:], hint=hint, code=2)
     if isinstance(error, PermissionError):
         hint = "everything below the piku root must belong to the user that runs piku"

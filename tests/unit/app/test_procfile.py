@@ -33,7 +33,11 @@ def test_types_and_commands_are_read_in_order() -> None:
     [
         ("worker: a\nWeb: b\n", "Procfile: 'Web' would run as a worker; did you mean 'web'?"),
         ("wsgy: app:app\n", "Procfile: 'wsgy' would run as a worker; did you mean 'wsgi'?"),
-        ("wbe: a\n", "Procfile: 'wbe' would run as a worker; did you mean 'web'?"),
+        ("wbe: ./serve\n", "Procfile: 'wbe' would run as a worker; did you mean 'web'?"),
+        (
+            "tidy: 0 3 1 jan MON-FRI ./tidy\n",
+            "Procfile: the command of 'tidy' begins with a schedule",
+        ),
         ("tidy: 0 3 * * * ./tidy\n", "Procfile: the command of 'tidy' begins with a schedule"),
         ("corn-x: @daily ./tidy\n", "Procfile: the command of 'corn-x' begins with a schedule"),
     ],

@@ -96,6 +96,21 @@ def test_bad_input(
     assert not told.settings.exists()
 
 
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        ("restart", "write: piku restart [OPTIONS] APP; see: piku restart --help"),
+        ("config:set GREETING", "write: piku config:set [OPTIONS] APP KEY=VALUE...|-;"),
+        ("config:set shop GREETING", "write: piku config:set shop KEY=value OTHER='two words'"),
+    ],
+)
+def test_what_to_type_when_an_argument_is_missing(
+    told: AppPaths, capsys: pytest.CaptureFixture[str], words: str, hint: str
+) -> None:
+    assert execute(words.split(" ")) == 2
+    assert hint in capsys.readouterr().err
+
+
 def test_no_command_shows_the_list(told: AppPaths, capsys: pytest.CaptureFixture[str]) -> None:
     assert execute([]) == 0
     assert "config:set" in capsys.readouterr().out
