@@ -100,7 +100,7 @@ def test_processes(ward: Sandbox, new_app: NewApp) -> None:
         assert finding["check"] == "processes"
         # Requested from outside, nginx's 502 has the same cause.
         ward.wait(lambda text=text: text in visit(app, "/")[0]["what"], timeout=30)  # type: ignore[misc]
-    assert any("there is no database" in line for line in finding["detail"])
+    ward.wait(lambda: "there is no database" in json.dumps(faults(ward, "proc")), timeout=20)
     (app.data / "how").unlink()
     app.does("restart")
     assert faults(ward, "proc") == []
