@@ -25,7 +25,7 @@ class Handler(BaseHTTPRequestHandler):
         elif self.path == "/stuck":
             time.sleep(30)
         elif self.path == "/cookies":
-            self.answer(200, **{f"Set-Cookie-{number}": "x" * 3000 for number in range(8)})
+            self.answer(200, **{f"Set-Cookie-{number}": "x" * 3000 for number in range(12)})
         elif self.path == "/raw":
             self.wfile.write(b"\x00\x01 this is no HTTP\r\n\r\n")
             self.close_connection = True

@@ -200,7 +200,7 @@ def test_a_good_answer(app: App) -> None:
     ("path", "severity", "text", "fix"),
     [
         ("/exit", "problem", "the app closed the connection without an answer", "piku logs visited"),
-        ("/cookies", "problem", "the headers of the app's answer exceed 16 KB", "smaller cookies"),
+        ("/cookies", "problem", "the headers of the app's answer exceed 32 KB", "smaller cookies"),
         ("/raw", "problem", "does not speak HTTP", "have the program speak HTTP"),
         ("/stuck", "problem", "no answer within 10 s", "piku logs visited"),
         ("/status/500", "problem", "the app itself returned 500", "piku logs visited"),

@@ -30,7 +30,7 @@ _NGINX_ERRORS = (
     ("(104: Connection reset by peer) while reading", PROBLEM, _CRASHED, _LOGS),
     ("upstream timed out", PROBLEM, "the app did not answer within {timeout} s",
      "make it faster, or allow it more time: piku config:set {app} NGINX_PROXY_TIMEOUT=300"),
-    ("upstream sent too big header", PROBLEM, "the headers of the app's answer exceed 16 KB",
+    ("upstream sent too big header", PROBLEM, "the headers of the app's answer exceed 32 KB",
      "have the app send fewer or smaller cookies"),
     ("upstream sent no valid HTTP", PROBLEM, "the program on the app's port does not speak HTTP",
      "have the program speak HTTP, without TLS, on $PORT"),

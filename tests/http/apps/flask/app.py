@@ -48,7 +48,7 @@ def echo(path):
     body = request.get_data()
     return jsonify(
         method=request.method,
-        target=request.environ.get("REQUEST_URI", request.full_path),
+        target=request.environ.get("REQUEST_URI") or request.environ["RAW_URI"],
         headers={name.lower(): value for name, value in request.headers.items() if value},
         client=request.remote_addr,
         scheme=request.scheme,
