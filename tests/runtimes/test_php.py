@@ -24,7 +24,9 @@ def test_php(new_app: NewApp, example: Callable[[str], Path]) -> None:
     status, headers, body = app.server.get(app.host, "/style.css")
     assert (status, headers.get_content_type()) == (200, "text/css")
     assert body.startswith(b"body {")
-    assert app.status("/greeting.php") == 404  # outside of the document root
+    # What is no file below the document root is the front controller's.
+    for path in ("/greeting.php", "/orders/7"):
+        assert "<h1>Hello from PHP</h1>" in app.body(path)
     assert app.status("/no-such-file") == 404
 
     begun = time.monotonic()
