@@ -27,7 +27,6 @@ def test_php(new_app: NewApp, example: Callable[[str], Path]) -> None:
     # What is no file below the document root is the front controller's.
     for path in ("/greeting.php", "/orders/7"):
         assert "<h1>Hello from PHP</h1>" in app.body(path)
-    assert app.status("/no-such-file") == 404
 
     begun = time.monotonic()
     app.commit(greeting_php="<?php\nconst GREETING = 'Goodbye from PHP';\n")
