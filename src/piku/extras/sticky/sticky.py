@@ -35,10 +35,10 @@ def additions(_paths: Paths, _app: AppPaths, site: Site) -> Additions | None:
     )
     given = block(
         "map",
-        (Raw(f'"$https|{known}"'), header),
+        (Raw(f'"$piku_scheme|{known}"'), header),
         [
-            d(Raw('"on|"'), Raw(f'{cookie}; Secure"')),
-            d(Raw('"|"'), Raw(f'{cookie}"')),
+            d(Raw('"https|"'), Raw(f'{cookie}; Secure"')),
+            d(Raw('"http|"'), Raw(f'{cookie}"')),
             d("default", Raw('""')),
         ],
     )
