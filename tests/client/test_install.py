@@ -62,7 +62,7 @@ def test_it_does_all_that_the_checkout_does(
     says = installed.says
     assert says(tmp_path, "--version").startswith("piku ")
     refused(installed.piku(tmp_path, "apps"), 2, "no git remote")
-    assert says(checkout, "apps") == "market\n"
+    assert says(checkout, "apps") == "* market\n"
     assert says(checkout, "config:get", "NGINX_SERVER_NAME") == "market.localhost\n"
     assert installed.piku(checkout, "run", "exit 7").returncode == 7
     assert "config:push" in says(checkout, "help")

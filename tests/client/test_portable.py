@@ -47,7 +47,7 @@ def test_it_needs_nothing_of_linux(
     start = tmp_path / "piku.py"
     start.write_text(ELSEWHERE)
     mac = replace(laptop, program=("/usr/bin/python3", "-IS", str(start), str(CHECKOUT / "src")))
-    assert mac.says(checkout, "apps") == "corner\n"
+    assert mac.says(checkout, "apps") == "* corner\n"
     assert mac.piku(checkout, "run", "exit 7").returncode == 7
     assert "ps:scale" in mac.says(checkout, "help")
     assert "ps:scale" in mac.says(tmp_path, "help")

@@ -18,14 +18,14 @@ def test_a_machine_that_is_both(laptop: Laptop, tmp_path: Path, checkout: Path) 
     (home / ".piku" / "repos" / "local").mkdir(parents=True)
     (home / ".gitconfig").write_text((laptop.home / ".gitconfig").read_text())
     both = {"HOME": str(home)}
-    assert laptop.says(home, "apps", env=both) == "local\n"
+    assert laptop.says(home, "apps", env=both) == "  local\n"
     refused_twice = laptop.piku(checkout, "apps", env=both)
     assert refused_twice.returncode == 2
     assert "piku -r piku" in refused_twice.stderr and "PIKU_ROOT" in refused_twice.stderr
     assert "stall" in laptop.says(checkout, "-r", "piku", "apps", env=both)
     assert "stall" in laptop.says(checkout, "apps", env={**both, "PIKU_SERVER": ALIAS})
     local = {**both, "PIKU_ROOT": str(home / ".piku")}
-    assert laptop.says(checkout, "apps", env=local) == "local\n"
+    assert laptop.says(checkout, "apps", env=local) == "  local\n"
     assert "stall" in laptop.says(checkout, "apps", env={**local, "PIKU_SERVER": ALIAS})
     assert "stall" in laptop.says(home, "-r", f"{ALIAS}:stall", "apps", env=local)
 

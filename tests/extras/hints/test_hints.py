@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+from sandbox import Sandbox
 
 from piku.cli.main import execute
 from piku.extras.hints import hints
@@ -57,5 +58,16 @@ def test_both_are_said_in_the_push(new_app: Callable[..., App]) -> None:
 
 
 def test_commands_of_other_systems(capsys: pytest.CaptureFixture[str]) -> None:
-    assert execute(["apps:create", "shop"]) == 2
+    assert execute(["create", "shop"]) == 2
     assert "the first push makes an app" in capsys.readouterr().err
+
+
+def test_an_app_before_its_first_push(server: Sandbox) -> None:
+    made = server.piku("apps:create", "planned")
+    assert (
+        made.returncode == 0 and f"git remote add piku {server.user}@SERVER:planned" in made.stdout
+    )
+    assert "  planned" in server.piku("apps").stdout.splitlines()
+    assert "already" in server.piku("apps:create", "planned").stderr
+    assert server.piku("destroy", "planned", "--force").returncode == 0
+    assert "planned" not in server.piku("apps").stdout

@@ -34,7 +34,7 @@ FILES = {
 def test_two_apps_of_one_repository(new_app: Callable[..., App], server: Sandbox) -> None:
     app = new_app("backend", FILES, push=False)
     site = App(server=server, name="frontend", repository=app.repository)
-    assert app.failed()[1:3] == [
+    assert app.failed()[2:4] == [
         " !     v1 failed at reading the commit: there is no Procfile in the top folder of this commit,"
         " but in backend, frontend",
         " !     for the app in backend: piku config:set backend PIKU_APP_DIR=backend",

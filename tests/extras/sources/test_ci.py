@@ -136,8 +136,11 @@ def test_a_job_that_pushes(runner: Callable[[str], Runner], service: str) -> Non
     if service == "github":
         # The server has no whole history: an archive goes on from there, and so does another app.
         app.commit(index_html="three")
+        done = ci.github(ARCHIVE)  # which has no ENV
+        assert done.returncode != 0 and "would be off the air" in done.stdout + done.stderr
+        app.does("config:set", f"NGINX_SERVER_NAME={app.host}")
         done = ci.github(ARCHIVE)
-        assert done.returncode == 0 and "v4 is live" in done.stdout, done.stdout + done.stderr
+        assert done.returncode == 0 and "v6 is live" in done.stdout, done.stdout + done.stderr
         url = f"ssh://{app.server.address}:{app.server.ssh_port}/{app.name}"
         key = app.server.piku("deploy-key", "onward").stdout
         assert app.server.piku("setup:ssh", "-", "--name", "onward", input=key).returncode == 0
