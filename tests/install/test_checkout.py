@@ -127,7 +127,7 @@ def test_one_can_be_the_user_piku(box: Box) -> None:
     """As docs/install.md says."""
     for line in ("sudo -iu piku", "su - piku"):
         said = box.sh(f"echo 'echo $(id -un) in $PWD; piku apps' | {line}").stdout
-        assert said.endswith("piku in /var/lib/piku\nsite\n")
+        assert said.endswith("piku in /var/lib/piku\n* site\n")
 
 
 def environment(box: Box) -> str:
