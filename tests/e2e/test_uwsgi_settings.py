@@ -189,7 +189,7 @@ def test_options_of_the_apps_own_are_those_of_its_language(new_app: NewApp) -> N
         app.commit(uwsgi_ini=text)
         said = "\n".join(app.failed())
         assert reason in said
-    app.commit(Procfile="worker: exec sleep 1000\n", uwsgi_ini="[uwsgi]\npythonpath = lib\n")
+    app.commit(Procfile="web: exec sleep 1000\n", uwsgi_ini="[uwsgi]\npythonpath = lib\n")
     assert any("uWSGI refuses UWSGI_INCLUDE_FILE" in line for line in app.failed())
     assert app.status() == 200
 

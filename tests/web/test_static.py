@@ -290,7 +290,7 @@ def test_in_front_of_an_app(new_app: NewApp, kind: str) -> None:
     name = f"front{kind}"
     app = new_app(
         name, answers(kind, name, "NGINX_STATIC_PATHS=/:public,/assets:dist\n", public__old_txt="old",
-                      public__same_txt="one", public__docs__index_html="the docs", public__about_html="about", dist__old_txt="old",
+                      public__same_txt="one", public__docs__index_html="the docs", dist__old_txt="old",
                       dist__same_txt="one", ENVIRONMENT="-"),
     )  # fmt: skip
     for path in ("/", "/missing", "/answers.py", "/ENV", "/index.html", "/a/b?c=d", "/old.txt/x"):
@@ -298,7 +298,6 @@ def test_in_front_of_an_app(new_app: NewApp, kind: str) -> None:
     assert of(app, "/same.txt").text == of(app, "/assets/same.txt").text == "one"
     assert of(app, "/", "--data", "sent").json["received"] == 4
     assert of(app, "/docs/").text == "the docs"
-    assert of(app, "/about").text == "about"
     # Relative links in its page need the slash.
     assert (of(app, "/docs?q=1").status, of(app, "/docs?q=1").header("Location")) == (
         301,

@@ -15,6 +15,12 @@ from piku.nginx.site import Platform, Site, SiteState, Static
 _NONE = "/@piku-none"
 _TRIES = (Raw("$uri"), Raw("$uri.html"), Raw("$uri/"))
 _EXPIRES = d("expires", Raw("$piku_expires"))
+# Files of these types are taken to be UTF-8; what an app says of its own answers stays.
+_CHARSET = d(
+    "charset_types", "application/javascript", "application/json", "application/yaml",
+    "text/calendar", "text/css", "text/csv", "text/javascript", "text/markdown", "text/plain",
+    "text/vtt", "text/xml",
+)  # fmt: skip
 
 
 def directives(site: Site, platform: Platform, state: SiteState) -> list[Directive]:
@@ -128,8 +134,7 @@ def _root(site: Site, static: Static, older: str) -> Iterator[Directive]:
         # work; in front of an app only one that has a page is: other addresses may be the app's.
         slash = d("rewrite", Raw("^(.+[^/])$"), Raw("$1/"), "permanent")
         has_page = (Raw("(-f"), Raw("$request_filename/index.html)"))
-        tries = d("try_files", Raw("$uri"), Raw("$uri.html"), fallback)
-        found = [block("if", has_page, [slash]), tries]
+        found = [block("if", has_page, [slash]), d("try_files", Raw("$uri"), fallback)]
     yield location("/", [d("root", static.path), *_options(site), *found])
     if static.before:
         again = d("try_files", Raw("$uri"), last)
@@ -158,4 +163,4 @@ def _last(site: Site) -> Raw:
 
 def _options(site: Site) -> list[Directive]:
     index = d("index", "index.html", Raw(settings.CATCH_ALL.read(site.values) or _NONE))
-    return [_EXPIRES, index]
+    return [_EXPIRES, _CHARSET, index]
