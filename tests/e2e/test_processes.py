@@ -232,6 +232,11 @@ def test_the_workers_of_a_first_release(new_app: Callable[..., App]) -> None:
     assert set(app.ps()) == {"web.1", "worker.1"}
     app.does("restart")
     assert set(app.ps()) == {"web.1", "worker.1"}
-    # Of a later release it is a failure.
+    # Of a later release it is a failure, and what the push advises helps.
     app.commit(Procfile=f"{WEB}late: echo done\n")
-    assert "late.1 ended with exit code 0" in "\n".join(app.failed())
+    said = "\n".join(app.failed())
+    assert "late.1 ended with exit code 0" in said
+    assert "piku ps:scale starting late=0" in said
+    assert "no late yet: kept for a later release" in app.does("ps:scale", "late=0")
+    app.deployed()
+    assert set(app.ps()) == {"web.1"}

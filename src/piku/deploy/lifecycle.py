@@ -144,6 +144,8 @@ def scale(paths: Paths, app: AppPaths, changes: Mapping[str, int], output: Outpu
         plan = replace(deployment.plan, counts=counts)
         _start_again(replace(deployment, plan=plan), carried)
     output.step(done)
+    if later := [kind for kind in changes if kind not in found.procfile]:
+        output.detail(f"The Procfile has no {' or '.join(later)} yet: kept for a later release")
 
 
 def stop(paths: Paths, app: AppPaths, output: Output) -> None:

@@ -109,9 +109,10 @@ def render_scaling(counts: Mapping[str, int]) -> str:
 def scaled(
     procfile: Procfile, counts: Mapping[str, int], changes: Mapping[str, int]
 ) -> dict[str, int]:
-    """`counts` with `changes`; raises PikuError for a type that cannot be scaled."""
-    for kind in changes:
-        if kind not in procfile.scalable:
+    """`counts` with `changes`; raises PikuError for a type that cannot be scaled. One that a later
+    Procfile is to bring can be scaled to 0: a worker that fails would not let it go live."""
+    for kind, count in changes.items():
+        if kind not in procfile.scalable and (count or kind in procfile):
             have = ", ".join(procfile.scalable) or "none"
             hint = f"those that can be are: {have}"
             raise PikuError(f"{kind!r} is no process type that can be scaled", hint=hint)

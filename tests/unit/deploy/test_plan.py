@@ -128,6 +128,12 @@ def test_scaling_changes_what_is_named_and_keeps_the_rest() -> None:
     assert scaled(found, {}, {"beat": 0}) == {"web": 1, "worker": 1, "beat": 0}
 
 
+def test_a_type_of_a_later_procfile_can_be_scaled_to_0() -> None:
+    assert scaled(procfile.parse("web: a\n"), {}, {"late": 0}) == {"web": 1, "late": 0}
+    with pytest.raises(PikuError, match="'release' is no process type that can be scaled"):
+        scaled(procfile.parse("web: a\nrelease: b\n"), {}, {"release": 0})
+
+
 @pytest.mark.parametrize(
     ("text", "kind", "message"),
     [
