@@ -51,13 +51,12 @@ def test_what_is_kept(cached: App) -> None:
     assert asked(cached, "/images/a.png")[0] == "HIT"
 
 
-def test_a_part_of_an_answer_is_not_kept(new_app: NewApp) -> None:
-    app = new_app("torso", answers("wsgi", "torso", "NGINX_CACHE_PREFIXES=/\n"))
-    first, second = of(app, "/?cut=1"), of(app, "/?cut=1")
+def test_a_part_of_an_answer_is_not_kept(cached: App) -> None:
+    """Where the end of the connection is the end of the answer, nothing says that it broke off."""
+    first, second = of(cached, "/images/?cut=1"), of(cached, "/images/?cut=1")
     assert [first.header("X-Cache"), second.header("X-Cache")] == ["MISS", "MISS"]
     assert first.json["number"] < second.json["number"]
     assert first.header("Cache-Control") == ""
-    assert is_kept(app, "/")
 
 
 def test_what_is_not_kept(cached: App) -> None:

@@ -95,7 +95,7 @@ def cache_zone(site: Site, platform: Platform) -> list[Directive]:
     # how long its answer holds knows better.
     heads = "$upstream_http_set_cookie$http_authorization"
     heads += "$upstream_http_cache_control$upstream_http_expires"
-    heads += "$piku_unsized" if site.backend == "uwsgi" else ""
+    heads += "$piku_unsized" if site.backend == "uwsgi" else "$piku_unended"
     chosen_zone, expires = _variables(site)
     holds = (Raw(f'"{chosen_zone} {heads}"'), expires)
     seconds = settings.CACHE_CONTROL.read(values)
