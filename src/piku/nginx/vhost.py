@@ -16,11 +16,9 @@ _NONE = "/@piku-none"
 _TRIES = (Raw("$uri"), Raw("$uri.html"), Raw("$uri/"))
 _EXPIRES = d("expires", Raw("$piku_expires"))
 # Files of these types are taken to be UTF-8; what an app says of its own answers stays.
-_CHARSET = d(
-    "charset_types", "application/javascript", "application/json", "application/yaml",
-    "text/calendar", "text/css", "text/csv", "text/javascript", "text/markdown", "text/plain",
-    "text/vtt", "text/xml",
-)  # fmt: skip
+_CHARSET = d("charset_types", Raw(
+    "application/javascript application/json application/yaml text/calendar text/css text/csv"
+    " text/javascript text/markdown text/plain text/vtt text/xml"))  # fmt: skip
 
 
 def directives(site: Site, platform: Platform, state: SiteState) -> list[Directive]:
