@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 
 from piku.errors import PikuError
@@ -133,6 +134,11 @@ class Paths:
         names = self.app_names()
         hint = f"apps here: {', '.join(names)}" if names else "there is no app yet: push one first"
         raise PikuError(f"there is no app called {text!r}", hint=hint)
+
+    def similar(self, name: AppName) -> AppName | None:
+        """Another app that may have been meant, by its name."""
+        others = [other for other in self.app_names() if other != name]
+        return next((AppName(one) for one in get_close_matches(name, others, 1, 0.75)), None)
 
     def app_names(self) -> list[AppName]:
         """The apps of this server, sorted; an app is what has a repository."""

@@ -344,7 +344,7 @@ def works(case: Case, process: Process, uwsgi: int) -> bool:
             process_config.log_file(case.app, process)
         )
     if (case.folder / f"{process.worker}.sh").exists():
-        ended = health.has_ended(case.app, process)
+        ended = health.ending(case.app, process) is not None
         return ended or bool(health.daemon_pid(case.app, process, uwsgi))
     request = b"GET / HTTP/1.0\r\n\r\n"
     host, _, port = process.address.rpartition(":")

@@ -9,7 +9,6 @@ import pwd
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -52,13 +51,14 @@ optional_app_argument = click.argument(
 
 
 def make(paths: Paths, app: AppPaths, *, asked: bool = False) -> None:
-    """Make an app that was never pushed; raises PikuError when another one is hardly meant less,
-    unless it was asked for."""
+    """Make an app that was never pushed, unless it is there; raises PikuError when its name is
+    nearly another's, and it was not `asked` for by itself."""
     from piku.ssh import git
 
-    close = get_close_matches(app.name, paths.app_names(), 1, 0.75)
-    if not asked and close and not app.repo.is_dir():
-        hint = f"did you mean {close[0]!r}? To make it: piku apps:create {app.name}"
+    if app.repo.is_dir():
+        return
+    if not asked and (close := paths.similar(app.name)):
+        hint = f"did you mean {close!r}? To make it: piku apps:create {app.name}"
         raise PikuError(f"there is no app called {app.name!r}", hint=hint)
     git.create_repository(app, own_command(), own_environment())
 

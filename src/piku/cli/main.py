@@ -109,7 +109,7 @@ def apps(paths: Paths, plain: bool) -> None:
     for name in names:
         live = None
         with contextlib.suppress(PikuError):  # a damaged record
-            live = releases.live(paths.app(name))
+            live = None if plain else releases.live(paths.app(name))
         mark = "" if plain else "* " if live and not live.stopped else "  "
         click.echo(f"{mark}{name}")
 

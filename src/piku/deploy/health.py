@@ -48,7 +48,9 @@ def wait_serving(
             continue
         what = f"answers {check.path} with {status}"
         replaced = live_status()
-        if check.strict or _is_asgi(deployment.app, process) or 0 < replaced < 500:
+        log = tail(process_config.log_file(deployment.app, process))
+        is_asgi = process.kind == "wsgi" and "required positional argument: 'send'" in log
+        if check.strict or is_asgi or 0 < replaced < 500:
             if not check.strict and replaced:
                 what += f", where the live release answers {replaced}"
             raise failure(deployment, process, what)
@@ -69,8 +71,8 @@ def _wait_one(deployment: Deployment, process: Process, check: Check, deadline: 
         if running is None:
             continue  # no answer is no evidence
         state = running.get(name)
-        if has_ended(app, process) or (pid and (state is None or state.pid != pid)):
-            raise failure(deployment, process, "ended while it was starting")
+        if ending(app, process) is not None or (pid and (state is None or state.pid != pid)):
+            raise failure(deployment, process, f"{_ended(app, process)} while it was starting")
         pid = (state.pid if state is not None else 0) or pid
         if state is not None and state.asleep and not pid:
             probe.accepts(process.address)
@@ -100,23 +102,23 @@ def wait_workers(
         for _ in files.poll(deadline):
             state = (emperor.observe(deployment.paths) or {}).get(process.vassal(app.name))
             pids[process] = daemon_pid(app, process, state.pid if state is not None else 0)
-            if pids[process] or has_ended(app, process):
+            if pids[process] or ending(app, process) is not None:
                 break
         else:
             raise failure(deployment, process, f"did not start within {timeout:.0f} s")
     finished: set[Process] = set()
     for _ in files.poll(time.monotonic() + _SETTLED, first=0.05):
         for process in pids.keys() - finished:
-            code = exit_code(app, process)
+            code = ending(app, process)
             if may_finish and code == 0:
                 finished.add(process)
-            elif has_ended(app, process):
-                what = "ended right after it was started"
+            elif code is not None:
+                what = f"{_ended(app, process)} right after it was started"
                 hint = f"if it is to be run by hand: piku ps:scale {app.name} {process.kind}=0"
                 raise failure(deployment, process, what, hint)
     for process in pids.keys() - finished:
         if not procfs.is_running(pids[process]):
-            raise failure(deployment, process, "ended right after it was started")
+            raise failure(deployment, process, f"{_ended(app, process)} right after it was started")
     return finished
 
 
@@ -141,20 +143,20 @@ def daemon_pid(app: AppPaths, process: Process, vassal: int) -> int:
     return 0
 
 
-def exit_code(app: AppPaths, process: Process) -> int | None:
-    """With which exit code a program ended last, if it has ended since its start."""
-    mark = ini.ENDED.format(worker=process.worker)
-    lines = tail(process_config.log_file(app, process)).splitlines()
-    codes = [line.removeprefix(mark) for line in lines if line.startswith(mark)]
-    return int(codes[-1]) if codes and codes[-1].isdigit() else None
-
-
-def has_ended(app: AppPaths, process: Process) -> bool:
-    """Whether the log says that it has ended, even if it was started again since."""
+def ending(app: AppPaths, process: Process) -> int | None:
+    """The exit code with which it ended last by its log, even if it was started again since; -1
+    for one of uWSGI's, which does not say it, and None for one that has not ended."""
     # uWSGI starts a worker that died, for one because a Java class is missing, again without end.
-    marks = (ini.ENDED.format(worker=process.worker), "DAMN ! worker ")
+    mark = ini.ENDED.format(worker=process.worker)
     text = tail(process_config.log_file(app, process))
-    return any(line.startswith(marks) for line in text.splitlines())
+    lines = [line for line in text.splitlines() if line.startswith((mark, "DAMN ! worker "))]
+    code = lines[-1].removeprefix(mark) if lines else None
+    return None if code is None else int(code) if code.isdigit() else -1
+
+
+def _ended(app: AppPaths, process: Process) -> str:
+    code = ending(app, process)
+    return "ended" if code in (None, -1) else f"ended with exit code {code}"
 
 
 def _listens(process: Process, state: State) -> bool:
@@ -176,16 +178,9 @@ def _reason(process: Process, vassal: int) -> str:
     return f"nothing listens on {own}"
 
 
-def _is_asgi(app: AppPaths, process: Process) -> bool:
-    log = tail(process_config.log_file(app, process))
-    return process.kind == "wsgi" and "required positional argument: 'send'" in log
-
-
 def failure(deployment: Deployment, process: Process, what: str, fix: str = "") -> PikuError:
     """The error of a process that is not well, with the end of its log."""
     app = deployment.app
-    if what.startswith("ended") and (code := exit_code(app, process)) is not None:
-        what = what.replace("ended", f"ended with exit code {code}", 1)
     what += "".join(ended(app, process) for ended in hooks("ended"))
     log = last_lines(process_config.log_file(app, process), 200)
     lines = log[-15:] or ("(it wrote nothing to its log)",)

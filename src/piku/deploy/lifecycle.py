@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from piku import files
-from piku.app import settings
 from piku.deploy import (
     build,
     deploy,
@@ -33,14 +32,13 @@ def change_settings(
     paths: Paths, app: AppPaths, change: Mapping[str, str | None], by: str, output: Output, *,
     restart: bool,
 ) -> None:  # fmt: skip
-    """Set or (None) unset values, and make a release with them; one that fails leaves them as they
-    were."""
+    """Set or (None) unset checked values, and make a release with them; one that fails leaves them
+    as they were."""
     before = revision.own_settings(app)
     after = {key: value for key, value in {**before, **change}.items() if value is not None}
     if after == before:
         output.step("Nothing to change: the settings are as they were")
         return
-    settings.check_all({key: value for key, value in change.items() if value is not None})
     unset = all(value is None for value in change.values())
     description = f"{'unset' if unset else 'set'} {', '.join(change)}"
     live = releases.live(app)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from piku.app import settings
 from piku.app.procfile import UWSGI_SERVED
 from piku.nginx.directives import Directive
+
+
+def host_names(names: Iterable[str]) -> tuple[str, ...]:
+    """The hosts of names that may have a path, each once."""
+    return tuple(dict.fromkeys(name.partition("/")[0] for name in names))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,8 +112,7 @@ class Site:
     @property
     def certified(self) -> tuple[str, ...]:
         """Every host name that the app's certificate is for."""
-        names = (*self.names, *self.redirect_from)
-        return tuple(dict.fromkeys(name.partition("/")[0] for name in names))
+        return host_names((*self.names, *self.redirect_from))
 
 
 @dataclass(frozen=True, kw_only=True)

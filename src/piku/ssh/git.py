@@ -94,8 +94,8 @@ def note_result(status: int) -> None:
 
 
 def _report_last(app: AppPaths) -> None:
-    """Say how the last push fares, to whoever pushes the same again: the one that began it may have
-    gone away."""
+    """Report the state of the last push when the same commit is pushed again: its own client may
+    have disconnected."""
     from piku.deploy import releases
 
     if newest := next(iter(releases.releases(app)), None):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 from piku import subprocesses
 from piku.app import settings
@@ -89,11 +88,9 @@ def _deploy(paths: Paths, app: AppPaths, update: Update, by: str, output: Output
 
 def _greet(paths: Paths, app: AppPaths, output: Output) -> None:
     """Say that this push makes an app, in case another one was meant."""
-    others = [name for name in paths.app_names() if name != app.name]
-    close = get_close_matches(app.name, others, 1, 0.75)
     output.step(f"{app.name} is a new app")
-    if close:
-        output.warn(f"Did you mean {close[0]!r}? Then: piku destroy {app.name}, and push there")
+    if close := paths.similar(app.name):
+        output.warn(f"Did you mean {close!r}? Then: piku destroy {app.name}, and push there")
 
 
 def _report_stored(app: AppPaths, update: Update, main: str, output: Output) -> None:

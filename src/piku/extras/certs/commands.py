@@ -19,6 +19,7 @@ from piku.errors import PikuError
 from piku.extras.certs import renew
 from piku.extras.certs.renew import Failures
 from piku.nginx import service
+from piku.nginx.site import host_names
 from piku.output import Output, table
 from piku.paths import AppName, AppPaths, Paths
 from piku.tls import certificate
@@ -106,8 +107,8 @@ def certs_add(paths: Paths, app: AppPaths, file: TextIO) -> None:
     text = file.read(_MAX)
     found = certificate.inspect(text, OWN)
     values = dotenv.parse(files.read(app.live_env), "LIVE_ENV")
-    named = [name.partition("/")[0] for name in settings.SERVER_NAME.read(values)]
-    names = (*named, *settings.REDIRECT_FROM.read(values))
+    named = (*settings.SERVER_NAME.read(values), *settings.REDIRECT_FROM.read(values))
+    names = host_names(named)
     if missing := found.missing(names):
         raise PikuError(
             f"the certificate is not for {', '.join(missing)}, a name of {app.name}",

@@ -11,6 +11,7 @@ from piku.app import settings
 from piku.deploy.deployment import Deployment
 from piku.errors import PikuError
 from piku.extras.lego.settings import ACME_DNS, ACME_EMAIL, ACME_OPTIONS
+from piku.nginx.site import host_names
 from piku.paths import Paths
 from piku.tls import acme
 from piku.tls.acme import Client, Issued
@@ -34,8 +35,8 @@ def client(values: Mapping[str, str]) -> Client | None:
 def warnings(deployment: Deployment) -> list[str]:
     """What a push says about names for which no certificate can be had."""
     paths, values = deployment.paths, deployment.values
-    named = [name.partition("/")[0] for name in settings.SERVER_NAME.read(values)]
-    names = (*named, *settings.REDIRECT_FROM.read(values))
+    named = (*settings.SERVER_NAME.read(values), *settings.REDIRECT_FROM.read(values))
+    names = host_names(named)
     public = [name for name in names if acme.is_public(name)]
     found = acme.client(paths, values)
     if public and found is None:

@@ -12,7 +12,7 @@ from piku.nginx.directives import Directive, Raw, block, d, location
 from piku.nginx.site import Platform
 from piku.paths import AppName
 
-# What an app is told of a request is what its own server finds; that one also sets the limits.
+# The front sets no limits: those of the app's own server apply.
 _SERVER = (
     d("client_max_body_size", 0),
     d("proxy_request_buffering", "off"),

@@ -1,7 +1,7 @@
 """A push that would take an app off the air by mistake is refused (docs/nginx.md).
 
 `check` compares what the release would serve with what is live: an ENV that was forgotten, a `web`
-line that was renamed. Whoever means it stops the app first.
+line that was renamed. To take an app off the air on purpose, stop it first.
 """
 
 from piku.extra import Extra

@@ -29,7 +29,7 @@ def additions(_paths: Paths, _app: AppPaths, site: Site) -> Additions | None:
     client, header = Raw(f"$piku_sticky_{name}"), Raw(f"$piku_sticky_set_{name}")
     known = f"$cookie_{_COOKIE}"
     cookie = f'"{_COOKIE}=$request_id; Path=/; HttpOnly; SameSite=Lax'
-    # Whoever comes without the cookie gets one: the number of that very request.
+    # A client without the cookie gets one; its value is the ID of that request.
     chosen = block(
         "map", (Raw(known), client), [d(Raw('""'), Raw("$request_id")), d("default", Raw(known))]
     )
