@@ -234,7 +234,7 @@ class Sandbox(Laptop):
             connection.close()
 
     @staticmethod
-    def wait(condition: Callable[[], T], timeout: float = 10, what: str = "") -> T:
+    def wait(condition: Callable[[], T], timeout: float = 30, what: str = "") -> T:
         """Wait until the condition holds, return what it returned."""
         deadline = time.monotonic() + timeout
         while True:

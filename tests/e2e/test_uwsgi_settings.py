@@ -34,7 +34,9 @@ def app(environ, start_response):
     if environ["PATH_INFO"] == "/count":
         threading.Thread(target=count, daemon=True).start()
     if environ["PATH_INFO"] == "/hold":
-        (DATA / f"in.{uuid.uuid4()}").write_text(text)
+        begun = DATA / str(uuid.uuid4())
+        begun.write_text(text)
+        begun.rename(DATA / f"in.{begun.name}")
         while not (DATA / "gate").exists():
             time.sleep(0.01)
     start_response("200 OK", [("Content-Type", "text/plain")])

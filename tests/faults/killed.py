@@ -111,7 +111,7 @@ def check_sane(app: App, *bodies: str) -> None:
         return [(row["state"], row["release"]) for row in rows] == wanted
 
     try:
-        app.server.wait(only_that, 12)
+        app.server.wait(only_that)
     except TimeoutError:
         pytest.fail(f"v{live['number']} is live, of {app.vassals()} run {rows}")
     for release in releases[:3]:
@@ -122,6 +122,6 @@ def check_sane(app: App, *bodies: str) -> None:
 
 def check_ended(app: App, number: int) -> None:
     try:
-        app.server.wait(lambda: not of_release(app, number), 5)
+        app.server.wait(lambda: not of_release(app, number))
     except TimeoutError:
         pytest.fail(f"of v{number} still run: {of_release(app, number)}")

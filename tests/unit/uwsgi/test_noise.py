@@ -57,3 +57,9 @@ def test_what_uwsgi_says_at_each_start_and_stop_is_routine(line: str) -> None:
 @pytest.mark.parametrize("line", TOLD.splitlines())
 def test_what_tells_of_a_fault_and_what_an_app_says_is_not(line: str) -> None:
     assert not noise.is_routine(line.encode())
+
+
+def test_memory_that_its_logger_writes_at_the_end_is_routine() -> None:
+    line = bytes.fromhex("d06324796 47f0000 d06324796 47f0000 009e".replace(" ", ""))
+    assert noise.is_routine(line)
+    assert not noise.is_routine(line[8:])
