@@ -90,6 +90,8 @@ def test_large_headers_of_a_request(echo: Echo) -> None:
     assert asked(12_000, 12_000, 12_000) == SMALLER.get(echo.kind, 200)
     assert asked(15_000, 15_000, 15_000, 15_000) == SMALLER.get(echo.kind, 200)
     assert asked(15_000, 15_000, 15_000, 15_000, 15_000) == refused
+    assert asked(*[1] * 900) == (431 if echo.kind == "gunicorn" else 200)
+    assert asked(*[1] * 1050) == 400
     assert asked(40_000) == refused
 
 

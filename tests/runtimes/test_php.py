@@ -98,6 +98,18 @@ def test_no_source_is_served(new_app: NewApp, named: bool) -> None:
             assert telling not in found, (path, found)
 
 
+def test_a_front_controller_sees_the_address(new_app: NewApp) -> None:
+    keys = "['SCRIPT_NAME', 'PATH_INFO', 'REQUEST_URI']"
+    shows = f"<?php foreach ({keys} as $key) echo $_SERVER[$key] ?? '', '|';\n"
+    app = new_app("front", {"Procfile": "php: www\n", "www/index.php": shows})
+    assert app.body("/orders/7?x=1") == "/index.php||/orders/7?x=1|"
+    assert app.body("/index.php/orders/7") == "|/orders/7|/index.php/orders/7|"
+    app.server.commit(app.repository, {"www/index.php": None, "www/main.php": shows})
+    app.deployed()
+    assert app.status("/orders/7") == 404
+    assert app.body("/main.php") == "/main.php||/main.php|"
+
+
 def test_php_answers_many_at_once(new_app: NewApp) -> None:
     """uWSGI's PHP crashes when it has threads."""
     app = new_app(

@@ -102,7 +102,7 @@ def parse(text: str) -> Procfile:
 
 def _refuse_mistake(found: Procfile, kind: str) -> None:
     """Raise PikuError for a worker that is hardly meant as one."""
-    command = found.entries[kind].command
+    command = re.sub(r"^([\"'])(.*?)\1", r"\2", found.entries[kind].command)
     if re.match(r"@[a-z]+\s|([*\d][*\d/,-]*\s+){3}([*\w][*\w/,-]*\s+){2}", command):
         hint = f"write 'cron-{kind}: {command}'"
         raise PikuError(f"Procfile: the command of {kind!r} begins with a schedule", hint=hint)

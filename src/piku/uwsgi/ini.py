@@ -69,7 +69,6 @@ def served(
     nginx is not in front; `threads` is 0 where something else than threads shares a worker process.
     """
     values = vassal.values
-    forwarded = settings.LOG_X_FORWARDED_FOR.read(values)
     return render(
         [
             *_common(vassal),
@@ -79,14 +78,15 @@ def served(
             ("enable-threads", str(settings.ENABLE_THREADS.read(values)).lower()),
             ("max-requests", str(settings.MAX_REQUESTS.read(values))),
             ("listen", str(listen)),
-            # The most that the protocol allows for the headers of a request.
+            # The most that the protocol allows for a request's headers, and as many as nginx does.
             ("buffer-size", "65535"),
+            ("max-vars", "520"),
             # The body is read before the app is asked: one that answers without reading it would
             # close the connection, and its answer be lost. What is longer goes to a file.
             ("post-buffering", "65536"),
             ("worker-reload-mercy", str(settings.STOP_TIMEOUT.read(values))),
             *_listening(address, MODIFIERS[kind], settings.IDLE.read(values)),
-            ("log-x-forwarded-for", "true" if forwarded else ""),
+            ("log-x-forwarded-for", "true" if settings.LOG_X_FORWARDED_FOR.read(values) else ""),
             ("log-format", LOG_FORMAT),
             *vassal.options,
             ("include", vassal.include),

@@ -58,6 +58,32 @@ LOGS = [
         "bash: line 1: gunicorn: command not found",
         "no program gunicorn",
     ),
+    (
+        ["Error: Cannot find module '@acme/api/dist/client'", *STACK],
+        "Error: Cannot find module '@acme/api/dist/client'",
+        "npm install @acme/api,",
+    ),
+    (
+        ["Error: Cannot find module '/home/piku/.piku/releases/shop/v3/dist/index.js'"],
+        "Error: Cannot find module '/home/piku/.piku/releases/shop/v3/dist/index.js'",
+        "dist/index.js is not in this release",
+    ),
+    (['npm ERR! Missing script: "start"'], "", 'add "start" to the scripts of package.json'),
+    (
+        ["ModuleNotFoundError: No module named 'server'"],
+        "ModuleNotFoundError: No module named 'server'",
+        "commit server.py, or correct the name",
+    ),
+    (
+        ["    raise KeyError(key) from None", "KeyError: 'DATABASE_URL'"],
+        "KeyError: 'DATABASE_URL'",
+        "piku config:set shop DATABASE_URL=…",
+    ),
+    (
+        ["Error: listen EACCES: permission denied 0.0.0.0:80"],
+        "Error: listen EACCES: permission denied 0.0.0.0:80",
+        "a port below 1024",
+    ),
     (["Listening on 3000", "Error handling is on"], "", ""),
 ]  # fmt: skip
 
@@ -83,7 +109,22 @@ def test_the_line_that_says_why_comes_first(new_app: NewApp) -> None:
     assert any("web.1 ended with exit code 4 while it was starting" in line for line in said)
 
 
+def test_a_web_process_that_comes_to_its_end(new_app: NewApp) -> None:
+    app = new_app("short", {"Procfile": "web: echo served\n"}, push=False)
+    said = "\n".join(app.failed())
+    assert "it must run on, and listen on $PORT: echo served" in said
+
+
 def test_an_asgi_application_under_uwsgi(new_app: NewApp) -> None:
     asgi = "async def app(scope, receive, send):\n    raise RuntimeError\n"
     app = new_app("async", {**wsgi("async"), "app.py": asgi}, push=False)
     assert "app:app is an ASGI application" in "\n".join(app.failed())
+
+
+def test_ps_says_that_an_app_is_not_served(new_app: NewApp) -> None:
+    app = new_app("shut", wsgi("shut"))
+    assert "NOT served" not in app.does("ps")
+    (app.server.root / "nginx" / "shut.conf.refused").touch()  # as a failed reload leaves it
+    assert "shut is NOT served: nginx refuses shut.conf.refused; deploy it again" in app.does("ps")
+    app.does("deploy")
+    assert "NOT served" not in app.does("ps")

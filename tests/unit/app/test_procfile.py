@@ -39,6 +39,7 @@ def test_types_and_commands_are_read_in_order() -> None:
             "Procfile: the command of 'tidy' begins with a schedule",
         ),
         ("tidy: 0 3 * * * ./tidy\n", "Procfile: the command of 'tidy' begins with a schedule"),
+        ('tidy: "0 3 * * *" ./tidy\n', "Procfile: the command of 'tidy' begins with a schedule"),
         ("corn-x: @daily ./tidy\n", "Procfile: the command of 'corn-x' begins with a schedule"),
     ],
 )

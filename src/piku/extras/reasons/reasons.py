@@ -6,8 +6,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from piku.deploy import health
 from piku.deploy.deployment import Deployment
 from piku.deploy.releases import Process
+from piku.paths import AppPaths, Paths
 
 # The line that names the error: in most languages, a stack of calls is above or below it.
 _REPORTS = re.compile(
@@ -25,10 +27,12 @@ _REPORTS = re.compile(
 
 @dataclass(frozen=True, kw_only=True)
 class Help:
-    """What to do where a log has this text; the words between braces are filled in."""
+    """What to do where a log has this text; the words between braces are filled in. `own`: only
+    where the name that it finds is in the process's command."""
 
     text: str
     fix: str
+    own: bool = False
 
 
 _HELP = (
@@ -38,12 +42,33 @@ _HELP = (
         " piku config:set {app} PIKU_DEPLOY_STRATEGY=recreate",
     ),
     Help(
-        text=r"Cannot find (?:module|package) '(?P<name>[^./'][^']*)'",
+        text=r"listen EACCES|bind.*permission denied",
+        fix="an app cannot listen on a port below 1024, as nginx does: listen on $PORT",
+    ),
+    Help(
+        text=r"Cannot find module '/\S*/releases/[^/']+/[^/']+/(?P<name>[^']+)'",
+        fix="{name} is not in this release: commit it, or let the build make it",
+    ),
+    Help(
+        text=r"Cannot find (?:module|package) '(?P<name>(?:@[^/']+/)?[^./'][^/']*)",
         fix="add it: npm install {name}, and commit package.json and package-lock.json",
     ),
     Help(
-        text=r"No module named '(?P<name>[\w]+)",
+        text=r'Missing script: "(?P<name>[^"]+)"',
+        fix='add "{name}" to the scripts of package.json, or name another in the Procfile',
+    ),
+    Help(
+        text=r"(?:No module named '|Could not import module \")(?P<name>\w+)",
+        fix="the Procfile names the module {name}: commit {name}.py, or correct the name",
+        own=True,
+    ),
+    Help(
+        text=r"No module named '(?P<name>\w+)",
         fix="add the package that has the module {name} to the app's requirements",
+    ),
+    Help(
+        text=r"raise KeyError\(key\) from None\nKeyError: '(?P<name>[A-Z][A-Z0-9_]*)'",
+        fix="the app asks for a variable that is not set: piku config:set {app} {name}=…",
     ),
     Help(
         text=r"cannot load such file -- (?P<name>[\w-]+)",
@@ -69,7 +94,10 @@ _HELP = (
 def explain(deployment: Deployment, process: Process, log: Sequence[str]) -> tuple[str, str]:
     """The line of a log that says why a process is not well, and what to do; each may be empty."""
     command = deployment.revision.procfile.command(process.kind)
-    return report(log), remedy("\n".join(log), app=deployment.app.name, command=command)
+    fix = remedy("\n".join(log), app=deployment.app.name, command=command)
+    if not fix and process.kind == "web" and health.ending(deployment.app, process) == 0:
+        fix = f"its command came to its end: it must run on, and listen on $PORT: {command}"
+    return report(log), fix
 
 
 def report(log: Sequence[str]) -> str:
@@ -80,6 +108,16 @@ def report(log: Sequence[str]) -> str:
 def remedy(text: str, **words: str) -> str:
     """What to do by what a log says; `words` are the app's name and the process's command."""
     for one in _HELP:
-        if found := re.search(one.text, text):
+        found = re.search(one.text, text)
+        if found and not (one.own and found["name"] not in re.findall(r"\w+", words["command"])):
             return one.fix.format(**words, **found.groupdict())
     return ""
+
+
+def notes(_paths: Paths, app: AppPaths) -> list[str]:
+    """What `ps` says of an app that nginx does not serve."""
+    if not app.refused.exists():
+        return []
+    return [
+        f"{app.name} is NOT served: nginx refuses {app.refused.name}; deploy it again to see why"
+    ]
