@@ -59,7 +59,7 @@ from piku.deploy.deployment import Deployment, Progress
 from piku.deploy.releases import Live, Process
 from piku.errors import PikuError
 from piku.extra import hooks
-from piku.nginx import proxy, service, site_config, vhost
+from piku.nginx import service, site_config, vhost
 from piku.nginx.directives import render
 from piku.nginx.site import Platform, Site, SiteState
 from piku.operate import server
@@ -224,10 +224,7 @@ def outcome(case: Case) -> dict[str, str]:
         found["warnings.txt"] = case.said
     assigned = [process.port for process in case.made.processes if process.port]
     fixed = case.found.values.get("PORT")
-    site = case.made.site
-    zone = proxy.zone_name(site) if site and site.cache else ""
     replacements = {
-        **({zone: f"piku_{case.app.name}_CACHE"} if zone else {}),  # named by its folder
         str(case.paths.root): "ROOT",
         str(Path(piku.__file__).parent): "PIKU",
         str(case.paths.home): "HOME",
@@ -246,6 +243,7 @@ def neutral(text: str, replacements: dict[str, str], ports: list[int]) -> str:
         text = text.replace(old, new)
     for number, port in enumerate(ports, 1):
         text = re.sub(rf"\b{port}\b", f"PORT-{number}", text)
+    text = re.sub(r"(piku_[\w-]+)_[0-9a-f]{8}\b", r"\1_CACHE", text)  # named by its folder
     return re.sub(r"\bpython3\d+\b", "python3X", text)
 
 

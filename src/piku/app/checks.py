@@ -188,13 +188,6 @@ def file_path(text: str) -> str:
     return "/" + inner_path(text.lstrip("/"))
 
 
-def cache_prefixes(text: str) -> tuple[str, ...]:
-    """Prefixes of addresses, between `|` or commas."""
-    found = tuple(url("/" + part.lstrip("/")) for part in parts(text.replace("|", ",")))
-    refuse_twice(prefix.rstrip("/") for prefix in found)
-    return found
-
-
 def parts(text: str) -> list[str]:
     """The parts of a list with commas."""
     return [part.strip() for part in text.split(",") if part.strip()]

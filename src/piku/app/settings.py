@@ -67,22 +67,6 @@ STATIC_PATHS = Setting(name="NGINX_STATIC_PATHS", check=checks.static_paths,
 CATCH_ALL = Setting(name="NGINX_CATCH_ALL",
     check=lambda text: checks.url(text and f"/{text.removeprefix('/')}"),
     doc="What to serve when a static file does not exist, such as /index.html.")
-CACHE_PREFIXES = Setting(name="NGINX_CACHE_PREFIXES", check=checks.cache_prefixes,
-    doc="URL prefixes whose responses nginx caches: prefix1|prefix2|prefix3.")
-CACHE_SIZE = Setting(name="NGINX_CACHE_SIZE", default="1", check=checks.whole(1, 10000),
-    doc="The most that the cache may hold, in gigabytes.")
-CACHE_TIME = Setting(name="NGINX_CACHE_TIME", default="3600", check=checks.whole(0, 10**9),
-    doc="Seconds for which a response with status 200 is cached.")
-CACHE_CONTROL = Setting(name="NGINX_CACHE_CONTROL", default="3600", check=checks.whole(0, 10**9),
-    doc="Seconds in the Cache-Control header of cached prefixes, unless the app sends its own.")
-CACHE_REDIRECTS = Setting(name="NGINX_CACHE_REDIRECTS", default="3600",
-    check=checks.whole(0, 10**9), doc="Seconds for which a redirect is cached.")
-CACHE_ANY = Setting(name="NGINX_CACHE_ANY", default="3600", check=checks.whole(0, 10**9),
-    doc="Seconds for which any other response is cached, except for server errors.")
-CACHE_EXPIRY = Setting(name="NGINX_CACHE_EXPIRY", default="86400", check=checks.whole(1, 10**9),
-    doc="Seconds without a request after which a cached response is removed.")
-CACHE_PATH = Setting(name="NGINX_CACHE_PATH", check=checks.file_path,
-    doc="Where nginx keeps the cache: a path in the app's cache folder, or an absolute one.")
 CLOUDFLARE_ACL = Setting(name="NGINX_CLOUDFLARE_ACL", default="false", check=checks.boolean,
     doc="true or false: allow only Cloudflare, and the address that deployed last.")
 ALLOW_GIT = Setting(name="NGINX_ALLOW_GIT_FOLDERS", default="false", check=checks.boolean,

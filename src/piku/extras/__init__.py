@@ -5,6 +5,7 @@ else works.
 """
 
 EXTRAS: tuple[str, ...] = (
+    "answer_cache",
     "certs",
     "cloudflare",
     "cron",

@@ -90,7 +90,6 @@ class Site:
     upstreams: tuple[str, ...] = ()  # where its processes listen; empty while none runs
     static: tuple[Static, ...] = ()
     hidden: tuple[str, ...] = ()  # addresses of files that nobody may see
-    cache: str = ""  # the folder of the answers that nginx keeps
     clients: tuple[str, ...] = ()  # the addresses let in beside Cloudflare's
     include: str = ""  # a copy of NGINX_INCLUDE_FILE
     access_log: str = ""  # of what uWSGI does not log

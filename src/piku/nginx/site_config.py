@@ -53,7 +53,6 @@ def of(
         upstreams=upstreams,
         static=static,
         hidden=tuple(_hidden(app, static)),
-        cache=_cache(app, values),
         clients=_clients(before) if settings.CLOUDFLARE_ACL.read(values) else (),
         include=_include(app, checkout, values),
         access_log=str(app.access_log),
@@ -67,25 +66,6 @@ def _clients(before: Site | None) -> tuple[str, ...]:
         return (str(ipaddress.ip_address(text)),)
     except ValueError:
         return before.clients if before else ()
-
-
-def _cache(app: AppPaths, values: Mapping[str, str]) -> str:
-    """Where answers are kept: in a folder of its own, for nginx removes whatever else is there."""
-    if not settings.CACHE_PREFIXES.read(values):
-        return ""
-    wanted = settings.CACHE_PATH.read(values)
-    own = (app.cache.resolve(), app.data.resolve())
-    found = Path(os.path.realpath(app.cache / wanted), "nginx")
-    if not any(found.is_relative_to(folder) for folder in own):
-        raise PikuError(
-            f"NGINX_CACHE_PATH={wanted} is not in a folder of the app's own",
-            hint=f"give a path in {own[0]} or {own[1]}",
-        )
-    try:
-        found.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise PikuError(f"NGINX_CACHE_PATH={wanted} cannot be made: {error.strerror}") from None
-    return str(found)
 
 
 def _include(app: AppPaths, checkout: Path, values: Mapping[str, str]) -> str:

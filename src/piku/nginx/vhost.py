@@ -24,7 +24,6 @@ _CHARSET = d("charset_types", Raw(
 def directives(site: Site, platform: Platform, state: SiteState) -> list[Directive]:
     """All that the app's file has."""
     out = proxy.upstreams(site, state) if site.backend else []
-    out += proxy.cache_zone(site, platform) if site.cache else []
     out += chain.from_iterable(each.http for each in state.additions)
     plain = [d("listen", address) for address in platform.listens(site, platform.http_port)]
     secure = [
@@ -74,8 +73,6 @@ def _content(site: Site, platform: Platform, state: SiteState) -> list[Directive
     out = []
     if platform.http3:
         out.append(d("add_header", "Alt-Svc", f'h3=":{platform.https_port}"; ma=86400'))
-    if site.cache:
-        out.append(d("add_header", "X-Cache", Raw("$upstream_cache_status"), "always"))
     out += chain(*(_error_page(*page) for page in state.pages.items()))
     out.append(challenge(platform))
     closed = [each for each in state.additions if each.closed]

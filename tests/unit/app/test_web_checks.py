@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from piku.app import checks
+from piku.extras.answer_cache import settings as cache_settings
 
 Check = Callable[[str], Any]
 
@@ -22,8 +23,8 @@ Check = Callable[[str], Any]
         (checks.static_paths, " a/:x/ , /b/:./y.txt,", (("/a", "x"), ("/b", "y.txt"))),
         (checks.static_paths, "/a:.", (("/a", "."),)), (checks.static_paths, "/a:/srv//x/", (("/a", "/srv/x"),)),
         (checks.file_path, "./", "."), (checks.file_path, "/a/b", "/a/b"), (checks.file_path, "a b/c", "a b/c"),
-        (checks.cache_prefixes, "", ()), (checks.cache_prefixes, "/", ("/",)),
-        (checks.cache_prefixes, "/a|b/,c", ("/a", "/b/", "/c")),
+        (cache_settings.prefixes, "", ()), (cache_settings.prefixes, "/", ("/",)),
+        (cache_settings.prefixes, "/a|b/,c", ("/a", "/b/", "/c")),
     ],
 )  # fmt: skip
 def test_accepted(check: Check, text: str, value: object) -> None:
@@ -48,8 +49,8 @@ def test_accepted(check: Check, text: str, value: object) -> None:
         (checks.static_paths, "/a:b;c", "not supported"), (checks.static_paths, "/a:.git", "outside"),
         (checks.static_paths, "/a:" + "x" * 256, "too long"),
         (checks.static_paths, "/a:" + "x/" * 501, "too long"),
-        (checks.cache_prefixes, "/a,/a/", "is there twice"),
-        (checks.cache_prefixes, "a b", "not a path"),
+        (cache_settings.prefixes, "/a,/a/", "is there twice"),
+        (cache_settings.prefixes, "a b", "not a path"),
     ],
 )  # fmt: skip
 def test_refused(check: Check, text: str, reason: str) -> None:

@@ -20,6 +20,7 @@ import pytest
 from sandbox import free_ports
 
 from piku import files as files_module
+from piku.extras.answer_cache import directives as answer_cache
 from piku.nginx.directives import d, location
 from piku.nginx.site import Additions, Site, SiteState, Static
 from piku.paths import AppName, Paths
@@ -115,7 +116,10 @@ def sites(folder: Path, app: str) -> Iterator[tuple[Site, SiteState]]:
     ).path
     around = SiteState(certificate=certificate)
     yield site("plain"), around
-    yield site("cached", cache=f"{folder}/kept", values={"NGINX_CACHE_PREFIXES": "/"}), around
+    cached = site("cached", values={"NGINX_CACHE_PREFIXES": "/"})
+    root = Paths(root=folder, home=folder)
+    keeping = answer_cache.additions(root, root.app(AppName("cached")), cached)
+    yield cached, SiteState(certificate=certificate, additions=(keeping,))
     yield site("barred"), SiteState(certificate=certificate, cloudflare=(NOBODY,))
     yield site("moved", redirect_from=("old.test",)), around
     yield site("only", values={"NGINX_HTTPS_ONLY": "true"}), around

@@ -23,7 +23,7 @@ from piku.deploy.deployment import Deployment
 from piku.deploy.releases import Live, Process
 from piku.errors import PikuError
 from piku.extra import hooks
-from piku.nginx import cloudflare, vhost
+from piku.nginx import cloudflare, site_config, vhost
 from piku.nginx.directives import render
 from piku.nginx.site import Additions, Platform, Site, SiteState
 from piku.paths import AppName, AppPaths, Paths
@@ -312,14 +312,15 @@ def test_no_two_settings_collide_in_one_address(make: Make, paths: Paths, shop: 
         assert accepted, said
 
 
-def test_every_wrong_value_is_refused_by_name(make: Make) -> None:
+def test_every_wrong_value_is_refused_by_name(make: Make, paths: Paths) -> None:
     for name, texts in WRONG.items():
         for text in texts:
             with pytest.raises(PikuError, match=name) as error:
-                make(
+                site = make(
                     {"NGINX_SERVER_NAME": "shop.example", "NGINX_CACHE_PREFIXES": "/", name: text},
                     "web",
                 )
+                site_config.state(paths, AppName("shop"), site)
             assert_explains(error.value)
 
 
@@ -331,17 +332,18 @@ def judge(make: Make, paths: Paths, shop: AppPaths, tried: Tried) -> None:
     said = []
     for name, (values, (kind, closed)) in zip(APPS, tried, strict=True):
         try:
-            one = replace(make(values, kind), app=name)
+            app, one = paths.app(AppName(name)), replace(make(values, kind), app=name)
+            kept = one.values.get("NGINX_CACHE_PATH", "").replace("/shop", f"/{name}")
+            one = replace(one, values={**one.values, "NGINX_CACHE_PATH": kept})
+            added = [hook(paths, app, one) for hook in hooks("nginx")]
         except PikuError as error:
             assert_explains(error)
             continue
         except Exception as error:
             raise AssertionError(f"{error!r} for {values}") from error
-        app = paths.app(AppName(name))
-        found_additions = (hook(paths, app, one) for hook in hooks("nginx"))
         around = SiteState(
             certificate=certificate,
-            additions=tuple(filter(None, (*found_additions, *(CLOSED if closed else ())))),
+            additions=tuple(filter(None, (*added, *(CLOSED if closed else ())))),
             cloudflare=networks if "true" in values.get("NGINX_CLOUDFLARE_ACL", "") else (),
         )
         for platform in PLATFORMS:

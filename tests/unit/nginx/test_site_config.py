@@ -12,7 +12,7 @@ from piku.deploy.deployment import Deployment
 from piku.deploy.releases import Live
 from piku.errors import PikuError
 from piku.nginx.site import Site
-from piku.paths import AppName, AppPaths, Paths
+from piku.paths import AppPaths, Paths
 
 MakeDeployment = Callable[..., Deployment]
 FILES = {"Procfile": "worker: x\n", "public/page.html": "x", "x.conf": "# x\n"}
@@ -111,40 +111,6 @@ def test_links_that_lead_out_are_refused(
     refused(of, "leads outside an app's folder", NGINX_STATIC_PATHS=f"/x:{shop.data}/out")
     refused(of, "no such file", links, NGINX_INCLUDE_FILE="passwd")
     refused(of, "no such file", links, NGINX_INCLUDE_FILE="loop")
-
-
-def test_a_folder_that_cannot_be_made(shop: AppPaths, of: Callable[..., Site]) -> None:
-    shop.data.mkdir(parents=True)
-    (shop.data / "file").touch()
-    values = {"NGINX_CACHE_PATH": f"{shop.data}/file/below", "NGINX_CACHE_PREFIXES": "/"}
-    refused(of, "cannot be made", **values)
-
-
-# --- kept answers --------------------------------------------------------------------------------
-
-
-def cached(of: Callable[..., Site], path: str) -> str:
-    return of(NGINX_CACHE_PATH=path, NGINX_CACHE_PREFIXES="/").cache
-
-
-def test_where_answers_are_kept(shop: AppPaths, of: Callable[..., Site]) -> None:
-    assert cached(of, "") == f"{shop.cache}/nginx"
-    assert cached(of, "a/b") == f"{shop.cache}/a/b/nginx"
-    assert cached(of, f"{shop.data}") == f"{shop.data}/nginx"
-    assert (shop.cache / "a" / "b").is_dir()
-    assert not (shop.cache / "a" / "b" / "nginx").exists(), "nginx makes it"
-
-
-def test_they_are_kept_nowhere_else(paths: Paths, shop: AppPaths, of: Callable[..., Site]) -> None:
-    other = paths.app(AppName("shopping"))
-    for folder in (other.data, other.cache, shop.cache, shop.data):
-        folder.mkdir(parents=True)
-    (shop.cache / "out").symlink_to(other.data)
-    for path in (
-        f"{other.data}/x", f"{other.cache}/x", "/srv/x", "out/x", "/",
-        f"{shop.live_link}/x", f"{shop.envs}/x", f"{shop.logs}/x", f"{paths.nginx}/x",
-    ):  # fmt: skip
-        refused(of, "not in a folder", NGINX_CACHE_PATH=path, NGINX_CACHE_PREFIXES="/")
 
 
 # --- who is let in -------------------------------------------------------------------------------

@@ -95,6 +95,34 @@ def test_what_somebody_gets_who_logged_in_is_for_nobody_else(cached: App) -> Non
     assert (kept.json["number"], kept.json["user"]) == (first[1], "")
 
 
+def test_an_address_that_the_app_may_read_otherwise_is_not_kept(cached: App) -> None:
+    """Whoever lures somebody to such an address must not find that person's page in the cache."""
+    for path in (
+        "/account/..%2fimages/x.png",
+        "/account/%2e%2e/images/x.png",
+        "/images/x/..%2f..%2faccount",
+        "/images//account",
+        "/images/..;/account",
+        "/images%3b/account",
+        "/images/.hidden",
+        "/images%5c..%5caccount",
+        "/account%20/images/x.png",
+    ):
+        answers = [of(cached, path, "--path-as-is") for _ in range(2)]
+        assert {answer.status for answer in answers} == {200}, path
+        assert [answer.header("X-Cache") for answer in answers] == ["", ""], path
+    assert is_kept(cached, "/images/a%20b.png")
+
+
+def test_what_is_sent_along_makes_an_answer_ones_own(cached: App) -> None:
+    assert not is_kept(cached, "/images/session", "--header", "Cookie: session=1")
+    assert not is_kept(cached, "/images/body", "--request", "GET", "--data", "poison")
+    first = asked(cached, "/images/session")
+    assert first[0] == "MISS"
+    assert asked(cached, "/images/session", "--header", "Cookie: a=b") == ("BYPASS", first[1] + 1)
+    assert asked(cached, "/images/session") == ("HIT", first[1])
+
+
 def test_what_browsers_are_told(cached: App) -> None:
     def told(query: str) -> str:
         answers = [of(cached, f"/images/told?{query}").header("Cache-Control") for _ in range(2)]
