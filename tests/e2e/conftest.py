@@ -41,9 +41,8 @@ def own_server() -> Iterator[Sandbox]:
     yield from started()
 
 
-@pytest.fixture(scope="module")
-def new_app(server: Sandbox) -> NewApp:
-    """Make a repository for an app, and push it unless `push` is off; by default a `web` app."""
+def maker(server: Sandbox) -> NewApp:
+    """What makes a repository for an app, by default a `web` one, and pushes it unless told not to."""
 
     def make(
         name: str,
@@ -59,3 +58,8 @@ def new_app(server: Sandbox) -> NewApp:
         return app
 
     return make
+
+
+@pytest.fixture(scope="module")
+def new_app(server: Sandbox) -> NewApp:
+    return maker(server)

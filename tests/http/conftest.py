@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import environment
 import pytest
 from sandbox import Sandbox
 
-from tests.e2e.conftest import new_app, own_server, server
+from tests.e2e.conftest import NewApp, maker, started
 from tests.e2e.support import App
 from tests.web.client import Answer, command, curl
-
-__all__ = ["new_app", "own_server", "server"]
 
 APPS = Path(__file__).parent / "apps"
 # kind: folder, line of the Procfile, further requirements
 KINDS = {
     "wsgi": ("flask", "wsgi: app:app", ""),
-    "gunicorn": ("flask", "web: gunicorn --bind $BIND_ADDRESS:$PORT app:app", "gunicorn"),
+    "gunicorn": (
+        "flask",
+        "web: gunicorn --access-logfile - --bind $BIND_ADDRESS:$PORT app:app",
+        "gunicorn",
+    ),
     "uvicorn": ("uvicorn", "web: uvicorn --host $BIND_ADDRESS --port $PORT app:app", ""),
     "node": ("node", "web: node server.js", ""),
     "go": ("go", "web: bin/echo", ""),
@@ -58,13 +61,33 @@ class Echo:
         return answer
 
 
-@pytest.fixture(scope="module")
-def apps(server: Sandbox, new_app: Callable[..., App]) -> dict[str, App]:
-    """All of them, pushed one after the other."""
+def files_of(folder: str) -> dict[str, str]:
+    """The files of an app, by their path in it."""
+    sources = (path for path in (APPS / folder).rglob("*") if path.is_file())
+    return {str(path.relative_to(APPS / folder)): path.read_text() for path in sources}
+
+
+@pytest.fixture(scope="package")
+def server() -> Iterator[Sandbox]:
+    """One for all files: the apps take longer to build than to ask."""
+    for server in started():
+        reach = environment.passed_on(environment.REGISTRIES)  # how this machine reaches them
+        lines = (f"{name}='{text}'\n" for name, text in reach.items())
+        (server.root / "ENV").write_text("".join(lines))
+        yield server
+
+
+@pytest.fixture(scope="package")
+def new_app(server: Sandbox) -> NewApp:
+    return maker(server)
+
+
+@pytest.fixture(scope="package")
+def apps(new_app: NewApp) -> dict[str, App]:
+    """All of them, pushed one after the other. Who changes a setting of one resets it."""
     found = {}
     for kind, (folder, line, further) in KINDS.items():
-        sources = (path for path in (APPS / folder).rglob("*") if path.is_file())
-        files = {str(path.relative_to(APPS / folder)): path.read_text() for path in sources}
+        files = files_of(folder)
         if further:
             files["requirements.txt"] += f"{further}\n"
         files |= {"Procfile": f"{line}\n", "ENV": f"NGINX_SERVER_NAME={kind}.localhost\n"}

@@ -141,3 +141,4 @@ def test_buffers(apps: dict[str, App], kind: str) -> None:
         head = f"POST /early HTTP/1.1\r\nHost: {app.host}\r\nContent-Length: 10\r\n\r\n"
         client.sendall(f"{head}01234".encode())
         assert client.recv(4096).startswith(b"HTTP/1.1 401 ")
+    app.does("config:unset", "NGINX_PROXY_BUFFERING", "NGINX_REQUEST_BUFFERING")

@@ -67,5 +67,9 @@ func main() {
 	http.HandleFunc("/events", events)
 	http.HandleFunc("/cut", cut)
 	http.HandleFunc("/", echo)
-	http.ListenAndServe(os.Getenv("BIND_ADDRESS")+":"+os.Getenv("PORT"), nil)
+	logged := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Println(r.Method, r.RequestURI) // before the mux, which may answer by itself
+		http.DefaultServeMux.ServeHTTP(w, r)
+	})
+	http.ListenAndServe(os.Getenv("BIND_ADDRESS")+":"+os.Getenv("PORT"), logged)
 }

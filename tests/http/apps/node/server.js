@@ -32,6 +32,7 @@ function echo (request, response) {
 }
 
 http.createServer((request, response) => {
+  console.log(request.method, request.url) // as the other servers do
   const url = new URL(request.url, 'http://localhost')
   if (url.pathname === '/early') {
     response.writeHead(401, { connection: 'close' })
