@@ -9,23 +9,33 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from tests.e2e.support import CHECKOUT, App
 from tests.http.conftest import KINDS, Echo
+from tests.web.client import Answer
 
 PAGE = CHECKOUT / "docs/http.md"
 UPDATE = bool(os.environ.get("UPDATE_DOCS"))
 BEGIN, END = "<!-- table -->\n", "<!-- end of table -->\n"
-Seen = dict[str, Any]
+Shows = Callable[[Answer], str]
 
 
-def header(name: str) -> Callable[[Seen], str]:
-    return lambda seen: str(seen["headers"].get(name, "")) or "none"
+def header(name: str) -> Shows:
+    return lambda answer: str(answer.json["headers"].get(name, "")) or "none"
 
 
-def part(name: str) -> Callable[[Seen], str]:
-    return lambda seen: str(seen[name])
+def part(name: str) -> Shows:
+    return lambda answer: str(answer.json[name])
+
+
+def length(answer: Answer) -> str:
+    return f"{part('length')(answer)} bytes"
+
+
+def headed(answer: Answer) -> str:
+    """What an answer to HEAD has: the length of what is not sent, and nothing of it."""
+    has = "with" if answer.header("content-length") else "without"
+    return f"{answer.status} {has} `Content-Length`, {len(answer.body)} bytes"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +45,7 @@ class Row:
     title: str
     path: str = "/"
     options: tuple[str, ...] = ()
-    shows: Callable[[Seen], str]
+    shows: Shows
 
 
 def sent(*headers: str) -> tuple[str, ...]:
@@ -54,13 +64,15 @@ ROWS = (
     Row(title="`X-A: 1` and `X-A: 2`", options=sent("X-A: 1", "X-A: 2"), shows=header("x-a")),
     Row(title="`Connection: upgrade`, `Upgrade: h2c`", options=sent("Connection: upgrade", "Upgrade: h2c"), shows=header("upgrade")),
     Row(title="`Accept-Encoding: br`", options=sent("Accept-Encoding: br"), shows=header("accept-encoding")),
+    Row(title="`Range: bytes=0-1`", options=sent("Range: bytes=0-1"), shows=header("range")),
     Row(title="the address `/a%2Fb%20c?x=%C3%A9`", path="/a%2Fb%20c?x=%C3%A9", shows=part("target")),
     Row(title="the address `//a///b`", path="//a///b", shows=part("target")),
     Row(title="the address `/a/../b;c=1`", path="/a/../b;c=1", shows=part("target")),
     Row(title="the method of `OPTIONS`", options=("--request", "OPTIONS"), shows=part("method")),
-    Row(title="the method of `DELETE` with a body of 3 bytes", options=("--request", "DELETE", "--data-binary", "abc"), shows=lambda seen: f"{seen['method']}, {seen['length']} bytes"),
-    Row(title="a chunked body of 3 bytes", options=("--data-binary", "abc", *sent("Transfer-Encoding: chunked")), shows=lambda seen: f"{seen['length']} bytes, `Content-Length` {header('content-length')(seen)}"),
-    Row(title="`Expect: 100-continue`", options=("--data-binary", "abc", *sent("Expect: 100-continue")), shows=lambda seen: f"{seen['length']} bytes, `Expect` {header('expect')(seen)}"),
+    Row(title="`HEAD`: what the client gets", options=("--head",), shows=headed),
+    Row(title="the method of `DELETE` with a body of 3 bytes", options=("--request", "DELETE", "--data-binary", "abc"), shows=lambda answer: f"{part('method')(answer)}, {length(answer)}"),
+    Row(title="a chunked body of 3 bytes", options=("--data-binary", "abc", *sent("Transfer-Encoding: chunked")), shows=lambda answer: f"{length(answer)}, `Content-Length` {header('content-length')(answer)}"),
+    Row(title="`Expect: 100-continue`", options=("--data-binary", "abc", *sent("Expect: 100-continue")), shows=lambda answer: f"{length(answer)}, `Expect` {header('expect')(answer)}"),
 )  # fmt: skip
 
 
@@ -69,7 +81,7 @@ def cell(row: Row, echo: Echo) -> str:
     answer = echo.ask(row.path, *row.options)
     if answer.status != 200:
         return f"status {answer.status}"
-    text = row.shows(answer.json)
+    text = row.shows(answer)
     text = text.replace(f"{echo.app.host}:{echo.app.server.http_port}", "example.com:8080")
     return re.sub(r"\b127\.0\.0\.1\b", "the client", text).replace("|", "\\|")
 
