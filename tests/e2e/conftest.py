@@ -42,7 +42,7 @@ def own_server() -> Iterator[Sandbox]:
 
 
 def maker(server: Sandbox) -> NewApp:
-    """What makes a repository for an app, by default a `web` one, and pushes it unless told not to."""
+    """What makes a repository for an app, by default a `web` one, and may push it."""
 
     def make(
         name: str,
