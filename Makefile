@@ -17,7 +17,7 @@ BARE   = PIKU_EXTRAS=none $(MANY)
 ARGS   =
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test test-core test-extras test-e2e test-web test-http test-runtimes \
+.PHONY: help demo test test-core test-extras test-e2e test-web test-http test-hostile test-runtimes \
 	test-limits test-install install-transcript lint types format bench soak docs pictures zipapp \
 	deb clean demo-packages test-packages
 
@@ -48,6 +48,9 @@ test-web: test-packages ## What nginx does: TLS, Cloudflare, static files, cachi
 test-http: test-packages ## What people send to an app of each kind, and what comes back
 	@tools/install-packages runtimes
 	@$(PYTEST) tests/http $(ARGS)
+
+test-hostile: test-packages ## Hostile command lines, files, settings and names: 20,000 of each (an hour)
+	@$(PYTEST) HOSTILE_CASES=20000 --timeout 7200 -n 2 tests/unit/test_hostile.py $(ARGS)
 
 test-runtimes: test-packages ## Deploy an app of every language: real builds
 	@tools/install-packages runtimes

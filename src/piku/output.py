@@ -64,14 +64,14 @@ class Output:
         return other
 
     def step(self, text: str) -> None:
-        self._write(f"-----> {text}")
+        self._write(f"-----> {printable(text)}")
 
     def detail(self, text: str, *, kept: bool = True, shown: bool = True) -> None:
         """A line for the log, for the reader, or for both."""
         self._write(f"       {text}", kept=kept, shown=shown)
 
     def warn(self, text: str) -> None:
-        self._write(f" !     {text}")
+        self._write(f" !     {printable(text)}")
 
     def error(self, error: PikuError) -> None:
         """An error with its evidence first and its hint last."""
