@@ -9,8 +9,8 @@ MANY   = -n 6 --dist loadfile --no-loadscope-reorder
 LOAD   = tests/faults/test_no_lost_request.py
 # These have a target of their own, so that `make test` stays quick.
 MORE   = $(addprefix tests/e2e/, test_copy.py test_cron.py test_examples.py test_logs.py test_platform.py \
-	test_plugins.py test_ports.py test_push_again.py test_processes.py test_ps.py test_run.py test_supervision.py \
-	test_tutorial.py test_uwsgi_settings.py)
+	test_plugins.py test_ports.py test_push_again.py test_processes.py test_ps.py test_run.py test_slow_clients.py \
+	test_supervision.py test_tutorial.py test_uwsgi_settings.py)
 # The other end-to-end tests of the core: `make test` runs them on servers without extras.
 CORE   = $(filter-out $(MORE),$(wildcard tests/e2e/test_*.py))
 BARE   = PIKU_EXTRAS=none $(MANY)

@@ -32,7 +32,9 @@ def main_config(platform: Platform) -> str:
     modules = {"threads": d("aio", "threads"), "http_gzip_static_module": d("gzip_static", "on")}
     return _filled(
         "nginx.conf",
-        workers="1" if checks else "auto",
+        workers="1" if checks else str(platform.workers),
+        connections=str(platform.connections),
+        files=str(2 * platform.connections),
         state=state,
         errors="stderr" if checks else f"{state}/error.log",
         modules=[modules[name] for name in modules if name in platform.modules],
@@ -44,6 +46,7 @@ def common_config(cloudflare: Iterable[str], platform: Platform) -> str:
     return _filled(
         "common.conf",
         networks=[d(network, 1) for network in cloudflare],
+        share=str(platform.connections * platform.workers // 4),
         http=platform.port_suffix(secure=False),
         https=platform.port_suffix(secure=True),
     )

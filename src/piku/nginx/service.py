@@ -15,7 +15,7 @@ from pathlib import Path
 from piku import files, ports, procfs, records, subprocesses
 from piku.app import settings
 from piku.errors import PikuError
-from piku.nginx import main_config, vhost
+from piku.nginx import cloudflare, main_config, vhost
 from piku.nginx.directives import render
 from piku.nginx.site import Platform, Site, SiteState
 from piku.paths import SEPARATOR, AppName, Paths
@@ -25,6 +25,7 @@ DEFAULT = f"{SEPARATOR}default.conf"
 MARK = "# Written by piku, and written anew at every change.\n"
 _PENDING = "reload-pending"
 _RELOAD_TIMEOUT = 30.0
+_CONNECTION = 48_000  # bytes that nginx has for one at most: during a TLS handshake
 
 Sites = Mapping[AppName, tuple[Site, SiteState]]
 
@@ -34,7 +35,13 @@ def platform(paths: Paths) -> Platform:
     address; and what the installed nginx can do."""
     where = records.load(paths.platform, Platform) or Platform(ipv6=ports.is_free("::", 0))
     version, modules = build("nginx")
-    return replace(where, root=str(paths.root), version=version, modules=modules)
+    workers = os.cpu_count() or 1
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    connections = min(max(memory // 4 // _CONNECTION // workers, 1024), 8192)
+    return replace(
+        where, root=str(paths.root), version=version, modules=modules, workers=workers,
+        connections=connections,
+    )  # fmt: skip
 
 
 @functools.cache
@@ -49,11 +56,10 @@ def build(program: str) -> tuple[tuple[int, ...], tuple[str, ...]]:
     return tuple(int(part) for part in numbers), tuple(sorted(modules))
 
 
-def _texts(sites: Sites, where: Platform) -> dict[str, str]:
+def _texts(paths: Paths, sites: Sites, where: Platform) -> dict[str, str]:
     """Every file of ours that nginx includes, by its name."""
-    networks = next((state.cloudflare for _, state in sites.values() if state.cloudflare), ())
     texts = {
-        COMMON: main_config.common_config(networks, where),
+        COMMON: main_config.common_config(cloudflare.networks(paths), where),
         DEFAULT: main_config.default_config([site for site, _ in sites.values()], where),
     }
     for name, (site, state) in sites.items():
@@ -75,7 +81,7 @@ def check(paths: Paths, sites: Sites) -> None:
     # Not below the piku root: the paths of unix sockets must be short.
     with files.temporary_folder(Path(tempfile.gettempdir()), "piku-nginx") as folder:
         where = replace(where, check_dir=folder)
-        for name, text in _texts(sites, where).items():
+        for name, text in _texts(paths, sites, where).items():
             Path(folder, name).write_text(text)
         main = Path(folder, "main")
         main.write_text(main_config.main_config(where))
@@ -123,7 +129,7 @@ def install(paths: Paths, sites: Sites, *, keep: Collection[AppName] = ()) -> bo
     Files of other apps go, except of those to `keep`; what a person put there stays. A reload that
     was cut off between the writing and nginx is remembered.
     """
-    wanted = {name: MARK + text for name, text in _texts(sites, platform(paths)).items()}
+    wanted = {name: MARK + text for name, text in _texts(paths, sites, platform(paths)).items()}
     kept = {*wanted, *(paths.app(name).nginx.name for name in keep)}
     changed = [name for name, text in wanted.items() if files.read(paths.nginx / name) != text]
     others = set(paths.nginx.glob("*.conf")) - set(foreign(paths))

@@ -22,7 +22,7 @@ class Platform:
 
     For a check, `check_dir` is a scratch folder: each address becomes a unix socket in it, so that
     an nginx that may not bind the real addresses, or cannot, can judge the configuration. `root` is
-    piku's.
+    piku's. `connections` is what each of nginx's `workers` may have.
     """
 
     http_port: int = 80
@@ -33,6 +33,8 @@ class Platform:
     root: str = ""
     version: tuple[int, ...] = (1, 22, 1)
     modules: tuple[str, ...] = ()
+    workers: int = 1
+    connections: int = 1024
 
     def url(self, name: str, *, secure: bool) -> str:
         """The address under which a person reaches a host."""

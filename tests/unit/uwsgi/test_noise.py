@@ -18,6 +18,10 @@ chdir() to /var/lib/piku/.piku/releases/a/2c3e15
 your server socket listen backlog is limited to 100 connections
 thunder lock: disabled (you can enable it with --thunder-lock)
 uwsgi socket 0 bound to UNIX address /var/lib/piku/.piku/nginx/a@1.1.sock fd 6
+*** dumping internal response routing table ***
+[rule: 0] subject: ${PIKU_LENGTH} func: empty action: last:
+*** end of the internal response routing table ***
+collecting header Content-Length to var PIKU_LENGTH
 Python version: 3.11.2 (main, Apr 28 2025, 14:11:48) [GCC 12.2.0]
 Set PythonHome to /var/lib/piku/.piku/envs/a/python-df27
 *** Operational MODE: no-workers ***

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from piku import files
+from piku.app.procfile import UWSGI_SERVED
 from piku.deploy.deployment import Deployment
 from piku.deploy.releases import Live, Process
 from piku.extras.site_options import settings
@@ -15,6 +16,17 @@ from piku.nginx.directives import Directive, Raw, block, d
 from piku.nginx.site import Additions, Site
 from piku.paths import SEPARATOR, AppPaths, Paths
 from piku.tls import certificate
+
+# uWSGI's routes of an answer: nginx reads the header, and no client sees it. What is larger would be
+# too large a file, and what the app says itself stays.
+_AT_MOST = 16 * 2**20  # bytes
+_TAKEN_AT_ONCE = (
+    ("collect-header", "Content-Length PIKU_LENGTH"),
+    ("collect-header", "X-Accel-Buffering PIKU_BUFFERING"),
+    ("response-route-if", "empty:${PIKU_LENGTH} last:"),
+    ("response-route-if", f"ishigher:${{PIKU_LENGTH}};{_AT_MOST} last:"),
+    ("response-route-if", "empty:${PIKU_BUFFERING} addheader:X-Accel-Buffering: yes"),
+)
 
 
 def additions(_paths: Paths, app: AppPaths, site: Site) -> Additions:
@@ -70,10 +82,12 @@ def _sizes_and_times(site: Site) -> Iterator[Directive]:
         yield d(f"{proxy.protocol(site)}_request_buffering", "off")
 
 
-def uwsgi(deployment: Deployment, _process: Process) -> Sequence[tuple[str, str]]:
-    """Options that let an app that uWSGI serves read an upload as it comes."""
+def uwsgi(deployment: Deployment, process: Process) -> Sequence[tuple[str, str]]:
+    """Options that let an app that uWSGI serves read an upload as it comes, and have nginx take an
+    answer whose length is known at once: a slow client would keep a thread busy with it."""
     streams = not settings.REQUEST_BUFFERING.read(deployment.values)
-    return (("post-buffering", "0"),) if streams else ()
+    uploads = [("post-buffering", "0")] if streams else []
+    return [*uploads, *(_TAKEN_AT_ONCE if process.kind in UWSGI_SERVED else ())]
 
 
 # --- passwords -----------------------------------------------------------------------------------
