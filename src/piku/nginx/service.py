@@ -37,11 +37,9 @@ def platform(paths: Paths) -> Platform:
     version, modules = build("nginx")
     workers = os.cpu_count() or 1
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    connections = min(max(memory // 4 // _CONNECTION // workers, 1024), 8192)
-    return replace(
-        where, root=str(paths.root), version=version, modules=modules, workers=workers,
-        connections=connections,
-    )  # fmt: skip
+    most = min(max(memory // 4 // _CONNECTION // workers, 1024), 8192)
+    where = replace(where, workers=workers, connections=most)
+    return replace(where, root=str(paths.root), version=version, modules=modules)
 
 
 @functools.cache

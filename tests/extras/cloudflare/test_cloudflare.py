@@ -140,7 +140,9 @@ def test_only_cloudflare_and_who_deploys(new_app: NewApp, api: Api) -> None:
     assert result.returncode == 0 and "using those of 20" in result.stdout
     assert (status(app, "127.0.0.2"), status(app, "127.0.0.3")) == (200, 403)
 
-    result = app.says("config:set", "PIKU_CLOUDFLARE_API=ftp://x/")
-    assert result.returncode == 1
+    # What all apps share is not for one of them to replace.
+    result = app.says("config:set", f"PIKU_CLOUDFLARE_API={api.address}?mine")
+    assert result.returncode == 1 and "is for the whole server" in result.stderr
+    assert api.asked == asked + 2
     app.does("config:set", "NGINX_CLOUDFLARE_ACL=false")
     assert status(app, "127.0.0.3") == 200

@@ -7,29 +7,38 @@ import json
 import time
 from collections.abc import Iterator
 
-from piku import files, subprocesses
+from piku import dotenv, files, subprocesses
 from piku.app import checks, settings
 from piku.app.settings import Setting
 from piku.deploy.deployment import Deployment
+from piku.errors import PikuError
 from piku.paths import Paths
 
 _FRESH = 86400  # seconds
 _CURL = ("curl", "-fsSL", "--max-time", "5", "--max-filesize", "1000000", "--")
-# Wider networks are nobody's own: for IPv4 and for IPv6.
-_WIDEST = {4: 8, 6: 19}
+# What all networks together may cover, of IPv4 and of IPv6, and how many there may be. Cloudflare's
+# are some more than a /12 and a /29, in 22 networks. With all addresses, anybody could be anyone.
+_COVERED = {4: 2 ** (32 - 10), 6: 2 ** (128 - 26)}
+_NETWORKS = 100
 
 # fmt: off
 API = Setting(name="PIKU_CLOUDFLARE_API", repository=False, check=checks.http_url,
     default="https://api.cloudflare.com/client/v4/ips",
-    doc="Where piku gets the addresses of Cloudflare.")
+    doc="Where piku gets the addresses of Cloudflare: for all apps, so only in the server's ENV.")
 # fmt: on
 SETTINGS = (API,)
 
 
 def check(deployment: Deployment) -> Iterator[str]:
-    """A warning when an app admits only Cloudflare, and the list could not be fetched."""
-    if settings.CLOUDFLARE_ACL.read(deployment.values):
-        warning = refresh(deployment.paths, API.read(deployment.values))
+    """A warning when an app admits only Cloudflare, and the list could not be fetched. The list is
+    that of all apps: raises PikuError when one of them says where to fetch it."""
+    values, everywhere = deployment.values, deployment.paths.server_env
+    shared = dotenv.parse(files.read(everywhere), "the server's ENV")
+    if values.get(API.name) != shared.get(API.name):
+        hint = f"set it in {everywhere}, then: piku config:unset {deployment.app.name} {API.name}"
+        raise PikuError(f"{API.name} is for the whole server, not for one app", hint=hint)
+    if settings.CLOUDFLARE_ACL.read(values):
+        warning = refresh(deployment.paths, API.read(shared))
         yield from [warning] if warning else []
 
 
@@ -60,6 +69,9 @@ def _checked(answer: str) -> str:
         raise ValueError("its answer is not a list of networks") from None
     if {network.version for network in found} != {4, 6}:
         raise ValueError("the answer does not have networks of both IPv4 and IPv6")
-    if any(network.prefixlen < _WIDEST[network.version] for network in found):
-        raise ValueError("a network in the answer is too wide to be Cloudflare's")
+    if len(found) > _NETWORKS:
+        raise ValueError(f"the answer has {len(found)} networks, too many to be Cloudflare's")
+    for version, most in _COVERED.items():
+        if sum(one.num_addresses for one in found if one.version == version) > most:
+            raise ValueError(f"the IPv{version} networks in the answer are too wide together")
     return "".join(f"{network}\n" for network in found)

@@ -17,7 +17,7 @@ from piku.nginx.site import Additions, Site
 from piku.paths import SEPARATOR, AppPaths, Paths
 from piku.tls import certificate
 
-# uWSGI's routes of an answer: nginx reads the header, and no client sees it. What is larger would be
+# uWSGI's routes of an answer: nginx reads the header, no client sees it. What is larger would be
 # too large a file, and what the app says itself stays.
 _AT_MOST = 16 * 2**20  # bytes
 _TAKEN_AT_ONCE = (
