@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import sys
 import traceback
 from collections.abc import Iterator
@@ -37,11 +38,12 @@ def commands(paths: Paths) -> dict[str, click.Command]:
 
 @functools.cache
 def modules(folder: Path) -> dict[str, ModuleType]:
-    """The plugins in this folder by their names, imported once."""
+    """The plugins in this folder by their names, imported once; none for root."""
     package = sys.modules[_PACKAGE] = ModuleType(_PACKAGE)
     package.__path__ = [str(folder)]
     found = {}
-    for name in sorted(file.parent.name for file in folder.glob("[!._]*/__init__.py")):
+    places = folder.glob("[!._]*/__init__.py") if os.geteuid() else ()  # apps can write them
+    for name in sorted(file.parent.name for file in places):
         with _warning(name):
             found[name] = import_module(f"{_PACKAGE}.{name}")
     return found

@@ -52,6 +52,8 @@ def test_it_listens_elsewhere_beside_it(box: Box, laptop: Laptop) -> None:
     laptop.does("git init --quiet && git add -A && git commit --quiet -m 'First version'", "api")
     laptop.does(f"git push piku@{SERVER}:api main", "api")
     assert laptop.get("api.example.com", port=8080) == (200, "an api\n")
+    for line in ("piku run api id -un", "PIKU_ROOT=/var/lib/piku/.piku piku run api id -un"):
+        assert box.sh(f"{line} </dev/null").stdout == "piku\n"
     assert laptop.get("mine.example.com") == (200, "mine")
 
 

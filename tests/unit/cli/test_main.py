@@ -44,6 +44,35 @@ def test_a_bug_is_reported_and_kept(tmp_path: Path) -> None:
     assert "FileExistsError" in (tmp_path / "uwsgi" / "fault.log").read_text()
 
 
+def _as_root(tmp_path: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """What root of a namespace gets, to whom our own files are root's, and all others nobody's."""
+    env = {**os.environ, "PIKU_ROOT": str(tmp_path), "PYTHONPATH": "src", **variables}
+    command = ["unshare", "--map-root-user", *PIKU, *words]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    if done.stderr.startswith("unshare: "):
+        pytest.skip(done.stderr)
+    return done
+
+
+def test_root_becomes_the_owner_of_the_piku_root(tmp_path: Path) -> None:
+    assert _as_root(tmp_path, "apps").returncode == 0
+    # In a namespace there is nobody else to become.
+    for variables in ({}, {"SSH_ORIGINAL_COMMAND": "apps"}):
+        done = _as_root(Path("/usr"), *([] if variables else ["apps"]), **variables)
+        assert done.returncode and "setpriv: setresuid failed" in done.stderr
+
+
+def test_root_loads_no_plugin(tmp_path: Path) -> None:
+    plugin = tmp_path / "plugins" / "own" / "__init__.py"
+    plugin.parent.mkdir(parents=True)
+    plugin.write_text("print('loaded')\n")
+    completion = {"_PIKU_COMPLETE": "bash_complete", "COMP_WORDS": "piku a", "COMP_CWORD": "1"}
+    for words, variables in ((["help"], {}), (["update", "--help"], {}), ([], completion)):
+        done = _as_root(tmp_path, *words, **variables)
+        assert done.returncode == 0 and "loaded" not in done.stdout, (words, done)
+    assert "loaded" in _ended(tmp_path, "PIKU help >&2")[1]
+
+
 def test_every_summary_fits(tmp_path: Path) -> None:
     ran = subprocess.run(
         [*PIKU, "help"], env={**os.environ, "PIKU_ROOT": str(tmp_path), "PYTHONPATH": "src"},
