@@ -33,13 +33,3 @@ def replaced(words: Sequence[str], app: str) -> list[str]:
         file.seek(0)
         os.dup2(file.fileno(), 0)
     return ["-" if word == named[-1] else word for word in words]
-
-
-def feed(text: str) -> None:
-    """Make the text our standard input, and that of the program that takes our place."""
-    import tempfile  # it takes long to load, and every call of a client loads this module
-
-    with tempfile.TemporaryFile() as file:
-        file.write(text.encode(errors="surrogateescape"))
-        file.seek(0)
-        os.dup2(file.fileno(), 0)

@@ -12,6 +12,7 @@ from piku import dotenv
 from piku.client import config
 from tests.client.laptop import ALIAS, Laptop
 from tests.e2e.support import App, refused
+from tests.e2e.terminal import Terminal
 
 FILE = """\
 # What the app needs
@@ -100,6 +101,23 @@ def test_a_push_that_cannot_be(laptop: Laptop, kept: tuple[App, Path]) -> None:
     (folder / "large.env").write_text("".join(f"LARGE_{n}={'x' * 30000}\n" for n in range(10)))
     laptop.says(folder, "config:push", "-y", "--no-restart", "large.env")
     assert app.does("config:get", "LARGE_9") == f"{'x' * 30000}\n"
+
+
+def test_a_value_that_nobody_sees(laptop: Laptop, kept: tuple[App, Path]) -> None:
+    app, folder = kept
+    pem = "-----BEGIN KEY-----\nMII=\n-----END KEY-----"
+    for text, value in ((f"{pem}\n", pem), ("a=b \r\n", "a=b "), ("\n", "")):
+        laptop.says(folder, "config:set", "--no-restart", "TOKEN", input=text)
+        assert app.does("config:get", "TOKEN") == f"{value}\n"
+    refused(laptop.piku(folder, "config:set", "TOKEN", input=""), 2, "KEY=VALUE")
+    refused(laptop.piku(folder, "config:set", "PORT", input="99999"), 1, "PORT=99999")
+    words = [*laptop.program, "config:set", "--no-restart", "TOKEN"]
+    with Terminal(laptop.server, program=words, env=laptop.env, cwd=folder) as terminal:
+        terminal.wait_for("not shown")
+        terminal.types("typed in\n")
+        code, shown = terminal.ends()
+    assert code == 0 and "typed in" not in shown
+    assert app.does("config:get", "TOKEN") == "typed in\n"
 
 
 def test_settings_from_standard_input(laptop: Laptop, kept: tuple[App, Path]) -> None:

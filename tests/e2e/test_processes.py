@@ -1,6 +1,8 @@
 """Processes of an app: seeing, scaling, stopping, and the end of an app."""
 
+import contextlib
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -240,3 +242,34 @@ def test_the_workers_of_a_first_release(new_app: Callable[..., App]) -> None:
     assert "no late yet: kept for a later release" in app.does("ps:scale", "late=0")
     app.deployed()
     assert set(app.ps()) == {"web.1"}
+
+
+def test_no_command_line_has_a_secret(new_app: Callable[..., App]) -> None:
+    commands = "preflight: sleep 0.2\nrelease: sleep 0.2\ncron-tidy: @daily sleep 0.1\n"
+    app = new_app("unseen", wsgi("unseen", procfile=commands), push=False)
+    ended, seen = threading.Event(), set[str]()
+    secret, shown = "tok-unseen-4711", "tok-shown-0815"
+
+    def watch() -> None:
+        while not ended.wait(0.005):
+            for path in Path("/proc").glob("[0-9]*/cmdline"):
+                with contextlib.suppress(OSError):
+                    line = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                    seen.update({line} if secret in line or shown in line else ())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        assert app.asked("config:set", "API_TOKEN", input=f"{secret}\n").returncode == 0
+        app.deployed()
+        assert app.about()["env"]["API_TOKEN"] == secret
+        app.does("restart")
+        assert app.does("run", "sleep 0.1; printenv API_TOKEN") == f"{secret}\n"
+        app.does("cron:run", "tidy")
+        app.does("config:set", f"PLAIN={shown}")
+        app.does("rollback")
+    finally:
+        ended.set()
+        watcher.join()
+    assert [line for line in seen if shown in line], "what is on a command line would be seen"
+    assert not [line for line in seen if secret in line]

@@ -51,24 +51,36 @@ def config_get(app: AppPaths, key: str) -> None:
 
 @click.command("config:set")
 @new_app_argument
-@click.argument("pairs", metavar="KEY=VALUE...|-", nargs=-1, required=True)
+@click.argument("pairs", metavar="KEY=VALUE...|KEY|-", nargs=-1, required=True)
 @_no_restart
 @pass_paths
 def config_set(paths: Paths, app: AppPaths, pairs: tuple[str, ...], no_restart: bool) -> None:
     """Set values, exactly as given, and restart the app without downtime.
 
-    `-` reads lines of a .env file from standard input: a secret is in no command line then.
+    KEY alone asks for its value at a terminal, else reads it from standard input; `-` reads lines
+    of a .env file. A secret is in no command line then, where others could see it.
     """
+    odd = [number for number, pair in enumerate(pairs, 1) if "=" not in pair]
     if pairs == ("-",):
-        change = dotenv.parse(files.decode(sys.stdin.buffer.read()), "standard input")
-    elif odd := [number for number, pair in enumerate(pairs, 1) if "=" not in pair]:
+        change = dotenv.parse(_input(asks=False), "standard input")
+    elif len(pairs) == len(odd) == 1 and (text := _input(asks=sys.stdin.isatty())):
+        change = {pairs[0]: text.removesuffix("\n").removesuffix("\r")}
+    elif odd:
         hint = f"nothing was changed; write: piku config:set {app.name} KEY=value OTHER='two words'"
+        hint += "; or KEY alone, and a secret value on standard input"
         raise PikuError(f"argument {odd[0]} is not of the form KEY=VALUE", hint=hint, code=2)
     else:
         change = dict(pair.split("=", 1) for pair in pairs)
     settings.check_all(change)
     make(paths, app)
     _change(paths, app, change, no_restart)
+
+
+def _input(*, asks: bool) -> str:
+    """Standard input, or what a person types when asked, which nobody sees."""
+    if asks:
+        return str(click.prompt("Its value (not shown)", hide_input=True))
+    return files.decode(sys.stdin.buffer.read())
 
 
 @click.command("config:unset")

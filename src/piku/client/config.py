@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
-from piku import dotenv, files, stdin_files
+from piku import dotenv, files
 from piku.client import ssh
 from piku.client.commands import confirm, pass_target, yes_option
 from piku.client.target import Target
@@ -36,7 +37,10 @@ def config_push(target: Target, file: Path, no_restart: bool, yes: bool) -> None
     confirm("Set them?", yes=yes)
     changed = {name: value for name, value in values.items() if server.get(name) != value}
     # Over standard input: everybody on a machine can see the words of a command.
-    stdin_files.feed(dotenv.render(changed))
+    with tempfile.TemporaryFile() as stream:
+        stream.write(dotenv.render(changed).encode(errors="surrogateescape"))
+        stream.seek(0)
+        os.dup2(stream.fileno(), 0)
     ssh.become(target, ["config:set", *(["--no-restart"] if no_restart else []), "-"])
 
 

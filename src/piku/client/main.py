@@ -36,7 +36,9 @@ def main(arguments: Sequence[str]) -> None:
     elif plugin := _plugin(command):
         _run_plugin(target, plugin, call.words[1:])
     words = stdin_files.replaced(call.words, target.app)
-    ssh.become(target, words, terminal=command in _INTERACTIVE)
+    # A setting without its value is asked for, and must not be shown.
+    asks = command == "config:set" and not any("=" in word or word == "-" for word in words)
+    ssh.become(target, words, terminal=asks or command in _INTERACTIVE)
 
 
 def _is_about_this_machine(words: Sequence[str]) -> bool:

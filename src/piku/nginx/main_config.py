@@ -34,7 +34,6 @@ def main_config(platform: Platform) -> str:
         "nginx.conf",
         workers="1" if checks else str(platform.workers),
         connections=str(platform.connections),
-        files=str(2 * platform.connections),
         state=state,
         errors="stderr" if checks else f"{state}/error.log",
         modules=[modules[name] for name in modules if name in platform.modules],

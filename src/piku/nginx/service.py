@@ -25,7 +25,6 @@ DEFAULT = f"{SEPARATOR}default.conf"
 MARK = "# Written by piku, and written anew at every change.\n"
 _PENDING = "reload-pending"
 _RELOAD_TIMEOUT = 30.0
-_CONNECTION = 48_000  # bytes that nginx has for one at most: during a TLS handshake
 
 Sites = Mapping[AppName, tuple[Site, SiteState]]
 
@@ -37,7 +36,7 @@ def platform(paths: Paths) -> Platform:
     version, modules = build("nginx")
     workers = os.cpu_count() or 1
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    most = min(max(memory // 4 // _CONNECTION // workers, 1024), 8192)
+    most = min(max(memory // 4 // 48_000 // workers, 1024), 8192)  # a TLS handshake takes 48 kB
     where = replace(where, workers=workers, connections=most)
     return replace(where, root=str(paths.root), version=version, modules=modules)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+
 import pytest
 
 from piku.cli.main import execute
@@ -14,12 +17,14 @@ def told(
     shop: AppPaths,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-) -> AppPaths:
+) -> Iterator[AppPaths]:
     """A server with one app that was never deployed, as commands find it."""
     monkeypatch.setenv("PIKU_ROOT", str(paths.root))
     monkeypatch.setenv("HOME", str(paths.home))
     shop.repo.mkdir()
-    return shop
+    with open(os.devnull) as nothing:
+        monkeypatch.setattr("sys.stdin", nothing)
+        yield shop
 
 
 @pytest.mark.parametrize(
@@ -100,7 +105,7 @@ def test_bad_input(
     ("words", "hint"),
     [
         ("restart", "write: piku restart [OPTIONS] APP; see: piku restart --help"),
-        ("config:set GREETING", "write: piku config:set [OPTIONS] APP KEY=VALUE...|-;"),
+        ("config:set GREETING", "write: piku config:set [OPTIONS] APP KEY=VALUE...|KEY|-;"),
         ("config:set shop GREETING", "write: piku config:set shop KEY=value OTHER='two words'"),
     ],
 )
