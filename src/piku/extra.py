@@ -26,6 +26,8 @@ class Extra:
     commands: Mapping[str, str] = field(default_factory=dict)  # "backup" -> "module:function"
     elsewhere: str = ""  # -> names of commands of other systems, and what there is instead
     flags: Mapping[str, str] = field(default_factory=dict)  # "deploy" -> it with more flags
+    record: str = ""  # context, command, words -> a context in which it runs (not of plugins)
+    authorize: str = ""  # context, command, words: may a key with a role? (not of plugins)
     settings: str = ""  # -> a tuple of Setting
     procfile: str = ""  # app, tree without one, settings -> its text, or ""
     unchanged: str = ""  # paths, app, commit -> why a push of it deploys nothing, or ""
@@ -60,7 +62,7 @@ class Extra:
 
 
 @functools.cache
-def installed() -> tuple[Extra, ...]:
+def installed(*, plugged: bool = True) -> tuple[Extra, ...]:
     """The extras of this installation in the order of the table, then those of plugins."""
     from piku import plugins
     from piku.extras import EXTRAS
@@ -68,16 +70,17 @@ def installed() -> tuple[Extra, ...]:
 
     chosen = os.environ.get(SELECTION, "").split(",")
     names = [name for name in EXTRAS if chosen == [""] or name in chosen]
-    modules = plugins.modules(Paths.from_environment(os.environ).root / "plugins").values()
+    folder = Paths.from_environment(os.environ).root / "plugins"
+    modules = plugins.modules(folder).values() if plugged else ()
     return (
         *(import_module(f"piku.extras.{name}").EXTRA for name in names),
         *(module.EXTRA for module in modules if hasattr(module, "EXTRA")),
     )
 
 
-def hooks(kind: str) -> Iterator[Any]:
-    """What the extras have for one hook, loaded."""
-    for extra in installed():
+def hooks(kind: str, *, plugged: bool = True) -> Iterator[Any]:
+    """What the extras have for one hook, loaded; with those of plugins, or without."""
+    for extra in installed(plugged=plugged):
         if target := getattr(extra, kind):
             yield load(target)
 

@@ -43,6 +43,7 @@ LARGE_EXTRAS = {
     "certs": 320,
     "detect": 600,
     "doctor": 900,
+    "keys": 320,
     "languages": 400,
     "lfs": 450,
     "sources": 600,

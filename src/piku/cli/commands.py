@@ -33,3 +33,4 @@ COMMANDS = {
     "serve:emperor": "piku.cli.server:serve_emperor",
 }
 EXTENSIBLE = ("deploy", "run")  # commands to which extras add flags
+LOOKS = ("apps", "help", "logs", "ps", "releases")  # they change nothing, and show no secret

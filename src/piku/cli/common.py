@@ -72,7 +72,7 @@ def with_app(command: click.Command, words: Sequence[str], app: str) -> list[str
     taken = [one for one in command.params if isinstance(one, click.Argument)]
     if not taken or taken[0].name != "app":
         return list(words)
-    given = _arguments(command, words)
+    given = positional(command, words)
     if given and _is_app(given, taken[1:], app):
         return list(words)
     # Where options may follow arguments the app may come first; else right before the arguments.
@@ -81,7 +81,7 @@ def with_app(command: click.Command, words: Sequence[str], app: str) -> list[str
     return [*words[:at], app, *words[at:]]
 
 
-def _arguments(command: click.Command, words: Sequence[str]) -> list[str]:
+def positional(command: click.Command, words: Sequence[str]) -> list[str]:
     """The words that are neither options nor their values."""
     options = copy.copy(command)
     options.params = [one for one in command.params if isinstance(one, click.Option)]
@@ -134,7 +134,7 @@ def caller() -> str:
     name, fingerprint = os.environ.get("NAME"), os.environ.get("FINGERPRINT")
     if name and fingerprint:
         return f"{name} ({fingerprint})"
-    return pwd.getpwuid(os.getuid()).pw_name
+    return os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
 
 
 def own_command() -> list[str]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import sys
 import time
 import traceback
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
 from difflib import get_close_matches
 
 import click
@@ -16,7 +16,7 @@ import click
 import piku
 from piku import extra, plugins
 from piku.cli import privileges
-from piku.cli.commands import COMMANDS, EXTENSIBLE
+from piku.cli.commands import COMMANDS, EXTENSIBLE, LOOKS
 from piku.cli.common import with_app
 from piku.errors import PikuError
 from piku.output import Output
@@ -68,7 +68,14 @@ class Commands(click.Group):
             raise PikuError("-r is for a laptop: this is the server", code=2)
         privileges.settle(args, app, os.environ)
         command = self.find(ctx, name)
-        return name, command, with_app(command, args[1:], app) if app else args[1:]
+        words = with_app(command, args[1:], app) if app else args[1:]
+        role = os.environ.get("PIKU_ROLE") if _is_over_ssh() else None
+        for record in extra.hooks("record", plugged=False) if role or name not in LOOKS else ():
+            ctx.meta[__name__].enter_context(record(ctx, command, words))
+        judges = extra.hooks("authorize", plugged=False) if role else ()
+        if role and not [judge(ctx, command, words) for judge in judges]:
+            raise PikuError(f"this server does not know the role {role!r} of your key")
+        return name, command, words
 
 
 def _is_over_ssh() -> bool:
@@ -108,7 +115,7 @@ def apps(paths: Paths, plain: bool) -> None:
         click.echo("  git remote add piku piku@SERVER:APP && git push piku main", err=True)
     for name in names:
         live = None
-        with contextlib.suppress(PikuError):  # a damaged record
+        with suppress(PikuError):  # a damaged record
             live = None if plain else releases.live(paths.app(name))
         mark = "" if plain else "* " if live and not live.stopped else "  "
         click.echo(f"{mark}{name}")
@@ -149,9 +156,10 @@ def execute(arguments: Sequence[str]) -> int:
     paths = Paths.from_environment(os.environ)
     try:
         # click's own main() would turn a broken pipe into exit code 1.
-        with cli.make_context("piku", words, obj=paths) as context:
+        with ExitStack() as around, cli.make_context("piku", words, obj=paths) as context:
+            context.meta[__name__] = around
             result = cli.invoke(context)
-        return result if isinstance(result, int) else 0
+            raise click.exceptions.Exit(result if isinstance(result, int) else 0)
     except click.exceptions.Exit as end:
         return end.exit_code
     except (click.Abort, KeyboardInterrupt, EOFError):

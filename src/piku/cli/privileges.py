@@ -59,6 +59,7 @@ def _become(account: pwd.struct_passwd, words: Sequence[str]) -> None:
     variables |= {
         "PATH": subprocesses.SYSTEM_PATH, "HOME": account.pw_dir, "SHELL": account.pw_shell,
         "USER": account.pw_name, "LOGNAME": account.pw_name,
+        "SUDO_USER": os.environ.get("SUDO_USER", "root"),
     }  # fmt: skip
     if all(os.isatty(number) for number in (0, 1, 2)):
         terminal = ["runuser", f"--user={account.pw_name}", "--pty", "--"]

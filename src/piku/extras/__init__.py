@@ -6,6 +6,7 @@ else works.
 
 EXTRAS: tuple[str, ...] = (
     "answer_cache",
+    "audit",
     "certs",
     "cloudflare",
     "cron",
@@ -32,6 +33,7 @@ EXTRAS: tuple[str, ...] = (
     "package_cache",
     "persist",
     "reasons",
+    "roles",
     "scripts",
     "site_options",
     "sites",

@@ -25,9 +25,11 @@ def authorized_keys(paths: Paths) -> Path:
     return paths.home / ".ssh" / "authorized_keys"
 
 
-def add(paths: Paths, text: str, name: str, command: list[str], environ: dict[str, str]) -> str:
-    """Add a public key, bound to piku, and return its fingerprint; raises PikuError if it is none,
-    or known already."""
+def add(
+    paths: Paths, text: str, name: str, command: list[str], env: dict[str, str], limits: str = ""
+) -> str:
+    """Add a public key, bound to piku and by `limits` (options of sshd(8), each with a comma), and
+    return its fingerprint; raises PikuError if it is none, or known already."""
     if not _NAME.fullmatch(name):
         raise PikuError(
             f"{name[:80]!r} is not a name for a key",
@@ -36,7 +38,7 @@ def add(paths: Paths, text: str, name: str, command: list[str], environ: dict[st
     public = _public(text)
     line = " ".join(filter(None, (public["type"], public["blob"], public["comment"])))
     fingerprint = _fingerprint(line)
-    variables = {"FINGERPRINT": fingerprint, "NAME": name, **environ}
+    variables = {"FINGERPRINT": fingerprint, "NAME": name, **env}
     assignments = " ".join(f"{key}={shlex.quote(value)}" for key, value in variables.items())
     # In quotes, the login shell neither splits nor expands what the client sent. Piku reads it
     # from the environment, and parses it itself.
@@ -49,7 +51,7 @@ def add(paths: Paths, text: str, name: str, command: list[str], environ: dict[st
                 hint="give another key, made for piku with ssh-keygen, or first remove that one:"
                 f" piku keys:remove {fingerprint}, or its line in {authorized_keys(paths)}",
             )
-        lines.append(f'command="{forced}",{_OPTIONS} {line}')
+        lines.append(f'{limits}command="{forced}",{_OPTIONS} {line}')
     return fingerprint
 
 

@@ -97,6 +97,8 @@ def test_bad_input(
         "shop@activation",
         "build.log",
         "nginx.lock",
+        "audit.lock",
+        "audit.log",
     }
     assert not told.settings.exists()
 
