@@ -44,6 +44,8 @@ def test_it_listens_elsewhere_beside_it(box: Box, laptop: Laptop) -> None:
     box.run("systemctl", "restart", "piku-nginx")
     (box.root / "root/first.pub").write_text(laptop.key)
     assert "may push now" in box.sh("piku setup:ssh - --name laptop <first.pub").stdout
+    audit = box.run("piku", "audit").stdout
+    assert " root " in audit and audit.endswith(" ok\n"), audit
     folder = laptop.home / "api"
     folder.mkdir()
     (folder / "Procfile").write_text("web: exec python3 -m http.server $PORT --bind 127.0.0.1\n")

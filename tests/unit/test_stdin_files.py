@@ -49,6 +49,11 @@ def test_a_file_of_certs_add_with_and_without_the_app(folder: Path) -> None:
 def test_other_words_are_not_read(folder: Path) -> None:
     key = ["setup:ssh", "me.pub", "--name", "shop"]
     assert _replaced(folder, "", *key) == [["setup:ssh", "-", "--name", "shop"], "text of me.pub"]
+    # A private key has the name of its public one, without the end, and often that of the person.
+    key = ["keys:add", "shop", "me.pub", "--role", "read", "--app", "shop.pem"]
+    assert _replaced(folder, "", *key) == [[*key[:2], "-", *key[3:]], "text of me.pub"]
+    table = ["keys:add", "--csv", "me.pub", "--expires", "9d"]
+    assert _replaced(folder, "", *table) == [[*table[:2], "-", *table[3:]], "text of me.pub"]
     archive = ["deploy", "shop", "--archive", "shop.pem"]
     assert _replaced(folder, "", *archive) == [[*archive[:3], "-"], "text of shop.pem"]
     for words in (
@@ -62,5 +67,6 @@ def test_other_words_are_not_read(folder: Path) -> None:
 
 def test_a_private_key_stays_here(tmp_path: Path) -> None:
     (tmp_path / "id").write_text("-----BEGIN OPENSSH PRIVATE KEY-----")
-    with pytest.raises(PikuError, match="is a private key"):
-        stdin_files.replaced(["setup:ssh", str(tmp_path / "id")], "")
+    for command in (["setup:ssh"], ["keys:add", "ann"]):
+        with pytest.raises(PikuError, match="is a private key"):
+            stdin_files.replaced([*command, str(tmp_path / "id")], "")

@@ -45,13 +45,16 @@ def last(paths: Paths, *words: str) -> Entry:
 @pytest.mark.parametrize(
     ("words", "arguments"),
     [
-        (["config:set", "shop", "TOKEN=hunter2", "--no-restart", "B=hunter2"], "TOKEN=… B=…"),
+        (
+            ["config:set", "shop", "TOKEN=hunter2", "--no-restart", "B=hunter2"],
+            "--no-restart TOKEN=… B=…",
+        ),
         (["config:set", "shop", "TOKEN", "hunter2"], ""),
-        (["config:set", "shop", "--no-restart", "--hunter2"], ""),
-        (["config:set", "-a", "hunter2"], ""),
+        (["config:set", "shop", "--no-restart", "--hunter2"], "--no-restart"),
+        (["config:set", "shop", "--no-restart", "-", "hunter2"], "--no-restart"),
         (["-a", "shop", "config:set", "TOKEN=hunter2"], "TOKEN=…"),
         (["run", "shop", "psql", "-p", "hunter2"], ""),
-        (["run", "shop", "psql", "--password=hunter2"], "--password"),
+        (["run", "shop", "psql", "--password=hunter2"], ""),
         (["deploy", "shop", "--from", "https://me:hunter2@example.com/x"], "--from"),
         (["certs:add", "shop", "hunter2"], ""),
         (["config:unset", "shop", "TOKEN", "TOKEN=hunter2"], "TOKEN"),

@@ -34,7 +34,6 @@ _PLAIN = (
     "certs:remove", "config:get", "cron:run", "git-lfs-transfer", "keys:add", "keys:remove",
     "ps:scale", "ps:stop", "rollback",
 )  # fmt: skip
-_FLAG = re.compile(r"(--[a-z][a-z-]*)(=.*)?", re.S)
 _PAIR = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=.*", re.S)
 
 
@@ -82,7 +81,7 @@ def _entry(command: click.Command, words: Sequence[str]) -> dict[str, object]:
         "address": address.split(" ")[0],
         "command": str(command.name),
         "app": app,
-        "arguments": _without_secrets(str(command.name), [*rest], words),
+        "arguments": _without_secrets(command, rest, words),
         "outcome": STARTED,
     }
 
@@ -100,13 +99,15 @@ def _arguments(command: click.Command, words: Sequence[str]) -> tuple[str, Seque
         return "", ()  # what was not understood may be a secret
 
 
-def _without_secrets(name: str, rest: Sequence[str], words: Sequence[str]) -> str:
-    flags = [found[1] for word in words if (found := _FLAG.fullmatch(word))]
-    if name in _PLAIN:
-        kept = [word for word in rest if not _FLAG.fullmatch(word)]
-    elif name == "config:set":
-        kept, flags = [f"{found[1]}=…" for word in rest if (found := _PAIR.fullmatch(word))], []
-    elif name == "config:unset":
+def _without_secrets(command: click.Command, rest: Sequence[str], words: Sequence[str]) -> str:
+    """The flags of a command, and those of its arguments that are surely no secret."""
+    options = {option for one in command.params for option in one.opts}
+    flags = [flag for word in words if (flag := word.partition("=")[0]) in options]
+    if command.name in _PLAIN:
+        kept = list(rest)
+    elif command.name == "config:set":
+        kept = [f"{found[1]}=…" for word in rest if (found := _PAIR.fullmatch(word))]
+    elif command.name == "config:unset":
         kept = [word for word in rest if word.isidentifier()]
     else:
         kept = []

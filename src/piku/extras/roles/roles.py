@@ -38,9 +38,9 @@ COMMANDS: Mapping[str, str] = {
     "destroy": ADMIN,
     "doctor": READ,
     "git-hook": ADMIN,
-    "git-lfs-transfer": DEPLOY,
+    "git-lfs-transfer": READ,
     "git-receive-pack": DEPLOY,
-    "git-upload-pack": DEPLOY,  # settings of the repository may be secret
+    "git-upload-pack": READ,
     "help": READ,
     "housekeeping": ADMIN,
     "keys": ADMIN,
@@ -69,8 +69,12 @@ COMMANDS: Mapping[str, str] = {
     "url": READ,
     "webhook": ADMIN,  # its secret
 }
-# Flags that need more than their command does: the server fetches with the app's own key.
-FLAGS = {("deploy", "--from"): ADMIN, ("pull", "--webhook"): ADMIN}
+# Words that need more than their command does. With --from, the server's own access is used.
+WORDS = {
+    ("deploy", "--from"): ADMIN,
+    ("git-lfs-transfer", "upload"): DEPLOY,
+    ("pull", "--webhook"): ADMIN,
+}
 _MAKE_APPS = ("apps:create", "deploy", "git-lfs-transfer", "git-receive-pack")
 _OVERVIEWS = ("apps", "help", "ps", "status")  # without an app, they show those of the key
 
@@ -110,9 +114,9 @@ def authorize(context: click.Context, command: click.Command, words: Sequence[st
 
 def needs(name: str, words: Sequence[str]) -> tuple[str, str]:
     """The role that a command with these words needs, and what of them needs it."""
-    for (command, flag), role in FLAGS.items():
-        if command == name and any(word.partition("=")[0] == flag for word in words):
-            return role, f"{name} {flag}"
+    for (command, special), role in WORDS.items():
+        if command == name and any(word.partition("=")[0] == special for word in words):
+            return role, f"{name} {special}"
     return COMMANDS.get(name, ADMIN), name
 
 
