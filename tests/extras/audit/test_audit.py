@@ -165,7 +165,7 @@ def test_a_command_that_cannot_be_kept_says_so_and_runs(
 ) -> None:
     (here.root / "audit.log").mkdir()
     assert execute(["config", "shop"]) == 0
-    assert "this command is not on record" in capsys.readouterr().err
+    assert capsys.readouterr().err.count("this command is not on record") == 1
 
 
 # --- on a server ---------------------------------------------------------------------------------

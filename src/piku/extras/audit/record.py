@@ -65,7 +65,7 @@ def record(context: click.Context, command: click.Command, words: Sequence[str])
         raise
     finally:
         if not quiet or (outcome == REFUSED and not internal):
-            _append(paths, {**entry, "outcome": outcome})
+            _append(paths, {**entry, "outcome": outcome}, warns=quiet)
 
 
 def _entry(command: click.Command, words: Sequence[str]) -> dict[str, object]:
@@ -114,7 +114,7 @@ def _without_secrets(command: click.Command, rest: Sequence[str], words: Sequenc
     return " ".join((*flags, *kept))[:200]
 
 
-def _append(paths: Paths, entry: Mapping[str, object]) -> None:
+def _append(paths: Paths, entry: Mapping[str, object], *, warns: bool = True) -> None:
     before, place = places(paths)
     if not paths.root.is_dir():
         return  # `setup` is about to make it
@@ -128,4 +128,5 @@ def _append(paths: Paths, entry: Mapping[str, object]) -> None:
             if large:
                 place.replace(before)
     except OSError as error:
-        Output(sys.stderr).warn(f"this command is not on record: audit.log: {error.strerror}")
+        if warns:
+            Output(sys.stderr).warn(f"this command is not on record: audit.log: {error.strerror}")
