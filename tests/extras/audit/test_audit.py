@@ -58,9 +58,9 @@ def last(paths: Paths, *words: str) -> Entry:
         (["deploy", "shop", "--from", "https://me:hunter2@example.com/x"], "--from"),
         (["certs:add", "shop", "hunter2"], ""),
         (["config:unset", "shop", "TOKEN", "TOKEN=hunter2"], "TOKEN"),
-        (["rollback", "shop", "v3", "--allow-untracked"], "--allow-untracked v3"),
+        (["rollback", "shop", "v3", "--allow-untracked"], "v3 --allow-untracked"),
         (["ps:scale", "shop", "web=2"], "web=2"),
-        (["keys:remove", "bob", "--force"], "--force bob"),
+        (["keys:add", "eve", "/none", "--role=admin"], "eve /none --role=admin"),
     ],
 )
 def test_no_secret_is_kept(here: Paths, words: list[str], arguments: str) -> None:

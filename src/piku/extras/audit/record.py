@@ -29,10 +29,10 @@ SIZE = 4 * 2**20  # bytes, of each of the two files; some 10,000 commands
 STARTED, OK, REFUSED = "started", "ok", "refused"
 # What only looks, and shows no secret, is on record when it is refused.
 _LOOKS = (*LOOKS, "audit", "certs", "cron", "doctor", "keys", "status", "url")
-# Commands none of whose arguments can be a secret. Of others, the app and the flags are kept.
+# Commands none of whose words can be a secret. Of others, the app and the flags are kept.
 _PLAIN = (
     "certs:remove", "config:get", "cron:run", "git-lfs-transfer", "keys:add", "keys:remove",
-    "ps:scale", "ps:stop", "rollback",
+    "ps:scale", "ps:stop", "rollback", "setup:ssh",
 )  # fmt: skip
 _PAIR = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=.*", re.S)
 
@@ -81,7 +81,7 @@ def _entry(command: click.Command, words: Sequence[str]) -> dict[str, object]:
         "address": address.split(" ")[0],
         "command": str(command.name),
         "app": app,
-        "arguments": _without_secrets(command, rest, words),
+        "arguments": _without_secrets(command, app, rest, words),
         "outcome": STARTED,
     }
 
@@ -99,13 +99,15 @@ def _arguments(command: click.Command, words: Sequence[str]) -> tuple[str, Seque
         return "", ()  # what was not understood may be a secret
 
 
-def _without_secrets(command: click.Command, rest: Sequence[str], words: Sequence[str]) -> str:
+def _without_secrets(
+    command: click.Command, app: str, rest: Sequence[str], words: Sequence[str]
+) -> str:
     """The flags of a command, and those of its arguments that are surely no secret."""
+    if command.name in _PLAIN:
+        return " ".join(word for word in words if word != app)[:200]
     options = {option for one in command.params for option in one.opts}
     flags = [flag for word in words if (flag := word.partition("=")[0]) in options]
-    if command.name in _PLAIN:
-        kept = list(rest)
-    elif command.name == "config:set":
+    if command.name == "config:set":
         kept = [f"{found[1]}=…" for word in rest if (found := _PAIR.fullmatch(word))]
     elif command.name == "config:unset":
         kept = [word for word in rest if word.isidentifier()]
