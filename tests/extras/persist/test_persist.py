@@ -94,6 +94,30 @@ def test_between_two_versions_nobody_chooses(shop: AppPaths, release: Callable[.
     assert (shop.data / "data" / "mine").exists()
 
 
+def test_no_link_of_a_commit_leads_to_what_is_not_the_apps(
+    shop: AppPaths, release: Callable[..., Path]
+) -> None:
+    """Neither moved, nor deleted, nor linked over: the data of another app, and git's own files."""
+    other = shop.data.with_name("other")
+    (other / "uploads").mkdir(parents=True)
+    (other / "uploads" / "photo").write_text("precious")
+    for target, inside in (("../../../data/other", False), (other, False), (".git", False), ("data", True)):
+        for kept in (False, True):
+            folder = release({})
+            (folder / "shared").symlink_to(target)
+            if kept:
+                (shop.data / "shared" / "uploads").mkdir(parents=True, exist_ok=True)
+            for act in (persist.link_paths, persist.move_paths):
+                if inside:
+                    act(shop, folder.name, ("shared/uploads",))
+                    continue
+                with pytest.raises(PikuError, match="PIKU_PERSIST: shared/uploads leads outside"):
+                    act(shop, folder.name, ("shared/uploads",))
+        assert [path.name for path in other.rglob("*")] == ["uploads", "photo"]
+        assert not (other / "uploads").is_symlink()
+    assert (folder / "data" / "uploads").resolve() == shop.data / "shared" / "uploads"
+
+
 # --- through pushes ------------------------------------------------------------------------------
 
 

@@ -49,7 +49,7 @@ def move_paths(app: AppPaths, checkout: str, wanted: Iterable[str]) -> None:
     between two versions.
     """
     for path in wanted:
-        place, kept = app.releases / checkout / path, app.data / path
+        place, kept = _place(app, checkout, path), app.data / path
         if place.is_symlink() or not os.path.lexists(place):
             continue
         if os.path.lexists(kept):
@@ -67,7 +67,7 @@ def link_paths(app: AppPaths, checkout: str, wanted: Iterable[str]) -> None:
     nowhere becomes a folder, or, when it has a suffix, a file for the app to make.
     """
     for path in wanted:
-        place, kept = app.releases / checkout / path, app.data / path
+        place, kept = _place(app, checkout, path), app.data / path
         if os.path.lexists(place) and not os.path.lexists(kept):
             _move_and_link(place, kept)
             continue
@@ -76,6 +76,18 @@ def link_paths(app: AppPaths, checkout: str, wanted: Iterable[str]) -> None:
         if not os.path.lexists(kept):
             (kept.parent if kept.suffix else kept).mkdir(parents=True, exist_ok=True)
         place.symlink_to(kept)
+
+
+def _place(app: AppPaths, checkout: str, path: str) -> Path:
+    """Where a path is in a checkout; raises PikuError when a link on the way leads out of it."""
+    place, code = app.releases / checkout / path, app.code(checkout).resolve()
+    parent = place.parent.resolve()
+    if not parent.is_relative_to(code) or parent.is_relative_to(code / ".git"):
+        raise PikuError(
+            f"PIKU_PERSIST: {path} leads outside the app's folder, to {parent}",
+            hint="name the path without links, or remove the link from the repository",
+        )
+    return place
 
 
 def _move_and_link(place: Path, kept: Path) -> None:
