@@ -55,10 +55,7 @@ def test_a_web_app_knows_who_asked_for_what(edge: App) -> None:
                 == headers["host"]
                 == (host if https else f"{host}:{port}")
             )
-    _, _, body = edge.server.get(
-        edge.host, "/about?a=%2f&b=1", headers={"X-Forwarded-For": "10.1.1.1"}
-    )
-    assert b'"x-forwarded-for": "10.1.1.1, 127.0.0.1"' in body
+    _, _, body = edge.server.get(edge.host, "/about?a=%2f&b=1")
     assert b'"/about?a=%2f&b=1"' in body
     assert edge.server.get(edge.host, "/", method="POST", body=b"x" * 3_000_000)[0] == 200
 

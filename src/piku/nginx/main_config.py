@@ -20,9 +20,10 @@ def _filled(name: str, **values: str | Iterable[Directive]) -> str:
     return re.sub(r"@(\w+)@([\w./-]*)", fill, (TEMPLATES / name).read_text())
 
 
-def params(protocol: str) -> list[Directive]:
-    """What an app sees of a request: the headers or uwsgi parameters that are the same for all."""
-    lines = re.findall(r"(?m)^(\w+) (.+);$", (TEMPLATES / f"{protocol}.params").read_text())
+def params(protocol: str, forwarded: str) -> list[Directive]:
+    """What an app sees of a request, as headers or parameters; `forwarded` is X-Forwarded-For."""
+    text = (TEMPLATES / f"{protocol}.params").read_text().replace("@for@", forwarded)
+    lines = re.findall(r"(?m)^(\w+) (.+);$", text)
     return [Directive(name, (Raw(arguments),)) for name, arguments in lines]
 
 

@@ -6,6 +6,7 @@ import hashlib
 from itertools import chain
 from pathlib import PurePath
 
+from piku.app import settings
 from piku.nginx import main_config
 from piku.nginx.directives import Directive, Raw, block, d
 from piku.nginx.site import Site, SiteState
@@ -57,8 +58,11 @@ def to_app(site: Site, state: SiteState) -> list[Directive]:
 
 def bare(site: Site) -> list[Directive]:
     """The same, without what extras add."""
+    # A client can forge a chain of addresses, so one is passed on only where it is asked for.
+    chained = settings.LOG_X_FORWARDED_FOR.read(site.values)
+    forwarded = "$proxy_add_x_forwarded_for" if chained else "$piku_client"
     # In each location: outside, one such directive of an include file would hide all of these.
-    params = main_config.params(protocol(site))
+    params = main_config.params(protocol(site), forwarded)
     if site.backend == "http":
         target = Raw(f"http://${{piku_connect}}{_upstream_name(site)}")
         return [d("proxy_pass", target), *params]

@@ -27,6 +27,7 @@ def app(environ: dict[str, Any], start_response: Callable[..., object]) -> Itera
         "method": environ["REQUEST_METHOD"],
         "received": len(sent),
         "client": environ.get("HTTP_X_REAL_IP", environ["REMOTE_ADDR"]),
+        "forwarded": environ.get("HTTP_X_FORWARDED_FOR", ""),
         "user": environ.get("HTTP_AUTHORIZATION", ""),
     }
     body = json.dumps(seen).encode()

@@ -129,7 +129,8 @@ def test_only_cloudflare_and_who_deploys(new_app: NewApp, api: Api) -> None:
             ("CF-Connecting-IP;", "127.0.0.2"),
             ("X-Real-IP: 192.0.2.8", "127.0.0.2"),
         ):
-            assert of(app, "/", *through, said).json["client"] == client, (kind, said)
+            told = of(app, "/", *through, said, "--header", "X-Forwarded-For: 192.0.2.9").json
+            assert told["client"] == told["forwarded"] == client, (kind, said)
         direct = of(app, "/", "--header", "CF-Connecting-IP: 192.0.2.7")
         assert direct.json["client"] == "127.0.0.1"
 
