@@ -40,6 +40,7 @@ class Extra:
     around: str = ""  # deployment, step, how it runs -> context of how it runs (env, sink, idle)
     explain: str = ""  # deployment, last lines of a failed step -> why, a PikuError, or None
     uwsgi: str = ""  # deployment, process -> further options of its ini
+    links: str = ""  # app, checkout, values, folder that nginx serves -> links in it to follow
     nginx: str = ""  # paths, app, site -> the Additions to its configuration, or None
     acme_client: str = ""  # settings of an app -> a Client (piku.tls.acme) for it, or None
     resting: str = ""  # paths, app, live record -> vassals that need not run now

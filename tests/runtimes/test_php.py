@@ -68,13 +68,26 @@ def test_no_source_is_served(new_app: NewApp, named: bool) -> None:
         ".env": "PASSWORD=secret\n",
         "lib/.env.local": "PASSWORD=secret\n",
     }
-    app = new_app(name, files, push=False)
+    app = new_app(name, {**files, "lib/ENV": "secret"}, push=False)
     env = "PIKU_PERSIST=uploads\n" + (f"NGINX_SERVER_NAME={app.host}\n" if named else "")
+    for place, target in (
+        ("env.txt", "ENV"), ("lib/dot", "../.git"), ("sub/up", ".."), ("self", "."), ("passwd.txt", "/etc/passwd"),
+        ("root", app.server.root), ("sub/part.txt", "../part.inc"),
+    ):  # fmt: skip
+        (app.repository / place).parent.mkdir(exist_ok=True)
+        (app.repository / place).symlink_to(target)
     app.commit(ENV=env)
+    assert any(
+        "the link lib/dot leads to .git, which is never served" in line for line in app.failed()
+    )
+    (app.repository / "lib/dot").unlink()
+    app.commit("Without that link")
     app.deployed()
     uploads = app.data / "uploads"
     (uploads / "picture.txt").write_text("a picture")
     (uploads / "script.php").write_text(SECRET)
+    (uploads / "env.txt").symlink_to(app.server.root / "apps" / app.name / "ENV")
+    (uploads / "out").symlink_to(app.server.root)
     port = 0 if named else int(app.ps()["php.1"]["address"].rpartition(":")[2])
 
     def get(path: str) -> str:
@@ -91,6 +104,9 @@ def test_no_source_is_served(new_app: NewApp, named: bool) -> None:
         "/part.inc", "//part.inc", "/./part.inc", "/lib/../part.inc", "/part%2einc", "/part.inc/", "/part.inc?a.txt",
         "/lib/class.php", "/lib/class.php/", "/lib/class.php/x.txt", "/lib/class%2Ephp", "/uploads/script.php",
         "/ENV", "/%45NV", "//ENV", "/lib/../ENV", "/Procfile", "/.env", "/lib/.env.local", "/.git/HEAD", "/.%67it/config", "/lib/../.git/config",
+        "/env.txt", "/sub/up/ENV", "/sub/up/.git/HEAD", "/self/ENV", "/passwd.txt",
+        f"/root/envs/{name}/LIVE_ENV", f"/root/apps/{name}/ENV", "/sub/part.txt", "/uploads/env.txt",
+        f"/uploads/out/envs/{name}/LIVE_ENV", f"/uploads/out/apps/{name}/part.inc", "/lib/ENV",
         "/../../../../etc/passwd", "/..%2f..%2f..%2fetc%2fpasswd",
     ):  # fmt: skip
         found = get(path)
@@ -101,7 +117,10 @@ def test_no_source_is_served(new_app: NewApp, named: bool) -> None:
 def test_a_front_controller_sees_the_address(new_app: NewApp) -> None:
     keys = "['SCRIPT_NAME', 'PATH_INFO', 'REQUEST_URI']"
     shows = f"<?php foreach ({keys} as $key) echo $_SERVER[$key] ?? '', '|';\n"
-    app = new_app("front", {"Procfile": "php: www\n", "www/index.php": shows})
+    app = new_app(
+        "front", {"Procfile": "php: www\n", "www/index.php": shows, "www/ENV": "A=secret"}
+    )
+    assert app.status("/ENV") == 403
     assert app.body("/orders/7?x=1") == "/index.php||/orders/7?x=1|"
     assert app.body("/index.php/orders/7") == "|/orders/7|/index.php/orders/7|"
     app.server.commit(app.repository, {"www/index.php": None, "www/main.php": shows})

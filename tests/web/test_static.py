@@ -215,6 +215,11 @@ def test_uploads_and_large_files(site: App) -> None:
     (uploads / "large.bin").write_bytes(large)
     (uploads / ".git").mkdir()
     (uploads / ".git" / "HEAD").write_text("ref: x")
+    # An archive that the app unpacks may have links.
+    (uploads / "evil.txt").symlink_to(site.server.root / "apps" / site.name / "ENV")
+    (uploads / "out").symlink_to(site.server.root)
+    for path in ("/uploads/evil.txt", f"/uploads/out/apps/{site.name}/public/index.html"):
+        assert of(site, path).status == 404, path
     for options in ((), ("--http2",)):
         answer = of(site, "/uploads/large.bin", *options, https=bool(options))
         assert hashlib.sha256(answer.body).digest() == hashlib.sha256(large).digest()
@@ -246,6 +251,8 @@ def test_a_release_that_names_a_wrong_path_is_refused(site: App) -> None:
     site.commit(ENV="NGINX_SERVER_NAME=brochure.localhost\nNGINX_STATIC_PATHS=/x:public/inside\n")
     site.deployed()
     assert of(site, "/x/index.html").text == "<h1>the docs</h1>"
+    for path in ("/outside/", f"/outside/{site.name}/LIVE_ENV"):
+        assert of(site, path).status == 404, path
 
 
 def test_pages_that_are_open_find_the_files_of_the_release_before(new_app: NewApp) -> None:

@@ -21,6 +21,8 @@ GIVEN = frozenset((
     "APP", "HOME", "USER", "PATH", "PWD", "LOG_ROOT", "DATA_ROOT", "VIRTUAL_ENV", "PIKU_RELEASE",
     "PIKU_COMMIT", "PIKU_PROCESS",
 ))  # fmt: skip
+# A pattern of addresses: those of the files that piku reads, in whatever folder they are.
+OWN_FILES = "/(ENV|Procfile)(/|$)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +101,7 @@ ENABLE_THREADS = Setting(name="UWSGI_ENABLE_THREADS", default="true", check=chec
     doc="true or false: let a wsgi app start threads; with UWSGI_THREADS above 1 it always may.")
 LOG_X_FORWARDED_FOR = Setting(name="UWSGI_LOG_X_FORWARDED_FOR", default="false",
     check=checks.boolean,
-    doc="true or false: log the client that X-Forwarded-For names instead of the one connected.")
+    doc="true or false: log the client that X-Forwarded-For names, and tell the app of it.")
 LOG_MAXSIZE = Setting(name="UWSGI_LOG_MAXSIZE", default="1048576", check=checks.whole(1024, 2**40),
     doc="Size in bytes at which a process's log is renamed to .old.")
 TIME_ZONE = Setting(name="TZ", check=schedule.check_zone,
@@ -146,7 +148,8 @@ CORE: tuple[Setting[Any], ...] = tuple(
 
 def never_served(values: Mapping[str, str]) -> str:
     """A pattern of addresses: those of files that usually hold secrets, and of git's own."""
-    return rf"/\.(env|ht|npmrc|netrc|pypirc|aws|ssh{'' if ALLOW_GIT.read(values) else '|git'})"
+    git = "" if ALLOW_GIT.read(values) else "|git"
+    return rf"/\.(?i:env|ht|npmrc|netrc|pypirc|aws|ssh{git})"
 
 
 def table() -> dict[str, Setting[Any]]:

@@ -25,6 +25,7 @@ EXTRAS: tuple[str, ...] = (
     "lego",
     "lfs",
     "limits",
+    "links",
     "log_drain",
     "maintenance",
     "monorepo",

@@ -68,12 +68,18 @@ class Platform:
 @dataclass(frozen=True, kw_only=True)
 class Static:
     """A folder or file that nginx serves itself, under a prefix of addresses ("/", or without a
-    slash at its end). `before` is the same of the release before: open pages may ask for it."""
+    slash at its end). `before` is the same of the release before: open pages may ask for it.
+
+    No link below `base` (by default `path`) is followed but `links`; with None, of older versions,
+    all are.
+    """
 
     prefix: str
     path: str
     before: str = ""
     file: bool = False
+    base: str = ""
+    links: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +97,6 @@ class Site:
     serving: str = ""  # the process type that answers requests
     upstreams: tuple[str, ...] = ()  # where its processes listen; empty while none runs
     static: tuple[Static, ...] = ()
-    hidden: tuple[str, ...] = ()  # addresses of files that nobody may see
     clients: tuple[str, ...] = ()  # the addresses let in beside Cloudflare's
     include: str = ""  # a copy of NGINX_INCLUDE_FILE
     access_log: str = ""  # of what uWSGI does not log

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 
 from piku import files
@@ -18,9 +20,6 @@ from piku.paths import SEPARATOR, AppName, AppPaths, Paths
 from piku.tls import certificate
 
 _SETTINGS = ("NGINX_", "UWSGI_", "PIKU_", "DISABLE_IPV6")  # how the names of those for a site begin
-_HIDDEN = ("ENV", "Procfile")
-# Below the piku root, what apps keep for others to see; the rest holds secrets of all apps.
-_OPEN = ("apps", "cache", "data")
 
 
 def of(
@@ -43,7 +42,6 @@ def of(
         return None
     app.access_log.parent.mkdir(parents=True, exist_ok=True)
     app.access_log.touch(mode=0o640)  # nginx would let everybody read it
-    static = tuple(_static(app, checkout, values, folder))
     return Site(
         app=app.name,
         names=names,
@@ -51,8 +49,7 @@ def of(
         values={key: text for key, text in values.items() if key.startswith(_SETTINGS)},
         serving=serving,
         upstreams=upstreams,
-        static=static,
-        hidden=tuple(_hidden(app, static)),
+        static=tuple(_static(app, checkout, values, folder)),
         clients=_clients(before) if settings.CLOUDFLARE_ACL.read(values) else (),
         include=_include(app, checkout, values),
         access_log=str(app.access_log),
@@ -96,51 +93,49 @@ def _static(
     for prefix, path in settings.STATIC_PATHS.read(values):
         wanted[prefix] = (path, "NGINX_STATIC_PATHS")
     for prefix, (path, setting) in wanted.items():
-        yield _mapping(app, checkout, prefix, path, setting)
+        if Path(path).is_relative_to(app.live_link):
+            # The app's own folder means the commit that is being deployed, not the live one.
+            path = str(Path(path).relative_to(app.live_link))
+        found, base = located(app, checkout, path, values, setting)
+        file = found.is_file()
+        if file and prefix == "/":
+            raise PikuError(f"{setting}: {path} is a file, and '/' needs a folder")
+        if base != app.code(str(checkout.relative_to(app.releases))):
+            yield Static(prefix=prefix, path=str(found), file=file, base=str(base), links=())
+            continue
+        inner = os.path.relpath(found, checkout)
+        yield Static(
+            prefix=prefix,
+            path=str(app.live_link / inner),
+            before="" if file else str(app.before_link / inner),
+            file=file,
+            links=tuple(chain(*(each(app, checkout, values, found) for each in hooks("links")))),
+        )
 
 
-def _mapping(app: AppPaths, checkout: Path, prefix: str, path: str, setting: str) -> Static:
-    if Path(path).is_relative_to(app.live_link):
-        # The app's own folder means the commit that is being deployed, not the live one.
-        path = str(Path(path).relative_to(app.live_link))
-    found = _located(app, checkout, path, setting)
-    file = found.is_file()
-    if file and prefix == "/":
-        raise PikuError(f"{setting}: {path} is a file, and '/' needs a folder")
-    if path.startswith("/"):
-        return Static(prefix=prefix, path=str(found), file=file)
-    before = "" if file else str(app.before_link / path)
-    return Static(prefix=prefix, path=str(app.live_link / path), before=before, file=file)
-
-
-def _located(app: AppPaths, checkout: Path, path: str, setting: str) -> Path:
-    """The file or folder at a path; raises PikuError unless everybody may see it."""
-    code = app.code(str(checkout.relative_to(app.releases)))
-    allowed, where = [code, app.data], "the app's folder"
-    if path.startswith("/"):
-        allowed = [app.data, *(each for name in _OPEN for each in (app.root / name).iterdir())]
-        where = f"an app's folder in {', '.join(_OPEN)} of {app.root}"
+def located(
+    app: AppPaths, checkout: Path, path: str, values: Mapping[str, str], setting: str
+) -> tuple[Path, Path]:
+    """The file or folder at a path, without links, and which of the app's folders it is in; raises
+    PikuError unless everybody may see it."""
+    own = (app.code(str(checkout.relative_to(app.releases))), app.data, app.cache)
     found = Path(os.path.realpath(checkout / path))
-    inside = next((each for each in allowed if found.is_relative_to(each.resolve())), None)
+    inside = next((each for each in own if found.is_relative_to(each.resolve())), None)
     if inside is None:
-        raise PikuError(f"{setting}: {path} leads outside {where}")
+        raise PikuError(
+            f"{setting}: {path} leads outside the app's folder",
+            hint=f"an app shows its own files, and those in {app.data}",
+        )
+    inner = found.relative_to(inside.resolve())
+    if re.search(f"{settings.never_served(values)}|{settings.OWN_FILES}", f"/{inner}"):
+        raise PikuError(f"{setting}: {path} is never served, as it may hold secrets")
     # The app may make a folder for its own data later.
     if not os.path.exists(found) and inside != app.data:
         raise PikuError(
             f"{setting}: there is no file or folder {path!r}",
             hint="commit it, or have the Procfile make it, such as 'release: npm run build'",
         )
-    # Through the link to another app's live release, not into the checkout that it leads to today.
-    return inside / found.relative_to(inside.resolve())
-
-
-def _hidden(app: AppPaths, static: Sequence[Static]) -> Iterator[str]:
-    """The addresses of files in an app's top folder that nobody may see."""
-    taken = {one.prefix for one in static}
-    for one in static:
-        if Path(one.path).parent == app.live_link.parent:
-            found = {f"{one.prefix.rstrip('/')}/{name}" for name in _HIDDEN}
-            yield from sorted(found - taken)
+    return inside / inner, inside
 
 
 # --- what changes without a deploy ---------------------------------------------------------------

@@ -102,19 +102,19 @@ def _locations(site: Site, state: SiteState) -> Iterator[Directive]:
     to_app = proxy.to_app(site, state) if site.backend else []
     for number, static in enumerate(site.static):
         if static.file:
-            yield location(static.prefix, [d("alias", static.path), _EXPIRES], modifier="=")
+            body = [d("alias", static.path), _EXPIRES, *_confined(site, static)]
+            yield location(static.prefix, body, modifier="=")
         elif static.prefix == "/":
             yield from _root(site, static, f"@before-{number}")
         else:
             yield from _aliased(site, static, f"/@before-{number}")
-    for path in site.hidden:
-        yield location(path, [d("return", 404)], modifier="=")
+    # With files alone, what is no file does not exist.
+    no_file = to_app or [d("return", 404 if site.static and not site.stopped else 503)]
     if any(not static.file for static in site.static):
         yield location(_NONE, [d("internal"), d("return", 404)], modifier="=")
+        yield location(Raw(settings.OWN_FILES), no_file, modifier="~")
     if all(static.prefix != "/" for static in site.static):
-        # With files alone, what is no file does not exist.
-        nothing = d("return", 404 if site.static and not site.stopped else 503)
-        yield location("/", to_app or [nothing])
+        yield location("/", no_file)
     elif to_app:
         yield location("@app", to_app)
 
@@ -130,10 +130,11 @@ def _root(site: Site, static: Static, older: str) -> Iterator[Directive]:
         slash = d("rewrite", Raw("^(.+[^/])$"), Raw("$1/"), "permanent")
         has_page = (Raw("(-f"), Raw("$request_filename/index.html)"))
         found = [block("if", has_page, [slash]), d("try_files", Raw("$uri"), fallback)]
-    yield location("/", [d("root", static.path), *_options(site), *found])
+    yield location("/", [d("root", static.path), *_options(site, static), *found])
     if static.before:
         again = d("try_files", Raw("$uri"), last)
-        yield location(older, [d("root", static.before), *_options(site), again])
+        options = _options(site, static, static.before)
+        yield location(older, [d("root", static.before), *options, again])
 
 
 def _aliased(site: Site, static: Static, older: str) -> Iterator[Directive]:
@@ -144,10 +145,11 @@ def _aliased(site: Site, static: Static, older: str) -> Iterator[Directive]:
     last = Raw(f"{older}$uri") if static.before else _last(site)
     tries = d("try_files", *_TRIES, last)
     yield location(static.prefix, [d("return", 301, target)], modifier="=")
-    yield location(prefix, [d("alias", f"{static.path}/"), *_options(site), tries])
+    yield location(prefix, [d("alias", f"{static.path}/"), *_options(site, static), tries])
     if static.before:  # a named location can have no alias
         again = d("try_files", Raw("$uri"), _last(site))
-        body = [d("internal"), d("alias", f"{static.before}/"), *_options(site), again]
+        options = _options(site, static, static.before)
+        body = [d("internal"), d("alias", f"{static.before}/"), *options, again]
         yield location(f"{older}{prefix}", body, modifier="^~")
 
 
@@ -156,6 +158,20 @@ def _last(site: Site) -> Raw:
     return Raw(settings.CATCH_ALL.read(site.values) or "=404")
 
 
-def _options(site: Site) -> list[Directive]:
+def _options(site: Site, static: Static, before: str = "") -> list[Directive]:
     index = d("index", "index.html", Raw(settings.CATCH_ALL.read(site.values) or _NONE))
-    return [_EXPIRES, _CHARSET, index]
+    return [_EXPIRES, _CHARSET, index, *_confined(site, static, before)]
+
+
+def _confined(site: Site, static: Static, before: str = "") -> list[Directive]:
+    """No links below what is served: whoever can upload an archive may have put them there."""
+    if static.links is None:
+        return []
+    if static.links and not before:
+        return [d("disable_symlinks", "on", Raw(f"from={base_variable(site)}"))]
+    return [d("disable_symlinks", "on", f"from={static.base or before or static.path}")]
+
+
+def base_variable(site: Site) -> str:
+    """What holds down to where links are followed, in folders that have such links."""
+    return f"$piku_base_{proxy.identifier(site)}"

@@ -107,7 +107,6 @@ def _php(context: Context, command: str, data: Path) -> Pairs:
     folder = (checkout / command).resolve()
     if not folder.is_dir():
         raise PikuError(f"php: there is no folder {command!r} in this commit")
-    hidden = ("/ENV", "/Procfile") if folder == checkout else ()
     return (
         ("plugins", "php"),
         ("php-docroot", str(folder)),
@@ -117,7 +116,7 @@ def _php(context: Context, command: str, data: Path) -> Pairs:
         ("php-fallback2", "/index.php" if (folder / "index.php").is_file() else ""),
         ("check-static", str(folder)),
         ("static-index", "index.html"),
-        *(("static-skip-ext", end) for end in (".php", ".inc", *hidden)),
+        *(("static-skip-ext", end) for end in (".php", ".inc", "/ENV", "/Procfile")),
         ("static-safe", str(data.resolve())),
         ("route", f"{settings.never_served(context.settings)} break:404 Not Found"),
     )

@@ -101,7 +101,12 @@ def test_no_link_of_a_commit_leads_to_what_is_not_the_apps(
     other = shop.data.with_name("other")
     (other / "uploads").mkdir(parents=True)
     (other / "uploads" / "photo").write_text("precious")
-    for target, inside in (("../../../data/other", False), (other, False), (".git", False), ("data", True)):
+    for target, inside in (
+        ("../../../data/other", False),
+        (other, False),
+        (".git", False),
+        ("data", True),
+    ):
         for kept in (False, True):
             folder = release({})
             (folder / "shared").symlink_to(target)

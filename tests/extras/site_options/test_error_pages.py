@@ -41,6 +41,11 @@ def test_error_pages_of_a_static_site(new_app: NewApp) -> None:
     assert page(of(app, "/missing", "--head")) == (404, "")
     said = app.does("config:set", "NGINX_ERROR_PAGES=404:errors/none.html")
     assert "NGINX_ERROR_PAGES: there is no file 'errors/none.html' in this commit" in said
+    (app.repository / "errors").rename(app.repository / "pages")
+    (app.repository / "errors").symlink_to("pages")
+    app.commit("Pages through a link")
+    app.does("config:unset", "NGINX_ERROR_PAGES")
+    assert any("NGINX_ERROR_PAGES: errors is a link" in line for line in app.failed())
 
 
 @pytest.mark.parametrize("kind", ["web", "wsgi"])

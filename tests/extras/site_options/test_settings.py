@@ -50,6 +50,7 @@ def test_accepted(check: Check, text: str, value: object) -> None:
         (checks.error_pages, "499:a", "no error"), (checks.error_pages, "600:a", "no error"),
         (checks.error_pages, "200:a", "no error"), (checks.error_pages, "51x:a", "no error"),
         (checks.error_pages, "4xx:a", "no error"), (checks.error_pages, "404:/etc/passwd", "outside"),
+        (checks.error_pages, "404:ENV", "never served"), (checks.error_pages, "404:conf/.env", "never served"),
         (checks.error_pages, "50x:a,502:b", "'502' is there twice"),
     ],
 )  # fmt: skip

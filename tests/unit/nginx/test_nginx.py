@@ -188,7 +188,7 @@ def complete(paths: Paths, site: Site) -> service.Sites:
 def test_the_real_nginx_reads_what_we_quote(paths: Paths) -> None:
     for number, text in enumerate(HARD):
         site = replace(
-            SITE, app=f"a{number}", static=(Static(prefix="/", path=f"/srv/{text}"),), hidden=(f"/{text}",),
+            SITE, app=f"a{number}", static=(Static(prefix="/", path=f"/srv/{text}", links=(text, f"{text}/index.html")),),
             names=(f"h{number}",),
         )  # fmt: skip
         service.check(paths, complete(paths, site))

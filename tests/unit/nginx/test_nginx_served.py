@@ -12,8 +12,8 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -25,7 +25,7 @@ from piku.nginx.directives import d, location
 from piku.nginx.site import Additions, Site, SiteState, Static
 from piku.paths import AppName, Paths
 from piku.tls import certificate as certificate_module
-from tests.unit.nginx.nginx_opinion import installed, newer
+from tests.unit.nginx.nginx_opinion import Nginx, installed, newer
 
 NOBODY = "192.0.2.0/24"  # no client comes from there (RFC 5737)
 
@@ -96,12 +96,39 @@ class Server:
             return Answer(answer.status, answer.msg, answer.read())
 
 
+def make_links(folder: Path) -> None:
+    """Links in the files of an app and in its data: some to what may be shown, and all others."""
+    (folder / "data" / "uploads").mkdir(parents=True)
+    (folder / "data" / "uploads" / "photo").write_text("a photo")
+    for place, target in (
+        ("files/kept", "../data/uploads"), ("files/photo", "../data/uploads/photo"), ("files/out", ".."),
+        ("files/late", "../secret"), ("files/sub/late", "../../data"), ("data/uploads/evil", "../../secret"),
+        ("data/uploads/index.html", "../../secret"), ("data/uploads/out", "../.."), ("live", "."),
+        ("data/moved", ".."), ("data/moved.txt", "../secret"), ("files/docs/index.html", "../page.html"),
+        ("files/about.html", "page.html"),
+    ):  # fmt: skip
+        (folder / place).parent.mkdir(exist_ok=True)
+        (folder / place).symlink_to(target)
+
+
 def sites(folder: Path, app: str) -> Iterator[tuple[Site, SiteState]]:
     """One app, in all the ways that a site of it may be."""
     (folder / "files" / "sub").mkdir(parents=True)
     for name in ("page.html", "ENV", "sub/index.html", "down.html"):
         (folder / "files" / name).write_text(name if name != "ENV" else "not to be shown")
     (folder / "secret").write_text("not to be shown")
+    for name in (
+        "etc",
+        "Procfile",
+        "sub/ENV",
+        ".git/config",
+        ".GIT/config",
+        "sub/.env",
+        "sub/.Env.local",
+    ):
+        (folder / "files" / name).parent.mkdir(exist_ok=True)
+        (folder / "files" / name).write_text("not to be shown")
+    make_links(folder)
     acme = folder / "acme" / ".well-known" / "acme-challenge"
     acme.mkdir(parents=True)
     (acme / "token").write_text("proof")
@@ -135,9 +162,22 @@ def sites(folder: Path, app: str) -> Iterator[tuple[Site, SiteState]]:
         cloudflare=(NOBODY,),
     )
     yield site("down"), down
-    files = Static(prefix="/files", path=f"{folder}/files", before=f"{folder}/files")
-    yield site("files", static=(files,), hidden=("/files/ENV",)), around
-    whole = Static(prefix="/", path=f"{folder}/files")
+    top = f"{folder}/live"  # a link, as that to the live release is
+    files = Static(prefix="/files", path=f"{top}/files", before=f"{top}/files", links=())
+    data = f"{folder}/data"
+    uploads = Static(prefix="/uploads", path=f"{data}/uploads", base=data, links=())
+    moved = Static(prefix="/moved", path=f"{data}/moved/files", base=data, links=())
+    one = Static(prefix="/moved.txt", path=f"{data}/moved.txt", file=True, base=data, links=())
+    yield site("files", static=(files, uploads, moved, one)), around
+    yield site("front", static=(replace(files, prefix="/"),)), around
+    yield (
+        site("data", serving="", upstreams=(), static=(replace(uploads, prefix="/"), files)),
+        around,
+    )
+    whole = Static(prefix="/", path=f"{folder}/files", links=())
+    for name, catch_all in (("env", "/sub/ENV"), ("git", "/.git/config")):
+        caught = {"NGINX_CATCH_ALL": catch_all}
+        yield site(name, serving="", upstreams=(), static=(whole,), values=caught), around
     yield (
         site(
             "spa",
@@ -145,7 +185,6 @@ def sites(folder: Path, app: str) -> Iterator[tuple[Site, SiteState]]:
             upstreams=(),
             static=(whole,),
             values={"NGINX_CATCH_ALL": "/page.html"},
-            hidden=("/ENV",),
         ),
         around,
     )
@@ -153,7 +192,15 @@ def sites(folder: Path, app: str) -> Iterator[tuple[Site, SiteState]]:
 
 @pytest.fixture(scope="module", params=[installed, newer], ids=["installed", "newer"])
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
-    nginx = request.param()
+    with running(request.param(), sites) as found:
+        yield found
+
+
+@contextlib.contextmanager
+def running(
+    nginx: Nginx, sites: Callable[[Path, str], Iterator[tuple[Site, SiteState]]]
+) -> Iterator[Server]:
+    """This nginx, with the sites that the function makes in a folder, in front of an app."""
     upstream = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Echo)
     upstream.daemon_threads = True
     threading.Thread(target=upstream.serve_forever, args=(0.02,), daemon=True).start()
@@ -267,26 +314,65 @@ def test_redirects_keep_ports_and_paths(server: Server) -> None:
         assert (answer.status, answer.headers["Location"]) == (301, target)
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/files../secret", "/files/../secret", "/files/%2e%2e/secret", "/files/..%2fsecret", "/files//../../secret",
-        "/files/.git/config", "/files/%2egit/config", "/files/ENV", "/files//ENV", "/files/%45NV", "/files/./ENV",
-        "/@before-0/files/page.html", "/@before-0/files/../secret", "/@piku-none", "/files/sub/../../secret",
-    ],
+TRICKS = (
+    "ENV", "/ENV", "./ENV", "%45NV", "ENV/", "ENV/.", "ENV%00", "ENV%00.html", "ENV%20", "ENV.", "sub/ENV", "sub/%2e%2e/ENV",
+    "Procfile", "Procfile%20", "Procfile%2f", "env", "Env", "late", "late/", "out/secret", "out/files/page.html",
+    "sub/late/uploads/photo", "kept/evil", "kept/out/secret", "kept/", "kept/../late", "kept/../out/secret", "photo/../late",
+    ".git/config", "/.git/config", "%2egit/config", "%2e%67it/config", "%252egit/config", ".git%2fconfig", ".git%5cconfig",
+    ".GIT/config", ".Git/config", "sub/.env", "sub/.Env.local", ".git./config", ".git%20/config", "sub/..%2f.git/config",
+    "kept/photo", "photo", "docs/index.html", "../secret", "%2e%2e/secret", "..%2fsecret", "/../../secret", "%252e%252e/secret", "..%252fsecret", "..%5csecret", "..\\secret",
+    ".%00./secret", "..;/secret", "%c0%ae%c0%ae/secret", "sub/../../secret", "..%2f..%2fdata/uploads/photo",
 )  # fmt: skip
-def test_what_is_not_shown(server: Server, path: str) -> None:
+
+
+@pytest.mark.parametrize(
+    ("host", "begin"),
+    [("files", "/files/"), ("files", "/files"), ("front", "/"), ("data", "/files/"), ("spa", "/")],
+)
+def test_what_is_not_shown(server: Server, host: str, begin: str) -> None:
+    assert [trick for trick in TRICKS if leaks(server, host, f"{begin}{trick}")] == []
+
+
+def leaks(server: Server, host: str, address: str) -> bool:
+    """Whether something is sent that is no answer of the app, nor the page of the site `spa`."""
+    answer = server.ask(f"{host}.test", address)
+    asked = answer.status == 200 and answer.body.startswith(b"{")
+    fallback = host == "spa" and answer.body == b"page.html"
+    kept = asked or fallback or answer.status in (301, 400, 403, 404)
+    return not kept or b"not to be shown" in answer.body or b"a photo" in answer.body
+
+
+@pytest.mark.parametrize("path", [
+    "/@before-0/files/page.html", "/@before-0/files/../secret", "/@piku-none", "/uploads/evil", "/uploads/", "/uploads/out/secret",
+    "/moved/page.html", "/moved.txt",
+])  # fmt: skip
+def test_what_is_not_shown_either(server: Server, path: str) -> None:
+    assert server.ask("data.test", path.removeprefix("/uploads")).status in (403, 404)
     answer = server.ask("files.test", path)
-    assert answer.status in (400, 404) or json.loads(answer.body)["path"] == path, (
-        "the app was asked"
-    )
+    assert answer.status in (403, 404) or answer.told
     assert b"not to be shown" not in answer.body
+
+
+def test_data_and_files_beside_links(server: Server) -> None:
+    for host, path in (("files", "/uploads/photo"), ("data", "/photo")):
+        assert server.ask(f"{host}.test", path).body == b"a photo"
+    for host, path in (("files", "/files/page.html"), ("front", "/page.html")):
+        assert server.ask(f"{host}.test", path).body == b"page.html"
 
 
 def test_files_and_what_answers_when_there_is_none(server: Server) -> None:
     assert server.ask("files.test", "/files/page.html").body == b"page.html"
     assert server.ask("files.test", "/files/sub/").body == b"sub/index.html"
     assert server.ask("files.test", "/files/none").status == 404
+    for host, path in (("files", "/files/"), ("front", "/sub/none"), ("data", "/files/")):
+        answer = server.ask(f"{host}.test", path)
+        assert answer.status == 404 or answer.told, path
+    for host in ("env", "git"):
+        assert (
+            server.ask(f"{host}.test", "/none").status
+            == server.ask(f"{host}.test", "/").status
+            == 404
+        )
     for path in ("/", "/none", "/none/deep", "/page.html", "/sub/none"):
         assert server.ask("spa.test", path).body == b"page.html", path
     assert server.ask("spa.test", "/ENV").status == 404

@@ -12,10 +12,12 @@ from piku.deploy.deployment import Deployment
 from piku.deploy.releases import Live
 from piku.errors import PikuError
 from piku.nginx.site import Site
-from piku.paths import AppPaths, Paths
+from piku.paths import AppName, AppPaths, Paths
 
 MakeDeployment = Callable[..., Deployment]
-FILES = {"Procfile": "worker: x\n", "public/page.html": "x", "x.conf": "# x\n"}
+FILES = {
+    "Procfile": "worker: x\n", "public/page.html": "x", "x.conf": "# x\n", "ENV": "A=1\n", "public/.env": "A=1\n",
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -56,8 +58,8 @@ def test_what_may_be_shown(paths: Paths, shop: AppPaths, of: Callable[..., Site]
         NGINX_STATIC_PATHS=f"/a:kept,/b:again,/c:public/page.html,/d:{shop.data}/new/deep",
     )
     assert [(one.path, one.before, one.file) for one in found.static] == [
-        (f"{shop.live_link}/kept", f"{shop.before_link}/kept", False),
-        (f"{shop.live_link}/again", f"{shop.before_link}/again", False),
+        (f"{shop.data}/kept", "", False),
+        (f"{shop.live_link}/public", f"{shop.before_link}/public", False),
         (f"{shop.live_link}/public/page.html", "", True),
         (f"{shop.data}/new/deep", "", False),
     ]
@@ -71,19 +73,19 @@ def test_the_own_folder_of_the_live_release_means_the_new_one(
     shop.live_link.symlink_to(elsewhere)
     [found] = of(NGINX_STATIC_PATHS=f"/a:{shop.live_link}/public").static
     assert (found.path, found.before) == (f"{shop.live_link}/public", f"{shop.before_link}/public")
-    found_site = of(NGINX_STATIC_PATHS=f"/a:{shop.live_link}")
-    assert found_site.hidden == ("/a/ENV", "/a/Procfile")
 
 
 @pytest.mark.parametrize("folder", Paths.FOLDERS)
 def test_no_folder_of_pikus_own_is_shown(
     paths: Paths, of: Callable[..., Site], folder: str
 ) -> None:
-    refused(of, "leads outside an app's folder", NGINX_STATIC_PATHS=f"/x:{paths.root}/{folder}")
+    refused(of, "leads outside the app's folder", NGINX_STATIC_PATHS=f"/x:{paths.root}/{folder}")
     if folder not in ("apps", "data", "cache"):
         (paths.root / folder / "shop").mkdir(parents=True, exist_ok=True)
         refused(
-            of, "leads outside an app's folder", NGINX_STATIC_PATHS=f"/x:{paths.root}/{folder}/shop"
+            of,
+            "leads outside the app's folder",
+            NGINX_STATIC_PATHS=f"/x:{paths.root}/{folder}/shop",
         )
 
 
@@ -108,9 +110,52 @@ def test_links_that_lead_out_are_refused(
         refused(of, "leads outside", links, NGINX_STATIC_PATHS=f"/x:{name}")
     refused(of, "no file or folder 'loop'", links, NGINX_STATIC_PATHS="/x:loop")
     refused(of, "no file or folder 'gone'", links, NGINX_STATIC_PATHS="/x:gone")
-    refused(of, "leads outside an app's folder", NGINX_STATIC_PATHS=f"/x:{shop.data}/out")
+    refused(of, "leads outside the app's folder", NGINX_STATIC_PATHS=f"/x:{shop.data}/out")
     refused(of, "no such file", links, NGINX_INCLUDE_FILE="passwd")
     refused(of, "no such file", links, NGINX_INCLUDE_FILE="loop")
+
+
+def test_what_belongs_to_another_app_is_not_shown(
+    paths: Paths, shop: AppPaths, of: Callable[..., Site]
+) -> None:
+    other = paths.app(AppName("shopping"))
+    for place in (other.data, other.cache, other.envs, other.releases / "v1"):
+        place.mkdir(parents=True, exist_ok=True)
+    other.live_link.symlink_to(other.releases / "v1")
+    for place in (other.data, other.cache, other.live_link, other.envs, other.releases / "v1"):
+        refused(of, "leads outside", NGINX_STATIC_PATHS=f"/x:{place}")
+        refused(
+            of,
+            "leads outside",
+            {f"to-{place.parent.name}": place},
+            NGINX_STATIC_PATHS=f"/x:to-{place.parent.name}",
+        )
+
+
+def test_files_with_secrets_are_not_shown(shop: AppPaths, of: Callable[..., Site]) -> None:
+    links: dict[str, Path | str] = {
+        "env": "ENV",
+        "git": ".git",
+        "config": ".git/config",
+        "dot": "public/.env",
+    }
+    (shop.data / ".ssh").mkdir(parents=True)
+    for path in (
+        "ENV",
+        "Procfile",
+        "public/.env",
+        f"{shop.live_link}/ENV",
+        f"{shop.live_link}/.git",
+        *links,
+        f"{shop.data}/.ssh",
+    ):
+        refused(of, "is never served", links, NGINX_STATIC_PATHS=f"/x:{path}")
+    assert of(links, NGINX_STATIC_PATHS="/x:git", NGINX_ALLOW_GIT_FOLDERS="true").static
+
+
+def test_in_which_folder_data_is(shop: AppPaths, of: Callable[..., Site]) -> None:
+    [found] = of(NGINX_STATIC_PATHS=f"/:{shop.data}/uploads").static
+    assert (found.links, found.base) == ((), str(shop.data))
 
 
 # --- who is let in -------------------------------------------------------------------------------
@@ -146,10 +191,6 @@ def test_redirects_need_somewhere_to_go(shop: AppPaths, deployment: MakeDeployme
 def test_a_name_that_is_served_is_not_redirected(of: Callable[..., Site]) -> None:
     found = of(NGINX_REDIRECT_FROM="Shop.Example,old.example")
     assert found.redirect_from == ("old.example",)
-
-
-def test_a_mapping_of_its_own_wins_over_a_hidden_file(of: Callable[..., Site]) -> None:
-    assert of(NGINX_STATIC_PATHS="/:.,/ENV:public").hidden == ("/Procfile",)
 
 
 def test_a_setting_wins_over_the_procfile(shop: AppPaths, deployment: MakeDeployment) -> None:

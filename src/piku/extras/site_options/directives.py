@@ -10,6 +10,7 @@ from piku import files
 from piku.app.procfile import UWSGI_SERVED
 from piku.deploy.deployment import Deployment
 from piku.deploy.releases import Live, Process
+from piku.errors import PikuError
 from piku.extras.site_options import settings
 from piku.nginx import proxy
 from piku.nginx.directives import Directive, Raw, block, d
@@ -132,7 +133,15 @@ def forget_passwords(_paths: Paths, app: AppPaths, live: Live | None) -> None:
 
 
 def missing_pages(deployment: Deployment) -> list[str]:
-    """Warnings of error pages that are not in the commit, so that the build has to make them."""
+    """Warnings of error pages that are not in the commit, so that the build has to make them.
+
+    A link is refused, wherever it leads: nginx would follow it.
+    """
+    modes = deployment.revision.tree.modes
     pages = {path for _, path in settings.ERROR_PAGES.read(deployment.values)}
+    for place in sorted(str(one) for page in pages for one in (Path(page), *Path(page).parents)):
+        if modes.get(place) == "120000":
+            hint = "commit the page itself there"
+            raise PikuError(f"NGINX_ERROR_PAGES: {place} is a link", hint=hint)
     missing = sorted(pages - set(deployment.revision.tree.files))
     return [f"NGINX_ERROR_PAGES: there is no file {path!r} in this commit" for path in missing]

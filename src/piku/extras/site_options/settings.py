@@ -7,7 +7,7 @@ from typing import Any
 
 from piku.app import checks
 from piku.app.checks import form, parts, quoted, refuse_twice
-from piku.app.settings import Setting
+from piku.app.settings import OWN_FILES, Setting, never_served
 
 _HASH = re.compile(
     r"\$(1|5|6|7|y|apr1|2[aby])\$[A-Za-z0-9./$=]{8,200}|\{SS?HA\}[A-Za-z0-9+/=]{20,120}"
@@ -76,6 +76,8 @@ def error_pages(text: str) -> tuple[tuple[int, str], ...]:
             raise ValueError(
                 f"{quoted(status)} is no error that a page can be shown for: 400 to 599, 50x"
             )
+        if re.search(f"{never_served({})}|{OWN_FILES}", f"/{path}"):
+            raise ValueError(f"{quoted(path)} is never served, as it may hold secrets")
         statuses = _SERVER_ERRORS if status.endswith("x") else (int(status),)
         pairs += [(number, checks.inner_path(path)) for number in statuses]
     refuse_twice(str(status) for status, _ in pairs)
