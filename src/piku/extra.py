@@ -37,7 +37,8 @@ class Extra:
     initial: str = ""  # app, tree, settings -> further ones, to keep with those of config:set
     check: str = ""  # deployment -> warnings; raises PikuError to refuse it
     deployed: str = ""  # deployment: once its release is live
-    around: str = ""  # deployment, step, how it runs -> context of how it runs (env, sink, idle)
+    around: str = ""  # deployment, step, how it runs -> context of that (argv, env, sink, idle)
+    confine: str = ""  # app, release, its revision, argv -> argv of a program of the app's
     explain: str = ""  # deployment, last lines of a failed step -> why, a PikuError, or None
     uwsgi: str = ""  # deployment, process -> further options of its ini
     links: str = ""  # app, checkout, values, folder that nginx serves -> links in it to follow
@@ -48,7 +49,8 @@ class Extra:
     superseding: str = ""  # deployment, live checkout: before another checkout takes its place
     prepare: str = ""  # deployment: its checkout is new, and nothing has run in it
     checked_out: str = ""  # app, folder, commit: before the files of a new checkout are used
-    wrap: str = ""  # deployment, process, argv -> argv of a daemon
+    wrap: str = ""  # deployment, process, argv -> argv of a daemon, around `confine`
+    emperor: str = ""  # paths -> further options of the emperor's ini
     unwell: str = ""  # deployment, process, its log -> the line that says why, and what to do
     ended: str = ""  # app, process -> why it ended, to follow "ended", or ""
     starting: str = ""  # paths: before the platform starts, in the process that becomes it

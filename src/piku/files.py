@@ -128,7 +128,8 @@ def sync(folder: Path) -> None:
 def sync_tree(folder: Path) -> None:
     """Wait until the disk has the files below this folder."""
     for path in (folder.parent, folder, *folder.rglob("*")):
-        _sync(path)
+        if not path.is_socket():
+            _sync(path)
 
 
 def _sync(path: Path) -> None:

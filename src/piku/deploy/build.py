@@ -58,10 +58,10 @@ def prepare_environment(deployment: Deployment) -> None:
     app.cache.mkdir(parents=True, exist_ok=True)
     files.write(_marker(app, name), "", durable=True)
     files.remove(folder)
+    folder.mkdir()
     try:
         for step in runtime.build(deployment.context):
             _step(deployment, step)
-        folder.mkdir(exist_ok=True)
         files.sync(folder)
     except BaseException:
         remove_half_built(app)
@@ -109,11 +109,12 @@ def _run(deployment: Deployment, step: Run) -> None:
         raise PikuError(f"the program {argv[0]!r} is not installed", hint=hint)
     try:
         with ExitStack() as stack:
-            how: dict[str, Any] = {"env": variables, "sink": deployment.output.detail}
+            how: dict[str, Any] = {"argv": argv, "env": variables}
+            how["sink"] = deployment.output.detail
             for hook in hooks("around"):
                 how = stack.enter_context(hook(deployment, step, how))
             subprocesses.stream(
-                argv, cwd=step.cwd or deployment.checkout,
+                cwd=step.cwd or deployment.checkout,
                 timeout=settings.BUILD_TIMEOUT.read(deployment.values), **how,
             )  # fmt: skip
     except subprocesses.ProgramFailed as error:

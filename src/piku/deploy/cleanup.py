@@ -53,7 +53,7 @@ def _unlink(app: AppPaths, live: Live | None) -> None:
     used = {app.socket(p.instance) for p in processes if p.by_socket}
     sockets = {app.socket(1), *app.socket(1).parent.glob(f"{app.name}{SEPARATOR}*.sock")}
     for place in sockets - used:
-        if place.is_symlink():
+        if place.is_symlink() and not _SOCKET.fullmatch(place.name):
             files.remove(place)
 
 

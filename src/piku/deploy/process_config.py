@@ -8,7 +8,7 @@ from pathlib import Path
 
 from piku import files, procfs, subprocesses
 from piku.app import settings
-from piku.deploy import scheduler
+from piku.deploy import revision, scheduler
 from piku.deploy.deployment import Deployment
 from piku.deploy.releases import Process
 from piku.errors import PikuError
@@ -66,7 +66,8 @@ def _config(deployment: Deployment, process: Process) -> str:
         return ini.scheduler(vassal, lines)
     if process.kind in ini.MODIFIERS:
         return _served(deployment, process, vassal)
-    argv = subprocesses.shell(deployment.revision.procfile.command(process.kind))
+    command = subprocesses.shell(deployment.revision.procfile.command(process.kind))
+    argv = revision.confined(app, deployment.release, deployment.revision, command)
     for wrap in hooks("wrap"):
         argv = wrap(deployment, process, argv)
     script = runner(app, process)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import posixpath
 import pwd
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import getuid
 
@@ -126,6 +126,15 @@ def of_release(paths: Paths, app: AppPaths, release: Release) -> Revision:
         paths, app, release.commit, release.settings, checkout=release.checkout,
         environment=release.environment,
     )  # fmt: skip
+
+
+def confined(
+    app: AppPaths, release: Release, found: Revision, argv: Sequence[str]
+) -> Sequence[str]:
+    """The command line of a program of the app's, as extras have it run."""
+    for confine in hooks("confine"):
+        argv = confine(app, release, found, argv)
+    return argv
 
 
 def process_variables(

@@ -18,6 +18,7 @@ from pathlib import Path
 from piku import files, procfs, records, subprocesses
 from piku.app import settings
 from piku.app.procfile import Job
+from piku.deploy import revision
 from piku.deploy.releases import Release
 from piku.deploy.revision import Revision
 from piku.errors import PikuError
@@ -48,7 +49,7 @@ def write(app: AppPaths, release: Release, source: Revision, folder: Path) -> in
     options: list[tuple[str, str | Path]] = []
     for job in source.procfile.jobs:
         place = folder / f"{job.kind}.sh"
-        files.write(place, script(app, release, job, settings.LOG_MAXSIZE.read(source.values)))
+        files.write(place, script(app, release, source, job))
         options += lines(job, str(place))
     return tuple(options)
 
@@ -62,14 +63,15 @@ def lines(job: Job, place: str) -> ini.Pairs:
     )
 
 
-def script(app: AppPaths, release: Release, job: Job, log_maxsize: int) -> str:
+def script(app: AppPaths, release: Release, source: Revision, job: Job) -> str:
     """The text of the script that runs a job if it is due, once a minute and once at a time."""
     schedule, state = job.schedule, state_folder(app)
+    argv = revision.confined(app, release, source, subprocesses.shell(job.command))
     variables = {
         "job": job.kind,
         "release": release.number,
         "checkout": app.releases / release.checkout,
-        "command": shlex.join(subprocesses.shell(job.command)),
+        "command": shlex.join(argv),
         "hours": _words(schedule.hours),
         "months": _words(schedule.months),
         "days": _words(schedule.days),
@@ -77,7 +79,7 @@ def script(app: AppPaths, release: Release, job: Job, log_maxsize: int) -> str:
         "either": "yes" if schedule.either else "",
         "by_clock": "yes" if schedule.by_clock else "",
         "log": app.logs / f"{job.kind}.1.log",
-        "log_maxsize": log_maxsize,
+        "log_maxsize": settings.LOG_MAXSIZE.read(source.values),
         "lock": state / f"{job.kind}.lock",
         "status": state / f"{job.kind}.json",
     }

@@ -35,6 +35,7 @@ EXTRAS: tuple[str, ...] = (
     "persist",
     "reasons",
     "roles",
+    "sandbox",
     "scripts",
     "site_options",
     "sites",

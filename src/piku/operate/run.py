@@ -25,8 +25,9 @@ def run(paths: Paths, app: AppPaths, words: Sequence[str]) -> NoReturn:
     live, release, found = live_source(paths, app)
     process = next(iter(live.processes), None)
     variables = revision.process_variables(paths, app, release, found, process)
+    argv = subprocesses.shell(command_line(words, found.procfile))
     subprocesses.exec_program(
-        [*_WRAPPER, *subprocesses.shell(command_line(words, found.procfile))],
+        [*_WRAPPER, *revision.confined(app, release, found, argv)],
         cwd=app.releases / release.checkout,
         env={**variables, **subprocesses.terminal()},
     )

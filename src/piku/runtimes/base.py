@@ -65,7 +65,7 @@ class Run:
 
     `say` is a line to show before it, `hint` what to do when it fails. When an `optional` one
     fails, the build goes on: the function that yields the steps is resumed after each of them, and
-    can look at the result.
+    can look at the result. A `shared` one gets what all apps use, and runs nothing of the app's.
     """
 
     argv: tuple[str, ...]
@@ -74,6 +74,7 @@ class Run:
     say: str = ""
     hint: str = "see its output above"
     optional: bool = False
+    shared: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from piku.app import settings
 from piku.errors import PikuError
+from piku.extra import hooks
 from piku.paths import TEMPLATES, Paths
 
 # The ending of a file that names the socket of a vassal that sleeps until somebody connects.
@@ -194,5 +195,6 @@ def emperor(paths: Paths) -> str:
             ("die-on-term", "true"),
             ("logto", str(paths.emperor_log)),
             ("logfile-chmod", "640"),
+            *(pair for hook in hooks("emperor") for pair in hook(paths)),
         ]
     )

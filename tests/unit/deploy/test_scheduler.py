@@ -15,10 +15,14 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from piku.app import schedule as schedule_module
-from piku.app.procfile import Job
+from piku.app.procfile import Job, Procfile
+from piku.app.tree import EMPTY
 from piku.deploy import scheduler
 from piku.deploy.releases import Release
+from piku.deploy.revision import Revision
 from piku.paths import AppName, AppPaths
+from piku.runtimes import GENERIC
+from piku.runtimes.base import Context
 
 BERLIN = ZoneInfo("Europe/Berlin")
 RELEASE = Release(
@@ -44,9 +48,19 @@ def job(folder: Path, text: str, command: str = "echo ran") -> Made:
     app.logs.mkdir(parents=True)
     (app.releases / "v3").mkdir(parents=True)
     scheduler.state_folder(app).mkdir(parents=True)
+    context = Context(
+        tree=EMPTY,
+        settings={"UWSGI_LOG_MAXSIZE": "1024"},
+        checkout=app.releases,
+        environment=app.envs,
+        cache=app.cache,
+    )
+    source = Revision(
+        procfile=Procfile(entries={}), runtime=GENERIC, environment="", context=context
+    )
     return Made(
         job=made,
-        script=scheduler.script(app, RELEASE, made, log_maxsize=1000),
+        script=scheduler.script(app, RELEASE, source, made),
         checkout=app.releases / "v3",
         log=app.logs / "cron-x.1.log",
         status=scheduler.state_folder(app) / "cron-x.json",

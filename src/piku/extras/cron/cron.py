@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 
 from piku import subprocesses
-from piku.app import settings
 from piku.app.procfile import Job
 from piku.deploy import revision, scheduler
 from piku.deploy.scheduler import Run
@@ -85,7 +84,7 @@ def run(paths: Paths, app: AppPaths, name: str) -> int:
     if job.kind in scheduler.running(app):
         raise PikuError(f"{job.kind} is still running", hint="a job never runs twice at once")
     known = logs.scan(app)
-    script = scheduler.script(app, release, job, settings.LOG_MAXSIZE.read(source.values))
+    script = scheduler.script(app, release, source, job)
     process = subprocesses.spawn(
         ["/bin/sh", "-c", script, job.kind, "now"],
         cwd=app.releases / release.checkout,

@@ -23,9 +23,11 @@ _GRACE = 10.0  # seconds between SIGTERM and SIGKILL where the app has no live r
 # SIGTERM goes to every process of a run: this shell waits for the program and writes how it ended.
 _WRAPPER = """\
 trap : TERM HUP
-printf '[piku] %s starts: %s\\n' "$1" "$2"
-bash --norc -c "$2"
-printf '[piku] %s ended with exit code %s\\n' "$1" "$?"
+name=$1
+printf '[piku] %s starts: %s\\n' "$name" "$2"
+shift 2
+"$@"
+printf '[piku] %s ended with exit code %s\\n' "$name" "$?"
 """
 
 
@@ -95,10 +97,11 @@ def start(
     name, log = _new_log(app)
     process = next(iter(live.processes), None)
     variables = revision.process_variables(paths, app, release, found, process)
+    argv = revision.confined(app, release, found, subprocesses.shell(command))
     mark = {procfs.MARK: f"{app.name}{SEPARATOR}{name}"}
     try:
         subprocesses.spawn(
-            ["/bin/sh", "-c", _WRAPPER, "sh", name, command],
+            ["/bin/sh", "-c", _WRAPPER, "sh", name, command, *argv],
             cwd=app.releases / release.checkout,
             env=variables | mark,
             output=log,

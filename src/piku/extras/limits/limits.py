@@ -55,7 +55,7 @@ def uwsgi(deployment: Deployment, process: Process) -> Sequence[tuple[str, str]]
 
 
 def wrap(deployment: Deployment, process: Process, argv: Sequence[str]) -> Sequence[str]:
-    """The program's command line, which joins its group first."""
+    """A program's command line, which joins its group first; with walls also that of a uWSGI."""
     script = _script(deployment, process)
     return [*_call(deployment.app, process, script, "run"), *argv] if script else argv
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from piku import subprocesses
@@ -16,6 +17,7 @@ from piku.errors import PikuError
 from piku.runtimes.base import Context, Run, search_path
 
 _GO_MODULE = "golang.org/toolchain"
+_Run = partial(Run, shared=True)
 
 
 def place(context: Context, name: str) -> Path:
@@ -32,15 +34,15 @@ def python(context: Context, request: str, program: Path) -> Iterator[Run]:
         folder = place(context, "python")
         own = {"UV_PYTHON_INSTALL_DIR": str(folder), "UV_NO_PROGRESS": "1"}
         argv = (_uv_program(context), "python", "install", "--no-bin", request)
-        yield Run(argv=argv, env=own, say=f"Python {request}: uv fetches it")
+        yield _Run(argv=argv, env=own, say=f"Python {request}: uv fetches it")
         # The shortest is uv's link to the newest patch release.
         found = sorted(folder.glob(f"cpython-{request}[.-]*"), key=lambda path: len(str(path)))
         said = [subprocesses.run([str(one / "bin" / program.name), "--version"]) for one in found]
         if not said or not f"{said[0].strip()}.".startswith(f"Python {request}."):
             got = said[0].strip() if said else "nothing"
             raise PikuError(f"Python {request} was asked for, and what uv fetched is {got}")
-        yield Run(argv=("ln", "-sfn", str(found[0]), str(program.parents[1])))
-    yield Run(argv=(str(program), "--version"))
+        yield _Run(argv=("ln", "-sfn", str(found[0]), str(program.parents[1])))
+    yield _Run(argv=(str(program), "--version"))
 
 
 def _uv_program(context: Context) -> str:
@@ -53,12 +55,12 @@ def _uv(context: Context) -> Iterator[Run]:
     if program.exists():
         return
     own = place(context, f"uv.{context.cache.name}")  # of this app, of which one build runs
-    yield Run(argv=("rm", "-rf", str(own)))
-    yield Run(argv=("virtualenv", "--quiet", "--app-data", str(own / "seeds"), str(own)))
+    yield _Run(argv=("rm", "-rf", str(own)))
+    yield _Run(argv=("virtualenv", "--quiet", "--app-data", str(own / "seeds"), str(own)))
     pip = (str(own / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check", "uv")
-    yield Run(argv=pip, say="uv, which fetches Pythons: from PyPI")
+    yield _Run(argv=pip, say="uv, which fetches Pythons: from PyPI")
     # Another app may have been first.
-    yield Run(argv=("mv", "-T", str(own), str(program.parents[1])), optional=True)
+    yield _Run(argv=("mv", "-T", str(own), str(program.parents[1])), optional=True)
 
 
 # --- Go ------------------------------------------------------------------------------------------
@@ -73,13 +75,13 @@ def go(context: Context, request: str, root: Path) -> Iterator[Run]:
         say = f"Go {request}: {version} of {_GO_MODULE}"
         download = ("go", "mod", "download", f"{_GO_MODULE}@{version}")
         # Not in the checkout, whose go.mod this Go cannot read.
-        yield Run(argv=("mkdir", "-p", str(cache)))
-        yield Run(argv=download, env=own, cwd=cache, say=say)
+        yield _Run(argv=("mkdir", "-p", str(cache)))
+        yield _Run(argv=download, env=own, cwd=cache, say=say)
         found = cache / f"{_GO_MODULE}@{version}"
         # A module has no executable files.
-        yield Run(argv=("chmod", "-R", "u+x", str(found / "bin"), str(found / "pkg" / "tool")))
-        yield Run(argv=("ln", "-sfn", str(found), str(root)))
-    yield Run(argv=(str(root / "bin" / "go"), "version"), env=own)
+        yield _Run(argv=("chmod", "-R", "u+x", str(found / "bin"), str(found / "pkg" / "tool")))
+        yield _Run(argv=("ln", "-sfn", str(found), str(root)))
+    yield _Run(argv=(str(root / "bin" / "go"), "version"), env=own)
 
 
 def _newest(context: Context, request: str, own: dict[str, str]) -> str:

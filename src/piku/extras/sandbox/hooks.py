@@ -1,0 +1,118 @@
+"""Putting what an app runs behind its walls."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from piku import files
+from piku.app import settings
+from piku.app.procfile import UWSGI_SERVED
+from piku.deploy import process_config
+from piku.deploy.deployment import Deployment
+from piku.deploy.releases import Process, Release
+from piku.deploy.revision import Revision
+from piku.errors import PikuError
+from piku.extra import hooks
+from piku.extras.sandbox import trial, walls
+from piku.extras.sandbox.settings import PATHS, SANDBOX
+from piku.paths import TEMPLATES, AppPaths, Paths
+from piku.runtimes.base import Run
+
+
+def check(deployment: Deployment) -> Sequence[str]:
+    """Refuse walls that this server cannot build."""
+    app, values = deployment.app, deployment.values
+    if not SANDBOX.read(values):
+        return ()
+    for hidden in (app.root, Path.home()):
+        for path in map(Path, PATHS.read(values)):
+            if path.resolve().is_relative_to(hidden) or hidden.is_relative_to(path.resolve()):
+                raise PikuError(f"PIKU_SANDBOX_PATHS={path}: the files of all apps are there")
+    walls.make_folders(app)
+    trial.require(walls.argv(app, deployment.release, values, ["true"]))
+    return ()
+
+
+def confine(app: AppPaths, release: Release, found: Revision, argv: Sequence[str]) -> Sequence[str]:
+    """A program of the app's, inside."""
+    if not SANDBOX.read(found.values):
+        return argv
+    walls.make_folders(app)
+    return walls.argv(app, release, found.values, argv)
+
+
+@contextmanager
+def around(
+    deployment: Deployment, step: Run, how: Mapping[str, Any]
+) -> Iterator[Mapping[str, Any]]:
+    """A step of a build, inside; but not one that gets what all apps use."""
+    app, release = deployment.app, deployment.release
+    if step.shared or not SANDBOX.read(deployment.values):
+        yield how
+        return
+    walls.make_folders(app)
+    argv = walls.argv(app, release, deployment.values, how["argv"], building=True)
+    yield {**how, "argv": argv}
+
+
+# --- what uWSGI serves ---------------------------------------------------------------------------
+
+
+def starting(paths: Paths) -> None:
+    """Write the script that the emperor starts in the place of every uWSGI."""
+    files.write(_script(paths), (TEMPLATES / "vassal.sh").read_text(), mode=0o700)
+
+
+def emperor(paths: Paths) -> Sequence[tuple[str, str]]:
+    """The emperor starts uWSGI itself when the script is not there."""
+    return (("emperor-wrapper-override", str(_script(paths))),)
+
+
+def _script(paths: Paths) -> Path:
+    return paths.uwsgi / "vassal.sh"
+
+
+def uwsgi(deployment: Deployment, process: Process) -> Sequence[tuple[str, str]]:
+    """Write how the emperor is to start a process that uWSGI serves; returns its options."""
+    app, values = deployment.app, deployment.values
+    if process.kind not in UWSGI_SERVED or not SANDBOX.read(values):
+        return ()
+    walls.make_folders(app)
+    start, log = app.start(process.start), process_config.log_file(app, process)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.touch(mode=0o640)
+    name = f"{process.vassal(app.name)}.ini"
+    paths = deployment.paths
+    own = ["--ro-bind", str(start), str(start), "--bind", str(log), str(log)]
+    own += ["--ro-bind", str(paths.available / name), str(paths.enabled / name)]
+    if process.by_socket and not settings.IDLE.read(values):
+        # The socket is made in a folder of its own in the place of nginx's, with a link to it.
+        sockets = start / f"{process.worker}.sockets"
+        sockets.mkdir(parents=True, mode=0o700, exist_ok=True)
+        own += ["--bind", str(sockets), str(paths.nginx)]
+        place = Path(process.address)
+        files.link(sockets / place.name, place)
+    argv: Sequence[str] = walls.argv(app, deployment.release, values, ["uwsgi"], own=own)
+    for wrap in hooks("wrap"):
+        argv = wrap(deployment, process, argv)
+    files.write(start / f"{process.worker}.launch", f'exec {shlex.join(argv)} "$@"\n')
+    # It must not start without its walls. Its log is one file in there, which it cannot rename.
+    return (("hook-asap", f"cd:{walls.SIGN}"), ("log-maxsize", "0"))
+
+
+def rotate(paths: Paths) -> None:
+    """Rename the logs of what runs inside, as uWSGI would: what it writes meanwhile is lost."""
+    for launch in (paths.root / "releases").glob("*/starts/*/*.launch"):
+        start = launch.parent
+        log = paths.root / "logs" / start.parents[1].name / f"{launch.stem}@{start.name}.log"
+        given = files.read(launch.with_suffix(".env") / settings.LOG_MAXSIZE.name).strip()
+        most = settings.LOG_MAXSIZE.read({settings.LOG_MAXSIZE.name: given} if given else {})
+        if log.is_file() and log.stat().st_size >= most:
+            shutil.copy(log, log.with_name(f"{log.name}.old"))
+            with log.open("r+") as file:
+                file.truncate()

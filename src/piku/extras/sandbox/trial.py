@@ -1,0 +1,48 @@
+"""Whether this server lets walls be built, and if not, how to allow it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from piku import files, subprocesses
+from piku.errors import PikuError
+
+_PROFILE = "/usr/share/doc/piku/examples/apparmor/bwrap"
+# What forbids an ordinary user what bubblewrap does: a file, what it says then, and the way out.
+_FORBIDDEN = (
+    ("kernel/unprivileged_userns_clone", "0", "sysctl -w kernel.unprivileged_userns_clone=1"),
+    ("user/max_user_namespaces", "0", "sysctl -w user.max_user_namespaces=10000"),
+    (
+        "kernel/apparmor_restrict_unprivileged_userns",
+        "1",
+        f"cp {_PROFILE} /etc/apparmor.d/ && apparmor_parser -r /etc/apparmor.d/bwrap",
+    ),
+)
+
+
+def require(argv: Sequence[str]) -> None:
+    """Run a program inside; raises PikuError with what keeps it from running."""
+    if subprocesses.which("bwrap") is None:
+        raise PikuError(
+            "PIKU_SANDBOX=true needs bubblewrap, which this server lacks",
+            hint="install with: apt-get install bubblewrap",
+        )
+    try:
+        subprocesses.run(argv)
+    except subprocesses.ProgramFailed as error:
+        raise PikuError(
+            "PIKU_SANDBOX=true: this server does not let bubblewrap build walls",
+            detail=error.detail,
+            hint=remedy(error.output, Path("/proc/sys")),
+        ) from None
+
+
+def remedy(said: str, sys: Path) -> str:
+    """What to do, from what bubblewrap said and the kernel's settings."""
+    if "mount proc" in said:
+        return "a part of /proc is hidden here, as in most containers (docs/sandbox.md)"
+    for name, value, command in _FORBIDDEN:
+        if files.read(sys / name).strip() == value:
+            return f"user namespaces are forbidden here; as root: {command}"
+    return "user namespaces must be allowed for it (docs/sandbox.md)"

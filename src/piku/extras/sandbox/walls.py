@@ -1,0 +1,100 @@
+"""What is inside the walls of an app, as the command line of bubblewrap."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from piku.deploy.releases import Release
+from piku.extras.sandbox.settings import PATHS
+from piku.paths import SEPARATOR, AppPaths
+
+# What is there inside the walls, and nowhere else.
+SIGN = "/run/piku-sandbox"
+_SYSTEM = (
+    "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/opt", "/nix", "/sys",
+    "/var/lib",
+)  # fmt: skip
+# Of other users' programs: names of hosts, and databases that listen on a socket.
+_RUN = ("systemd/resolve", "nscd", "postgresql", "mysqld", "redis", "memcached")
+# Of piku's home: programs that pipx and rustup put there, and for builds where packages come from.
+_TOOLS = (".local", ".cargo/bin", ".rustup")
+_CONFIGURATION = (".gitconfig", ".npmrc", ".config/pip", ".m2/settings.xml")
+# bwrap would die of a signal to its whole group before the program has finished. It ignores them,
+# and the program gets them.
+_SIGNALS = "TERM,INT,HUP,QUIT"
+
+
+def argv(
+    app: AppPaths,
+    release: Release,
+    values: Mapping[str, str],
+    program: Sequence[str],
+    *,
+    building: bool = False,
+    own: Sequence[str] = (),
+) -> list[str]:
+    """The command line of a program inside the walls. What a build may write is written by nothing
+    else: the code and its environment. `own` are further arguments of bubblewrap."""
+    return [
+        "env", f"--ignore-signal={_SIGNALS}", "bwrap", "--unshare-pid", "--unshare-ipc",
+        "--die-with-parent", *_system(), *_private(app, building),
+        *_app(app, release, building), *own,
+        *(word for path in PATHS.read(values) for word in ("--bind-try", path, path)),
+        "--remount-ro", str(app.root), "--remount-ro", "/",
+        "--", "env", f"--default-signal={_SIGNALS}", *program,
+    ]  # fmt: skip
+
+
+def make_folders(app: AppPaths) -> None:
+    """Make the folders that the app has for its own inside."""
+    for folder in (app.data, app.cache, *(_own(app, name) for name in ("home", "tmp", "npm"))):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def _own(app: AppPaths, name: str) -> Path:
+    """A folder that only this app has. It lies in none that the app may write to, where a link to
+    anything could take its place."""
+    return app.cache.with_name(f"{app.name}{SEPARATOR}{name}")
+
+
+def _system() -> Iterator[str]:
+    for path in map(Path, _SYSTEM):
+        if path.is_symlink():
+            yield from ("--symlink", str(path.readlink()), str(path))
+        elif path.exists():
+            yield from ("--ro-bind", str(path), str(path))
+    yield from ("--proc", "/proc", "--dev", "/dev", "--dir", SIGN)
+    for name in _RUN:
+        yield from ("--ro-bind-try", f"/run/{name}", f"/run/{name}")
+
+
+def _private(app: AppPaths, building: bool) -> Iterator[str]:
+    """The app's own folders in the place of those that all programs share."""
+    sessions = "/var/lib/php/sessions"
+    shared = ("/tmp", "/var/tmp", *((sessions,) if Path(sessions).is_dir() else ()))  # noqa: S108
+    for place in shared:
+        yield from ("--bind", str(_own(app, "tmp")), place)
+    home = Path.home()
+    # One of the two is usually in the other, or both are where a folder of the system was put.
+    for place in sorted((str(home), str(app.root)), key=len):
+        yield from ("--tmpfs", place)
+        if place == str(home):
+            yield from ("--bind", str(_own(app, "home")), place)
+            for name in (*_TOOLS, *(_CONFIGURATION if building else ())):
+                yield from ("--ro-bind-try", str(home / name), str(home / name))
+
+
+def _app(app: AppPaths, release: Release, building: bool) -> Iterator[str]:
+    code, environment = app.code(release.checkout), app.envs / (release.environment or "@none")
+    for path in (app.data, app.cache):
+        yield from ("--bind", str(path), str(path))
+    for path in (code, environment):
+        yield from ("--bind-try" if building else "--ro-bind-try", str(path), str(path))
+    # piku runs git in the checkout, which would run what its configuration says.
+    git, objects, runtimes = code / ".git", app.repo / "objects", app.cache.parent / "@runtimes"
+    for path in (*((git,) if building else ()), objects, runtimes, app.logs):
+        yield from ("--ro-bind-try", str(path), str(path))
+    if building:
+        # Packages that all apps share: one of another app's could come from here.
+        yield from ("--bind", str(_own(app, "npm")), str(app.cache.parent / "@npm"))
