@@ -149,8 +149,9 @@ def _check_include(deployment: Deployment, process: Process, file: Path, wanted:
     pairs = _language(deployment, process.kind) if served else ()
     plugged = [f"--plugins={value}" for name, value in pairs if name == "plugins"]
     command = ["uwsgi", "--strict", *plugged, "--no-server", "--ini", str(file)]
+    inside = revision.confined(deployment.app, deployment.release, deployment.revision, command)
     try:
-        subprocesses.run(command, cwd=deployment.checkout, timeout=_INCLUDE_TIMEOUT)
+        subprocesses.run(inside, cwd=deployment.checkout, timeout=_INCLUDE_TIMEOUT)
     except subprocesses.ProgramFailed as error:
         said = error.output.replace(str(file), wanted).splitlines()[-3:]
         raise PikuError(f"uWSGI refuses UWSGI_INCLUDE_FILE={wanted}", detail=tuple(said)) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,8 +21,17 @@ from piku.errors import PikuError
 from piku.extra import hooks
 from piku.extras.sandbox import trial, walls
 from piku.extras.sandbox.settings import PATHS, SANDBOX
+from piku.nginx import proxy
+from piku.nginx.directives import Raw, block, d
+from piku.nginx.site import Additions, Site
 from piku.paths import TEMPLATES, AppPaths, Paths
 from piku.runtimes.base import Run
+
+# What nginx, which is outside, does for an app with files that the app or its build can replace.
+_OUTSIDE = {
+    "NGINX_INCLUDE_FILE": "nginx would show whatever file it names",
+    "NGINX_CACHE_PREFIXES": "nginx would keep answers wherever a link leads",
+}
 
 
 def check(deployment: Deployment) -> Sequence[str]:
@@ -29,6 +39,12 @@ def check(deployment: Deployment) -> Sequence[str]:
     app, values = deployment.app, deployment.values
     if not SANDBOX.read(values):
         return ()
+    for name, why in _OUTSIDE.items():
+        if values.get(name):
+            raise PikuError(
+                f"{name} cannot be used with PIKU_SANDBOX=true: {why}",
+                hint=f"unset one of them: piku config:set {app.name} {name}=",
+            )
     for hidden in (app.root, Path.home()):
         for path in map(Path, PATHS.read(values)):
             if path.resolve().is_relative_to(hidden) or hidden.is_relative_to(path.resolve()):
@@ -58,6 +74,25 @@ def around(
     walls.make_folders(app)
     argv = walls.argv(app, release, deployment.values, how["argv"], building=True)
     yield {**how, "argv": argv}
+
+
+def additions(_paths: Paths, app: AppPaths, site: Site) -> Additions | None:
+    """Have nginx follow no link in the app's folders: the app could make one to anything. The way
+    to those folders may have links."""
+    if not SANDBOX.read(site.values):
+        return None
+    start = Raw(f"$piku_inside_{proxy.identifier(site)}")
+    folders = "|".join(re.escape(str(each)) for each in (app.data, app.before_link, app.live_link))
+    pattern = f"~^({folders})(/|$)"
+    found = block("map", (Raw("$document_root"), start), [
+        d(Raw(_quoted(pattern)), Raw("$1")), d("default", Raw("$document_root")),
+    ])  # fmt: skip
+    return Additions(http=(found,), server=(d("disable_symlinks", "on", Raw(f"from={start}")),))
+
+
+def _quoted(pattern: str) -> str:
+    """A pattern with the `$` that ends it, and with nothing else of the kind."""
+    return '"' + pattern.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 # --- what uWSGI serves ---------------------------------------------------------------------------

@@ -1,0 +1,118 @@
+"""What an app is used to works inside its walls."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from sandbox import Sandbox
+
+from tests.e2e.conftest import NewApp
+from tests.e2e.support import WORKER, refused, web, wsgi
+from tests.extras.sandbox import support
+
+BUILT = "import os, sys\nassert sys.prefix == os.environ['VIRTUAL_ENV']\n"
+
+
+def test_a_program_is_asked_to_end(new_app: NewApp) -> None:
+    """It has the time to finish, and the next one starts when it has."""
+    files = {"Procfile": "worker: exec python3 -IS worker.py\n", "worker.py": WORKER}
+    app = support.walled(new_app("asked", files, push=False))
+    app.does("restart")
+    app.does("stop")
+    events = [line.split()[0] for line in (app.data / "events").read_text().splitlines()]
+    assert events == ["start", "stop", "start", "stop"]
+
+
+def test_a_wsgi_app(new_app: NewApp) -> None:
+    """Built, started beside the one before, logged, scaled, stopped: nothing is left of it."""
+    files = wsgi("built", env="UWSGI_LOG_MAXSIZE=4096\n", procfile="worker: exec sleep 1000\n")
+    files = {**files, "app.py": BUILT + files["app.py"], "requirements.txt": "# none\n"}
+    app = support.walled(new_app("built", files, push=False))
+    assert app.body() == "one"
+    app.commit(version_txt="two")
+    app.deployed()
+    assert app.body() == "two"
+    app.does("ps:scale", "wsgi=2")
+    rows = app.ps()
+    assert {row["state"] for row in rows.values()} == {"up"}, rows
+    assert all(row["memory"] > 0 and row["pid"] for row in rows.values())
+    assert "spawned uWSGI master" in app.does("logs", "--no-follow", "--lines", "1000")
+
+    for _ in range(60):
+        app.body("/about?" + "x" * 100)
+    app.server.piku("housekeeping")
+    logs = app.server.root / "logs" / app.name
+    [old] = list(logs.glob("wsgi.1@*.log.old"))
+    assert "/about" in old.read_text()
+    assert logs.joinpath(old.stem).stat().st_size < 4096
+    app.body("/about?again")
+    app.server.wait(lambda: "?again" in logs.joinpath(old.stem).read_text())
+
+    app.does("stop")
+    assert app.ps() == {}
+    assert not list((app.server.root / "nginx").glob("built@*.sock"))
+
+
+def test_one_that_sleeps(new_app: NewApp) -> None:
+    files = wsgi("sleepy", env="UWSGI_IDLE=1\n")
+    app = support.walled(new_app("sleepy", files, push=False))
+    app.server.wait(lambda: app.ps()["wsgi.1"]["state"] == "asleep")
+    assert app.body() == "one"
+
+
+def test_without_a_host_name(new_app: NewApp) -> None:
+    files = {**wsgi("plain"), "ENV": ""}
+    app = support.walled(new_app("plain", files, push=False))
+    [row] = app.ps().values()
+    assert app.direct(int(row["address"].rpartition(":")[2])) == "one"
+
+
+def test_its_own_folders(server: Sandbox, new_app: NewApp, tmp_path: Path) -> None:
+    """Home, /tmp, cache and data are its own and stay; further paths are given by the setting."""
+    app = support.pushed(
+        new_app("folders", web("folders"), push=False),
+        "PIKU_SANDBOX=true",
+        f"PIKU_SANDBOX_PATHS={tmp_path}",
+    )
+    places = ("$HOME", "/tmp", "$DATA_ROOT", str(tmp_path))  # noqa: S108
+    for place in places:
+        app.does("run", f"echo kept > {place}/file")
+    for place in places:
+        assert app.does("run", f"cat {place}/file") == "kept\n"
+    assert app.does("run", "git log --format=%s") == "First version\n"
+    result = app.says("run", "echo $$ > beside-the-code")
+    assert result.returncode != 0
+    assert "Read-only file system" in result.stderr
+    assert app.says("run", "exit 7").returncode == 7
+    told = refused(
+        app.says("config:set", f"PIKU_SANDBOX_PATHS={server.root}/data"), 1, "all apps are there"
+    )
+    assert "PIKU_SANDBOX_PATHS" in told
+
+
+def test_the_repository_cannot_take_them_down(new_app: NewApp) -> None:
+    app = support.walled(new_app("keeps", web("keeps"), push=False))
+    app.commit(ENV="NGINX_SERVER_NAME=keeps.localhost\nPIKU_SANDBOX=false\n")
+    assert any("cannot be set in the repository" in line for line in app.failed())
+
+
+def test_a_uwsgi_never_starts_without_its_walls(new_app: NewApp) -> None:
+    """As when the emperor is one of a piku that had none yet."""
+    app = support.walled(new_app("never", wsgi("never"), push=False))
+    script = app.server.root / "uwsgi" / "vassal.sh"
+    aside = script.rename(script.with_name("aside"))
+    try:
+        app.commit(version_txt="two")
+        app.failed()
+    finally:
+        aside.rename(script)
+    assert app.body() == "one"
+
+
+def test_what_a_process_sees(new_app: NewApp) -> None:
+    app = support.walled(new_app("sees", web("sees"), push=False))
+    listing = json.loads(
+        app.does("run", "python3 -c 'import json, os; print(json.dumps(os.listdir(\"/proc\")))'")
+    )
+    assert len([name for name in listing if name.isdigit()]) < 10
