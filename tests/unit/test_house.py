@@ -46,6 +46,7 @@ LARGE_EXTRAS = {
     "keys": 320,
     "languages": 400,
     "lfs": 450,
+    "sandbox": 400,
     "sources": 600,
     "versions": 600,
 }

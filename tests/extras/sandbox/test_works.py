@@ -37,7 +37,7 @@ def test_a_wsgi_app(new_app: NewApp) -> None:
     rows = app.ps()
     assert {row["state"] for row in rows.values()} == {"up"}, rows
     assert all(row["memory"] > 0 and row["pid"] for row in rows.values())
-    assert "spawned uWSGI master" in app.does("logs", "--no-follow", "--lines", "1000")
+    assert '"GET / HTTP/1.1" 200' in app.does("logs", "--no-follow", "--lines", "1000")
 
     for _ in range(60):
         app.body("/about?" + "x" * 100)

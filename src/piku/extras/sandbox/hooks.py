@@ -135,7 +135,9 @@ def uwsgi(deployment: Deployment, process: Process) -> Sequence[tuple[str, str]]
     argv: Sequence[str] = walls.argv(app, deployment.release, values, ["uwsgi"], own=own)
     for wrap in hooks("wrap"):
         argv = wrap(deployment, process, argv)
-    files.write(start / f"{process.worker}.launch", f'exec {shlex.join(argv)} "$@"\n')
+    # In the log, too, what keeps uWSGI from starting.
+    line = f'exec {shlex.join(argv)} "$@" 2>>{shlex.quote(str(log))}\n'
+    files.write(start / f"{process.worker}.launch", line)
     # It must not start without its walls. Its log is one file in there, which it cannot rename.
     return (("hook-asap", f"cd:{walls.SIGN}"), ("log-maxsize", "0"))
 
