@@ -18,9 +18,8 @@ from pathlib import Path
 from piku import files, procfs, records, subprocesses
 from piku.app import settings
 from piku.app.procfile import Job
-from piku.deploy import revision
 from piku.deploy.releases import Release
-from piku.deploy.revision import Revision
+from piku.deploy.revision import Revision, confined
 from piku.errors import PikuError
 from piku.paths import TEMPLATES, AppPaths
 from piku.uwsgi import ini
@@ -66,7 +65,7 @@ def lines(job: Job, place: str) -> ini.Pairs:
 def script(app: AppPaths, release: Release, source: Revision, job: Job) -> str:
     """The text of the script that runs a job if it is due, once a minute and once at a time."""
     schedule, state = job.schedule, state_folder(app)
-    argv = revision.confined(app, release, source, subprocesses.shell(job.command))
+    argv = confined(app, release, source, subprocesses.shell(job.command))
     variables = {
         "job": job.kind,
         "release": release.number,

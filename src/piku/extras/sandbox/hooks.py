@@ -26,6 +26,7 @@ from piku.nginx.directives import Raw, block, d
 from piku.nginx.site import Additions, Site
 from piku.paths import TEMPLATES, AppPaths, Paths
 from piku.runtimes.base import Run
+from piku.subprocesses import ProgramFailed
 
 # What nginx, which is outside, does for an app with files that the app or its build can replace.
 _OUTSIDE = {
@@ -73,7 +74,13 @@ def around(
         return
     walls.make_folders(app)
     argv = walls.argv(app, release, deployment.values, how["argv"], building=True)
-    yield {**how, "argv": argv}
+    try:
+        yield {**how, "argv": argv}
+    except ProgramFailed:
+        raise
+    except PikuError as error:  # it took too long: the name is that of what was run
+        said = error.message.replace(f"{argv[0]} ", f"{Path(step.argv[0]).name} ", 1)
+        raise PikuError(said) from None
 
 
 def additions(_paths: Paths, app: AppPaths, site: Site) -> Additions | None:

@@ -38,8 +38,8 @@ def python(context: Context, request: str, program: Path) -> Iterator[Run]:
         # The shortest is uv's link to the newest patch release.
         found = sorted(folder.glob(f"cpython-{request}[.-]*"), key=lambda path: len(str(path)))
         said = [subprocesses.run([str(one / "bin" / program.name), "--version"]) for one in found]
-        if not said or not f"{said[0].strip()}.".startswith(f"Python {request}."):
-            got = said[0].strip() if said else "nothing"
+        got = said[0].strip() if said else "nothing"
+        if not f"{got}.".startswith(f"Python {request}."):
             raise PikuError(f"Python {request} was asked for, and what uv fetched is {got}")
         yield _Run(argv=("ln", "-sfn", str(found[0]), str(program.parents[1])))
     yield _Run(argv=(str(program), "--version"))
@@ -51,8 +51,7 @@ def _uv_program(context: Context) -> str:
 
 def _uv(context: Context) -> Iterator[Run]:
     """uv from PyPI, where the server has none."""
-    program = Path(_uv_program(context))
-    if program.exists():
+    if (program := Path(_uv_program(context))).exists():
         return
     own = place(context, f"uv.{context.cache.name}")  # of this app, of which one build runs
     yield _Run(argv=("rm", "-rf", str(own)))
@@ -72,11 +71,12 @@ def go(context: Context, request: str, root: Path) -> Iterator[Run]:
     own = {"GOMODCACHE": str(cache), "GOFLAGS": "-modcacherw", "GOTOOLCHAIN": "local"}
     if not (root / "bin" / "go").exists():
         version = f"v0.0.1-go{_newest(context, request, own)}.linux-{_machine()}"
-        say = f"Go {request}: {version} of {_GO_MODULE}"
         download = ("go", "mod", "download", f"{_GO_MODULE}@{version}")
         # Not in the checkout, whose go.mod this Go cannot read.
         yield _Run(argv=("mkdir", "-p", str(cache)))
-        yield _Run(argv=download, env=own, cwd=cache, say=say)
+        yield _Run(
+            argv=download, env=own, cwd=cache, say=f"Go {request}: {version} of {_GO_MODULE}"
+        )
         found = cache / f"{_GO_MODULE}@{version}"
         # A module has no executable files.
         yield _Run(argv=("chmod", "-R", "u+x", str(found / "bin"), str(found / "pkg" / "tool")))
