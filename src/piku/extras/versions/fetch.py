@@ -70,14 +70,12 @@ def go(context: Context, request: str, root: Path) -> Iterator[Run]:
     cache = root.with_name("go")
     own = {"GOMODCACHE": str(cache), "GOFLAGS": "-modcacherw", "GOTOOLCHAIN": "local"}
     if not (root / "bin" / "go").exists():
-        version = f"v0.0.1-go{_newest(context, request, own)}.linux-{_machine()}"
-        download = ("go", "mod", "download", f"{_GO_MODULE}@{version}")
+        module = f"{_GO_MODULE}@v0.0.1-go{_newest(context, request, own)}.linux-{_machine()}"
+        download = ("go", "mod", "download", module)
         # Not in the checkout, whose go.mod this Go cannot read.
         yield _Run(argv=("mkdir", "-p", str(cache)))
-        yield _Run(
-            argv=download, env=own, cwd=cache, say=f"Go {request}: {version} of {_GO_MODULE}"
-        )
-        found = cache / f"{_GO_MODULE}@{version}"
+        yield _Run(argv=download, env=own, cwd=cache, say=f"Go {request}: {module}")
+        found = cache / module
         # A module has no executable files.
         yield _Run(argv=("chmod", "-R", "u+x", str(found / "bin"), str(found / "pkg" / "tool")))
         yield _Run(argv=("ln", "-sfn", str(found), str(root)))
