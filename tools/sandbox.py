@@ -171,7 +171,7 @@ class Sandbox(Laptop):
     def processes(self) -> set[processes.Process]:
         """All that runs for this server, except the process that asks and its parents."""
         spared = processes.ancestors(os.getpid())
-        found = processes.marked(f"PIKU_SANDBOX={self.base}", self.base)
+        found = processes.marked(f"PIKU_TEST_SERVER={self.base}", self.base)
         return {process for process in found if process.pid not in spared}
 
     def _wait_until_ready(
@@ -198,7 +198,7 @@ class Sandbox(Laptop):
         """What commands on the server see; HOME and PIKU_ROOT decide which server it is."""
         variables = environment.clean(user=self.user, home=str(self.home))
         path = ":".join([*map(str, self._path), variables["PATH"]])
-        own = {"PATH": path, "PIKU_ROOT": str(self.root), "PIKU_SANDBOX": str(self.base)}
+        own = {"PATH": path, "PIKU_ROOT": str(self.root), "PIKU_TEST_SERVER": str(self.base)}
         return {**variables, **own, **environment.passed_on(("PIKU_EXTRAS",))}
 
     def piku(

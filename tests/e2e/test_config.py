@@ -80,7 +80,7 @@ def test_values_are_literal(new_app: Callable[..., App]) -> None:
         assert seen[name]
     assert seen["PIKU_COMMIT"] == app.releases()[0]["commit"]
     assert (seen["DATA_ROOT"], seen["PORT"].isdigit()) == (str(app.data), True)
-    assert not [name for name in seen if name.startswith(("SSH_", "GIT_", "PIKU_SANDBOX"))]
+    assert not [name for name in seen if name.startswith(("SSH_", "GIT_", "PIKU_TEST_SERVER"))]
 
     app.does("config:unset", "SPACES", "TAB")
     assert "SPACES" not in app.about()["env"]

@@ -80,7 +80,7 @@ class Session:
         return sorted(found, key=lambda process: process.pid)
 
     def _running(self, *ends: str) -> list[processes.Process]:
-        mine = processes.marked(f"PIKU_SANDBOX={self.app.server.base}", self.app.server.base)
+        mine = processes.marked(f"PIKU_TEST_SERVER={self.app.server.base}", self.app.server.base)
         return [process for process in mine if str(process).endswith(ends)]
 
 

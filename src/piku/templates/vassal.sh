@@ -5,4 +5,4 @@ _name=${2%.ini}
 _start=${_name#*@}
 _launch=../releases/${_name%%@*}/starts/${_start%%.*}/${_start#*.}.launch
 [ ! -f "$_launch" ] || . "$_launch"
-exec uwsgi "$@"
+exec @UWSGI@ "$@"

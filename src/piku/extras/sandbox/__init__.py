@@ -19,5 +19,6 @@ EXTRA = Extra(
     confine=f"{_HOOKS}confine",
     uwsgi=f"{_HOOKS}uwsgi",
     nginx=f"{_HOOKS}additions",
-    periodic=f"{_HOOKS}rotate",
+    periodic=f"{_HOOKS}periodic",
+    destroyed=f"{_HOOKS}destroyed",
 )

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from piku import files
+from piku import files, subprocesses
 from piku.app import settings
 from piku.app.procfile import UWSGI_SERVED
 from piku.deploy import process_config
@@ -107,12 +107,17 @@ def _quoted(pattern: str) -> str:
 
 def starting(paths: Paths) -> None:
     """Write the script that the emperor starts in the place of every uWSGI."""
-    files.write(_script(paths), (TEMPLATES / "vassal.sh").read_text(), mode=0o700)
+    text = (TEMPLATES / "vassal.sh").read_text().replace("@UWSGI@", shlex.quote(_uwsgi()))
+    files.write(_script(paths), text, mode=0o700)
 
 
 def emperor(paths: Paths) -> Sequence[tuple[str, str]]:
     """The emperor starts uWSGI itself when the script is not there."""
     return (("emperor-wrapper-override", str(_script(paths))),)
+
+
+def _uwsgi() -> str:
+    return subprocesses.which("uwsgi") or "uwsgi"
 
 
 def _script(paths: Paths) -> Path:
@@ -139,7 +144,7 @@ def uwsgi(deployment: Deployment, process: Process) -> Sequence[tuple[str, str]]
         own += ["--bind", str(sockets), str(paths.nginx)]
         place = Path(process.address)
         files.link(sockets / place.name, place)
-    argv: Sequence[str] = walls.argv(app, deployment.release, values, ["uwsgi"], own=own)
+    argv: Sequence[str] = walls.argv(app, deployment.release, values, [_uwsgi()], own=own)
     for wrap in hooks("wrap"):
         argv = wrap(deployment, process, argv)
     # In the log, too, what keeps uWSGI from starting.
@@ -149,8 +154,12 @@ def uwsgi(deployment: Deployment, process: Process) -> Sequence[tuple[str, str]]
     return (("hook-asap", f"cd:{walls.SIGN}"), ("log-maxsize", "0"))
 
 
-def rotate(paths: Paths) -> None:
-    """Rename the logs of what runs inside, as uWSGI would: what it writes meanwhile is lost."""
+def periodic(paths: Paths) -> None:
+    """Rename the logs of what runs inside, as uWSGI would: what it writes meanwhile is lost. Remove
+    what apps left in their /tmp."""
+    for folder in walls.temporary_folders(paths):
+        old = ("-mindepth", "1", "-mtime", "+10", "-delete")  # days
+        subprocesses.run(["find", str(folder), *old], check=False)
     for launch in (paths.root / "releases").glob("*/starts/*/*.launch"):
         start = launch.parent
         log = paths.root / "logs" / start.parents[1].name / f"{launch.stem}@{start.name}.log"
@@ -160,3 +169,8 @@ def rotate(paths: Paths) -> None:
             shutil.copy(log, log.with_name(f"{log.name}.old"))
             with log.open("r+") as file:
                 file.truncate()
+
+
+def destroyed(_paths: Paths, app: AppPaths) -> None:
+    """Remove what can be made again. What it kept in its home stays, as its data does."""
+    walls.remove_folders(app)

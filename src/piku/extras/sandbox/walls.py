@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from piku import files
 from piku.deploy.releases import Release
 from piku.extras.sandbox.settings import PATHS
-from piku.paths import SEPARATOR, AppPaths
+from piku.paths import SEPARATOR, AppPaths, Paths
 
 # What is there inside the walls, and nowhere else.
 SIGN = "/run/piku-sandbox"
@@ -50,6 +51,16 @@ def make_folders(app: AppPaths) -> None:
     """Make the folders that the app has for its own inside."""
     for folder in (app.data, app.cache, *(_own(app, name) for name in ("home", "tmp", "npm"))):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def remove_folders(app: AppPaths) -> None:
+    for name in ("tmp", "npm"):
+        files.remove(_own(app, name))
+
+
+def temporary_folders(paths: Paths) -> list[Path]:
+    """The /tmp of every app."""
+    return [*(paths.root / "cache").glob(f"*{SEPARATOR}tmp")]
 
 
 def _own(app: AppPaths, name: str) -> Path:
