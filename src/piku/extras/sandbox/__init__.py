@@ -18,7 +18,6 @@ EXTRA = Extra(
     around=f"{_HOOKS}around",
     confine=f"{_HOOKS}confine",
     uwsgi=f"{_HOOKS}uwsgi",
-    nginx=f"{_HOOKS}additions",
     periodic=f"{_HOOKS}periodic",
     destroyed=f"{_HOOKS}destroyed",
 )

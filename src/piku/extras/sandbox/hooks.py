@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,9 +20,6 @@ from piku.errors import PikuError
 from piku.extra import hooks
 from piku.extras.sandbox import trial, walls
 from piku.extras.sandbox.settings import PATHS, SANDBOX
-from piku.nginx import proxy
-from piku.nginx.directives import Raw, block, d
-from piku.nginx.site import Additions, Site
 from piku.paths import TEMPLATES, AppPaths, Paths
 from piku.runtimes.base import Run
 from piku.subprocesses import ProgramFailed
@@ -81,25 +77,6 @@ def around(
     except PikuError as error:  # it took too long: the name is that of what was run
         said = error.message.replace(f"{argv[0]} ", f"{Path(step.argv[0]).name} ", 1)
         raise PikuError(said) from None
-
-
-def additions(_paths: Paths, app: AppPaths, site: Site) -> Additions | None:
-    """Have nginx follow no link in the app's folders: the app could make one to anything. The way
-    to those folders may have links."""
-    if not SANDBOX.read(site.values):
-        return None
-    start = Raw(f"$piku_inside_{proxy.identifier(site)}")
-    folders = "|".join(re.escape(str(each)) for each in (app.data, app.before_link, app.live_link))
-    pattern = f"~^({folders})(/|$)"
-    found = block("map", (Raw("$document_root"), start), [
-        d(Raw(_quoted(pattern)), Raw("$1")), d("default", Raw("$document_root")),
-    ])  # fmt: skip
-    return Additions(http=(found,), server=(d("disable_symlinks", "on", Raw(f"from={start}")),))
-
-
-def _quoted(pattern: str) -> str:
-    """A pattern with the `$` that ends it, and with nothing else of the kind."""
-    return '"' + pattern.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 # --- what uWSGI serves ---------------------------------------------------------------------------
