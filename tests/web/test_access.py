@@ -81,3 +81,34 @@ def test_an_address_of_its_own(new_app: NewApp) -> None:
     assert result.returncode == 1
     assert "NGINX_IPV4_ADDRESS=203.0.113.9" in result.stderr
     assert curl(app.server, app.host, "/x", at="127.0.0.3").status == 200
+
+
+def test_an_address_of_one_app_cuts_nobody_off(own_server: Sandbox, new_app: NewApp) -> None:
+    """nginx knows only the servers that name an address where one of them does."""
+    own_server.stop_platform()
+    own_server.start_platform("--host", "0.0.0.0")  # noqa: S104 -- the sandbox's own is 127.0.0.1
+    files = {"Procfile": "static: .\n", "index.html": "page"}
+    other = new_app("other", {**files, "ENV": "NGINX_SERVER_NAME=other.localhost\n"}, on=own_server)
+
+    def answers_everywhere() -> None:
+        for at in ("127.0.0.1", "127.0.0.3", "127.0.0.4"):
+            for https in (False, True):
+                assert curl(own_server, other.host, https=https, at=at).text == "page", at
+            assert nobody_answers(own_server, "nobody.localhost", at=at)
+
+    answers_everywhere()
+    env = "NGINX_SERVER_NAME=apart.localhost\nNGINX_IPV4_ADDRESS=127.0.0.3\n"
+    apart = new_app("apart", {**files, "ENV": env}, on=own_server)
+    for mine, foreign in (("127.0.0.3", "127.0.0.4"), ("127.0.0.4", "127.0.0.3")):
+        apart.does("config:set", f"NGINX_IPV4_ADDRESS={mine}")
+        answers_everywhere()
+        assert curl(own_server, apart.host, at=mine).text == "page"
+        assert nobody_answers(own_server, apart.host, at=foreign)
+        assert nobody_answers(own_server, apart.host)
+    other.does("restart")
+    answers_everywhere()
+    apart.does("destroy", "--force")
+    answers_everywhere()
+    assert not any(
+        "127.0.0." in file.read_text() for file in (own_server.root / "nginx").glob("*.conf")
+    )

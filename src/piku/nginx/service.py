@@ -55,6 +55,8 @@ def build(program: str) -> tuple[tuple[int, ...], tuple[str, ...]]:
 
 def _texts(paths: Paths, sites: Sites, where: Platform) -> dict[str, str]:
     """Every file of ours that nginx includes, by its name."""
+    every = (None, *(site for site, _ in sites.values()))
+    where = replace(where, named=tuple(sorted({a for one in every for a in where.addresses(one)})))
     texts = {
         COMMON: main_config.common_config(cloudflare.networks(paths), where),
         DEFAULT: main_config.default_config([site for site, _ in sites.values()], where),

@@ -10,6 +10,13 @@ from piku.app import settings
 from piku.app.procfile import UWSGI_SERVED
 from piku.nginx.directives import Directive
 
+_EVERY_IPV4 = "0.0.0.0"  # noqa: S104 (a web server)
+
+
+def _every(address: str) -> str:
+    """What stands for all addresses of the same kind."""
+    return "[::]" if address.startswith("[") else _EVERY_IPV4
+
 
 def host_names(names: Iterable[str]) -> tuple[str, ...]:
     """The hosts of names that may have a path, each once."""
@@ -22,13 +29,15 @@ class Platform:
 
     For a check, `check_dir` is a scratch folder: each address becomes a unix socket in it, so that
     an nginx that may not bind the real addresses, or cannot, can judge the configuration. `root` is
-    piku's. `connections` is what each of nginx's `workers` may have.
+    piku's; `named` are the addresses that the platform and the sites beside it ask for.
+    `connections` is what each of nginx's `workers` may have.
     """
 
     http_port: int = 80
     https_port: int = 443
     host: str = ""
     ipv6: bool = False
+    named: tuple[str, ...] = ()
     check_dir: str = ""
     root: str = ""
     version: tuple[int, ...] = (1, 22, 1)
@@ -47,17 +56,26 @@ class Platform:
         port, standard = (self.https_port, 443) if secure else (self.http_port, 80)
         return "" if port == standard else f":{port}"
 
-    def listens(self, site: Site | None, port: int) -> list[str]:
-        """The listen addresses of a site (of none: of the platform itself) for one port."""
+    def addresses(self, site: Site | None) -> list[str]:
+        """The addresses that a site (of none: the platform itself) asks for."""
         values = site.values if site else {}
         ipv4, ipv6 = settings.IPV4_ADDRESS.read(values), settings.IPV6_ADDRESS.read(values)
-        addresses = [ipv4 or self.host or "0.0.0.0"]  # noqa: S104 (a web server)
+        found = [ipv4 or self.host or _EVERY_IPV4]
         if self.ipv6 and not settings.DISABLE_IPV6.read(values) and (ipv6 or not self.host):
-            addresses.append(f"[{ipv6 or '::'}]")
-        found = [f"{address}:{port}" for address in addresses]
-        if self.check_dir:
-            return [f"unix:{self.check_dir}/{re.sub('[^0-9a-f]', '_', one)}" for one in found]
+            found.append(f"[{ipv6 or '::'}]")
         return found
+
+    def listens(self, site: Site | None, port: int) -> list[str]:
+        """The listen addresses of a site (of none: of the platform itself) for one port."""
+        asked = self.addresses(site)
+        # nginx knows only the servers of the exact address, where one of them names it: a site on
+        # every address must name it as well.
+        every = {each for each in asked if each in (_EVERY_IPV4, "[::]")}
+        found = [*asked, *(one for one in self.named if _every(one) in every and one not in asked)]
+        listens = [f"{address}:{port}" for address in found]
+        if self.check_dir:
+            return [f"unix:{self.check_dir}/{re.sub('[^0-9a-f]', '_', one)}" for one in listens]
+        return listens
 
     @property
     def http3(self) -> bool:
