@@ -43,6 +43,7 @@ class Extra:
     uwsgi: str = ""  # deployment, process -> further options of its ini
     links: str = ""  # app, checkout, values, folder that nginx serves -> links in it to follow
     nginx: str = ""  # paths, app, site -> the Additions to its configuration, or None
+    include: str = ""  # app, checkout, file, text of NGINX_INCLUDE_FILE -> as nginx gets it
     acme_client: str = ""  # settings of an app -> a Client (piku.tls.acme) for it, or None
     resting: str = ""  # paths, app, live record -> vassals that need not run now
     stopping: str = ""  # deployment: before the live release stops for one that cannot overlap it

@@ -1,6 +1,7 @@
 """A file of the app's own directives: judged before it is used, with the user's file and line."""
 
 import http.client
+import shutil
 
 import pytest
 from sandbox import Sandbox
@@ -29,8 +30,8 @@ def test_an_include_file(new_app: NewApp, server: Sandbox) -> None:
     serves()
     for text, words in (
         (
-            "add_header X-Own no;\n\nno_such_directive on;\n",
-            'unknown directive "no_such_directive" in deploy/nginx.conf:3',
+            "add_header X-Own no;\n\nsendfile perhaps;\n",
+            'invalid value "perhaps" in "sendfile" directive, it must be "on" or "off" in deploy/nginx.conf:3',
         ),
         ("location / { return 204; }\n", 'duplicate location "/" in deploy/nginx.conf:1'),
         ("}\nserver {\n", 'unexpected "}" in deploy/nginx.conf:1'),
@@ -59,17 +60,16 @@ def test_an_include_file(new_app: NewApp, server: Sandbox) -> None:
 def test_an_include_that_becomes_wrong_later_is_its_own_apps_problem(
     own_server: Sandbox, new_app: NewApp
 ) -> None:
-    extra = own_server.root / "data" / "rotten" / "extra.conf"
+    logs = own_server.root / "data" / "rotten" / "logs"
     files = {
         **answers("web", "rotten", "NGINX_INCLUDE_FILE=nginx.conf\n"),
-        "nginx.conf": f'include "{extra}";\n',
+        "nginx.conf": f'access_log "{logs}/own.log";\nadd_header X-Extra yes;\n',
     }
     rotten = new_app("rotten", files, push=False, on=own_server)
-    extra.parent.mkdir(parents=True)
-    extra.write_text("add_header X-Extra yes;\n")
+    logs.mkdir(parents=True)
     rotten.deployed()
     assert of(rotten, "/").header("X-Extra") == "yes"
-    extra.unlink()
+    shutil.rmtree(logs)
     other = new_app("healthy", answers("wsgi", "healthy"), push=False, on=own_server)
     said = "\n".join(other.deployed())
     assert "rotten is NOT served: nginx refuses the configuration: open()" in said
@@ -80,12 +80,12 @@ def test_an_include_that_becomes_wrong_later_is_its_own_apps_problem(
     assert again.returncode == 1 and "nginx refuses the configuration" in again.stderr
     other.does("config:set", "NGINX_CATCH_ALL=/none")
     # Mended and deployed again, it is back.
-    extra.write_text("add_header X-Extra again;\n")
+    logs.mkdir()
     rotten.does("deploy")
-    assert of(rotten, "/").header("X-Extra") == "again"
+    assert of(rotten, "/").header("X-Extra") == "yes"
 
     # Where no deploy is told of it, the others are served all the same.
-    extra.unlink()
+    shutil.rmtree(logs)
     other.does("stop")
     assert of(other, "/").status == 503
     other.does("restart")

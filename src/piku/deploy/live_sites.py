@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 
 from piku import files, locks
@@ -72,11 +73,15 @@ def update(paths: Paths, warn: Say = lambda _: None) -> None:
 
 
 def accepted(paths: Paths, sites: service.Sites, warn: Say) -> service.Sites:
-    """The sites that nginx accepts alone; the others are set aside, so that these are served."""
-    found = {}
-    for name, (site, state) in sites.items():
+    """The sites that nginx accepts together; the others are set aside, so that these are served.
+
+    Each is checked beside those that went live before it: of two that clash, the newer one goes.
+    """
+    found: dict[AppName, tuple[Site, SiteState]] = {}
+    for name in sorted(sites, key=lambda name: os.path.getmtime(paths.app(name).live_record)):
+        site, state = sites[name]
         try:
-            service.check(paths, {name: (site, state)})
+            service.check(paths, {**found, name: (site, state)})
             found[name] = (site, state)
         except PikuError as error:
             warn(f"{name} is NOT served: {error.message}")

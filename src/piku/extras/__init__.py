@@ -20,6 +20,7 @@ EXTRAS: tuple[str, ...] = (
     "foreign_files",
     "hints",
     "idle",
+    "includes",
     "keys",
     "languages",
     "lego",
@@ -45,6 +46,7 @@ EXTRAS: tuple[str, ...] = (
     "submodules",
     "trial",
     "update",
+    "uwsgi_includes",
     "versions",
     "webhook",
 )

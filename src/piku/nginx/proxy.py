@@ -28,7 +28,7 @@ def error_address(status: int, file: str) -> str:
     return f"/@piku-{status}{PurePath(file).suffix}"
 
 
-def _upstream_name(site: Site) -> str:
+def upstream_name(site: Site) -> str:
     # To nginx, upstreams whose names differ in case alone are the same.
     name = site.app
     return f"piku_{name}" if name == name.lower() else f"piku-{name}-{identifier(site)}"
@@ -38,7 +38,7 @@ def upstreams(site: Site, state: SiteState) -> list[Directive]:
     """The app's processes; over HTTP, once with connections that are kept, and once without."""
     # One failure must not rest a server for 10 s: while an app starts, all of its servers fail.
     trusted = ("max_fails=0",) if len(site.upstreams) > 1 else ()
-    name, body = _upstream_name(site), [d("server", each, *trusted) for each in site.upstreams]
+    name, body = upstream_name(site), [d("server", each, *trusted) for each in site.upstreams]
     body = [*chain.from_iterable(each.upstream for each in state.additions), *body]
     if site.backend == "uwsgi":
         return [block("upstream", (name,), body)]
@@ -64,8 +64,8 @@ def bare(site: Site) -> list[Directive]:
     # In each location: outside, one such directive of an include file would hide all of these.
     params = main_config.params(protocol(site), forwarded)
     if site.backend == "http":
-        target = Raw(f"http://${{piku_connect}}{_upstream_name(site)}")
+        target = Raw(f"http://${{piku_connect}}{upstream_name(site)}")
         return [d("proxy_pass", target), *params]
     number = ini.MODIFIERS[site.serving]
     modifier = [d("uwsgi_modifier1", number)] if number else []
-    return [d("uwsgi_pass", _upstream_name(site)), *modifier, *params]
+    return [d("uwsgi_pass", upstream_name(site)), *modifier, *params]

@@ -74,6 +74,8 @@ def _include(app: AppPaths, checkout: Path, values: Mapping[str, str]) -> str:
     if not file.is_relative_to(checkout.resolve()) or not file.is_file():
         raise PikuError(f"NGINX_INCLUDE_FILE={wanted}: there is no such file in this commit")
     text = files.read(file)
+    for hook in hooks("include"):
+        text = hook(app, checkout, file, text)
     digest = hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:12]
     kept = app.releases / f"include{SEPARATOR}{digest}{SEPARATOR}{file.name}"
     if files.read(kept) != text:  # a power cut may have left a part of it

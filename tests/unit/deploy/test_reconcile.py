@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -177,6 +178,26 @@ def test_a_site_that_nginx_no_longer_takes_keeps_nobody_else_down(
     (shop.root / live.site.include).write_text("gzip on;\n")
     live_sites.install_all(paths, Output(said).warn)
     assert shop.nginx.exists() and not shop.refused.exists()
+
+
+def test_of_two_sites_that_clash_the_newer_is_set_aside(
+    paths: Paths, shop: AppPaths, deployment: MakeDeployment, go_live: GoLive
+) -> None:
+    """nginx takes each of them alone."""
+    others = [paths.app(AppName(name)) for name in ("blog", "wiki")]
+    for size, app in enumerate((shop, *others), 1):
+        tree, host = WEB | {"x.conf": "gzip on;\n"}, f"{app.name}.example"
+        made = deployment(app, tree, NGINX_SERVER_NAME=host, NGINX_INCLUDE_FILE="x.conf")
+        site = go_live(made).site
+        assert site is not None
+        zone = "a" if app.name != "wiki" else "b"
+        (app.root / site.include).write_text(f"ssl_session_cache shared:{zone}:{size}m;\n")
+    said = io.StringIO()
+    live_sites.install_all(paths, Output(said).warn)
+    assert re.findall(r"(\w+) is NOT served", said.getvalue()) == ["blog"]
+    assert "shared memory zone" in said.getvalue()
+    assert set(live_sites.load(paths)[0]) == {"shop", "wiki"}
+    service.check(paths, live_sites.states(paths)[0])
 
 
 def test_a_socket_without_its_vassal_is_let_go(paths: Paths, shop: AppPaths) -> None:
