@@ -60,13 +60,15 @@ def write(path: Path, text: str, *, mode: int = 0o644, durable: bool = False) ->
 
 
 def link(target: Path | str, place: Path) -> None:
-    """Make `place` a symbolic link to `target`, replacing in one step what was there."""
+    """Make `place` a symbolic link to `target`, replacing in one step what was there. It needs no
+    room on the disk but a name, so that what was stopped can be started when the disk is full."""
     if place.is_symlink() and os.readlink(place) == str(target):
         return
-    with temporary_folder(place.parent, "link") as folder:
-        temporary = Path(folder) / "link"
-        temporary.symlink_to(target)
-        os.replace(temporary, place)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    temporary = place.with_name(f"{_prefix('link')}tmp")
+    temporary.unlink(missing_ok=True)  # left by a killed process that had our number
+    temporary.symlink_to(target)
+    os.replace(temporary, place)
 
 
 def remove(path: Path) -> None:

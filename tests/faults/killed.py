@@ -1,4 +1,4 @@
-"""Ways to kill a deploy: at a call of a program, at a step, or whatever of it runs at some moment."""
+"""Ways to kill a deploy: at a moment of its own, or whatever of it runs."""
 
 import contextlib
 import os
@@ -9,56 +9,42 @@ from typing import Any
 
 import processes
 import pytest
+from laptop import Completed, run
 
 from tests.faults.support import App
 
-# Put before the PATH of commands on the server. When armed, the n-th call by `piku deploy APP` kills that
-# process, and goes on: what a killed program has started does not end with it.
-SHIM = """\
-#!/bin/sh
-name=${0##*/}
-armed=$0.armed
-if [ -e "$armed" ]; then
-    caller=$(tr '\\0' ' ' </proc/$PPID/cmdline)
-    read -r program app count <"$armed"
-    case "$program $caller" in
-    "$name "*" deploy $app ")
-        if [ "$count" -gt 1 ]; then
-            echo "$program $app $((count - 1))" >"$armed"
-        else
-            rm "$armed"
-            kill -9 $PPID
-        fi ;;
-    esac
-fi
-exec REAL "$@"
-"""
+KILL = "kill -9 $1"
 
 
-class Shims:
-    """Stand-ins for programs that the product calls, in a folder of their own."""
+def at_moment(
+    app: App, moment: str | int, command: str, *words: str, log: Path | None = None
+) -> Completed:
+    """Run piku with these words, and a shell command at one moment of it (at_moment.py)."""
+    server, script = app.server, str(Path(__file__).with_name("at_moment.py"))
+    return run(
+        [
+            "/usr/bin/python3",
+            "-IS",
+            script,
+            str(server.checkout),
+            str(log or log_of(app)),
+            str(moment),
+            command,
+            *words,
+        ],
+        env=server.server_env(),
+        cwd=server.home,
+    )
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        folder.mkdir()
-        for name, real in (
-            ("git", "/usr/bin/git"),
-            ("nginx", "/usr/sbin/nginx"),
-        ):
-            path = folder / name
-            path.write_text(SHIM.replace("REAL", real))
-            path.chmod(0o755)
 
-    def arm(self, program: str, app: str, call: int) -> None:
-        """Have the deploy of this app killed when it calls the program for the n-th time."""
-        (self.folder / f"{program}.armed").write_text(f"{program} {app} {call}\n")
+def log_of(app: App) -> Path:
+    return app.server.base / f"{app.name}.moments"
 
-    def fired(self, program: str) -> bool:
-        """Whether that came to pass; if not, it will not any more."""
-        armed = self.folder / f"{program}.armed"
-        waits = armed.exists()
-        armed.unlink(missing_ok=True)
-        return not waits
+
+def moments(app: App) -> list[tuple[str, str, str]]:
+    """What the last of these runs did: the step, what kind of change it was, and of which path."""
+    lines = log_of(app).read_text().splitlines()
+    return [(step, event, path) for step, event, path in (line.split("\t") for line in lines)]
 
 
 @dataclass(frozen=True)

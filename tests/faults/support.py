@@ -67,6 +67,15 @@ class App:
         succeeded(self.push(changed))
         assert self.body() == self.version
 
+    def offer(self, changed: Mapping[str, str | None] | None = None) -> None:
+        """Bring the next version to the server, which does not deploy it by itself."""
+        self.commit(changed)
+        repository = str(self.server.root / "repos" / self.name)
+        pack = "git -c core.hooksPath=/ receive-pack"
+        self.server.git(
+            self.repository, "push", "--quiet", "--receive-pack", pack, repository, "main"
+        )
+
     def forget_last(self) -> None:
         """Take the last commit back, as one does after it turned out to be broken."""
         self.server.git(self.repository, "reset", "--quiet", "--hard", "HEAD^")

@@ -10,28 +10,16 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 
 import pytest
 from sandbox import Completed, Sandbox, free_ports
 
-from tests.faults.killed import Session, Shims, check_sane, kill
+from piku.deploy.deployment import STEPS
+from tests.faults.killed import KILL, Session, at_moment, check_sane, kill
 from tests.faults.support import App, Watch, new_app, said, side_by_side, succeeded
 
 KILLS = 2  # at random moments, in each of four lanes
 WEB = "web: exec python3 server.py\n"
-
-
-@pytest.fixture(scope="module")
-def shims(base: Path) -> Shims:
-    return Shims(base / "shims")
-
-
-@pytest.fixture(scope="module")
-def server(base: Path, shims: Shims) -> Iterator[Sandbox]:
-    with Sandbox(Path(__file__).parents[2], base, path=[shims.folder]) as sandbox:
-        yield sandbox
-    assert not sandbox.leftovers
 
 
 def check_killed(app: App, result: Completed, old: str, commit: str, step: str = "") -> None:
@@ -107,40 +95,23 @@ def while_the_environment_is_built(server: Sandbox) -> None:
     succeeded(server.piku("run", app.name, "--", "pip", "check"))
 
 
-def at_each_call_of(server: Sandbox, shims: Shims, program: str) -> None:
-    """`piku deploy`, killed at its first, second, … call of the program, until it comes to its end.
+def at_the_beginning_of_each_step(server: Sandbox) -> None:
+    """`piku deploy`, killed at the first change of each step; each mends what the one before has left.
 
-    Each mends first what the one before has left.
+    test_every_moment.py does this at every change.
     """
-    # The configuration of a `web` app changes with every release, and so is shown to nginx.
-    app = new_app(server, f"calls-{program}", "web" if program == "nginx" else "wsgi")
-    repository = server.root / "repos" / app.name
-    steps: set[str] = set()
-    calls = 0
-    while True:
+    procfile = f"{WEB}worker: exec sleep 1000\npreflight: true\nrelease: true\n"
+    app = new_app(server, "begins", "web", Procfile=procfile)
+    for step in STEPS:
         old = app.body()
-        app.commit()
-        server.git(
-            app.repository,
-            "push",
-            "--quiet",
-            "--receive-pack",
-            "git -c core.hooksPath=/ receive-pack",
-            str(repository),
-            "main",
-        )
-        calls += 1
-        shims.arm(program, app.name, calls)
+        app.offer()
         with Watch(app, old, app.version):
-            result = server.piku("deploy", app.name)
-            if not shims.fired(program):
-                break
-            steps.add(app.newest()["step"])
-            assert result.returncode == -signal.SIGKILL
+            result = at_moment(app, step, KILL, "deploy", app.name)
+            assert result.returncode == -signal.SIGKILL, f"{step} was never begun"
+            assert app.newest()["step"] == step
             assert app.body() in (old, app.version)
-    assert result.returncode == 0, result.stderr
+    app.deploy()
     check_sane(app, app.version)
-    assert steps >= ({"read", "checkout", "switch"} if program == "git" else {"configuration"})
 
 
 def during_the_switch(server: Sandbox) -> None:
@@ -341,12 +312,11 @@ def no_room_to_write(server: Sandbox, room: int) -> None:
 # --------------------------------------------------------------------------------------------------------
 
 
-def cases(server: Sandbox, shims: Shims) -> list[tuple[str, str, Callable[[], None]]]:
+def cases(server: Sandbox) -> list[tuple[str, str, Callable[[], None]]]:
     """What is tried on the one server, lane by lane."""
     return [
         ("a", "at each step", partial(at_each_step_that_runs_something_of_the_app, server)),
-        ("b", "at each call of git", partial(at_each_call_of, server, shims, "git")),
-        ("b", "at each call of nginx", partial(at_each_call_of, server, shims, "nginx")),
+        ("b", "at the beginning of each step", partial(at_the_beginning_of_each_step, server)),
         ("b", "the client goes away", partial(the_client_goes_away, server)),
         ("c", "during the build", partial(while_the_environment_is_built, server)),
         ("c", "during the switch", partial(during_the_switch, server)),
@@ -369,12 +339,12 @@ def cases(server: Sandbox, shims: Shims) -> list[tuple[str, str, Callable[[], No
     ]
 
 
-NAMES = [name for _, name, _ in cases(None, None)]  # type: ignore[arg-type]
+NAMES = [name for _, name, _ in cases(None)]  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
-def outcomes(server: Sandbox, shims: Shims) -> Iterator[dict[str, Future[None]]]:
-    with side_by_side(cases(server, shims)) as found:
+def outcomes(server: Sandbox) -> Iterator[dict[str, Future[None]]]:
+    with side_by_side(cases(server)) as found:
         yield found
 
 

@@ -130,6 +130,9 @@ def test_a_link_is_replaced_in_one_step(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     files.link("three", tmp_path / "file")
     assert os.readlink(tmp_path / "file") == "three"
+    (tmp_path / f".link.{os.getpid()}.tmp").symlink_to("left by a killed process")
+    files.link("four", tmp_path / "file")
+    assert os.readlink(tmp_path / "file") == "four"
     assert sorted(os.listdir(tmp_path)) == ["file", "link"]
 
 

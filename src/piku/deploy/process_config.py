@@ -37,7 +37,7 @@ def write(deployment: Deployment, process: Process) -> None:
     place = deployment.paths.available / f"{process.vassal(deployment.app.name)}.ini"
     files.write(place, _config(deployment, process), mode=0o640, durable=True)
     if process.by_socket and settings.IDLE.read(deployment.values):
-        files.write(place.with_name(place.name + ini.DEMAND), process.address)
+        files.write(place.with_name(place.name + ini.DEMAND), process.address, durable=True)
 
 
 def _config(deployment: Deployment, process: Process) -> str:

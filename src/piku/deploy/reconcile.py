@@ -32,6 +32,9 @@ Say = Callable[[str], None]
 LATE = 10  # seconds that uWSGI may take beyond what a process has to stop
 _KILLED = 5  # seconds until the emperor has noticed that a process was killed
 _PATIENCE = 1.0  # seconds for which a command waits for open requests
+# Seconds of PIKU_DRAIN_TIMEOUT at most: an end that is further off is from before the clock was set
+# back.
+_LONGEST = 3600
 
 
 def wanted(paths: Paths, app: AppPaths, live: Live | None) -> list[VassalName]:
@@ -164,7 +167,7 @@ def _drain(paths: Paths, app: AppPaths, live: Live, say: Say, *, patient: bool) 
 def is_busy(paths: Paths, one: Draining) -> bool:
     """Whether a process may still have a request to answer. Until nginx's
     workers from before a reload have ended, they may pass a request to an old `web` process."""
-    if time.time() >= one.until:
+    if not 0 < one.until - time.time() <= _LONGEST:
         return False
     if ports.connections([one.process.address]):
         return True

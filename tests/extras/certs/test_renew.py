@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from piku import records
 from piku.deploy import releases
 from piku.extras.certs import renew
 from piku.nginx.site import Site
@@ -126,11 +128,20 @@ def test_pauses_grow_and_other_names_end_them(paths: Paths, shop: AppPaths, root
     assert renewed(paths) == ""
     assert len(calls(root)) == before
 
+    # The clock is set back by a day, or forward.
+    noted = shop.nginx.with_name("shop@acme.json")
+    for jump in (-86400, 86400 + 60):
+        last = renew.failures(shop)
+        records.save(noted, replace(last, retry=last.retry - jump))
+        renewed(paths)
+        before += 1
+        assert len(calls(root)) == before
+
     goes_live(shop, "shop.de", "www.shop.de")
     renewed(paths)
     assert renew.failures(shop).count == 1
-    shop.nginx.with_name("shop@acme.json").write_text("{")
+    noted.write_text("{")
     (root / "away").unlink()
     renewed(paths)
     assert renew.failures(shop) == renew.Failures()
-    assert not shop.nginx.with_name("shop@acme.json").exists()
+    assert not noted.exists()

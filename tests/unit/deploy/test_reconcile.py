@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import os
 import re
+import socket
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -12,7 +14,7 @@ import pytest
 
 from piku.deploy import cleanup, going_live, instances, live_sites, reconcile, recovery, releases
 from piku.deploy.deployment import Deployment
-from piku.deploy.releases import Live
+from piku.deploy.releases import Draining, Live, Process
 from piku.errors import PikuError
 from piku.nginx import service
 from piku.output import Output
@@ -222,3 +224,18 @@ def test_a_missing_record_is_an_error_not_an_app_that_was_never_live(
         reconcile.reconcile(paths, shop)
     reconcile.reconcile(paths, blog)  # the others work, and the site of this one stays
     assert listing(paths) == before
+
+
+@pytest.mark.parametrize(
+    ("left", "busy"), [(30, True), (-1, False), (30 + 86400, False), (30 - 86400, False)]
+)
+def test_a_clock_that_jumps_a_day_keeps_no_old_process(
+    paths: Paths, left: float, busy: bool
+) -> None:
+    """Somebody is connected, and may be for days: a WebSocket."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+        process = Process(kind="web", instance=1, start=1, address=address)
+        with socket.create_connection(listener.getsockname()):
+            one = Draining(process=process, until=time.time() + left)
+            assert reconcile.is_busy(paths, one) == busy

@@ -19,6 +19,8 @@ from piku.tls import acme, certificate
 from piku.tls.certificate import ACME, OWN, Certificate
 from piku.uwsgi import housekeeping
 
+_DAY = 86400  # seconds
+
 
 @dataclass(frozen=True, kw_only=True)
 class Failures:
@@ -71,7 +73,9 @@ def _renew(
 ) -> bool:
     """Renew one app's certificate if it is due; returns whether that went well."""
     last = failures(app)
-    paused = not asked and last.names == site.certified and time.time() < last.retry
+    # A pause of more than a day was noted before the clock was set back.
+    within = 0 < last.retry - time.time() <= _DAY
+    paused = not asked and last.names == site.certified and within
     try:
         values = dotenv.parse(files.read(app.live_env), "LIVE_ENV")
         output.hide(values)
@@ -129,7 +133,7 @@ def _note_failure(
     """Report a failure. The pause until the next attempt grows to a day: Let's Encrypt lets five
     fail for a name within an hour."""
     count = last.count + 1 if last.names == site.certified else 1
-    retry = time.time() + min(60 * 5 ** (count - 1), 86400)
+    retry = time.time() + min(60 * 5 ** (count - 1), _DAY)
     text = "\n".join(error.detail) or error.message
     now = Failures(names=site.certified, count=count, error=text, retry=retry)
     records.save(_record(app), now)

@@ -1,0 +1,25 @@
+"""Disks that are full or read-only, without root: in a user and mount namespace of one's own."""
+
+import os
+from pathlib import Path
+
+# Root of the outer namespace mounts, and becomes the caller again.
+_AGAIN = 'exec unshare --user --map-user=UID --map-group=GID "$@"'
+# More flags than the file system has are always allowed, fewer are not (mount_namespaces(7)).
+_READ_ONLY = 'mount --bind "$0" "$0" && mount -o remount,bind,ro,nosuid,nodev "$0"'
+_SMALL = 'mount -t tmpfs -o size=SIZE,mode=0777 tmpfs "$0"'
+
+
+def read_only(folder: Path, *command: str) -> list[str]:
+    """The argv of a command for which this folder is read-only."""
+    return _inside(_READ_ONLY, folder, command)
+
+
+def on_small_disk(folder: Path, size: str, *command: str) -> list[str]:
+    """The argv of a command for which this folder is an empty disk of that size."""
+    return _inside(_SMALL.replace("SIZE", size), folder, command)
+
+
+def _inside(mounts: str, folder: Path, command: tuple[str, ...]) -> list[str]:
+    again = _AGAIN.replace("UID", str(os.getuid())).replace("GID", str(os.getgid()))
+    return ["unshare", "-Urm", "sh", "-c", f"{mounts} && {again}", str(folder), *command]
