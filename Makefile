@@ -8,6 +8,7 @@ PYTEST = $(DEV) && tools/as-user tools/pytests "$$dev/bin/python"
 MANY   = -n 6 --dist loadfile --no-loadscope-reorder
 LOAD   = tests/faults/test_no_lost_request.py
 # These have a target of their own, so that `make test` stays quick.
+SLOW   = $(addprefix tests/faults/test_, every_moment.py full_disk.py many_pushes.py platform_killed.py)
 MORE   = $(addprefix tests/e2e/, test_copy.py test_cron.py test_examples.py test_logs.py test_platform.py \
 	test_plugins.py test_ports.py test_push_again.py test_processes.py test_ps.py test_run.py test_slow_clients.py \
 	test_supervision.py test_tutorial.py test_uwsgi_settings.py)
@@ -17,7 +18,7 @@ BARE   = PIKU_EXTRAS=none $(MANY)
 ARGS   =
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test test-core test-extras test-e2e test-web test-http test-hostile test-runtimes \
+.PHONY: help demo test test-core test-extras test-e2e test-faults test-web test-http test-hostile test-runtimes \
 	test-limits test-install install-transcript lint types format bench soak docs pictures zipapp \
 	deb clean demo-packages test-packages
 
@@ -30,7 +31,7 @@ demo: demo-packages ## Deploy an example to a server of its own, here and now (A
 test: lint types ## Lint, types, and the tests of the core (ARGS="-k name" picks some)
 	@$(PYTEST) $(LOAD) $(ARGS) \
 		-- $(BARE) $(CORE) $(ARGS) \
-		-- $(MANY) --ignore=$(LOAD) tests/faults tests/golden tests/unit $(ARGS)
+		-- $(MANY) $(addprefix --ignore=,$(LOAD) $(SLOW)) tests/faults tests/golden tests/unit $(ARGS)
 
 test-core: test-packages ## All end-to-end tests of the core, on servers that have no extras
 	@$(PYTEST) $(BARE) tests/e2e tests/web $(ARGS)
@@ -41,6 +42,9 @@ test-extras: test-packages ## What goes beyond the specification, and the client
 
 test-e2e: test-packages ## The core's other end-to-end tests: processes, cron, logs, the platform, examples
 	@$(PYTEST) $(MANY) $(MORE) $(ARGS)
+
+test-faults: test-packages ## Kill deploys at every change they make, fill the disk, push twenty times at once
+	@$(PYTEST) -n 4 --dist loadfile --no-loadscope-reorder $(SLOW) $(ARGS)
 
 test-web: test-packages ## What nginx does: TLS, Cloudflare, static files, caching, access
 	@$(PYTEST) $(MANY) tests/web $(ARGS)

@@ -64,14 +64,13 @@ def end(pids: Iterable[int], grace: float) -> list[int]:
     return list(left)
 
 
-def is_used(folder: Path) -> bool:
-    """Whether any process that we may look at works in this folder."""
+def working_in(folder: Path) -> Iterator[int]:
+    """The processes that we may look at whose working directory this is."""
     target = os.path.realpath(folder)
     for process in Path("/proc").glob("[0-9]*/cwd"):
         with contextlib.suppress(OSError):  # it has ended, or is another user's
             if os.readlink(process) == target:
-                return True
-    return False
+                yield int(process.parent.name)
 
 
 def started(pid: int) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import click
 import pytest
 
@@ -48,3 +50,21 @@ def test_every_example_has_a_page() -> None:
     written = "\n".join(path.read_text() for path in docs.DOCS.rglob("*.md"))
     for example in sorted((docs.CHECKOUT / "examples").iterdir()):
         assert example.name in written, f"no page names examples/{example.name}"
+
+
+RELIABILITY = (docs.DOCS / "reliability.md").read_text()
+FAULTS = [line for line in RELIABILITY.splitlines() if line.startswith("| ")][2:]
+
+
+@pytest.mark.parametrize("row", FAULTS, ids=lambda row: row.split(" | ")[0].removeprefix("| "))
+def test_every_fault_has_its_test(row: str) -> None:
+    shown = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", row.split(" | ")[2])
+    assert shown
+    for file, name in shown:
+        text = (docs.CHECKOUT / file).read_text()
+        assert f"\ndef {name or 'test_'}" in text, f"{file} has no {name}"
+
+
+def test_every_file_of_faults_is_on_the_page() -> None:
+    for path in (docs.CHECKOUT / "tests" / "faults").glob("test_*.py"):
+        assert path.name in RELIABILITY, f"no fault names {path.name}"

@@ -111,6 +111,6 @@ def remove_stale_locks(repository: Path) -> None:
     whatever changes it runs in its folder, be it a push, its hook or piku's own `git -C`."""
     # References are few; for what is below `objects`, git does not wait.
     found = [*repository.glob("*.lock"), *(repository / "refs").rglob("*.lock")]
-    if found and not procfs.is_used(repository):
+    if found and not any(procfs.working_in(repository)):
         for place in found:
             files.remove(place)

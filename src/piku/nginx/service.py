@@ -166,6 +166,12 @@ def master_pid(paths: Paths) -> int | None:
     return int(text) if shown and ours.startswith(shown[: len(ours)]) else None
 
 
+def end_orphans(paths: Paths) -> None:
+    """End the workers of an nginx that was killed: they hold its ports. No nginx may run here."""
+    found = {pid: procfs.command(pid) for pid in procfs.working_in(paths.root)}
+    procfs.end([pid for pid, name in found.items() if name.startswith("nginx: worker")], 5)
+
+
 def reload(paths: Paths) -> None:
     """Have nginx use what is installed, and wait until it does; raises PikuError when it refuses.
 

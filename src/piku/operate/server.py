@@ -143,6 +143,7 @@ def _take_over(folder: Path, number: int, left: int | None, end: signal.Signals)
 
 
 def _listen(paths: Paths, platform: Platform) -> None:
+    service.end_orphans(paths)
     address = platform.host or "0.0.0.0"  # noqa: S104 (a web server)
     for port in (platform.http_port, platform.https_port):
         if problem := ports.cannot_listen(address, port):
