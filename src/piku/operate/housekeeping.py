@@ -37,6 +37,8 @@ def run(paths: Paths, output: Output) -> None:
             pass
         except PikuError as error:
             output.error(error)
+        except OSError as error:  # a full disk
+            output.error(PikuError(str(error)))
 
 
 def rotate(paths: Paths) -> None:
