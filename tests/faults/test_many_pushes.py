@@ -11,7 +11,9 @@ from tests.faults.killed import check_sane
 from tests.faults.support import App, files, new_app, said, succeeded
 
 MANY = 20
-WAITS = re.compile(r"-----> Waiting for a push by laptop \(process \d+, since \d\d:\d\d:\d\d\)")
+WAITS = re.compile(
+    r"-----> Waiting for a push by laptop \(SHA256:\S+\) \(process \d+, since \d\d:\d\d:\d\d\)"
+)
 
 
 def clone(app: App, number: int) -> Path:
@@ -24,28 +26,41 @@ def clone(app: App, number: int) -> Path:
 
 @pytest.mark.timeout(400)
 def test_to_one_app(server: Sandbox) -> None:
-    """Each is told whom it waits for; of those that wait, only the last is deployed."""
-    app = new_app(server, "busy", "wsgi")
+    """While one is deployed, each is told whom it waits for; of these, only the last is deployed."""
+    gate = server.base / "gate"
+    gate.touch()
+    procfile = f"wsgi: app:app\npreflight: until test -e {gate}; do sleep 0.05; done\n"
+    app = new_app(server, "busy", "wsgi", Procfile=procfile)
     clones = [clone(app, number) for number in range(MANY)]
+    gate.unlink()
+    waiting: list[str] = []
 
     def push(folder: Path) -> Completed:
-        return server.push(folder, app.name, "main", "--force")
+        def show(line: str) -> None:
+            waiting.extend(WAITS.findall(line))
 
-    versions = [f"from {number}" for number in range(MANY)]
-    with ThreadPoolExecutor(MANY) as pool:
-        results = list(pool.map(push, clones))
-    texts = [said(result) for result in results]
+        return server.push(folder, app.name, "main", "--force", show=show)
+
+    with ThreadPoolExecutor(MANY + 1) as pool:
+        first = pool.submit(app.push)
+        server.wait(lambda: (app.newest()["number"], app.newest()["step"]) == (2, "preflight"))
+        pushes = [pool.submit(push, folder) for folder in clones]
+        try:
+            server.wait(
+                lambda: len(waiting) + sum(each.done() for each in pushes) == MANY, timeout=120
+            )
+        finally:
+            gate.touch()
+    assert first.result().returncode == 0, said(first.result())
+    texts = [said(each.result()) for each in pushes]
     live = [text for text in texts if "is live after" in text]
     replaced = [text for text in texts if "is not deployed: a later push replaces it" in text]
     # git itself refuses one whose branch another has moved in the same moment.
-    refused = [
-        text for text in texts if "cannot lock ref" in text or "failed to update ref" in text
-    ]
-    assert len(live) + len(replaced) + len(refused) == MANY, "\n\n".join(texts)
-    assert live and replaced
-    assert all(WAITS.search(text) for text in replaced), replaced
-    assert [result.returncode for result in results] == [int(text in refused) for text in texts]
-    assert app.body() in versions
+    clashed = [text for text in texts if "remote rejected" in text]
+    assert (len(live), len(live) + len(replaced) + len(clashed)) == (1, MANY), "\n\n".join(texts)
+    assert len(waiting) == MANY - len(clashed)
+    assert [each.result().returncode for each in pushes] == [int(t in clashed) for t in texts]
+    assert app.body().startswith("from ")
     [commit] = [row["commit"] for row in app.releases() if row["live"]]
     assert commit == app.branch()
     check_sane(app, app.body())
@@ -54,7 +69,9 @@ def test_to_one_app(server: Sandbox) -> None:
 @pytest.mark.timeout(400)
 def test_to_many_apps(server: Sandbox) -> None:
     names = [f"app-{number}" for number in range(MANY)]
-    repositories = {name: server.repository(name, files("wsgi", name)) for name in names}
+    repositories = {
+        name: server.repository(name, files("wsgi", name, version="v0")) for name in names
+    }
     with ThreadPoolExecutor(MANY) as pool:
         results = list(pool.map(lambda name: server.push(repositories[name], name), names))
     for result in results:

@@ -29,14 +29,14 @@ def app(server: Sandbox) -> App:
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("victim", VICTIMS)
 def test_killed_at(app: App, victim: str, step: str) -> None:
-    server, old = app.server, app.body()
+    server, old = app.server, app.version
     pid = int(VICTIMS[victim](server.root).read_text())
     app.offer()
     with ThreadPoolExecutor() as pool:
         kill = f"kill -{signal.SIGKILL} {pid}"
         deploy = pool.submit(at_moment, app, step, kill, "deploy", app.name)
         with pytest.raises(SandboxError, match="piku up is not running"):
-            server.wait(lambda: not server.platform_pid())
+            server.wait(lambda: not server.platform_pid(), timeout=120)
         assert server.stop_platform() == 1
         server.start_platform()
         result = deploy.result()
