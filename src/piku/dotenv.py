@@ -11,14 +11,15 @@ from collections.abc import Iterator, Mapping
 
 from piku.errors import PikuError
 
+_MOST = 1 << 20  # characters of a file; Linux takes 2 MB with the arguments (execve(2))
 _PIECE = re.compile(
     r"""
     \s+ | \#.* |
     (?:export[^\S\n]+)? (?P<name>[A-Za-z_]\w*) [^\S\n]*=[^\S\n]*
     (?:
-        (?: (?P<quote>['"]) (?P<quoted>(?:(?!(?P=quote))[^\\]|\\[\s\S])*\\?) (?P=quote)
+        (?: (?P<quote>['"]) (?P<quoted>(?:[^\\'"]++|(?!(?P=quote))['"]|\\[\s\S])*\\?) (?P=quote)
             [^\S\n]* (?:\#.*)?
-        |   (?!['"]) (?P<plain>.*?) [^\S\n]* (?:(?<=\s)\#.*)?
+        |   (?<=\s)\#.* | (?!['"]) (?P<plain>.*)
         ) $
     |   (?P<unclosed>['"])
     ) |
@@ -26,6 +27,7 @@ _PIECE = re.compile(
     """,
     re.ASCII | re.MULTILINE | re.VERBOSE,
 )
+_COMMENT = re.compile(r"\s\#.*", re.ASCII)
 _SPECIAL = re.compile(r"""\\(?P<escaped>[\\'"$abfnrtv])|\$(\{)?(?P<name>\w+)(?(2)\})""", re.ASCII)
 _CONTROL = dict(zip("abfnrtv", "\a\b\f\n\r\t\v", strict=True))
 
@@ -45,16 +47,18 @@ def parse(text: str, source: str, lower: Mapping[str, str] | None = None) -> dic
 
 def entries(text: str, source: str) -> Iterator[re.Match[str]]:
     """The part of the text that is each variable: its `name`, and what `value_of` reads."""
+    if len(text) > _MOST:
+        raise PikuError(f"{source} has more than 1 MB, which no program can be given as variables")
     for found in _PIECE.finditer(text):
-        line = f"{source} line {text.count(chr(10), 0, found.start()) + 1}"
-        if found["unclosed"]:
-            what = f"the value of {found['name']} begins with a quote, but does not end with it"
-            raise PikuError(f"{line}: {what}")
-        if found["other"]:
+        if found["name"] and not found["unclosed"]:
+            yield found
+        elif found["unclosed"] or found["other"]:
+            line = f"{source} line {text.count(chr(10), 0, found.start()) + 1}"
+            if found["unclosed"]:
+                what = f"the value of {found['name']} begins with a quote, but does not end with it"
+                raise PikuError(f"{line}: {what}")
             hint = "a name has letters, digits and '_'; a value of several lines needs quotes"
             raise PikuError(f"{line} is not of the form NAME=value", hint=hint)
-        if found["name"]:
-            yield found
 
 
 def value_of(entry: re.Match[str], known: Mapping[str, str]) -> str:
@@ -69,7 +73,12 @@ def value_of(entry: re.Match[str], known: Mapping[str, str]) -> str:
             return _CONTROL.get(escaped, escaped)
         return part[0]
 
-    return _SPECIAL.sub(replacement, entry["quoted"] if quote else entry["plain"])
+    return _SPECIAL.sub(replacement, entry["quoted"] if quote else _bare(entry))
+
+
+def _bare(entry: re.Match[str]) -> str:
+    """A value without quotes, which ends where a comment begins."""
+    return _COMMENT.sub("", entry["plain"] or "").rstrip(" \t\r\f\v")
 
 
 def render(values: Mapping[str, str]) -> str:
@@ -79,7 +88,7 @@ def render(values: Mapping[str, str]) -> str:
 
 def _written(value: str) -> str:
     line = _PIECE.fullmatch(f"X={value}")
-    if line and line["plain"] == value == value.strip() and "$" not in value:
+    if line and not line["quote"] and _bare(line) == value == value.strip() and "$" not in value:
         return value
     if not re.search(r"['\r]|\\(?:\\|\Z)", value):
         return f"'{value}'"

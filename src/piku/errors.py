@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+_IN_THE_WAY = (errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY, errno.ELOOP)
+
 
 class PikuError(Exception):
     """Something the caller can understand and act on; printed once, by the command line.
@@ -25,3 +30,18 @@ class PikuError(Exception):
         """The same error as a part of `what`, with one more line of hints."""
         hints = "\n".join(filter(None, (self.hint, hint)))
         return PikuError(f"{what}{self.message}", hint=hints, detail=self.detail)
+
+
+def of_system(error: OSError) -> PikuError | None:
+    """What a user can do about an error of the system; None for one that is a bug."""
+    place = error.filename2 or error.filename
+    if error.errno in _NO_SPACE:
+        hint = "free some space on this server and try again; what was live still is"
+        what = f"cannot write: {error.strerror}{f': {place}' if place else ''}"
+        return PikuError(what, hint=hint)
+    if isinstance(error, PermissionError):
+        hint = "everything below the piku root must belong to the user that runs piku"
+        return PikuError(f"{place}: permission denied", hint=hint)
+    hint = "move it away: piku makes it anew"
+    found = PikuError(f"{place}: {error.strerror}", hint=hint)
+    return found if error.errno in _IN_THE_WAY else None

@@ -6,24 +6,34 @@ import codecs
 import contextlib
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from piku import procfs
+from piku.errors import PikuError
 
 _TEMPORARY = re.compile(r"\.(\d+)(\.\w{8})?\.tmp$")
 
 
 def read(path: Path) -> str:
-    """The file's text, or nothing when there is no such file."""
+    """The file's text, or nothing when there is no such file; raises PikuError when it cannot be
+    read."""
     try:
         return decode(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError, ProcessLookupError):
         return ""
+    except OSError as error:
+        raise damaged(path, f"cannot be read: {error.strerror}") from None
+
+
+def damaged(path: Path, how: str = "is damaged") -> PikuError:
+    """The error of a file that is not what piku wrote."""
+    return PikuError(f"{path} {how}", hint="restore it from a backup, or move it away")
 
 
 def decode(content: bytes) -> str:
@@ -50,13 +60,29 @@ def write(path: Path, text: str, *, mode: int = 0o644, durable: bool = False) ->
             os.fchmod(handle, mode)
             if durable:
                 os.fsync(handle)
-        os.replace(name, path)
+        _put(name, path)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(name)
         raise
     if durable:
         _sync(path.parent)
+
+
+def peek(path: Path) -> str | None:
+    """The file's text; None when it cannot be read, as what piku writes anew need not be."""
+    with contextlib.suppress(PikuError):
+        return read(path)
+    return None
+
+
+def _put(temporary: str, place: Path) -> None:
+    """Rename to `place`, moving aside a folder that somebody put there."""
+    try:
+        os.replace(temporary, place)
+    except IsADirectoryError:
+        os.rename(place, f"{place}.aside")
+        os.replace(temporary, place)
 
 
 def link(target: Path | str, place: Path) -> None:
@@ -68,11 +94,12 @@ def link(target: Path | str, place: Path) -> None:
     temporary = place.with_name(f"{_prefix('link')}tmp")
     temporary.unlink(missing_ok=True)  # left by a killed process that had our number
     temporary.symlink_to(target)
-    os.replace(temporary, place)
+    _put(str(temporary), place)
 
 
 def remove(path: Path) -> None:
-    """Remove a file, a link or a whole folder; a missing one is fine."""
+    """Remove a file, a link or a whole folder; a missing one is fine. Raises OSError when the name
+    is still taken, and PikuError for what is left of a folder under another."""
     if path.is_symlink() or not path.is_dir():
         path.unlink(missing_ok=True)
         return
@@ -81,10 +108,28 @@ def remove(path: Path) -> None:
     path.rename(doomed)
     try:
         shutil.rmtree(doomed)
-    except PermissionError:
-        # Go's module cache and some packages make their folders read-only.
-        subprocess.run(["chmod", "-R", "u+rwX", doomed], check=True)
-        shutil.rmtree(doomed)
+    except (OSError, RecursionError):
+        # Go's module cache and some packages make their folders read-only; and Python's way down
+        # ends after 1,000 folders.
+        for command in (["chmod", "-R", "u+rwX"], ["rm", "-rf", "--one-file-system"]):
+            subprocess.run([*command, doomed], check=False, capture_output=True)
+        if doomed.exists():
+            hint = f"remove it as root: rm -rf {shlex.quote(str(doomed))}"
+            raise PikuError(f"{path.name} cannot be removed", hint=hint) from None
+
+
+def discard(places: Iterable[Path], warn: Callable[[str], None] = lambda _: None) -> None:
+    """Remove what nobody needs any more. What cannot be removed is warned of, in one line."""
+    left = []
+    for place in places:
+        try:
+            remove(place)
+        except OSError as error:
+            left.append(f"{place} cannot be removed: {error.strerror}")
+        except PikuError as error:
+            left.append(f"{error.message}: {error.hint}")
+    if left:
+        warn(f"{left[0]} (and {len(left) - 1} more)" if left[1:] else left[0])
 
 
 # --- temporary files -----------------------------------------------------------------------------
@@ -103,10 +148,15 @@ def temporary_file(parent: Path, name: str) -> Path:
     return Path(place)
 
 
-def temporary_folder(parent: Path, name: str) -> tempfile.TemporaryDirectory[str]:
+@contextlib.contextmanager
+def temporary_folder(parent: Path, name: str) -> Iterator[str]:
     """A new folder, which is gone when the block ends."""
     parent.mkdir(parents=True, exist_ok=True)
-    return tempfile.TemporaryDirectory(prefix=_prefix(name), suffix=".tmp", dir=parent)
+    folder = tempfile.mkdtemp(prefix=_prefix(name), suffix=".tmp", dir=parent)
+    try:
+        yield folder
+    finally:
+        discard([Path(folder)])
 
 
 def sweep(*folders: Path, name: str = "*") -> None:
@@ -115,8 +165,7 @@ def sweep(*folders: Path, name: str = "*") -> None:
     for path in (path for folder in folders for path in folder.glob(f".{name}.*.tmp")):
         found = _TEMPORARY.search(path.name)
         if found and not procfs.is_running(int(found[1])):
-            with contextlib.suppress(OSError):
-                remove(path)
+            discard([path])
 
 
 # --- waiting -------------------------------------------------------------------------------------

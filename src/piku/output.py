@@ -39,6 +39,11 @@ def printable(text: str) -> str:
     return _CONTROL.sub(lambda found: found[1] or f"\\x{ord(found[0]) & 0xFF:02x}", text)
 
 
+def plain(text: str) -> str:
+    """The same without colours: a name, or a cell of a table."""
+    return printable(text).replace("\x1b", r"\x1b").rstrip("\r")
+
+
 class Output:
     """Steps, details and failures of one command.
 
@@ -90,7 +95,7 @@ class Output:
         try:
             if self._log is not None and len(text) > _WIDTH:
                 text = f"{text[:_WIDTH]}… {len(text) - _WIDTH} more characters in the build log"
-            print(text, file=self._stream, flush=True)
+            print(printable(text), file=self._stream, flush=True)
         except (OSError, ValueError):
             self._gone = True
             silence(self._stream)
@@ -113,7 +118,7 @@ def silence(stream: TextIO) -> None:
 
 def table(rows: Iterable[Iterable[str]]) -> list[str]:
     """Rows as lines with aligned columns, as wide as the terminal if there is one."""
-    cells = [list(row) for row in rows]
+    cells = [[plain(cell) for cell in row] for row in rows]
     sizes = [max(map(len, column)) for column in zip(*cells, strict=True)]
     padded = ([cell.ljust(size) for cell, size in zip(row, sizes, strict=True)] for row in cells)
     room = shutil.get_terminal_size().columns if sys.stdout.isatty() else None

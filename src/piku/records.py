@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from piku import files
-from piku.errors import PikuError
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -31,19 +30,13 @@ def save(path: Path, record: DataclassInstance) -> None:
 def load(path: Path, kind: type[T]) -> T | None:
     """The record in this file, None when there is no file; raises PikuError when it is damaged."""
     text = files.read(path)
-    if not text:
-        if path.exists():
-            raise _damaged(path)
+    if not text and not path.exists():
         return None
     try:
         made: T = _made(kind, json.loads(text))
-    except (ValueError, TypeError, KeyError, AttributeError):
-        raise _damaged(path) from None
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        raise files.damaged(path) from None
     return made
-
-
-def _damaged(path: Path) -> PikuError:
-    return PikuError(f"{path} is damaged", hint="restore it from a backup, or remove it")
 
 
 @functools.cache

@@ -83,17 +83,24 @@ def run(
 ) -> str:
     """Run a program to its end and return its standard output, when `merged` with its errors after
     it; raises ProgramFailed unless `check` is off, and PikuError when it has not ended after
-    `timeout` seconds."""
-    try:
-        done = subprocess.run(
-            _located(argv), cwd=cwd, env=environment() if env is None else env, timeout=timeout,
-            input=(stdin or "").encode(errors="surrogateescape"), check=False, capture_output=True,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        raise PikuError(f"{argv[0]} did not end within {timeout:g} s and was killed") from None
-    said, errors = files.decode(done.stdout), files.decode(done.stderr)
-    if check and done.returncode:
-        raise ProgramFailed(argv, done.returncode, said + errors)
+    `timeout` seconds: then it is killed with what it has started."""
+    with subprocess.Popen(
+        _located(argv), cwd=cwd, env=environment() if env is None else env,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        # Without a time limit it stays in ours, where the terminal's Ctrl-C reaches it.
+        process_group=None if timeout is None else 0,
+    ) as process:  # fmt: skip
+        try:
+            text = (stdin or "").encode(errors="surrogateescape")
+            said, errors = map(files.decode, process.communicate(text, timeout))
+        except BaseException as error:
+            process.kill() if timeout is None else os.killpg(process.pid, signal.SIGKILL)
+            if not isinstance(error, subprocess.TimeoutExpired):
+                raise
+            what = f"{argv[0]} did not end within {timeout:g} s and was killed"
+            raise PikuError(what) from None
+    if check and process.returncode:
+        raise ProgramFailed(argv, process.returncode, said + errors)
     return said + errors if merged else said
 
 

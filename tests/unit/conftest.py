@@ -70,7 +70,11 @@ def commit() -> Commit:
                 parts.append(f"M 160000 {content.removeprefix('submodule:')} {name}\n".encode())
                 continue
             data = content.encode() if isinstance(content, str) else content
-            parts.append(f"M 100644 inline {name}\ndata {len(data)}\n".encode() + data + b"\n")
+            parts.append(
+                f"M 100644 inline {name}\ndata {len(data)}\n".encode(errors="surrogateescape")
+                + data
+                + b"\n"
+            )
         subprocess.run(
             ["git", "-C", str(app.repo), "fast-import", "--quiet", "--force"],
             input=b"".join(parts), check=True, stdout=subprocess.DEVNULL,

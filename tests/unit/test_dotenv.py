@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -102,3 +104,26 @@ def test_encodings_and_line_ends(tmp_path: Path, encoding: str, end: str) -> Non
     text = "web: x\nworker: grün\n"
     (tmp_path / "Procfile").write_bytes(text.replace("\n", end).encode(encoding))
     assert files.read(tmp_path / "Procfile") == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A=x" + " " * 500_000 + "y",
+        "A='" + " " * 500_000 + "' #",
+        'A="' + "x" * 500_000,
+        'A="' + '\\"' * 250_000 + "x",
+        "A=" + "# " * 250_000,
+        "A=1\n" * 125_000,
+    ],
+)
+def test_the_time_that_it_takes_grows_with_the_text_alone(text: str) -> None:
+    begun = time.process_time()
+    with contextlib.suppress(PikuError):
+        dotenv.parse(text, "ENV", {})
+    assert time.process_time() - begun < 10  # 0.1 to 1.5 s; with the square of it, hours
+
+
+def test_more_than_any_program_can_be_given_is_refused() -> None:
+    with pytest.raises(PikuError, match="ENV has more than 1 MB"):
+        dotenv.parse("A=1\n" * 300_000, "ENV")

@@ -86,11 +86,23 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path)
     path.write_text("old")
     with pytest.raises(UnicodeEncodeError):
         files.write(path, "new \ud800")
-    (tmp_path / "folder" / "x").mkdir(parents=True)
-    with pytest.raises(OSError, match="directory"):
-        files.write(tmp_path / "folder", "text")
     assert path.read_text() == "old"
-    assert sorted(os.listdir(tmp_path)) == ["file", "folder"]
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_folder_where_a_file_belongs_is_moved_aside(tmp_path: Path) -> None:
+    for write in (files.write, lambda place, text: files.link(text, place)):
+        place = tmp_path / write.__name__.strip("<>")
+        (place / "x").mkdir(parents=True)
+        write(place, "text")
+        assert not place.is_dir()
+        assert os.listdir(f"{place}.aside") == ["x"]
+
+
+def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(PikuError, match=f"{tmp_path} cannot be read: Is a directory"):
+        files.read(tmp_path)
+    assert files.peek(tmp_path) is None
 
 
 def test_modes_are_exact_whatever_the_umask(tmp_path: Path) -> None:
@@ -153,6 +165,33 @@ def test_removing_folders_files_links_and_nothing(tmp_path: Path) -> None:
     assert (kept / "file").exists()
 
 
+def test_a_folder_deeper_than_python_goes_is_removed(tmp_path: Path) -> None:
+    place = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(1500):  # longer than any path may be
+        os.mkdir("a" * 20, dir_fd=place)
+        below = os.open("a" * 20, os.O_RDONLY, dir_fd=place)
+        os.close(place)
+        place = below
+    os.chmod(place, 0)
+    os.close(place)
+    files.remove(tmp_path / ("a" * 20))
+    assert os.listdir(tmp_path) == []
+
+
+def test_what_cannot_be_removed_is_named_once_and_fails_nothing(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    for name in ("a", "b"):
+        (closed / name).mkdir(parents=True)
+    (tmp_path / "old").touch()
+    closed.chmod(0o500)
+    warned: list[str] = []
+    files.discard([closed / "a", closed / "b", tmp_path / "old", tmp_path / "none"], warned.append)
+    assert len(warned) == 1
+    assert f"{closed}/a cannot be removed: Permission denied (and 1 more)" == warned[0]
+    assert os.listdir(tmp_path) == ["closed"]
+    closed.chmod(0o700)
+
+
 # --- programs ------------------------------------------------------------------------------------
 
 
@@ -192,6 +231,13 @@ def test_what_a_program_says_and_how_it_ends() -> None:
 def test_warnings_do_not_come_between_the_data() -> None:
     # git, for one, warns on standard error in the middle of a listing.
     assert subprocesses.run(["sh", "-c", "echo a; echo warning: x >&2; echo b"]) == "a\nb\n"
+
+
+def test_a_program_that_takes_too_long_ends_with_what_it_started(tmp_path: Path) -> None:
+    script = f"sleep 60 & echo $! >{tmp_path}/pid; wait"
+    with pytest.raises(PikuError, match="bash did not end within 1 s and was killed"):
+        subprocesses.run(subprocesses.shell(script), timeout=1)
+    assert gone(int((tmp_path / "pid").read_text()))
 
 
 def test_a_missing_program_is_named() -> None:

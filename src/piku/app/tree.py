@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from piku import subprocesses
+from piku.errors import PikuError
+
+_MOST = 5 << 20  # bytes of a file that says how to build or run; reading takes several times that
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,12 +50,17 @@ EMPTY = Tree(files={}, read=str)
 def of_commit(repository: Path, commit: str) -> Tree:
     """The tree of a commit in a bare repository."""
     git = ["git", "-C", str(repository)]
-    listing = subprocesses.run([*git, "ls-tree", "-r", "-z", commit])
-    entries = [entry.partition("\t") for entry in listing.split("\0") if entry]
-    files = {path: head.split()[2] for head, _, path in entries}
-    modes = {path: head.split()[0] for head, _, path in entries}
+    listing = subprocesses.run([*git, "ls-tree", "-r", "-l", "-z", commit])
+    files, modes, sizes = {}, {}, {}
+    for head, _, path in (entry.partition("\t") for entry in listing.split("\0") if entry):
+        modes[path], _, files[path], sizes[path] = head.split()
 
     def read(path: str) -> str:
-        return subprocesses.run([*git, "cat-file", "blob", files[path]]) if path in files else ""
+        if path not in files:
+            return ""
+        if int(sizes[path].replace("-", "0")) > _MOST:  # a submodule has none
+            what = f"{path} has {int(sizes[path]) / 2**20:.0f} MB"
+            raise PikuError(f"{what}, and piku reads no file of more than {_MOST >> 20} MB")
+        return subprocesses.run([*git, "cat-file", "blob", files[path]])
 
     return Tree(files=files, read=read, modes=modes)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 import time
@@ -18,11 +17,10 @@ from piku import extra, plugins
 from piku.cli import privileges
 from piku.cli.commands import COMMANDS, EXTENSIBLE, LOOKS
 from piku.cli.common import with_app
-from piku.errors import PikuError
+from piku.errors import PikuError, of_system
 from piku.output import Output
 from piku.paths import Paths
 
-_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 LAPTOP: Mapping[str, str] = extra.load("piku.client:COMMANDS")  # the client stands apart
 
 
@@ -193,14 +191,7 @@ def _expected(error: Exception) -> PikuError | None:
             usage = context.get_usage().removeprefix("Usage: ")
             hint = f"write: {' '.join(usage.split())}; see: {context.command_path} --help"
         return PikuError(text[:1].lower() + text[1:], hint=hint, code=2)
-    if isinstance(error, PermissionError):
-        hint = "everything below the piku root must belong to the user that runs piku"
-        return PikuError(f"{error.filename}: permission denied", hint=hint)
-    if isinstance(error, OSError) and error.errno in _NO_SPACE:
-        place = f": {error.filename}" if error.filename else ""
-        hint = "free some space on this server and try again; what was live still is"
-        return PikuError(f"cannot write: {error.strerror}{place}", hint=hint)
-    return None
+    return of_system(error) if isinstance(error, OSError) else None
 
 
 def _kept(error: Exception, words: Sequence[str], paths: Paths) -> str:

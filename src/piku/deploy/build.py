@@ -36,8 +36,7 @@ def missing(app: AppPaths, release: Release) -> str:
 def remove_half_built(app: AppPaths) -> None:
     """Remove the environments that a killed deploy did not finish."""
     for marker in app.envs.glob(f"*{_HALF_BUILT}"):
-        files.remove(marker.with_suffix(""))
-        files.remove(marker)
+        files.discard([marker.with_suffix(""), marker])
 
 
 def _marker(app: AppPaths, name: str) -> Path:

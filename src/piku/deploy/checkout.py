@@ -112,5 +112,4 @@ def remove_stale_locks(repository: Path) -> None:
     # References are few; for what is below `objects`, git does not wait.
     found = [*repository.glob("*.lock"), *(repository / "refs").rglob("*.lock")]
     if found and not any(procfs.working_in(repository)):
-        for place in found:
-            files.remove(place)
+        files.discard(found)

@@ -7,23 +7,25 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
 from piku import files, subprocesses
 from piku.deploy import checkout, orphans, releases, scheduler
 from piku.deploy.releases import FAILED, Live, Release
+from piku.errors import PikuError
 from piku.extra import hooks
 from piku.paths import SEPARATOR, AppPaths, Paths
 from piku.uwsgi import emperor, ini
 from piku.uwsgi.emperor import VassalName
 
+Say = Callable[[str], None]
 _KEPT_STARTS = 5  # of the live release, whose logs stay
 _SOCKET = re.compile(r"(?P<app>.+)@(?P<start>[0-9]+)\.[0-9]+\.sock")
 _LOG = re.compile(r"[\w-]+\.[0-9]+@(?P<start>[0-9]+)\.log(\.old)?")
 
 
-def clean(paths: Paths, app: AppPaths, live: Live | None) -> None:
+def clean(paths: Paths, app: AppPaths, live: Live | None, warn: Say = lambda _: None) -> None:
     """Remove what past starts left; nothing while it is unknown what runs."""
     running = emperor.observe(paths)
     if running is None:
@@ -33,38 +35,54 @@ def clean(paths: Paths, app: AppPaths, live: Live | None) -> None:
     keep = {name.start for name in busy}
     if live is not None:
         keep |= {live.start, *(process.start for process in live.processes)}
+    files.discard([*_past_starts(paths, app, keep), *_unused_links(app, live)], warn)
+
+
+def _past_starts(paths: Paths, app: AppPaths, keep: Collection[int]) -> Iterator[Path]:
+    """The files of all starts but those to `keep`."""
     for path in (app.releases / "starts").glob("*"):
         if path.name.isdigit() and int(path.name) not in keep:
-            files.remove(path)
+            yield path
     for place in (*paths.available.iterdir(), *paths.enabled.glob(f"*{ini.DEMAND}")):
         name = VassalName.parse(place.name.removesuffix(ini.DEMAND))
         if name is not None and name.app == app.name and name.start not in keep:
-            files.remove(place)
+            yield place
     for place in paths.nginx.glob(f"*{SEPARATOR}*.sock"):
         found = _SOCKET.fullmatch(place.name)
         if found and found["app"] == app.name and int(found["start"]) not in keep:
-            files.remove(place)
-    _unlink(app, live)
+            yield place
 
 
-def _unlink(app: AppPaths, live: Live | None) -> None:
-    """Remove stable names of processes that there are no more."""
+def _unused_links(app: AppPaths, live: Live | None) -> Iterator[Path]:
+    """The stable names of processes that there are no more."""
     processes = live.processes if live else ()
     used = {app.socket(p.instance) for p in processes if p.by_socket}
     sockets = {app.socket(1), *app.socket(1).parent.glob(f"{app.name}{SEPARATOR}*.sock")}
-    for place in sockets - used:
-        if place.is_symlink() and not _SOCKET.fullmatch(place.name):
-            files.remove(place)
+    found = (place for place in sockets - used if place.is_symlink())
+    return (place for place in found if not _SOCKET.fullmatch(place.name))
 
 
 # --- releases ------------------------------------------------------------------------------------
 
 
-def prune(app: AppPaths, keep: int) -> None:
+def prune(app: AppPaths, keep: int, warn: Say = lambda _: None) -> None:
     """Remove the releases before the last `keep` usable ones, each with its code, environment and
     logs, unless something that runs still needs it. A checkout in which the app left files of
-    its own stays.
+    its own stays. The release that was made is live: nothing here fails.
     """
+    try:
+        files.discard(_past_releases(app, keep), warn)
+        _forget_commits(app, {release.commit for release in releases.releases(app)})
+        # Rarely does anything: only when thousands of loose objects have come together.
+        rarely = ("-c", "gc.auto=4000", "-c", "gc.autoDetach=false")
+        subprocesses.run(["git", "-C", str(app.repo), *rarely, "gc", "--auto", "--quiet"])
+    except (PikuError, OSError) as error:
+        warn(f"old releases were not removed: {error}")
+
+
+def _past_releases(app: AppPaths, keep: int) -> Iterator[Path]:
+    """The files of releases that go. They are removed as they are yielded: a release's record goes
+    once its code has gone."""
     every = releases.releases(app)
     live = releases.live(app)
     needed = {number for in_use in hooks("in_use") for number in in_use(app)}
@@ -79,25 +97,29 @@ def prune(app: AppPaths, keep: int) -> None:
     environments = {release.environment for release in kept}
     gone = [*over, *(release for release in every if release.outcome == FAILED)]
     for release in gone:
-        unused = release.checkout not in {"", *checkouts}
-        if unused and not checkout.untracked_files(app, release.checkout):
-            files.remove(app.code(release.checkout))
-            files.remove(app.build_marker(release.checkout))
+        if release.checkout not in {"", *checkouts} and _is_untouched(app, release):
+            yield app.code(release.checkout)
+            yield app.build_marker(release.checkout)
         if release.environment not in {"", *environments}:
-            files.remove(app.envs / release.environment)
+            yield app.envs / release.environment
     for release in over:
         if not (app.releases / release.checkout).is_dir() or not release.checkout:
-            files.remove(app.release_record(release.number))
-    _forget_logs(app, over, live)
-    _forget_copies(app, live)
-    _forget_commits(app, {release.commit for release in releases.releases(app)})
-    # Rarely does anything: only when thousands of loose objects have come together.
-    rarely = ("-c", "gc.auto=4000", "-c", "gc.autoDetach=false")
-    subprocesses.run(["git", "-C", str(app.repo), *rarely, "gc", "--auto", "--quiet"])
+            yield app.release_record(release.number)
+    yield from _past_logs(app, over, live)
+    used = live.site.include if live is not None and live.site is not None else ""
+    yield from (copy for copy in app.releases.glob(f"include{SEPARATOR}*") if str(copy) != used)
 
 
-def _forget_logs(app: AppPaths, over: Iterable[Release], live: Live | None) -> None:
-    """Remove the logs of releases that are gone, and of all but the last starts of the live one."""
+def _is_untouched(app: AppPaths, release: Release) -> bool:
+    """Whether the app left no files in the checkout, as far as that is known."""
+    try:
+        return not checkout.untracked_files(app, release.checkout)
+    except PikuError:
+        return False
+
+
+def _past_logs(app: AppPaths, over: Iterable[Release], live: Live | None) -> Iterator[Path]:
+    """The logs of releases that are gone, and of all but the last starts of the live one."""
     starts = {start for release in over for start in release.starts}
     if live is not None:
         starts |= set(releases.load_release(app, live.release).starts[:-_KEPT_STARTS])
@@ -105,15 +127,7 @@ def _forget_logs(app: AppPaths, over: Iterable[Release], live: Live | None) -> N
     for log in app.logs.glob(f"*{SEPARATOR}*.log*"):
         found = _LOG.fullmatch(log.name)
         if found and int(found["start"]) in starts:
-            files.remove(log)
-
-
-def _forget_copies(app: AppPaths, live: Live | None) -> None:
-    """Remove copies of nginx includes that the live site does not use."""
-    used = live.site.include if live is not None and live.site is not None else ""
-    for copy in app.releases.glob(f"include{SEPARATOR}*"):
-        if str(copy) != used:
-            files.remove(copy)
+            yield log
 
 
 def _forget_commits(app: AppPaths, kept: set[str]) -> None:

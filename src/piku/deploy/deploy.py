@@ -19,6 +19,7 @@ from piku.deploy import (
     checkout,
     cleanup,
     going_live,
+    orphans,
     process_plan,
     recovery,
     releases,
@@ -195,7 +196,7 @@ def go_live(deployment: Deployment) -> Release:
     done = releases.finish(app, progress.record, SUCCEEDED)
     for hook in hooks("deployed"):
         hook(deployment)
-    cleanup.prune(app, settings.KEEP_RELEASES.read(deployment.values))
+    cleanup.prune(app, settings.KEEP_RELEASES.read(deployment.values), deployment.output.warn)
     _report(deployment)
     return done
 
@@ -261,6 +262,7 @@ def require_platform(paths: Paths) -> None:
 def failed(paths: Paths, app: AppPaths, progress: Progress, error: PikuError) -> PikuError:
     """The error of a deploy that ended: where, why, and what runs now."""
     release = progress.record
+    orphans.end_builds(paths, app.name, release.number)
     live = releases.live(app)
     if live is not None and live.release == release.number:
         # Past the commit point: the new release serves, and something after that went wrong.
@@ -270,7 +272,7 @@ def failed(paths: Paths, app: AppPaths, progress: Progress, error: PikuError) ->
     if release.outcome == PREPARED and release.kind == "config" and live is not None:
         releases.write_settings(app, releases.load_release(app, live.release).settings)
     if release.outcome != PREPARED and release.has_own_code:
-        files.remove(app.code(release.checkout))
+        files.discard([app.code(release.checkout)])
     releases.finish(app, release, FAILED, error.message)
     where = STEPS.get(release.step, release.step)
     return error.within(f"v{release.number} failed at {where}: ", recovery.what_runs(paths, app))

@@ -15,34 +15,35 @@ from piku.paths import AppName, Paths
 from piku.uwsgi import housekeeping
 
 Say = Callable[[str], None]
+State = tuple[Site, SiteState]
 
 
-def load(paths: Paths) -> tuple[dict[AppName, Site], list[AppName]]:
-    """The sites to serve, and the apps whose records are damaged: their files stay."""
+def load(paths: Paths) -> tuple[dict[AppName, Site], dict[AppName, Exception]]:
+    """The sites to serve, and the apps whose records are damaged, with why: their files stay."""
     found: dict[AppName, Site] = {}
-    damaged: list[AppName] = []
+    damaged: dict[AppName, Exception] = {}
     for name in paths.app_names():
-        if paths.app(name).refused.exists():
+        if paths.app(name).refused.is_file():
             continue
         try:
             record = releases.live(paths.app(name))
-        except PikuError:
-            damaged.append(name)
+        except PikuError as error:
+            damaged[name] = error
             continue
         if record is not None and record.site is not None:
             found[name] = record.site
     return found, damaged
 
 
-def states(paths: Paths) -> tuple[dict[AppName, tuple[Site, SiteState]], list[AppName]]:
+def states(paths: Paths) -> tuple[dict[AppName, State], dict[AppName, Exception]]:
     """The same sites with their state; one whose state cannot be read keeps its file as well."""
-    found: dict[AppName, tuple[Site, SiteState]] = {}
+    found: dict[AppName, State] = {}
     sites, damaged = load(paths)
     for name, site in sites.items():
         try:
             found[name] = (site, site_config.state(paths, name, site))
-        except (PikuError, OSError):
-            damaged.append(name)  # one app's damaged file must not stop the others
+        except Exception as error:  # noqa: BLE001 (one app's damaged file must not stop the others)
+            damaged[name] = error
     return found, damaged
 
 
@@ -96,10 +97,11 @@ def install_all(paths: Paths, warn: Say) -> None:
     the rest is served; so is a file that somebody else put there."""
     with locks.lock(paths.uwsgi / "nginx.lock", "starting nginx"):
         for name in paths.app_names():
-            files.remove(paths.app(name).refused)
+            if paths.app(name).refused.is_file():
+                files.remove(paths.app(name).refused)
         sites, keep = states(paths)
-        for name in keep:
-            warn(f"{name} keeps its file for nginx: its record or another file is unreadable")
+        for name, why in keep.items():
+            warn(f"{name} keeps its file for nginx: {why}; {getattr(why, 'hint', '')}")
         service.install(paths, accepted(paths, sites, warn), keep=keep)
         while foreign := service.foreign(paths):
             try:

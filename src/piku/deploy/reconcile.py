@@ -77,7 +77,7 @@ def reconcile(
     live_sites.update(paths, say)
     if live is not None:
         _drain(paths, app, live, say, patient=patient)
-    cleanup.clean(paths, app, live)
+    cleanup.clean(paths, app, live, say)
     # It stops what is still busy in time, ends what stopped processes left, gets certificates.
     housekeeping.ask(paths)
     for hook in hooks("reconciled"):
@@ -179,7 +179,7 @@ def finish_draining(paths: Paths) -> None:
     (housekeeping). A damaged record concerns its own app alone."""
     for name in paths.app_names():
         app = paths.app(name)
-        with contextlib.suppress(PikuError):
+        with contextlib.suppress(PikuError, OSError):
             left = _still_draining(paths, app, releases.live(app)).values()
             if not left:
                 continue

@@ -5,7 +5,7 @@ from __future__ import annotations
 from piku import files, locks
 from piku.deploy import build, checkout, health, orphans, reconcile, releases
 from piku.deploy.releases import BUILDING, FAILED, SUCCEEDED, Release
-from piku.errors import PikuError
+from piku.errors import PikuError, of_system
 from piku.output import Output
 from piku.paths import AppPaths, Paths
 from piku.uwsgi import emperor
@@ -80,7 +80,7 @@ def _close(app: AppPaths, release: Release | None) -> None:
         return
     releases.finish(app, release, FAILED, f"interrupted at {release.step or 'its start'}")
     if release.has_own_code:
-        files.remove(app.code(release.checkout))
+        files.discard([app.code(release.checkout)])
 
 
 def recover_all(paths: Paths, output: Output) -> None:
@@ -101,8 +101,11 @@ def recover_all(paths: Paths, output: Output) -> None:
         except locks.LockHeld as held:
             # That deploy needs the platform to go on, and reconciles the app when it ends.
             output.detail(f"{name}: {held}")
-        except (PikuError, OSError) as error:
-            output.warn(f"{name} could not be brought back: {error}")
+        except Exception as error:  # noqa: BLE001 (nothing of one app keeps the others down)
+            found = error if isinstance(error, PikuError) else PikuError(f"{error!r:.300}")
+            if isinstance(error, OSError):
+                found = of_system(error) or found
+            output.error(found.within(f"{name} could not be brought back: ", ""))
     known = set(paths.app_names())
     emperor.disable(paths, [name for name in emperor.enabled(paths) if name.app not in known])
 

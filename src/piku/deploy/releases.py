@@ -222,6 +222,11 @@ def commit(app: AppPaths, record: Live) -> None:
 def next_start(paths: Paths) -> int:
     """A number that no start on this server ever had."""
     with locks.lock(paths.uwsgi / "starts.lock", "counting starts"):
-        number = int(files.read(paths.start_counter) or 0) + 1
+        text = files.read(paths.start_counter).strip()
+        known = (VassalName.parse(place.name) for place in paths.available.iterdir())
+        # A power cut may have left an older number, or none.
+        number = (
+            max([int(text) if text.isdecimal() else 0, *(name.start for name in known if name)]) + 1
+        )
         files.write(paths.start_counter, f"{number}\n", durable=True)
     return number

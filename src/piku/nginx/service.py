@@ -14,7 +14,7 @@ from pathlib import Path
 
 from piku import files, ports, procfs, records, subprocesses
 from piku.app import settings
-from piku.errors import PikuError
+from piku.errors import PikuError, of_system
 from piku.nginx import cloudflare, main_config, vhost
 from piku.nginx.directives import render
 from piku.nginx.site import Platform, Site, SiteState
@@ -29,10 +29,11 @@ _RELOAD_TIMEOUT = 30.0
 Sites = Mapping[AppName, tuple[Site, SiteState]]
 
 
-def platform(paths: Paths) -> Platform:
+def platform(paths: Paths, where: Platform | None = None) -> Platform:
     """Where nginx listens, as `piku up` was last started, else on the standard ports of every
     address; and what the installed nginx can do."""
-    where = records.load(paths.platform, Platform) or Platform(ipv6=ports.is_free("::", 0))
+    where = where or records.load(paths.platform, Platform)
+    where = where or Platform(ipv6=ports.is_free("::", 0))
     version, modules = build("nginx")
     workers = os.cpu_count() or 1
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
@@ -75,6 +76,10 @@ def check(paths: Paths, sites: Sites) -> None:
     where, names = platform(paths), dict[str, str]()
     for site, _ in sites.values():
         check_addresses(site.values, where)
+        try:
+            open(site.access_log or os.devnull, "a").close()  # nginx does not, for a check
+        except OSError as error:
+            raise of_system(error) or error from None
         if site.include:
             names[site.include] = settings.INCLUDE_FILE.read(site.values)
     # Not below the piku root: the paths of unix sockets must be short.
@@ -130,7 +135,7 @@ def install(paths: Paths, sites: Sites, *, keep: Collection[AppName] = ()) -> bo
     """
     wanted = {name: MARK + text for name, text in _texts(paths, sites, platform(paths)).items()}
     kept = {*wanted, *(paths.app(name).nginx.name for name in keep)}
-    changed = [name for name, text in wanted.items() if files.read(paths.nginx / name) != text]
+    changed = [name for name, text in wanted.items() if files.peek(paths.nginx / name) != text]
     others = set(paths.nginx.glob("*.conf")) - set(foreign(paths))
     gone = [path for path in others if path.name not in kept]
     if changed or gone:
@@ -150,7 +155,7 @@ def want_reload(paths: Paths) -> None:
 def foreign(paths: Paths) -> list[Path]:
     """The files that nginx reads and piku did not write."""
     found = sorted(paths.nginx.glob("*.conf"))
-    return [path for path in found if not files.read(path).startswith(MARK)]
+    return [path for path in found if not (files.peek(path) or "").startswith(MARK)]
 
 
 # --- the running nginx ---------------------------------------------------------------------------
@@ -167,9 +172,11 @@ def master_pid(paths: Paths) -> int | None:
 
 
 def end_orphans(paths: Paths) -> None:
-    """End the workers of an nginx that was killed: they hold its ports. No nginx may run here."""
+    """End the workers whose nginx was killed: they keep its ports."""
     found = {pid: procfs.command(pid) for pid in procfs.working_in(paths.root)}
-    procfs.end([pid for pid, name in found.items() if name.startswith("nginx: worker")], 5)
+    workers = {pid for pid, command in found.items() if command.startswith("nginx: ")}
+    masters = {pid for pid in workers if found[pid].startswith("nginx: master")}
+    procfs.end(workers - masters - {pid for one in masters for pid in procfs.children(one)}, 5)
 
 
 def reload(paths: Paths) -> None:

@@ -78,7 +78,7 @@ def _include(app: AppPaths, checkout: Path, values: Mapping[str, str]) -> str:
         text = hook(app, checkout, file, text)
     digest = hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:12]
     kept = app.releases / f"include{SEPARATOR}{digest}{SEPARATOR}{file.name}"
-    if files.read(kept) != text:  # a power cut may have left a part of it
+    if files.peek(kept) != text:  # a power cut may have left a part of it
         files.write(kept, text, mode=0o600)
     return str(kept)
 

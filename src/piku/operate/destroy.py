@@ -27,8 +27,7 @@ def destroy(paths: Paths, app: AppPaths, output: Output) -> None:
     with contextlib.suppress(PikuError):  # a damaged record keeps nobody from removing its app
         live = releases.live(app)
         timeout = live.stop_timeout if live else _GRACE
-    files.remove(app.live_link)
-    files.remove(app.live_record)
+    files.discard([app.live_link, app.live_record])
     live_sites.update(paths)
     reconcile.stop(paths, emperor.enabled(paths, app.name), timeout)
     scheduler.end(app, timeout)
@@ -38,13 +37,13 @@ def destroy(paths: Paths, app: AppPaths, output: Output) -> None:
     own = [app.live_link, app.before_link, app.releases, app.envs, app.logs, app.nginx]
     for folder in (paths.nginx, paths.available):
         own += folder.glob(f"{app.name}{SEPARATOR}*")
-    for path in (*own, app.refused, app.socket(1)):
-        if path not in kept:
-            files.remove(path)
     for destroyed in hooks("destroyed"):
         destroyed(paths, app)
-    files.remove(app.repo)
-    files.remove(app.lock)
+    own += [app.refused, app.socket(1), app.repo, app.lock]
+    files.discard([path for path in own if path not in kept], output.warn)
+    if app.repo.is_dir():
+        hint = f"once it is repaired, run this again: piku destroy {app.name}"
+        raise PikuError(f"{app.repo} is still there", hint=hint)
     output.step(f"{app.name} is gone")
     for folder in (app.data, app.cache):
         with contextlib.suppress(OSError):  # it does not exist, or has something in it

@@ -37,8 +37,8 @@ def run(paths: Paths, output: Output) -> None:
             pass
         except PikuError as error:
             output.error(error)
-        except OSError as error:  # a full disk
-            output.error(PikuError(str(error)))
+        except OSError as error:
+            output.warn(str(error))
 
 
 def rotate(paths: Paths) -> None:
@@ -50,10 +50,12 @@ def rotate(paths: Paths) -> None:
             # The emperor never reopens it, but appends.
             shutil.copy(paths.emperor_log, f"{paths.emperor_log}.old")
             os.truncate(paths.emperor_log, 0)
-        grown = [path for path in logs if path.exists() and path.stat().st_size > most]
+        # Not Path.exists, which raises where an app's folder is closed.
+        grown = [path for path in logs if os.path.exists(path) and path.stat().st_size > most]
         for path in grown:
-            path.rename(f"{path}.old")
-            path.touch(mode=0o640)
+            with contextlib.suppress(OSError):
+                path.rename(f"{path}.old")
+                path.touch(mode=0o640)
         if grown and (master := service.master_pid(paths)) is not None:
             os.kill(master, signal.SIGUSR1)  # nginx(8): reopen the logs
 

@@ -37,7 +37,7 @@ _NGINX_LOCK, _EMPEROR_LOCK = 8, 9
 _NGINX_MEMORY = "GLIBC_TUNABLES=glibc.malloc.mxfast=0:glibc.malloc.tcache_count=0"
 
 
-def setup(paths: Paths, calling: Sequence[str] = ()) -> list[str]:
+def setup(paths: Paths, calling: Sequence[str] = (), platform: Platform | None = None) -> list[str]:
     """Make the folders and files of a server; returns what was missing or out of date.
 
     `calling` is how programs that we start call this piku.
@@ -47,13 +47,13 @@ def setup(paths: Paths, calling: Sequence[str] = ()) -> list[str]:
         (paths.root / name).mkdir(parents=True, mode=0o750)
     texts = {
         paths.emperor_ini: ini.emperor(paths),
-        paths.nginx_main: main_config.main_config(service.platform(paths)),
+        paths.nginx_main: main_config.main_config(service.platform(paths, platform)),
         paths.server_env: files.read(paths.server_env) or _SERVER_ENV,
     }
     if calling:
         texts[paths.available / housekeeping.VASSAL] = housekeeping.config(paths, calling)
     for path, text in texts.items():
-        if files.read(path) != text:
+        if files.peek(path) != text:
             files.write(path, text, mode=0o600)
             made.append(path.name)
     return made
@@ -69,7 +69,8 @@ def missing_programs() -> list[str]:
 
 def up(paths: Paths, platform: Platform, output: Output, calling: Sequence[str]) -> NoReturn:
     """Run nginx and the emperor in the foreground, in place of this process; raises PikuError."""
-    _prepare(paths, calling)
+    _prepare(paths, calling, platform)
+    service.end_orphans(paths)
     _take_over(paths.nginx, _NGINX_LOCK, service.master_pid(paths), signal.SIGTERM)
     _take_over(paths.uwsgi, _EMPEROR_LOCK, emperor.pid(paths), signal.SIGINT)
     _listen(paths, platform)
@@ -89,7 +90,8 @@ def serve_nginx(
     paths: Paths, platform: Platform, output: Output, calling: Sequence[str]
 ) -> NoReturn:
     """Become nginx, for its service: it goes to the background once it listens."""
-    _prepare(paths, calling)
+    _prepare(paths, calling, platform)
+    service.end_orphans(paths)
     _take_over(paths.nginx, _NGINX_LOCK, service.master_pid(paths), signal.SIGTERM)
     _listen(paths, platform)
     live_sites.install_all(paths, output.warn)
@@ -108,14 +110,14 @@ def serve_emperor(paths: Paths, output: Output, calling: Sequence[str]) -> NoRet
     _exec(paths, "uwsgi", "--ini", str(paths.emperor_ini))
 
 
-def _prepare(paths: Paths, calling: Sequence[str]) -> None:
+def _prepare(paths: Paths, calling: Sequence[str], platform: Platform | None = None) -> None:
     if os.geteuid() == 0:
         hint = "run it as an ordinary user, or install the package, which makes one for piku"
         raise PikuError("as root, every app could do anything on this server", hint=hint)
     if missing := missing_programs():
         hint = f"install with: apt-get install {' '.join(missing)}"
         raise PikuError(f"this server lacks: {' '.join(missing)}", hint=hint)
-    setup(paths, calling)
+    setup(paths, calling, platform)
 
 
 def _take_over(folder: Path, number: int, left: int | None, end: signal.Signals) -> None:

@@ -10,7 +10,7 @@ from piku.app import settings
 from piku.deploy import deploy, releases, revision
 from piku.errors import PikuError
 from piku.extra import hooks
-from piku.output import Output
+from piku.output import Output, plain
 from piku.paths import AppPaths, Paths
 
 _NO_COMMIT = "0" * 40
@@ -138,7 +138,11 @@ def tip(app: AppPaths, branch: str) -> str:
 
 
 def reset(app: AppPaths, update: Update) -> bool:
-    """Move a branch back after its deploy failed; False if somebody has moved it since."""
+    """Move a branch back after its deploy failed; False if somebody has moved it since, or what
+    failed came after its commit went live."""
+    newest, live = next(iter(releases.releases(app)), None), releases.live(app)
+    if newest and live and (newest.number, newest.commit) == (live.release, update.new):
+        return False
     target = ["-d", update.ref] if update.old == _NO_COMMIT else [update.ref, update.old]
     command = ["git", "-C", str(app.repo), "update-ref", *target, update.new]
     return subprocesses.succeeds(command)
@@ -159,7 +163,7 @@ def failed_commit(app: AppPaths) -> str:
 
 def subject(app: AppPaths, commit: str) -> str:
     """The first line of a commit's message."""
-    return _git(app, "show", "--no-patch", "--format=%s", commit)[:60]
+    return plain(_git(app, "show", "--no-patch", "--format=%s", commit)[:60])
 
 
 def _git(app: AppPaths, *words: str) -> str:

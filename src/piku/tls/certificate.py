@@ -93,7 +93,7 @@ def _read(path: Path) -> Certificate | None:
     try:
         facts = json.loads(files.read(path).partition("\n")[0].removeprefix(_MARK))
         return Certificate(**{**facts, "names": tuple(facts["names"]), "path": str(path)})
-    except (OSError, ValueError, TypeError, KeyError):
+    except (PikuError, ValueError, TypeError, KeyError):
         return None
 
 

@@ -96,7 +96,8 @@ def is_running(paths: Paths) -> bool:
 
 
 def pid(paths: Paths) -> int | None:
-    number = int(files.read(paths.emperor_pid) or 0)
+    text = files.read(paths.emperor_pid).strip()
+    number = int(text) if text.isdecimal() else 0
     # After a crash the number may belong to another program by now.
     return number if str(paths.emperor_ini) in procfs.command(number) else None
 

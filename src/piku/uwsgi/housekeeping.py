@@ -56,7 +56,7 @@ def follow(paths: Paths, sites: Collection[Site]) -> None:
     # Backwards: the emperor looks for "NAME.ini.demand" when it sees "NAME.ini".
     for name in sorted(wanted, reverse=True):
         place = paths.available / name
-        if files.read(place) != wanted[name]:
+        if files.peek(place) != wanted[name]:
             files.write(place, wanted[name], mode=0o640)
             changed = True
         files.link(place, paths.enabled / name)

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
+
+import pytest
 
 from piku.app import tree
+from piku.errors import PikuError
 from piku.paths import AppPaths
 
 Commit = Callable[..., str]
@@ -54,3 +60,34 @@ def test_the_same_files_as_seen_from_a_folder(shop: AppPaths, commit: Commit) ->
     assert found.above("ENV", "x.py", "y") == ["x.py", "../ENV", "../../ENV"]
     assert top.above("ENV", "none") == ["ENV"]
     assert top.seen_from("") == top
+
+
+def test_a_file_that_is_too_large_is_refused_by_name_before_it_is_read(
+    shop: AppPaths, commit: Commit
+) -> None:
+    last = commit(shop, {"ENV": "A=" + "x" * (64 << 20), "Procfile": "web: x\n"})
+    with pytest.raises(PikuError, match="ENV has 64 MB, and piku reads no file of more than 5 MB"):
+        tree.of_commit(shop.repo, last).read("ENV")
+    program = r"""
+import re, sys
+from pathlib import Path
+from piku.app import tree
+from piku.errors import PikuError
+found = tree.of_commit(Path(sys.argv[1]), sys.argv[2])
+try:
+    found.read("ENV")
+except PikuError:
+    print(re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[1])
+"""
+    command = [sys.executable, "-c", program, str(shop.repo), last]
+    path = {"PYTHONPATH": str(Path(tree.__file__).parents[2])}
+    kilobytes = subprocess.run(command, env=path, check=True, capture_output=True).stdout
+    assert int(kilobytes) < 60_000
+
+
+def test_many_files_and_names_of_any_bytes(shop: AppPaths, commit: Commit) -> None:
+    names = {f"d{number % 100}/{number}": "x" for number in range(5000)}
+    odd = {"n" * 255: "long", b"caf\xe9".decode(errors="surrogateescape"): "odd"}
+    found = tree.of_commit(shop.repo, commit(shop, {**names, **odd}))
+    assert len(found.files) == 5002
+    assert [found.read(name) for name in odd] == ["long", "odd"]

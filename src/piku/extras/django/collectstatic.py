@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator
 
@@ -10,6 +11,7 @@ from piku.app.procfile import Procfile
 from piku.app.settings import Setting
 from piku.app.tree import Tree
 from piku.deploy.deployment import Deployment
+from piku.errors import PikuError
 from piku.runtimes.base import Run
 
 _COMMAND = ("python", "manage.py", "collectstatic", "--noinput")
@@ -60,8 +62,14 @@ def needs_collecting(tree: Tree, procfile: Procfile) -> bool:
 
 def _collects(command: str, tree: Tree) -> bool:
     """Whether a command, or a script of the repository that it runs, collects them."""
-    scripts = (tree.read(word.removeprefix("./")) for word in command.split())
+    scripts = (_text(tree, word.removeprefix("./")) for word in command.split())
     return any("collectstatic" in text for text in (command, *scripts))
+
+
+def _text(tree: Tree, path: str) -> str:
+    with contextlib.suppress(PikuError):  # a program, too large to read
+        return tree.read(path)
+    return ""
 
 
 def serving_line(tree: Tree) -> str:

@@ -58,7 +58,10 @@ def periodic(paths: Paths) -> None:
     for name in (name for name, site in live_sites.load(paths)[0].items() if limit(site)):
         lock = paths.app(name).lock
         # An app that is being deployed is not idle; one that fails must not keep others awake.
-        with contextlib.suppress(PikuError), locks.lock(lock, "going to sleep", patient=False):
+        with (
+            contextlib.suppress(PikuError, OSError),
+            locks.lock(lock, "going to sleep", patient=False),
+        ):
             put_to_sleep(paths, paths.app(name))
     # In this order: what one that wakes meanwhile starts was not there yet.
     marked, states = procfs.marked(paths.root), emperor.observe(paths) or {}

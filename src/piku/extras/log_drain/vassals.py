@@ -43,7 +43,7 @@ def vassals(paths: Paths, _sites: Collection[Site]) -> dict[str, str]:
     """The ini of each app's rsyslogd. One app's damaged settings do not concern the others."""
     found = {}
     for name in paths.app_names():
-        with contextlib.suppress(PikuError):
+        with contextlib.suppress(PikuError, OSError):
             if text := _configured(paths, paths.app(name)):
                 found[f"{SEPARATOR}drain-{name}.ini"] = text
     return found
@@ -61,7 +61,7 @@ def _configured(paths: Paths, app: AppPaths) -> str:
     authorities = str(app.live_link / wanted) if wanted else _AUTHORITIES
     text = config.render(app, drains, str(state), authorities, _tls_driver())
     place = state / "rsyslogd.conf"
-    if files.read(place) != text:
+    if files.peek(place) != text:
         files.write(place, text, mode=0o600)
     return _ini(app, place, text)
 
@@ -89,7 +89,7 @@ def _ini(app: AppPaths, place: Path, text: str) -> str:
 
 
 def destroyed(paths: Paths, app: AppPaths) -> None:
-    files.remove(_folder(paths, app))
+    files.discard([_folder(paths, app)])
 
 
 def _folder(paths: Paths, app: AppPaths) -> Path:

@@ -4,6 +4,7 @@ name."""
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -125,7 +126,8 @@ def _socket(paths: Paths, name: AppName) -> Path:
 def _live(paths: Paths) -> Mapping[AppName, Site]:
     """The live sites; read again only when one has changed, for each app's file asks for them."""
     apps = [paths.app(name) for name in paths.app_names()]
-    places = [place for app in apps for place in (app.live_record, app.refused) if place.exists()]
+    own = (place for app in apps for place in (app.live_record, app.refused))
+    places = [place for place in own if os.path.exists(place)]  # False also for a closed folder
     return _load(paths, tuple((str(place), place.stat().st_mtime_ns) for place in places))
 
 

@@ -99,7 +99,7 @@ def _login(app: AppPaths, site: Site) -> tuple[list[Directive], list[Directive]]
     place, text = _password_file(app, site)
     if not text:
         return [], []
-    if files.read(place) != text:
+    if files.peek(place) != text:
         files.write(place, text, mode=0o600)
     users = d("auth_basic_user_file", str(place))
     if not settings.BASIC_AUTH_PREFLIGHT.read(site.values):

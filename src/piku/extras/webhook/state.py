@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -71,7 +72,8 @@ def additions(paths: Paths, app: AppPaths, _site: Site) -> Additions | None:
 
 def vassals(paths: Paths, sites: Collection[Site]) -> dict[str, str]:
     """The vassal that answers, while any app has a webhook."""
-    if not any(record(paths.app(AppName(site.app))).exists() for site in sites):
+    # Not Path.exists, which raises where a folder of the app's is closed.
+    if not any(os.path.exists(record(paths.app(AppName(site.app)))) for site in sites):
         return {}
     options = (
         ("env", f"PIKU_ROOT={paths.root}"),
