@@ -19,7 +19,7 @@ from piku import files
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-    T = TypeVar("T", bound="DataclassInstance")
+    T = TypeVar("T")
 
 
 def save(path: Path, record: DataclassInstance) -> None:

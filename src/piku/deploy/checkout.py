@@ -7,7 +7,7 @@ import os
 import shutil
 from pathlib import Path
 
-from piku import files, procfs, subprocesses
+from piku import files, procfs, records, subprocesses
 from piku.errors import PikuError
 from piku.extra import hooks
 from piku.paths import AppPaths
@@ -56,10 +56,10 @@ def mark_built(app: AppPaths, checkout: str) -> None:
 def untracked_files(app: AppPaths, checkout: str) -> list[str]:
     """The files that the app wrote into its checkout since the build; what a link in it leads to in
     the app's data stays there."""
-    marker, folder = files.read(app.build_marker(checkout)), app.code(checkout)
-    if not marker or not folder.is_dir():
+    built = records.load(app.build_marker(checkout), dict[str, list[int]])
+    folder = app.code(checkout)
+    if built is None or not folder.is_dir():
         return []
-    built = json.loads(marker)
     data = app.data.resolve()
     return [
         path

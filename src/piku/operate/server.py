@@ -70,7 +70,6 @@ def missing_programs() -> list[str]:
 def up(paths: Paths, platform: Platform, output: Output, calling: Sequence[str]) -> NoReturn:
     """Run nginx and the emperor in the foreground, in place of this process; raises PikuError."""
     _prepare(paths, calling, platform)
-    service.end_orphans(paths)
     _take_over(paths.nginx, _NGINX_LOCK, service.master_pid(paths), signal.SIGTERM)
     _take_over(paths.uwsgi, _EMPEROR_LOCK, emperor.pid(paths), signal.SIGINT)
     _listen(paths, platform)
@@ -91,7 +90,6 @@ def serve_nginx(
 ) -> NoReturn:
     """Become nginx, for its service: it goes to the background once it listens."""
     _prepare(paths, calling, platform)
-    service.end_orphans(paths)
     _take_over(paths.nginx, _NGINX_LOCK, service.master_pid(paths), signal.SIGTERM)
     _listen(paths, platform)
     live_sites.install_all(paths, output.warn)

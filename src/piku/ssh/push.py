@@ -10,7 +10,7 @@ from piku.app import settings
 from piku.deploy import deploy, releases, revision
 from piku.errors import PikuError
 from piku.extra import hooks
-from piku.output import Output, plain
+from piku.output import Output
 from piku.paths import AppPaths, Paths
 
 _NO_COMMIT = "0" * 40
@@ -163,7 +163,7 @@ def failed_commit(app: AppPaths) -> str:
 
 def subject(app: AppPaths, commit: str) -> str:
     """The first line of a commit's message."""
-    return plain(_git(app, "show", "--no-patch", "--format=%s", commit)[:60])
+    return _git(app, "show", "--no-patch", "--format=%s", commit)[:60]
 
 
 def _git(app: AppPaths, *words: str) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from piku import files
+from piku import files, records
 from piku.app.procfile import UWSGI_SERVED
 from piku.deploy import process_config, releases
 from piku.deploy.deployment import Deployment
@@ -92,13 +92,13 @@ def _script(deployment: Deployment, process: Process) -> str:
 def _stored(app: AppPaths, live: Live | None, start: int = 0) -> Any:
     """The group and the limits of a start, by default of what is live."""
     start = start or (live.processes[0].start if live and live.processes else 0)
-    return json.loads(files.read(app.start(start) / "limits.json") or "{}")
+    return records.load(app.start(start) / "limits.json", dict[str, Any]) or {}
 
 
 def ended(app: AppPaths, process: Process) -> str:
     """Whether a process that ended was killed for its memory."""
     stored = _stored(app, None, process.start)
-    killed = stored and _killed(app, stored["group"], process)
+    killed = stored and _killed(app, stored.get("group", ""), process)
     return ": it was killed, for the app used more than PIKU_MEMORY_LIMIT" if killed else ""
 
 
@@ -112,14 +112,14 @@ def notes(_paths: Paths, app: AppPaths) -> list[str]:
     live = releases.live(app)
     if live is None or not (stored := _stored(app, live)):
         return []
-    group = cgroups.place(app.root) / stored["group"]
+    group = cgroups.place(app.root) / stored.get("group", "")
     killed = sum(_killed(app, group.name, process) for process in live.processes)
     times = f" (killed {killed} times for more)" if killed else ""
     tasks = cgroups.number(group / "pids.current")
     parts = (
-        stored["memory"] and _memory(group, stored["memory"] / _MB) + times,
-        stored["cpu"] and f"{stored['cpu']:g} processors",
-        stored["pids"] and f"{tasks} of {stored['pids']} processes and threads",
+        stored.get("memory") and _memory(group, stored["memory"] / _MB) + times,
+        stored.get("cpu") and f"{stored['cpu']:g} processors",
+        stored.get("pids") and f"{tasks} of {stored['pids']} processes and threads",
     )
     return ["", f"Limits: {', '.join(filter(None, parts))}"]
 
