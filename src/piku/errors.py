@@ -34,14 +34,12 @@ class PikuError(Exception):
 
 def of_system(error: OSError) -> PikuError | None:
     """What a user can do about an error of the system; None for one that is a bug."""
-    place = error.filename2 or error.filename
+    place, what = error.filename2 or error.filename, error.strerror
     if error.errno in _NO_SPACE:
         hint = "free some space on this server and try again; what was live still is"
-        what = f"cannot write: {error.strerror}{f': {place}' if place else ''}"
-        return PikuError(what, hint=hint)
+        return PikuError(f"cannot write: {what}{f': {place}' if place else ''}", hint=hint)
     if isinstance(error, PermissionError):
         hint = "everything below the piku root must belong to the user that runs piku"
         return PikuError(f"{place}: permission denied", hint=hint)
-    hint = "move it away: piku makes it anew"
-    found = PikuError(f"{place}: {error.strerror}", hint=hint)
+    found = PikuError(f"{place}: {what}", hint="move it away: piku makes it anew")
     return found if error.errno in _IN_THE_WAY else None

@@ -5,6 +5,7 @@ Only what a record or a parsed name describes is removed; anything else is someb
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -97,9 +98,11 @@ def _past_releases(app: AppPaths, keep: int) -> Iterator[Path]:
     environments = {release.environment for release in kept}
     gone = [*over, *(release for release in every if release.outcome == FAILED)]
     for release in gone:
-        if release.checkout not in {"", *checkouts} and _is_untouched(app, release):
-            yield app.code(release.checkout)
-            yield app.build_marker(release.checkout)
+        unused = release.checkout not in {"", *checkouts}
+        with contextlib.suppress(PikuError):  # one that cannot be looked into stays
+            if unused and not checkout.untracked_files(app, release.checkout):
+                yield app.code(release.checkout)
+                yield app.build_marker(release.checkout)
         if release.environment not in {"", *environments}:
             yield app.envs / release.environment
     for release in over:
@@ -108,14 +111,6 @@ def _past_releases(app: AppPaths, keep: int) -> Iterator[Path]:
     yield from _past_logs(app, over, live)
     used = live.site.include if live is not None and live.site is not None else ""
     yield from (copy for copy in app.releases.glob(f"include{SEPARATOR}*") if str(copy) != used)
-
-
-def _is_untouched(app: AppPaths, release: Release) -> bool:
-    """Whether the app left no files in the checkout, as far as that is known."""
-    try:
-        return not checkout.untracked_files(app, release.checkout)
-    except PikuError:
-        return False
 
 
 def _past_logs(app: AppPaths, over: Iterable[Release], live: Live | None) -> Iterator[Path]:

@@ -24,18 +24,6 @@ from piku.paths import SEPARATOR, TEMPLATES, AppName, AppPaths, Paths
 RESULT = "PIKU_PUSH_RESULT"
 FAILED, DONE = "failed", "done"
 
-# References to kept commits are piku's own. Clones of CI are shallow. Housekeeping collects
-# garbage; git would, in the push.
-_CONFIG = """\
-[transfer]
-\thideRefs = refs/piku
-[receive]
-\tdenyDeleteCurrent = ignore
-\tshallowUpdate = true
-[gc]
-\tauto = 0
-"""
-
 
 def app_from_path(text: str) -> AppName:
     """The app that a git URL names: "app" in host:app, "/app" in ssh://host/app, or "app.git"."""
@@ -51,7 +39,7 @@ def create_repository(app: AppPaths, command: list[str], environ: dict[str, str]
             init = ["git", "init", "--quiet", "--bare", "--template=", "--initial-branch=main"]
             subprocesses.run([*init, str(place)])
             with (place / "config").open("a") as config:
-                config.write(_CONFIG)
+                config.write((TEMPLATES / "repository.config").read_text())
             place.rename(app.repo)
     exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in environ.items())
     hook = f"""\
