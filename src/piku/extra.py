@@ -44,7 +44,7 @@ class Extra:
     links: str = ""  # app, checkout, values, folder that nginx serves -> links in it to follow
     nginx: str = ""  # paths, app, site -> the Additions to its configuration, or None
     include: str = ""  # app, checkout, file, text of NGINX_INCLUDE_FILE -> as nginx gets it
-    acme_client: str = ""  # settings of an app -> a Client (piku.tls.acme) for it, or None
+    acme_client: str = ""  # paths, settings -> a Client (piku.tls.acme) for an app, or None
     resting: str = ""  # paths, app, live record -> vassals that need not run now
     stopping: str = ""  # deployment: before the live release stops for one that cannot overlap it
     superseding: str = ""  # deployment, live checkout: before another checkout takes its place

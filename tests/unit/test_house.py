@@ -40,7 +40,7 @@ BUDGETS: Mapping[str, int] = {
 TODAY: Mapping[str, int] = {}
 # An extra has 300 lines; those that have more, with what they may have (design: at most 600).
 LARGE_EXTRAS = {
-    "certs": 320,
+    "certs": 380,
     "detect": 600,
     "doctor": 900,
     "keys": 320,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 from piku.app import schedule as schedule_module
 from piku.app.checks import quoted, static_paths
@@ -13,7 +12,7 @@ from piku.errors import PikuError
 PHASES = ("preflight", "release")
 UWSGI_SERVED = ("wsgi", "jwsgi", "rwsgi", "php")
 # The process types with a meaning; any other is a worker.
-_WITH_MEANING = (*PHASES, *UWSGI_SERVED, "web", "static")
+WITH_MEANING = (*PHASES, *UWSGI_SERVED, "web", "static")
 
 _KIND = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,40}")
 _PATH = (r"(?!/)(?!(.*/)?\.\.(/|$))[\w./ @+=,~-]+", "a path inside the app")
@@ -63,7 +62,7 @@ class Procfile:
     @property
     def workers(self) -> tuple[str, ...]:
         """The process types that run beside the one that answers requests."""
-        no_workers = (*_WITH_MEANING, *(job.kind for job in self.jobs))
+        no_workers = (*WITH_MEANING, *(job.kind for job in self.jobs))
         return tuple(kind for kind in self.entries if kind not in no_workers)
 
     @property
@@ -94,23 +93,7 @@ def parse(text: str) -> Procfile:
     by_uwsgi = next((kind for kind in UWSGI_SERVED if kind in entries), None)
     disabled = by_uwsgi is not None and entries.pop("web", None) is not None
     warnings = (f"'web' is disabled: '{by_uwsgi}' answers the requests",) if disabled else ()
-    found = Procfile(entries=entries, warnings=warnings)
-    for kind in found.workers:
-        _refuse_mistake(found, kind)
-    return found
-
-
-def _refuse_mistake(found: Procfile, kind: str) -> None:
-    """Raise PikuError for a worker that is hardly meant as one."""
-    command = re.sub(r"^([\"'])(.*?)\1", r"\2", found.entries[kind].command)
-    if re.match(r"@[a-z]+\s|([*\d][*\d/,-]*\s+){3}([*\w][*\w/,-]*\s+){2}", command):
-        hint = f"write 'cron-{kind}: {command}'"
-        raise PikuError(f"Procfile: the command of {kind!r} begins with a schedule", hint=hint)
-    known = [one for one in _WITH_MEANING if one not in found.entries]
-    swapped = [one for one in known if sorted(one) == sorted(kind.lower())]
-    for meant in swapped or get_close_matches(kind.lower(), known, 1, 0.75):
-        message = f"Procfile: {kind!r} would run as a worker; did you mean {meant!r}?"
-        raise PikuError(message, hint="if it is meant as a worker, give it another name")
+    return Procfile(entries=entries, warnings=warnings)
 
 
 def _static(command: str) -> str:

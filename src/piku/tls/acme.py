@@ -1,17 +1,14 @@
-"""Certificates from an authority (RFC 8555) by way of acme.sh, or of a client that an extra has.
+"""Certificates from an authority (RFC 8555), by way of a client that an extra has.
 
 A client may take minutes and fail: no deploy waits for it.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from piku import files, subprocesses
+from piku import subprocesses
 from piku.app import settings
 from piku.errors import PikuError
 from piku.extra import hooks
@@ -41,11 +38,9 @@ class Client:
 
 
 def client(paths: Paths, values: Mapping[str, str]) -> Client | None:
-    """The client for an app with these settings, if any is installed: acme.sh, unless another one
-    proves names by DNS."""
-    found = [hook(values) for hook in hooks("acme_client")]
-    if os.access(acme_root(paths, values) / "acme.sh", os.X_OK):
-        found.insert(0, Client(fetch=_fetch))
+    """The client for an app with these settings, if any is installed: the first, unless another
+    one proves names by DNS."""
+    found = [hook(paths, values) for hook in hooks("acme_client")]
     return max(filter(None, found), key=lambda each: each.wildcards, default=None)
 
 
@@ -83,33 +78,3 @@ def run(argv: Sequence[str], paths: Paths, env: Mapping[str, str]) -> None:
     subprocesses.stream(
         argv, cwd=paths.acme, env={**env, **system}, sink=lambda _line: None, timeout=300
     )
-
-
-def acme_root(paths: Paths, values: Mapping[str, str]) -> Path:
-    """The folder of acme.sh, and of the certificates that it has and renews by its own timer."""
-    return Path(settings.ACME_ROOT.read(values) or paths.home / ".acme.sh")
-
-
-def existing(root: Path, names: Sequence[str], since: float = 0) -> Issued | None:
-    """The certificate that acme.sh has for these names, if it is newer than `since`."""
-    for folder in (root / f"{names[0]}_ecc", root / names[0]):
-        chain = folder / "fullchain.cer"
-        if chain.exists() and chain.stat().st_mtime > since:
-            text = files.read(chain) + files.read(folder / f"{names[0]}.key")
-            with contextlib.suppress(PikuError):  # expired, for other names, or being written
-                return issued(text, names, "acme.sh")
-    return None
-
-
-def _fetch(paths: Paths, names: Sequence[str], values: Mapping[str, str]) -> Issued:
-    root = acme_root(paths, values)
-    domains = [word for name in names for word in ("-d", name)]
-    authority = settings.ACME_ROOT_CA.read(values)
-    # With --force because the caller knows best what is due: acme.sh counts days.
-    argv = [str(root / "acme.sh"), "--issue", "--force", *domains, "-w", str(paths.acme)]
-    home = {"LE_WORKING_DIR": str(root), "LE_CONFIG_HOME": str(root)}
-    env = {"CURL_CA_BUNDLE": values.get("CURL_CA_BUNDLE", ""), **home}
-    run([*argv, "--server", authority], paths, env)
-    if (found := existing(root, names)) is None:
-        raise PikuError(f"acme.sh succeeded, but {root} has no valid certificate")
-    return found

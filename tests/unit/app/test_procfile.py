@@ -28,30 +28,6 @@ def test_types_and_commands_are_read_in_order() -> None:
     assert found.warnings == ()
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("worker: a\nWeb: b\n", "Procfile: 'Web' would run as a worker; did you mean 'web'?"),
-        ("wsgy: app:app\n", "Procfile: 'wsgy' would run as a worker; did you mean 'wsgi'?"),
-        ("wbe: ./serve\n", "Procfile: 'wbe' would run as a worker; did you mean 'web'?"),
-        (
-            "tidy: 0 3 1 jan MON-FRI ./tidy\n",
-            "Procfile: the command of 'tidy' begins with a schedule",
-        ),
-        ("tidy: 0 3 * * * ./tidy\n", "Procfile: the command of 'tidy' begins with a schedule"),
-        ('tidy: "0 3 * * *" ./tidy\n', "Procfile: the command of 'tidy' begins with a schedule"),
-        ("corn-x: @daily ./tidy\n", "Procfile: the command of 'corn-x' begins with a schedule"),
-    ],
-)
-def test_a_worker_that_is_hardly_meant_as_one(text: str, message: str) -> None:
-    assert refusal(text) == message
-
-
-def test_names_of_workers_near_a_type_that_is_there() -> None:
-    text = "web: a\nweb2: b\nworker: c\nqueue: 5 10 20\n"
-    assert procfile.parse(text).workers == ("web2", "worker", "queue")
-
-
 def test_lines_may_end_as_on_windows() -> None:
     assert procfile.parse("web: a\r\nworker: b\r\n").command("web") == "a"
 

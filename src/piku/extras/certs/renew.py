@@ -11,6 +11,7 @@ from pathlib import Path
 from piku import dotenv, files, locks, records
 from piku.deploy import live_sites
 from piku.errors import PikuError
+from piku.extras.certs import acme_sh
 from piku.nginx import service
 from piku.nginx.site import Site
 from piku.output import Output
@@ -81,7 +82,7 @@ def _renew(
         output.hide(values)
         ours = certificate.place(app, ACME)
         since = ours.stat().st_mtime if ours.exists() else 0
-        got = acme.existing(acme.acme_root(paths, values), site.certified, since)
+        got = acme_sh.existing(acme_sh.home(paths, values), site.certified, since)
         client = acme.client(paths, values)
         names = acme.certifiable(client, site.certified, values) if client else ()
         if client and names and not got and _is_due(app, names, force):

@@ -1,7 +1,7 @@
 """Sentences for what a push meant, where the tools themselves say nothing helpful.
 
 `hints` has one function for each: a program that only Heroku has, a requirements.txt of which
-nothing applies to this server.
+nothing applies to this server. `procfile` has lines that would run as workers by mistake.
 """
 
 from piku.extra import Extra
@@ -9,7 +9,7 @@ from piku.extra import Extra
 EXTRA = Extra(
     name="hints",
     commands={"apps:create": "piku.extras.hints.create:create"},
-    check="piku.extras.hints.hints:programs_of_heroku",
+    check="piku.extras.hints.procfile:check",
     elsewhere="piku.extras.hints.commands:ELSEWHERE",
     compile="piku.extras.hints.hints:nothing_required",
 )

@@ -17,7 +17,7 @@ _OPTIONS_WITH_FILE = ("-C", "-F", "-c", "-f", "-i", "-l", "-p")
 _SEEDS = frozenset(("pip", "setuptools", "wheel"))
 
 
-def programs_of_heroku(deployment: Deployment) -> list[str]:
+def programs_of_heroku(deployment: Deployment) -> None:
     """Refuse a `web` line that starts one of Heroku's own web servers."""
     folder = php_folder(deployment.revision.procfile.command("web"))
     if folder is not None:
@@ -25,7 +25,6 @@ def programs_of_heroku(deployment: Deployment) -> list[str]:
             "the Procfile's web line starts a web server that only Heroku has",
             hint=f"here uWSGI runs PHP; replace the line by: php: {folder}",
         )
-    return []
 
 
 def php_folder(command: str) -> str | None:

@@ -25,7 +25,7 @@ _DIRECTORIES = {
 }
 
 
-def client(values: Mapping[str, str]) -> Client | None:
+def client(_paths: Paths, values: Mapping[str, str]) -> Client | None:
     """lego for an app with these settings, if it is installed."""
     if subprocesses.which("lego", subprocesses.SYSTEM_PATH) is None:
         return None
