@@ -38,19 +38,25 @@ class Moments:
 
     def see(self, event: str, args: tuple[Any, ...]) -> None:
         """The audit hook of this process."""
-        if self.busy or (what := described(event, args)) is None or what == self.last:
+        if self.busy or (what := described(event, args)) is None:
             return
-        self.busy, self.last = True, what
-        self.number += 1
-        if self.moment in (str(self.number), self.step or "none"):
-            self.moment = ""
-            subprocess.run(["/bin/sh", "-c", self.command, "sh", str(os.getpid())], check=True)
+        self.busy = True
+        place = what.partition(".env/")[0]  # the files of one process's variables count once
+        if place != self.last:
+            self.number, self.last = self.number + 1, place
+            self.act()
         if event == "os.rename":
             self.note("renamed", os.path.abspath(os.fsdecode(args[0])))
         self.note(event, what)
         if event == "os.rename" and RECORD.fullmatch(what):
             self.step = json.loads(Path(os.fsdecode(args[0])).read_text())["step"]
         self.busy = False
+
+    def act(self) -> None:
+        """Run the command if its moment has come."""
+        if self.moment in (str(self.number), self.step or "none"):
+            self.moment = ""
+            subprocess.run(["/bin/sh", "-c", self.command, "sh", str(os.getpid())], check=True)
 
     def note(self, event: str, what: str) -> None:
         os.write(self.log, f"{self.step}\t{event}\t{what}\n".encode())
