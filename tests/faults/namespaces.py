@@ -1,13 +1,22 @@
 """Disks that are full or read-only, without root: in a user and mount namespace of one's own."""
 
 import os
+import subprocess
 from pathlib import Path
+
+import pytest
 
 # Root of the outer namespace mounts, and becomes the caller again.
 _AGAIN = 'exec unshare --user --map-user=UID --map-group=GID "$@"'
 # More flags than the file system has are always allowed, fewer are not (mount_namespaces(7)).
 _READ_ONLY = 'mount --bind "$0" "$0" && mount -o remount,bind,ro,nosuid,nodev "$0"'
 _SMALL = 'mount -t tmpfs -o size=SIZE,mode=0777 tmpfs "$0"'
+
+_ALLOWED = (
+    subprocess.run(["unshare", "-Urm", "true"], check=False, capture_output=True).returncode == 0
+)
+# Ubuntu 24.04 does not let everybody have them, Debian does.
+needed = pytest.mark.skipif(not _ALLOWED, reason="no user namespaces for an ordinary user here")
 
 
 def read_only(folder: Path, *command: str) -> list[str]:

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.namespaces import on_small_disk
+from tests.faults.namespaces import needed, on_small_disk
 
 
+@needed
 @pytest.mark.timeout(400)
 def test_full_disk(base: Path) -> None:
     command = [sys.executable, "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider"]

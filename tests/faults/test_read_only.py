@@ -7,9 +7,10 @@ from laptop import run
 from sandbox import Sandbox
 
 from piku.cli.commands import COMMANDS
-from tests.faults.namespaces import read_only
+from tests.faults.namespaces import needed, read_only
 from tests.faults.support import App, new_app, succeeded
 
+pytestmark = needed
 READS = {
     "apps": "",
     "releases": "APP",
