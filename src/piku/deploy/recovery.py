@@ -102,7 +102,8 @@ def recover_all(paths: Paths, output: Output) -> None:
             # That deploy needs the platform to go on, and reconciles the app when it ends.
             output.detail(f"{name}: {held}")
         except Exception as error:  # noqa: BLE001 (nothing of one app keeps the others down)
-            found = error if isinstance(error, PikuError) else PikuError(f"{error!r:.300}")
+            what = f"{type(error).__name__}: {error}"[:300]
+            found = error if isinstance(error, PikuError) else PikuError(what)
             if isinstance(error, OSError):
                 found = of_system(error) or found
             output.error(found.within(f"{name} could not be brought back: ", ""))

@@ -92,7 +92,7 @@ def _script(deployment: Deployment, process: Process) -> str:
 def _stored(app: AppPaths, live: Live | None, start: int = 0) -> Any:
     """The group and the limits of a start, by default of what is live."""
     start = start or (live.processes[0].start if live and live.processes else 0)
-    return records.load(app.start(start) / "limits.json", dict[str, Any]) or {}
+    return records.load(app.start(start) / "limits.json", dict[str, object]) or {}
 
 
 def ended(app: AppPaths, process: Process) -> str:
