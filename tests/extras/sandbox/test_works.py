@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 from sandbox import Sandbox
@@ -60,6 +61,19 @@ def test_one_that_sleeps(new_app: NewApp) -> None:
     app = support.walled(new_app("sleepy", files, push=False))
     app.server.wait(lambda: app.ps()["wsgi.1"]["state"] == "asleep")
     assert app.body() == "one"
+
+
+def test_a_limit(new_app: NewApp) -> None:
+    """A uWSGI joins its limits before it is inside, a program too. Here, without a cgroup, they are
+    those of each process."""
+    code = 'from pathlib import Path\nVERSION = Path("/proc/self/limits").read_text()\n'
+    env = "PIKU_MEMORY_LIMIT=256M\nUWSGI_PROCESSES=1\n"
+    files = wsgi("limited", env=env, procfile="worker: cat /proc/self/limits && exec sleep 1000\n")
+    files = {**files, "app.py": files["app.py"].replace("def app(", f"{code}\n\ndef app(")}
+    app = support.walled(new_app("limited", files, push=False))
+    for said in (app.body(), app.does("logs", "--no-follow", "--lines", "100")):
+        assert re.search(rf"Max data size +{256 * 2**20} ", said), said
+    assert "is not kept" not in app.does("logs", "--no-follow", "--lines", "100")
 
 
 def test_without_a_host_name(new_app: NewApp) -> None:
