@@ -75,8 +75,6 @@ ALLOW_GIT = Setting(name="NGINX_ALLOW_GIT_FOLDERS", default="false", check=check
     doc="true or false: serve paths that begin with .git.")
 INCLUDE_FILE = Setting(name="NGINX_INCLUDE_FILE", check=checks.inner_path,
     doc="A file in the repository with nginx directives, included in the app's server block.")
-ACME_ROOT = Setting(name="ACME_ROOT", check=checks.absolute_path,
-    doc="The folder of acme.sh; by default .acme.sh in the home folder of piku.")
 ACME_ROOT_CA = Setting(name="ACME_ROOT_CA", default="letsencrypt.org", check=checks.authority,
     doc="The certificate authority: a name that acme.sh knows, or its ACME directory's address.")
 PORT = Setting(name="PORT", check=checks.port,

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from piku import subprocesses
-from piku.app import settings
 from piku.errors import PikuError
 from piku.extra import hooks
 from piku.paths import Paths
@@ -42,18 +41,6 @@ def client(paths: Paths, values: Mapping[str, str]) -> Client | None:
     one proves names by DNS."""
     found = [hook(paths, values) for hook in hooks("acme_client")]
     return max(filter(None, found), key=lambda each: each.wildcards, default=None)
-
-
-def certifiable(client: Client, names: Sequence[str], values: Mapping[str, str]) -> tuple[str, ...]:
-    """The names to ask the authority for: a public one certifies no name of a private network, and
-    a wildcard is proven by DNS alone."""
-    private = settings.ACME_ROOT_CA.read(values) != settings.ACME_ROOT_CA.default
-    return tuple(
-        name
-        for name in names
-        if (is_public(name) or (private and not certificate.is_address(name)))
-        and (client.wildcards or not name.startswith("*."))
-    )
 
 
 def is_public(name: str) -> bool:

@@ -33,8 +33,7 @@ PROCESSES = st.builds(
 TEXTS = st.lists(TEXT, max_size=2).map(tuple)
 SITES = st.builds(
     Site,
-    app=TEXT, names=TEXTS, serving=TEXT, upstreams=TEXTS, hidden=TEXTS, include=TEXT,
-    values=st.dictionaries(TEXT, TEXT, max_size=3), cache=TEXT,
+    app=TEXT, names=TEXTS, serving=TEXT, upstreams=TEXTS, include=TEXT,
     static=st.lists(st.builds(Static, prefix=TEXT, path=TEXT, before=TEXT), max_size=2).map(tuple),
 )  # fmt: skip
 LIVES = st.builds(

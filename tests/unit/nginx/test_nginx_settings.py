@@ -288,7 +288,7 @@ def test_no_two_settings_collide_in_one_address(make: Make, paths: Paths, shop: 
     static = [*((one,) for one in mapped), *itertools.combinations(mapped, 2)]
     catch_all = ("", "/", "/ENV", "/a", "/a/", "/a/ENV", "/a/b", "/a/b/c")
     cached = ("", "/", "/ENV", "/a/ENV", "/a/b")
-    around = SiteState(certificate=certificate_module.certificate(shop, ("shop.example",)).path)
+    certificate = certificate_module.certificate(shop, ("shop.example",)).path
     found = []
     for number, (one, last, kept) in enumerate(itertools.product(static, catch_all, cached)):
         values = {
@@ -298,14 +298,12 @@ def test_no_two_settings_collide_in_one_address(make: Make, paths: Paths, shop: 
         }
         kind = ("web", "wsgi", "none")[number % 3]
         with contextlib.suppress(PikuError):  # two of one prefix
-            found.append(
-                (
-                    replace(
-                        make({"NGINX_SERVER_NAME": f"h{number}", **values}, kind), app=f"a{number}"
-                    ),
-                    around,
-                )
+            site = replace(
+                make({"NGINX_SERVER_NAME": f"h{number}", **values}, kind), app=f"a{number}"
             )
+            added = [hook(paths, paths.app(AppName(site.app)), site) for hook in hooks("nginx")]
+            additions = tuple(each for each in added if each)
+            found.append((site, SiteState(certificate=certificate, additions=additions)))
     assert len(found) >= 600
     for first in range(0, len(found), 100):
         accepted, said = installed().judges(found[first : first + 100])

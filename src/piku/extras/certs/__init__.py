@@ -14,6 +14,7 @@ EXTRA = Extra(
         "certs:renew": "piku.extras.certs.commands:certs_renew",
         "certs:remove": "piku.extras.certs.commands:certs_remove",
     },
+    settings="piku.extras.certs.acme_sh:SETTINGS",
     acme_client="piku.extras.certs.acme_sh:client",
     periodic="piku.extras.certs.renew:periodic",
 )

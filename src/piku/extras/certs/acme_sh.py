@@ -8,11 +8,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from piku import files
-from piku.app import settings
+from piku.app import checks, settings
+from piku.app.settings import Setting
 from piku.errors import PikuError
 from piku.paths import Paths
 from piku.tls import acme
 from piku.tls.acme import Client, Issued
+
+_absolute = checks.form(r"/(?!(.*/)?\.\.(/|$))[\w./ @+=,~-]*", "an absolute path")
+# fmt: off
+ROOT = Setting(name="ACME_ROOT", check=_absolute,
+    doc="The folder of acme.sh; by default .acme.sh in the home folder of piku.")
+# fmt: on
+SETTINGS = (ROOT,)
 
 
 def client(paths: Paths, values: Mapping[str, str]) -> Client | None:
@@ -23,7 +31,7 @@ def client(paths: Paths, values: Mapping[str, str]) -> Client | None:
 
 def home(paths: Paths, values: Mapping[str, str]) -> Path:
     """The folder of acme.sh, and of the certificates that it has and renews by its own timer."""
-    return Path(settings.ACME_ROOT.read(values) or paths.home / ".acme.sh")
+    return Path(ROOT.read(values) or paths.home / ".acme.sh")
 
 
 def existing(root: Path, names: Sequence[str], since: float = 0) -> Issued | None:

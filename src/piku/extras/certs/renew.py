@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from piku import dotenv, files, locks, records
+from piku.app import settings
 from piku.deploy import live_sites
 from piku.errors import PikuError
 from piku.extras.certs import acme_sh
@@ -84,7 +86,7 @@ def _renew(
         since = ours.stat().st_mtime if ours.exists() else 0
         got = acme_sh.existing(acme_sh.home(paths, values), site.certified, since)
         client = acme.client(paths, values)
-        names = acme.certifiable(client, site.certified, values) if client else ()
+        names = certifiable(client, site.certified, values) if client else ()
         if client and names and not got and _is_due(app, names, force):
             if paused:
                 return False
@@ -102,6 +104,20 @@ def _renew(
             _note_failure(output, app, site, last, error)
         return False
     return True
+
+
+def certifiable(
+    client: acme.Client, names: Sequence[str], values: Mapping[str, str]
+) -> tuple[str, ...]:
+    """The names to ask the authority for: a public one certifies no name of a private network, and
+    a wildcard is proven by DNS alone."""
+    private = settings.ACME_ROOT_CA.read(values) != settings.ACME_ROOT_CA.default
+    return tuple(
+        name
+        for name in names
+        if (acme.is_public(name) or (private and not certificate.is_address(name)))
+        and (client.wildcards or not name.startswith("*."))
+    )
 
 
 def _is_due(app: AppPaths, names: tuple[str, ...], force: bool) -> bool:
