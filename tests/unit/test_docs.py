@@ -54,11 +54,15 @@ def test_every_example_has_a_page() -> None:
 
 RELIABILITY = (docs.DOCS / "reliability.md").read_text()
 FAULTS = [line for line in RELIABILITY.splitlines() if line.startswith("| ")][2:]
+SECURITY = (docs.DOCS / "security.md").read_text().partition("| who | is trusted with")[2]
+WHO = [line for line in SECURITY.partition("\n\n")[0].splitlines() if line.startswith("| ")][1:]
 
 
-@pytest.mark.parametrize("row", FAULTS, ids=lambda row: row.split(" | ")[0].removeprefix("| "))
-def test_every_fault_has_its_test(row: str) -> None:
-    shown = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", row.split(" | ")[2])
+@pytest.mark.parametrize(
+    "row", [*FAULTS, *WHO], ids=lambda row: row.split(" | ")[0].removeprefix("| ")
+)
+def test_every_fault_and_everybody_has_their_test(row: str) -> None:
+    shown = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", row.split(" | ")[-1])
     assert shown
     for file, name in shown:
         text = (docs.CHECKOUT / file).read_text()
