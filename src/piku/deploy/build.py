@@ -108,8 +108,7 @@ def _run(deployment: Deployment, step: Run) -> None:
         raise PikuError(f"the program {argv[0]!r} is not installed", hint=hint)
     try:
         with ExitStack() as stack:
-            how: dict[str, Any]
-            how = {"argv": argv, "env": variables, "sink": deployment.output.detail}
+            how: dict[str, Any] = {"argv": argv, "env": variables, "sink": deployment.output.detail}
             for hook in hooks("around"):
                 how = stack.enter_context(hook(deployment, step, how))
             subprocesses.stream(
