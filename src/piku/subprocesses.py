@@ -20,7 +20,7 @@ from piku.errors import PikuError
 # Where the distribution keeps nginx and sshd; an ordinary user's PATH often lacks them.
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # A build has to leave the processor and the disk to the apps that serve.
-_GENTLY = ("nice", "-n", "10", "ionice", "-c", "2", "-n", "7")
+_GENTLY = ("/usr/bin/nice", "-n", "10", "/usr/bin/ionice", "-c", "2", "-n", "7")
 
 
 class ProgramFailed(PikuError):

@@ -58,7 +58,7 @@ def config_set(paths: Paths, app: AppPaths, pairs: tuple[str, ...], no_restart: 
     """Set values, exactly as given, and restart the app without downtime.
 
     KEY alone asks for its value at a terminal, else reads it from standard input; `-` reads lines
-    of a .env file. A secret is in no command line then, where others could see it.
+    of a .env file. This keeps a secret off the command line, where others could see it.
     """
     odd = [number for number, pair in enumerate(pairs, 1) if "=" not in pair]
     if pairs == ("-",):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 from piku import files, locks
 from piku.deploy import releases
@@ -78,6 +79,9 @@ def accepted(paths: Paths, sites: service.Sites, warn: Say) -> service.Sites:
 
     Each is checked beside those that went live before it: of two that clash, the newer one goes.
     """
+    with suppress(PikuError):
+        service.check(paths, sites)
+        return sites
     found: dict[AppName, tuple[Site, SiteState]] = {}
     for name in sorted(sites, key=lambda name: os.path.getmtime(paths.app(name).live_record)):
         site, state = sites[name]

@@ -55,7 +55,9 @@ def write(app: AppPaths, release: Release, source: Revision, folder: Path) -> in
 
 def lines(job: Job, place: str) -> ini.Pairs:
     """uWSGI's options for a job."""
-    command = f"exec env -u PIKU_PROCESS {_VARIABLE}={job.kind} sh {shlex.quote(place)}"
+    command = (
+        f"exec /usr/bin/env -u PIKU_PROCESS {_VARIABLE}={job.kind} /bin/sh {shlex.quote(place)}"
+    )
     return tuple(
         ("cron2", f"minute={minute},hour=-1,day=-1,month=-1,week=-1 {command} uwsgi")
         for minute in job.schedule.minutes

@@ -111,6 +111,7 @@ def _static(
             path=str(app.live_link / inner),
             before="" if file else str(app.before_link / inner),
             file=file,
+            base=str(app.live_link),
             links=tuple(chain(*(each(app, checkout, values, found) for each in hooks("links")))),
         )
 

@@ -10,6 +10,7 @@ from piku.nginx import proxy
 from piku.nginx.directives import Directive, Raw, block, d, location
 from piku.nginx.main_config import challenge, secure_listens
 from piku.nginx.site import Platform, Site, SiteState, Static
+from piku.paths import SEPARATOR
 
 # An address that no client can reach: a folder without an index ends here, not in a listing.
 _NONE = "/@piku-none"
@@ -73,7 +74,8 @@ def _content(site: Site, platform: Platform, state: SiteState) -> list[Directive
     out = []
     if platform.http3:
         out.append(d("add_header", "Alt-Svc", f'h3=":{platform.https_port}"; ma=86400'))
-    out += chain(*(_error_page(*page) for page in state.pages.items()))
+    own = f"{platform.root}/apps/{site.app}"
+    out += chain(*(_error_page(*page, own) for page in state.pages.items()))
     out.append(challenge(platform))
     closed = [each for each in state.additions if each.closed]
     out += chain.from_iterable(each.server for each in closed or state.additions)
@@ -87,10 +89,12 @@ def _content(site: Site, platform: Platform, state: SiteState) -> list[Directive
     return [*out, d("include", site.include)] if site.include else out
 
 
-def _error_page(status: int, file: str) -> list[Directive]:
-    """A page for errors of this status that nginx answers, for everybody."""
+def _error_page(status: int, file: str, own: str) -> list[Directive]:
+    """A page for errors of this status that nginx answers, for everybody. `own` is the link to the
+    app's files, below which none may be a link: the build could make one to anything."""
     address = proxy.error_address(status, file)
     body = [d("internal"), d("auth_basic", "off"), d("allow", "all"), d("alias", file)]
+    body += [d("disable_symlinks", "on", f"from={own}")] if file.startswith(f"{own}/") else []
     return [d("error_page", status, address), location(address, body, modifier="=")]
 
 
@@ -169,7 +173,8 @@ def _confined(site: Site, static: Static, before: str = "") -> list[Directive]:
         return []
     if static.links and not before:
         return [d("disable_symlinks", "on", Raw(f"from={base_variable(site)}"))]
-    return [d("disable_symlinks", "on", f"from={static.base or before or static.path}")]
+    start = f"{static.base}{SEPARATOR}before" if before else static.base
+    return [d("disable_symlinks", "on", f"from={start or static.path}")]
 
 
 def base_variable(site: Site) -> str:

@@ -4,7 +4,7 @@
 #     run - WORKER LOG PROGRAM...      a program: joins, reports, and becomes it
 # Groups are made when they are needed: the kernel forgets them at each boot.
 [ ! -d /run/piku-sandbox ] || exit 0 # inside its walls, a uWSGI that has joined before
-PATH=/usr/sbin:/usr/bin:/sbin:/bin
+_path=$PATH PATH=/usr/sbin:/usr/bin:/sbin:/bin
 action=$1 pid=$2 worker=$3 log=$4
 app=$groups/$group own=$groups/$group/$worker
 
@@ -44,5 +44,5 @@ report() {
 [ "$action" != run ] || pid=$$
 [ "$action" = report ] || join
 report
-[ "$action" != run ] || { shift 4; exec "$@"; }
+[ "$action" != run ] || { shift 4; PATH=$_path; exec "$@"; }
 exit 0

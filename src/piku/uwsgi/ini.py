@@ -120,7 +120,7 @@ def idle(seconds: int) -> Pairs:
 
 def daemon(vassal: Vassal, runner: str) -> str:
     """The ini of any other process: uWSGI only watches over it, with no workers of its own."""
-    command = f"exec setpriv --pdeathsig KILL -- /bin/sh {shlex.quote(runner)}"
+    command = f"exec /usr/bin/setpriv --pdeathsig KILL -- /bin/sh {shlex.quote(runner)}"
     # Without `exec` a shell would stay in between, and orphan the runner when uWSGI is killed.
     attached = f"stopsignal={signal.SIGCONT:d},exec={command.replace(',', chr(92) + ',')}"
     return render(
@@ -154,7 +154,7 @@ def _common(vassal: Vassal) -> Pairs:
         # once would be cut after 8192 bytes.
         ("threaded-logger", "true"),
         ("log-master-stream", "true"),
-        ("exec-pre-app", "perl -e 'fcntl(STDOUT, 4, 2)'"),
+        ("exec-pre-app", "/usr/bin/env -i /usr/bin/perl -e 'fcntl(STDOUT, 4, 2)'"),
     )
 
 

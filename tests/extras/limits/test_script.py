@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from importlib import resources
 from pathlib import Path
@@ -56,6 +57,14 @@ def test_a_program_joins_and_is_reported_when_it_was_killed(script: Path) -> Non
     server = "[piku] killed: the server had no memory left; started again\n"
     assert call(script, "join", "4711") == killed + server
     assert (own / "cgroup.procs").read_text() == "4711\n"
+
+
+def test_a_program_keeps_its_path(script: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = f"{script.parent}/bin:{os.environ['PATH']}"
+    monkeypatch.setenv("PATH", path)
+    done = script.parent / "done"
+    call(script, "run", "-", "sh", "-c", f"echo $PATH >{done}")
+    assert done.read_text() == f"{path}\n"
 
 
 def test_without_a_cgroup_memory_is_limited_and_the_rest_is_named(script: Path) -> None:

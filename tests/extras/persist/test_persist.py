@@ -126,6 +126,17 @@ def test_no_link_of_a_commit_leads_to_what_is_not_the_apps(
 # --- through pushes ------------------------------------------------------------------------------
 
 
+def test_no_link_of_the_data_leads_out_of_it(shop: AppPaths, release: Callable[..., Path]) -> None:
+    """The app may have made one, for the next commit to put files there."""
+    elsewhere = shop.root / "plugins"
+    elsewhere.mkdir(parents=True, exist_ok=True)
+    shop.data.mkdir(parents=True)
+    (shop.data / "up").symlink_to(elsewhere)
+    with pytest.raises(PikuError, match="leads up/plug out of it"):
+        release({"up/plug/__init__.py": "1\n"}, ("up/plug",))
+    assert [*elsewhere.iterdir()] == []
+
+
 def test_files_live_on_in_the_data_folder(new_app: Callable[..., App]) -> None:
     app = new_app("writer")
     app.body("/write?file=uploads/photo.txt&text=precious")

@@ -7,7 +7,7 @@
 # and the shell with uWSGI.
 unset UWSGI_EMPEROR_FD
 trap : TERM CONT
-/usr/bin/env --default-signal=INT,QUIT setpriv --pdeathsig KILL -- bash --norc -c 'sleep 60' &
+/usr/bin/env --default-signal=INT,QUIT /usr/bin/setpriv --pdeathsig KILL -- bash --norc -c 'sleep 60' &
 set -- $!
 trap 'trap : CONT; set -- "$1" stopping; kill -TERM 0' CONT
 while wait "$1"; set -- "$1" "${2-}" $?; kill -0 "$1" 2>/dev/null; do :; done

@@ -25,12 +25,12 @@ collecting header Content-Length to var PIKU_LENGTH
 Python version: 3.11.2 (main, Apr 28 2025, 14:11:48) [GCC 12.2.0]
 Set PythonHome to /var/lib/piku/.piku/envs/a/python-df27
 *** Operational MODE: no-workers ***
-running "perl -e 'fcntl(STDOUT, 4, 2)'" (pre app)...
+running "/usr/bin/env -i /usr/bin/perl -e 'fcntl(STDOUT, 4, 2)'" (pre app)...
 !!!!!!!!!!!!!! WARNING !!!!!!!!!!!!!!
 !!!!!!!!!!! END OF WARNING !!!!!!!!!!
 WSGI app 0 (mountpoint='') ready in 0 seconds on interpreter 0x7fba21160018 pid: 11725 (default app)
 spawned uWSGI worker 1 (pid: 11729, cores: 4)
-[uwsgi-daemons] spawning "exec setpriv --pdeathsig KILL -- /bin/sh worker.1.sh" (uid: 1037 gid: 1037)
+[uwsgi-daemons] spawning "exec /usr/bin/setpriv --pdeathsig KILL -- /bin/sh worker.1.sh" (uid: 1037 gid: 1037)
 announcing my loyalty to the Emperor...
 cheap mode enabled: waiting for socket connection...
 workers have been inactive for more than 2 seconds (1795264173-1795264170)

@@ -147,7 +147,7 @@ def test_a_daemon_is_called_by_a_quoted_path() -> None:
     assert command.startswith("exec=") and re.findall(r"(?<!\\),", command) == []
     assert shlex.split(command.removeprefix("exec=").replace("\\,", ",")) == [
         "exec",
-        "setpriv",
+        "/usr/bin/setpriv",
         "--pdeathsig",
         "KILL",
         "--",

@@ -17,6 +17,7 @@ from piku.extras.audit import record
 from piku.output import printable, table
 from piku.paths import AppName, Paths
 
+_FIELDS = ("id", "by", "address", "app", "command", "arguments", "outcome")
 _SECONDS = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -50,7 +51,8 @@ def _entries(paths: Paths) -> list[dict[str, Any]]:
     for line in _lines(paths):
         try:
             entry = json.loads(line)
-            found[entry["id"]] = entry
+            words = {key: str(entry[key]) for key in _FIELDS}
+            found[words["id"]] = {**entry, **words, "at": float(entry["at"])}
         except (ValueError, KeyError, TypeError):
             continue  # the disk was full, or somebody wrote into it
     return list(found.values())

@@ -17,7 +17,7 @@ from piku.tls.acme import Client, Issued
 
 _absolute = checks.form(r"/(?!(.*/)?\.\.(/|$))[\w./ @+=,~-]*", "an absolute path")
 # fmt: off
-ROOT = Setting(name="ACME_ROOT", check=_absolute,
+ROOT = Setting(name="ACME_ROOT", repository=False, check=_absolute,
     doc="The folder of acme.sh; by default .acme.sh in the home folder of piku.")
 # fmt: on
 SETTINGS = (ROOT,)

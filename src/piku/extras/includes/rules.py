@@ -61,7 +61,7 @@ _HINTS = {
     "server_name": "host names are given with NGINX_SERVER_NAME",
     "ssl_certificate": "certificates are given with: piku certs:add",
 }
-_SERVER = "what is for the whole server, its owner writes to nginx/NAME.conf in the piku folder"
+_SERVER = "directives for the whole server belong in nginx/NAME.conf in the piku folder"
 
 
 @dataclass(frozen=True, kw_only=True)

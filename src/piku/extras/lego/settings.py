@@ -7,14 +7,15 @@ from typing import Any
 from piku.app import checks
 from piku.app.settings import Setting
 
-_PROVIDER = checks.form(r"[a-z][a-z0-9_-]{0,60}", "a name such as dns_cf or cloudflare")
+# "exec" would run whatever program the app names.
+_PROVIDER = checks.form(r"(?!exec$)[a-z][a-z0-9_-]{0,60}", "a name such as dns_cf or cloudflare")
 # fmt: off
 ACME_DNS = Setting(name="ACME_DNS", check=_PROVIDER,
     doc="Prove names by DNS, as a wildcard needs: the name of lego's provider, such as cloudflare."
         " Its credentials are settings as well.")
 ACME_EMAIL = Setting(name="ACME_EMAIL", check=checks.email,
     doc="The address of lego's account, to which the authority may write.")
-ACME_OPTIONS = Setting(name="ACME_OPTIONS", check=checks.words,
+ACME_OPTIONS = Setting(name="ACME_OPTIONS", repository=False, check=checks.words,
     doc="More options for lego, quoted as in a shell.")
 # fmt: on
 

@@ -49,7 +49,7 @@ def move_paths(app: AppPaths, checkout: str, wanted: Iterable[str]) -> None:
     between two versions.
     """
     for path in wanted:
-        place, kept = _place(app, checkout, path), app.data / path
+        place, kept = _place(app, checkout, path), _kept(app, path)
         if place.is_symlink() or not os.path.lexists(place):
             continue
         if os.path.lexists(kept):
@@ -67,7 +67,7 @@ def link_paths(app: AppPaths, checkout: str, wanted: Iterable[str]) -> None:
     nowhere becomes a folder, or, when it has a suffix, a file for the app to make.
     """
     for path in wanted:
-        place, kept = _place(app, checkout, path), app.data / path
+        place, kept = _place(app, checkout, path), _kept(app, path)
         if os.path.lexists(place) and not os.path.lexists(kept):
             _move_and_link(place, kept)
             continue
@@ -76,6 +76,17 @@ def link_paths(app: AppPaths, checkout: str, wanted: Iterable[str]) -> None:
         if not os.path.lexists(kept):
             (kept.parent if kept.suffix else kept).mkdir(parents=True, exist_ok=True)
         place.symlink_to(kept)
+
+
+def _kept(app: AppPaths, path: str) -> Path:
+    """Where a path is in the data folder; raises PikuError when a link there leads out of it."""
+    kept = app.data / path
+    if not kept.parent.resolve().is_relative_to(app.data.resolve()):
+        raise PikuError(
+            f"PIKU_PERSIST: a link in {app.data} leads {path} out of it",
+            hint=f"remove the link: {kept.parent}",
+        )
+    return kept
 
 
 def _place(app: AppPaths, checkout: str, path: str) -> Path:

@@ -106,7 +106,7 @@ def authorize(context: click.Context, command: click.Command, words: Sequence[st
     paths: Paths = context.obj
     own = _OwnPaths(root=paths.root, home=paths.home)
     own.pattern = pattern
-    if app and name in _MAKE_APPS:
+    if app and name in _MAKE_APPS and needed != READ:
         quota.check([own.app(one) for one in own.app_names()], own.app(app), os.environ)
     if name in _OVERVIEWS:
         context.obj = own

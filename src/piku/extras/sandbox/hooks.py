@@ -42,6 +42,11 @@ def check(deployment: Deployment) -> Sequence[str]:
                 f"{name} cannot be used with PIKU_SANDBOX=true: {why}",
                 hint=f"unset one of them: piku config:set {app.name} {name}=",
             )
+    if values.get(settings.UWSGI_INCLUDE.name) and deployment.plan.serving not in UWSGI_SERVED:
+        raise PikuError(
+            "UWSGI_INCLUDE_FILE cannot be used with PIKU_SANDBOX=true: uWSGI serves nothing here",
+            hint="the uWSGI that watches a program is outside the walls",
+        )
     for hidden in (app.root, Path.home()):
         for path in map(Path, PATHS.read(values)):
             if path.resolve().is_relative_to(hidden) or hidden.is_relative_to(path.resolve()):

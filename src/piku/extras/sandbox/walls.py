@@ -38,12 +38,13 @@ def argv(
     """The command line of a program inside the walls. What a build may write is written by nothing
     else: the code and its environment. `own` are further arguments of bubblewrap."""
     return [
-        "env", f"--ignore-signal={_SIGNALS}", "bwrap", "--unshare-pid", "--unshare-ipc",
-        "--die-with-parent", *_system(), *_private(app, building),
+        # By their whole names: the app's own programs come first in its PATH.
+        "/usr/bin/env", f"--ignore-signal={_SIGNALS}", "/usr/bin/bwrap", "--unshare-pid",
+        "--unshare-ipc", "--die-with-parent", *_system(), *_private(app, building),
         *_app(app, release, building), *own,
         *(word for path in PATHS.read(values) for word in ("--bind-try", path, path)),
         "--remount-ro", str(app.root), "--remount-ro", "/",
-        "--", "env", f"--default-signal={_SIGNALS}", *program,
+        "--", "/usr/bin/env", f"--default-signal={_SIGNALS}", *program,
     ]  # fmt: skip
 
 
