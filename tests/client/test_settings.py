@@ -113,7 +113,7 @@ def test_a_value_that_nobody_sees(laptop: Laptop, kept: tuple[App, Path]) -> Non
     refused(laptop.piku(folder, "config:set", "PORT", input="99999"), 1, "PORT=99999")
     words = [*laptop.program, "config:set", "--no-restart", "TOKEN"]
     with Terminal(laptop.server, program=words, env=laptop.env, cwd=folder) as terminal:
-        terminal.wait_for("not shown")
+        terminal.wait_for(r"not shown\): ")  # what is typed before the space is dropped
         terminal.types("typed in\n")
         code, shown = terminal.ends()
     assert code == 0 and "typed in" not in shown

@@ -118,7 +118,7 @@ def test_uwsgi_calls_it_in_each_minute_of_the_schedule(tmp_path: Path) -> None:
     lines = scheduler.lines(job(tmp_path, "*/20 5 * * *").job, "/a b/cron-x.sh")
     assert [value for _, value in lines] == [
         f"minute={minute},hour=-1,day=-1,month=-1,week=-1"
-        " exec env -u PIKU_PROCESS PIKU_CRON=cron-x sh '/a b/cron-x.sh' uwsgi"
+        " exec /usr/bin/env -u PIKU_PROCESS PIKU_CRON=cron-x /bin/sh '/a b/cron-x.sh' uwsgi"
         for minute in (0, 20, 40)
     ]
 

@@ -7,10 +7,10 @@ from typing import Any
 from piku.app import checks
 from piku.app.settings import Setting
 
-# "exec" would run whatever program the app names.
-_PROVIDER = checks.form(r"(?!exec$)[a-z][a-z0-9_-]{0,60}", "a name such as dns_cf or cloudflare")
+# lego's provider "exec" runs a program: that is not for what is pushed to choose.
+_PROVIDER = checks.form(r"[a-z][a-z0-9_-]{0,60}", "a name such as dns_cf or cloudflare")
 # fmt: off
-ACME_DNS = Setting(name="ACME_DNS", check=_PROVIDER,
+ACME_DNS = Setting(name="ACME_DNS", repository=False, check=_PROVIDER,
     doc="Prove names by DNS, as a wildcard needs: the name of lego's provider, such as cloudflare."
         " Its credentials are settings as well.")
 ACME_EMAIL = Setting(name="ACME_EMAIL", check=checks.email,
