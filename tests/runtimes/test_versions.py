@@ -223,13 +223,13 @@ def test_a_newer_python_is_refused_with_what_to_do(new_app: NewApp, server: Sand
 
 def test_a_requirement_that_needs_a_newer_python(new_app: NewApp) -> None:
     app = new_app(
-        "django", {"Procfile": "web: x\n", "requirements.txt": "Django==6.0\n"}, push=False
+        "django6", {"Procfile": "web: x\n", "requirements.txt": "Django==6.0\n"}, push=False
     )
     said = app.failed()
     minor = HERE.name.removeprefix("python")
     shows(said, f"Django==6.0 needs Python >=3.12, and this environment has Python {minor}")
     shows(said, "ask for it: write 3.12 into .python-version, and commit")
-    shows(said, "piku config:set django PIKU_FETCH_RUNTIMES=true")
+    shows(said, "piku config:set django6 PIKU_FETCH_RUNTIMES=true")
 
 
 # --- Ruby and Rust -------------------------------------------------------------------------------

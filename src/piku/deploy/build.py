@@ -57,10 +57,10 @@ def prepare_environment(deployment: Deployment) -> None:
     app.cache.mkdir(parents=True, exist_ok=True)
     files.write(_marker(app, name), "", durable=True)
     files.remove(folder)
-    folder.mkdir()
     try:
         for step in runtime.build(deployment.context):
             _step(deployment, step)
+        folder.mkdir(exist_ok=True)
         files.sync(folder)
     except BaseException:
         remove_half_built(app)

@@ -74,6 +74,8 @@ def around(
         yield how
         return
     walls.make_folders(app)
+    if release.environment:  # only what is there can be inside
+        (app.envs / release.environment).mkdir(exist_ok=True)
     argv = walls.argv(app, release, deployment.values, how["argv"], building=True)
     try:
         yield {**how, "argv": argv}
