@@ -62,6 +62,7 @@ def choice(*words: str) -> form:
 
 
 url_path = form(r"/[!#-~]*", "a path that begins with '/'")
+absolute_path = form(rf"/(?!(.*/)?\.\.(/|$)){_PATH}", "an absolute path")
 email = form(r"[\w.+-]{1,64}@[\w.-]{1,200}", "an e-mail address")
 # The address of an ACME directory: RFC 8555, section 7.1.1.
 authority = form(

@@ -82,7 +82,7 @@ def accepted(paths: Paths, sites: service.Sites, warn: Say) -> service.Sites:
     with suppress(PikuError):
         service.check(paths, sites)
         return sites
-    found: dict[AppName, tuple[Site, SiteState]] = {}
+    found: dict[AppName, State] = {}
     for name in sorted(sites, key=lambda name: os.path.getmtime(paths.app(name).live_record)):
         site, state = sites[name]
         try:

@@ -225,8 +225,7 @@ def next_start(paths: Paths) -> int:
         text = files.read(paths.start_counter).strip()
         known = (VassalName.parse(place.name) for place in paths.available.iterdir())
         # A power cut may have left an older number, or none.
-        number = (
-            max([int(text) if text.isdecimal() else 0, *(name.start for name in known if name)]) + 1
-        )
+        last = int(text) if text.isdecimal() else 0
+        number = max([last, *(name.start for name in known if name)]) + 1
         files.write(paths.start_counter, f"{number}\n", durable=True)
     return number

@@ -88,8 +88,7 @@ class Static:
     """A folder or file that nginx serves itself, under a prefix of addresses ("/", or without a
     slash at its end). `before` is the same of the release before: open pages may ask for it.
 
-    No link below `base` (by default `path`) is followed but `links`; with None, of older versions,
-    all are.
+    No link below `base` (by default `path`) is followed but `links`.
     """
 
     prefix: str
@@ -97,7 +96,7 @@ class Static:
     before: str = ""
     file: bool = False
     base: str = ""
-    links: tuple[str, ...] | None = None
+    links: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -168,9 +168,7 @@ def _options(site: Site, static: Static, before: str = "") -> list[Directive]:
 
 
 def _confined(site: Site, static: Static, before: str = "") -> list[Directive]:
-    """No links below what is served: whoever can upload an archive may have put them there."""
-    if static.links is None:
-        return []
+    """Follow no links below what is served: an uploaded archive may have brought them."""
     if static.links and not before:
         return [d("disable_symlinks", "on", Raw(f"from={base_variable(site)}"))]
     start = f"{static.base}{SEPARATOR}before" if before else static.base

@@ -37,7 +37,7 @@ count = checks.whole(1, 512)
         (checks.python_version, "3", "3"), (checks.python_version, "3.11", "3.11"),
         (checks.branch, "", ""), (checks.branch, "main", "main"), (checks.branch, "a/b-c.d", "a/b-c.d"),
         (checks.http_url, "", ""), (checks.http_url, "https://a.example/ips?a=b", "https://a.example/ips?a=b"),
-        (checks.email, "a.b+c@d.example", "a.b+c@d.example"),
+        (checks.absolute_path, "/a/..b/c", "/a/..b/c"), (checks.email, "a.b+c@d.example", "a.b+c@d.example"),
         (checks.authority, "letsencrypt.org", "letsencrypt.org"),
         (checks.authority, "https://localhost:14000/dir", "https://localhost:14000/dir"),
     ],
@@ -78,8 +78,8 @@ def test_accepted(check: Check, text: str, value: object) -> None:
         (checks.branch, "-x"), (checks.branch, "a..b"), (checks.branch, "a b"), (checks.branch, "a.lock"),
         (checks.branch, "a/"), (checks.branch, "a~1"), (checks.branch, "a:b"),
         (checks.http_url, "ftp://x/"), (checks.http_url, "https://x"), (checks.http_url, "https://user:pw@x/"),
-        (checks.http_url, "-o/etc/passwd"),
-        (checks.email, "a"), (checks.authority, "http://x/"),
+        (checks.http_url, "-o/etc/passwd"), (checks.absolute_path, "a"), (checks.absolute_path, "/a/../b"),
+        (checks.absolute_path, "/.."), (checks.email, "a"), (checks.authority, "http://x/"),
     ],
 )  # fmt: skip
 def test_refused(check: Check, text: str) -> None:

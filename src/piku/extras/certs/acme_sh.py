@@ -15,9 +15,8 @@ from piku.paths import Paths
 from piku.tls import acme
 from piku.tls.acme import Client, Issued
 
-_absolute = checks.form(r"/(?!(.*/)?\.\.(/|$))[\w./ @+=,~-]*", "an absolute path")
 # fmt: off
-ROOT = Setting(name="ACME_ROOT", repository=False, check=_absolute,
+ROOT = Setting(name="ACME_ROOT", repository=False, check=checks.absolute_path,
     doc="The folder of acme.sh; by default .acme.sh in the home folder of piku.")
 # fmt: on
 SETTINGS = (ROOT,)

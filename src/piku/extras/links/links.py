@@ -1,4 +1,4 @@
-"""Finding the links that may be followed, and what nginx is told of them."""
+"""Finds the links that nginx may follow, and tells it which they are."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _address(static: Static, link: str) -> str:
 
 def _pages(site: Site) -> Iterator[Directive]:
     """Folders whose index.html is a link, which the map knows only by its whole address."""
-    for link in (_address(static, link) for static in site.static for link in static.links or ()):
+    for link in (_address(static, link) for static in site.static for link in static.links):
         if link.endswith("/index.html"):
             to = d("rewrite", "^", link, "last")
             yield location(link.removesuffix("index.html"), [to], modifier="=")
