@@ -1,16 +1,12 @@
 """Clients that send half of what they should, or take nothing, while somebody honest asks."""
 
 import contextlib
-import os
 import re
 import resource
 import select
-import signal
 import socket
 import ssl
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from sandbox import HOST, Sandbox
@@ -21,7 +17,6 @@ from tests.e2e.support import App, wsgi
 HEADERS, HANDSHAKES = 4000, 1000
 ADDRESSES = [f"127.0.1.{number}" for number in range(1, 21)]
 CLOUDFLARE = "127.0.2.1"
-SHARE = 10
 THREADS = 4  # of a wsgi app
 LARGE = """\
 def app(environ, start_response):
@@ -125,26 +120,12 @@ def test_an_answer_that_nobody_takes_keeps_no_thread_busy(
 
 
 @pytest.fixture(scope="module")
-def small_share(app: App) -> Iterator[None]:
-    """nginx with a share of one client that a few requests use up."""
-    common = app.server.root / "nginx" / "@common.conf"
-    text, count = re.subn(
-        r"(?<=limit_conn piku_clients )\d+", str(SHARE), before := common.read_text()
-    )
-    assert count == 1
-    common.write_text(text)
-    reload(app)
-    yield
-    common.write_text(before)
-
-
-def reload(app: App) -> None:
-    """Have nginx read its files, and wait until its old workers have ended."""
-    master = int((app.server.root / "nginx" / "nginx.pid").read_text())
-    children = Path(f"/proc/{master}/task/{master}/children")
-    before = set(children.read_text().split())
-    os.kill(master, signal.SIGHUP)
-    app.server.wait(lambda: not before & set(children.read_text().split()))
+def share(app: App) -> int:
+    """How many requests nginx takes from one client at a time."""
+    common = (app.server.root / "nginx" / "@common.conf").read_text()
+    found = re.search(r"limit_conn piku_clients (\d+)", common)
+    assert found
+    return int(found[1])
 
 
 def post(host: str, client: str, *, whole: bool) -> bytes:
@@ -172,7 +153,7 @@ def mounted(app: App, new_app: NewApp) -> App:
     ids=["address", "cloudflare", "ipv6-network", "ipv6-zeros", "part-of-a-name"],
 )
 def test_a_client_with_many_slow_requests_is_refused_more(
-    server: Sandbox, mounted: App, small_share: None,
+    server: Sandbox, mounted: App, share: int,
     host: str, address: str, client: str, same: str, other: str,
 ) -> None:  # fmt: skip
     def status(address: str, client: str) -> int:
@@ -184,7 +165,7 @@ def test_a_client_with_many_slow_requests_is_refused_more(
         return connection(server.http_port, address, post(host, client, whole=False))
 
     with contextlib.ExitStack() as stack:
-        for _ in range(SHARE - 1):
+        for _ in range(share - 1):
             stack.enter_context(slow())
         assert status(address, same) == 200
         stack.enter_context(slow())

@@ -21,12 +21,11 @@ if [ -z "$asked" ]; then
     stop
 fi
 # nginx waits for its clients to finish, but not for ever.
-sleep 30 8>&- 9>&- &
+perl -e 'sleep 30; kill TERM => shift' "$nginx" 8>&- 9>&- &
 timer=$!
-# `wait` is interrupted by a signal and by the end of any of the three: check until both are gone.
-while kill -0 "$nginx" 2>/dev/null || kill -0 "$emperor" 2>/dev/null; do
-    kill -0 "$timer" 2>/dev/null || kill -TERM "$nginx" 2>/dev/null
-    wait -n
+# A signal interrupts `wait`. By number, it also knows of an end that came before it (`-n` may not).
+for each in "$nginx" "$emperor"; do
+    while kill -0 "$each" 2>/dev/null; do wait "$each"; done
 done
 kill "$timer" 2>/dev/null
 exit "${failed:-0}"
