@@ -274,8 +274,8 @@ def running(app: App) -> list[str]:
 def test_following_over_rotations_and_a_deploy(new_app: Callable[..., App]) -> None:
     app = new_app("follow", web("follow", env="UWSGI_LOG_MAXSIZE=4096\n"))
     app.body("/log?first=0&last=0&text=before")
-    app.server.wait(lambda: shown(app, "-n", "1") == [("web.1", "line 0 of before")])
-    with Follower(app, "-n", "1") as client:
+    app.server.wait(lambda: shown(app, "web", "-n", "1") == [("web.1", "line 0 of before")])
+    with Follower(app, "web", "-n", "1") as client:
         client.sees("line 0 of before")
         for batch in range(4):
             app.body(f"/log?first={batch * 300 + 1}&last={batch * 300 + 300}&text=many")
