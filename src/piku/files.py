@@ -81,7 +81,7 @@ def _put(temporary: str, place: Path) -> None:
     try:
         os.replace(temporary, place)
     except IsADirectoryError:
-        os.rename(place, f"{place}.aside")
+        os.rename(place, tempfile.mkdtemp(prefix=f"{place.name}.aside.", dir=place.parent))
         os.replace(temporary, place)
 
 

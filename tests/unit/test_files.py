@@ -93,10 +93,13 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path)
 def test_a_folder_where_a_file_belongs_is_moved_aside(tmp_path: Path) -> None:
     for write in (files.write, lambda place, text: files.link(text, place)):
         place = tmp_path / write.__name__.strip("<>")
-        (place / "x").mkdir(parents=True)
-        write(place, "text")
-        assert not place.is_dir()
-        assert os.listdir(f"{place}.aside") == ["x"]
+        for text in ("text", "more"):  # and once more
+            (place / "x").mkdir(parents=True)
+            write(place, text)
+            assert not place.is_dir()
+            place.unlink()
+        aside = [os.listdir(each) for each in tmp_path.glob(f"{place.name}.aside*")]
+        assert aside == [["x"], ["x"]]
 
 
 def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:

@@ -171,7 +171,7 @@ def execute(arguments: Sequence[str]) -> int:
 def report(error: Exception, words: Sequence[str]) -> int:
     """Print an error; returns the exit code (design, "Rules that keep it so")."""
     paths = Paths.from_environment(os.environ)
-    found = _expected(error) or plugins.failure(paths, error)
+    found = expected(error) or plugins.failure(paths, error)
     if found is None:
         found = PikuError("piku itself failed here", hint=_kept(error, words, paths), code=3)
     if not found.shown:
@@ -179,7 +179,7 @@ def report(error: Exception, words: Sequence[str]) -> int:
     return found.code
 
 
-def _expected(error: Exception) -> PikuError | None:
+def expected(error: Exception) -> PikuError | None:
     """The error that a user can act on; None when it is a bug, ours or a plugin's."""
     if isinstance(error, PikuError):
         return error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import signal
@@ -10,10 +11,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import click
 import pytest
 from sandbox import Sandbox
 
-from piku.cli.main import execute
+from piku.cli.config import config
+from piku.cli.main import cli, execute
+from piku.errors import PikuError
 from piku.extras.audit import record
 from piku.paths import AppPaths, Paths
 from tests.e2e.support import App
@@ -106,6 +110,30 @@ def test_how_it_ended(here: Paths) -> None:
         found = last(here, *words)
         assert (found["command"], found["app"], found["outcome"]) == (words[0], "shop", outcome)
     assert len(lines(here)) == 6, "one for the start, one for the end"
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (BrokenPipeError(), "ok"),  # the reader has seen enough
+        (OSError(errno.ENOSPC, "No space left on device"), "exit 1"),
+        (OSError(errno.EIO, "Input/output error"), "exit 3"),
+        (click.Abort(), "exit 130"),
+        (EOFError(), "exit 130"),
+        (KeyboardInterrupt(), "interrupted"),
+        (click.UsageError("no"), "exit 2"),
+        (PikuError("no", code=2), "exit 2"),
+        (ZeroDivisionError(), "exit 3"),
+    ],
+    ids=repr,
+)
+def test_how_it_failed(here: Paths, error: BaseException, outcome: str) -> None:
+    """As the exit code says it."""
+    with cli.make_context("piku", ["config", "shop"], obj=here) as context:
+        context.invoked_subcommand = "config"
+        with pytest.raises(type(error)), record.record(context, config, ["shop"]):
+            raise error
+    assert lines(here)[-1]["outcome"] == outcome
 
 
 def test_what_a_terminal_would_obey_is_not_printed(

@@ -18,7 +18,8 @@ from pathlib import Path
 
 import click
 
-from piku import locks
+from piku import locks, plugins
+from piku.cli import main
 from piku.cli.commands import LOOKS
 from piku.cli.common import caller, positional
 from piku.errors import PikuError
@@ -60,12 +61,21 @@ def record(context: click.Context, command: click.Command, words: Sequence[str])
         raise
     except Exception as error:
         # click notes the command when it has been found, and may be used.
-        code = getattr(error, "code", getattr(error, "exit_code", 3))
-        outcome = f"exit {code}" if context.invoked_subcommand else REFUSED
+        outcome = _failure(paths, error) if context.invoked_subcommand else REFUSED
         raise
     finally:
         if not quiet or (outcome == REFUSED and not internal):
             _append(paths, {**entry, "outcome": outcome}, warns=quiet)
+
+
+def _failure(paths: Paths, error: Exception) -> str:
+    """With which exit code the command ends."""
+    if isinstance(error, BrokenPipeError):  # the reader has seen enough
+        return OK
+    if isinstance(error, (click.Abort, EOFError)):
+        return "exit 130"
+    found = main.expected(error) or plugins.failure(paths, error)
+    return f"exit {found.code if found else 3}"
 
 
 def _entry(command: click.Command, words: Sequence[str]) -> dict[str, object]:

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from piku import files, subprocesses
+from piku import files, procfs, subprocesses
 from piku.app import settings
 from piku.app.procfile import UWSGI_SERVED
-from piku.deploy import process_config
+from piku.deploy import process_config, revision
 from piku.deploy.deployment import Deployment
 from piku.deploy.releases import Process, Release
 from piku.deploy.revision import Revision
@@ -21,7 +21,7 @@ from piku.extra import hooks
 from piku.extras.sandbox import trial, walls
 from piku.extras.sandbox.settings import PATHS, SANDBOX
 from piku.paths import TEMPLATES, AppPaths, Paths
-from piku.runtimes.base import Run
+from piku.runtimes.base import Run, search_path
 from piku.subprocesses import ProgramFailed
 
 # What nginx, which is outside, does for an app with files that the app or its build can replace.
@@ -68,9 +68,15 @@ def confine(app: AppPaths, release: Release, found: Revision, argv: Sequence[str
 def around(
     deployment: Deployment, step: Run, how: Mapping[str, Any]
 ) -> Iterator[Mapping[str, Any]]:
-    """A step of a build, inside; but not one that gets what all apps use."""
+    """A step of a build, inside; but one that gets what all apps use outside, by the server's
+    settings alone, for all apps run what comes."""
     app, release = deployment.app, deployment.release
-    if step.shared or not SANDBOX.read(deployment.values):
+    if step.shared:
+        env = {**revision.layered(deployment.paths, {}), "LANG": "C.UTF-8", "PATH": search_path()}
+        own = {name: how["env"][name] for name in ("HOME", procfs.MARK)}
+        yield {**how, "env": {**env, **own, **step.env}}
+        return
+    if not SANDBOX.read(deployment.values):
         yield how
         return
     walls.make_folders(app)

@@ -13,11 +13,14 @@ from functools import partial
 from pathlib import Path
 
 from piku import subprocesses
+from piku.deploy import revision
 from piku.errors import PikuError
+from piku.paths import Paths
 from piku.runtimes.base import Context, Run, search_path
 
 _GO_MODULE = "golang.org/toolchain"
-_Run = partial(Run, shared=True)
+# Not in the checkout, where uv would read its own settings, and whose go.mod this Go cannot read.
+_Run = partial(Run, shared=True, cwd=Path("/"))
 
 
 def place(context: Context, name: str) -> Path:
@@ -70,11 +73,10 @@ def go(context: Context, request: str, root: Path) -> Iterator[Run]:
     cache = root.with_name("go")
     own = {"GOMODCACHE": str(cache), "GOFLAGS": "-modcacherw", "GOTOOLCHAIN": "local"}
     if not (root / "bin" / "go").exists():
-        module = f"{_GO_MODULE}@v0.0.1-go{_newest(context, request, own)}.linux-{_machine()}"
+        module = f"{_GO_MODULE}@v0.0.1-go{_newest(request, own)}.linux-{_machine()}"
         download = ("go", "mod", "download", module)
-        # Not in the checkout, whose go.mod this Go cannot read.
         yield _Run(argv=("mkdir", "-p", str(cache)))
-        yield _Run(argv=download, env=own, cwd=cache, say=f"Go {request}: {module}")
+        yield _Run(argv=download, env=own, say=f"Go {request}: {module}")
         found = cache / module
         # A module has no executable files.
         yield _Run(argv=("chmod", "-R", "u+x", str(found / "bin"), str(found / "pkg" / "tool")))
@@ -82,11 +84,13 @@ def go(context: Context, request: str, root: Path) -> Iterator[Run]:
     yield _Run(argv=(str(root / "bin" / "go"), "version"), env=own)
 
 
-def _newest(context: Context, request: str, own: dict[str, str]) -> str:
-    """A whole version: of 1.22 the newest patch release, as Go itself would take."""
+def _newest(request: str, own: dict[str, str]) -> str:
+    """A whole version: of 1.22 the newest patch release, as Go itself would take; by the server's
+    settings, for all apps."""
     if request.count(".") == 2:
         return request
-    env = {**subprocesses.environment(), "PATH": search_path(), **context.settings, **own}
+    server = revision.layered(Paths.from_environment(os.environ), {})
+    env = {**subprocesses.environment(), "PATH": search_path(), **server, **own}
     argv = ("go", "list", "-m", "-versions", _GO_MODULE)
     listing = subprocesses.run(argv, cwd=Path("/"), env=env)
     patches = re.findall(rf"-go{re.escape(request)}\.(\d+)\.linux-{_machine()}\b", listing)
