@@ -71,13 +71,19 @@ def untracked_files(app: AppPaths, checkout: str) -> list[str]:
 
 
 def _changed(folder: Path) -> list[str]:
-    """Files that git does not track, including ignored ones, and tracked ones that were changed."""
-    status = ("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all")
-    listing = subprocesses.run(["git", "-C", str(folder), *status, "--ignored=traditional"])
-    paths = (entry[3:] for entry in listing.split("\0") if entry)
+    """Files that git does not track, including ignored ones, and tracked ones that were changed; of
+    a submodule all, for a build may have changed what git would run in it."""
+    git, own = ["git", "-C", str(folder)], ("--ignored=traditional", "--ignore-submodules=all")
+    status = ("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", *own)
+    paths = [entry[3:] for entry in subprocesses.run([*git, *status]).split("\0")]
+    known = (folder / ".gitmodules").exists() and subprocesses.run([*git, "ls-files", "-sz"])
+    entries = known.split("\0") if known else ()
+    if modules := ["./" + one.partition("\t")[2] for one in entries if one.startswith("160000 ")]:
+        find = ["find", *modules, "-not", "-type", "d", "-print0"]
+        paths += [path[2:] for path in subprocesses.run(find, cwd=folder, check=False).split("\0")]
     return [
         path
-        for path in paths
+        for path in filter(None, paths)
         if not _CACHES.intersection(path.split("/")) and not path.endswith(_TRANSIENT)
     ]
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from piku import procfs
-from piku.deploy import build
+from piku.deploy import build, checkout
 from piku.deploy.deployment import Deployment
-from piku.errors import PikuError
-from piku.extras.sandbox import walls
 from piku.extras.versions import fetch
 from piku.paths import AppPaths, Paths
 from piku.runtimes import base
@@ -48,3 +45,34 @@ def test_what_is_fetched_for_all_apps(paths: Paths, shop: AppPaths, deployment: 
     assert variables.keys() - {"LC_CTYPE"} == {
         "GOTOOLCHAIN", "HOME", "HTTPS_PROXY", "LANG", procfs.MARK,
     }  # fmt: skip
+
+
+def test_git_in_a_submodule_that_a_build_made_its_own(
+    paths: Paths, shop: AppPaths, deployment: Deploy
+) -> None:
+    """Its configuration says what git runs; what the app writes there is found all the same."""
+    escaped = paths.root / "escaped"
+    files = {**WORKER, "sub": f"submodule:{'1' * 40}"}
+    made = deployment(shop, files, PIKU_SANDBOX="true")
+    name = made.release.checkout
+    sub = shop.code(name) / "sub"
+
+    def git(*words: str) -> None:
+        subprocess.run(["git", "-C", str(sub), *words], check=True, capture_output=True)
+
+    (shop.code(name) / ".gitmodules").touch()
+    program(sub / "run", f"touch {escaped}; cat")
+    git("init", "--quiet")
+    (sub / "file").write_text("x")
+    (sub / ".gitattributes").write_text("* filter=own")
+    git("add", ".")
+    git("-c", "user.name=T", "-c", "user.email=t@t", "commit", "--quiet", "-m", "x")
+    for option in ("core.fsmonitor", "filter.own.clean"):
+        git("config", option, str(sub / "run"))
+    (sub / "file").write_text("y")
+    checkout.mark_built(shop, name)
+    (sub / "deep").mkdir()
+    (sub / "deep" / "upload").write_text("z")
+    found = checkout.untracked_files(shop, name)
+    assert not escaped.exists()
+    assert found == ["sub/deep/upload"]

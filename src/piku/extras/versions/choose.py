@@ -110,7 +110,7 @@ def _go_fetched(context: Context, request: str) -> Choice:
     return Choice(
         folder=root / "bin",
         variables={"GOROOT": "", "GOTOOLCHAIN": "local"},
-        fetch=lambda inner: fetch.go(inner, request, root),
+        fetch=lambda _inner: fetch.go(request, root),
         key=f"fetched {request}",
         note="" if root.exists() else ", which is fetched",
     )

@@ -68,7 +68,7 @@ def _uv(context: Context) -> Iterator[Run]:
 # --- Go ------------------------------------------------------------------------------------------
 
 
-def go(context: Context, request: str, root: Path) -> Iterator[Run]:
+def go(request: str, root: Path) -> Iterator[Run]:
     """A toolchain as Go's module proxies have it, which any Go verifies and unpacks."""
     cache = root.with_name("go")
     own = {"GOMODCACHE": str(cache), "GOFLAGS": "-modcacherw", "GOTOOLCHAIN": "local"}
