@@ -17,7 +17,7 @@ from piku.paths import AppPaths, Paths
 
 # OpenSSH's client reports 255 for a program that a signal ended: this shell turns the signal into
 # an exit code, 128 and its number. Ctrl-C is for the program alone.
-_WRAPPER = ("sh", "-c", 'trap : INT QUIT; "$@"; exit $?', "sh")
+_WRAPPER = ("/bin/sh", "-c", 'trap : INT QUIT; "$@"; exit $?', "sh")
 
 
 def run(paths: Paths, app: AppPaths, words: Sequence[str]) -> NoReturn:

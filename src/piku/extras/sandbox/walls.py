@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from piku import files
 from piku.deploy.releases import Release
+from piku.errors import PikuError
 from piku.extras.sandbox.settings import PATHS
 from piku.paths import SEPARATOR, AppPaths, Paths
 
@@ -24,6 +26,12 @@ _CONFIGURATION = (".gitconfig", ".npmrc", ".config/pip", ".m2/settings.xml")
 # bwrap would die of a signal to its whole group before the program has finished. It ignores them,
 # and the program gets them.
 _SIGNALS = "TERM,INT,HUP,QUIT"
+# By these variables any program, also those outside by which an app is started, loads what they
+# name, or a shell runs it. LD_* are refused for every app. A LANGUAGE names a file of texts, some of
+# which are formats of printf(3).
+_OBEYED = re.compile(
+    "(GCONV_PATH|GETCONF_DIR|GLIBC_TUNABLES|LOCPATH|NLSPATH|SHELLOPTS|TEXTDOMAINDIR)=|LANGUAGE=.*/"
+)
 
 
 def argv(
@@ -36,7 +44,11 @@ def argv(
     own: Sequence[str] = (),
 ) -> list[str]:
     """The command line of a program inside the walls. What a build may write is written by nothing
-    else: the code and its environment. `own` are further arguments of bubblewrap."""
+    else: the code and its environment. `own` are further arguments of bubblewrap. Raises PikuError
+    for a variable that programs outside would obey."""
+    if bad := next((k for k, v in values.items() if _OBEYED.match(f"{k}={v}")), None):
+        what = f"{bad} cannot be set with PIKU_SANDBOX=true"
+        raise PikuError(f"{what}: programs outside the walls would load what it names")
     return [
         # By their whole names: the app's own programs come first in its PATH.
         "/usr/bin/env", f"--ignore-signal={_SIGNALS}", "/usr/bin/bwrap", "--unshare-pid",
