@@ -133,7 +133,7 @@ def test_processes_and_threads_are_as_many_as_asked_for(new_app: NewApp, named: 
 def test_a_queue_longer_than_the_kernel_allows_is_shortened(new_app: NewApp, named: bool) -> None:
     allowed = int(Path("/proc/sys/net/core/somaxconn").read_text())
     served = Served(new_app, called("queue", named), "UWSGI_LISTEN=65535\n", named=named)
-    assert f"UWSGI_LISTEN=65535 is more than the kernel allows: using {allowed}" in served.said
+    assert f"UWSGI_LISTEN=65535: the kernel allows no more than {allowed}" in served.said
     assert served.queue() == (0, allowed)
     assert served.ask()
     said = served.app.asked("config:set", f"UWSGI_LISTEN={allowed}")

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import io
 import os
 import re
@@ -13,22 +14,27 @@ import shlex
 import signal
 import subprocess
 import sys
+import tarfile
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
 import pytest
-from hypothesis import HealthCheck, Phase, given
+from hypothesis import HealthCheck, Phase, example, given
 from hypothesis import settings as effort
 from hypothesis import strategies as st
 
 from piku import __main__, dotenv, extra
-from piku.app import procfile, settings
+from piku.app import procfile, settings, tree
 from piku.cli.commands import COMMANDS
 from piku.deploy import process_plan, revision
 from piku.errors import PikuError
+from piku.extras.sources import archive as archives
+from piku.extras.webhook import answer
 from piku.paths import AppName, AppPaths, Paths
+from piku.ssh import keys
 
 CASES = int(os.environ.get("HOSTILE_CASES", "100"))  # of each kind
 EFFORT = effort(
@@ -226,3 +232,111 @@ def test_names_of_files(paths: Paths, shop: AppPaths, names: Mapping[bytes, byte
         refused_in_a_line(error)
     else:
         assert {os.fsencode(path) for path in found.tree.files} == set(names)
+
+
+# --- bodies and keys ------------------------------------------------------------------------------
+
+REQUESTS = st.sampled_from([
+    b'{"ref": "refs/heads/main"}', b'{"ref": 1}', b"[]", b"null", b"payload=", b"payload=%7B%7D&payload=%00",
+    b"[" * 100_000, b'{"a":' * 100_000, b"9" * 10_000, b"\xff\xfe", b'"\\ud800"', b"&" * 2000,
+])  # fmt: skip
+
+
+@EFFORT
+@example(body=b"[" * 100_000)
+@example(body=b'{"ref": "refs/heads/main", "after": ' + b"[" * 900 + b"]" * 900 + b"}")
+@given(body=st.one_of(REQUESTS, st.tuples(REQUESTS, st.binary(max_size=40)).map(b"".join)))
+def test_bodies_of_webhooks(body: bytes) -> None:
+    assert answer.is_authentic(body, {"HTTP_X_HUB_SIGNATURE_256": "sha256=\xff"}, "x") is False
+    assert isinstance(answer.pushed_ref(body), str)
+
+
+def archive(members: Sequence[tuple[bytes, bytes, bytes]]) -> bytes:
+    """A tar of headers, each of a type and with a name and content that may not fit it."""
+    made = b""
+    for kind, name, content in members:
+        entry = tarfile.TarInfo(os.fsdecode(name).replace("\0", "") or "x")
+        entry.type, entry.size = kind, len(content)
+        made += entry.tobuf(tarfile.GNU_FORMAT) + content + b"\0" * (-len(content) % 512)
+    return made + b"\0" * 1024
+
+
+CONTENTS = st.sampled_from([
+    b"", b"12 size=abc\n", b"30 GNU.sparse.map=a,b,c,d,eee\n", b"9 path=\n", b"99 path=x\n", b"x path=y\n",
+    b"21 path=../../../../x\n", b"22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n", b"18 comment=\xff\xfe\xfd\n",
+    b"11 mtime=x\n", b"15 linkpath=/x\n",
+]) | st.binary(max_size=60)  # fmt: skip
+MEMBERS = st.tuples(
+    st.sampled_from([bytes([each]) for each in b"0123456789gxLKSDVNX\0"]),
+    st.sampled_from([b"a", b"../a", b"/a", b".git/config", b"a\nb", b'a"b', b"a/../b", b"x/y/z"])
+    | st.binary(max_size=120),
+    CONTENTS,
+)
+BODIES = st.lists(MEMBERS, max_size=5).map(archive)
+
+
+@pytest.fixture
+def incoming(tmp_path: Path) -> Path:
+    """A repository for what archives hold."""
+    subprocess.run(["git", "init", "--quiet", "--bare", str(tmp_path / "in")], check=True)
+    return tmp_path / "in"
+
+
+@EFFORT
+@example(body=archive([(b"x", b"a", b"30 GNU.sparse.map=a,b,c,d,eee\n"), (b"0", b"a", b"x")]))
+@example(body=archive([(b"x", b"a", b"9 path=x\n")] * 2000 + [(b"0", b"a", b"x")]))
+@given(
+    body=st.one_of(
+        BODIES,
+        st.binary(max_size=2000),
+        BODIES.map(gzip.compress),
+        st.tuples(BODIES, st.integers(0, 3000), st.binary(max_size=20)).map(
+            lambda drawn: drawn[0][: drawn[1]] + drawn[2] + drawn[0][drawn[1] + len(drawn[2]) :]
+        ),
+    )
+)
+def test_archives(incoming: Path, body: bytes) -> None:
+    """A commit comes of it, with no path that leads out, or none."""
+    before = set(incoming.parent.iterdir())
+    try:
+        found = archives.commit(incoming, io.BufferedReader(io.BytesIO(body)), "", "me")
+    except PikuError as error:
+        refused_in_a_line(error)
+    else:
+        names = tree.of_commit(incoming, found.commit).files
+        assert names and not [name for name in names if {"..", ".git", ""} & {*name.split("/")}]
+    assert set(incoming.parent.iterdir()) == before
+
+
+def test_an_archive_of_a_few_kilobytes_does_not_fill_the_memory(incoming: Path) -> None:
+    body = gzip.compress(archive([(b"L", b"a", bytes(8 << 20)), (b"0", b"a", b"x")]))
+    with pytest.raises(PikuError, match="a header has 8 MB"):
+        archives.commit(incoming, io.BufferedReader(io.BytesIO(body)), "", "me")
+
+
+KEYS = st.lists(
+    WORDS | st.sampled_from([
+        "ssh-ed25519", "ssh-rsa", "AAAAC3NzaC1lZDI1NTE5AAAAI", "AAAA", 'command="id"', "cert-authority", "#", " ",
+        "\n", "ssh-ed25519-cert-v01@openssh.com", "-----BEGIN OPENSSH PRIVATE KEY-----", "restrict,pty",
+    ]), max_size=6,
+).map(" ".join)  # fmt: skip
+
+
+@EFFORT
+@given(text=KEYS, name=WORDS, good=st.booleans())
+def test_keys(paths: Paths, text: str, name: str, good: bool) -> None:
+    """One line is added, which sshd reads as piku's, or none."""
+    blob = "AAAAC3NzaC1lZDI1NTE5AAAAI" + "A" * 43
+    place = keys.authorized_keys(paths)
+    place.unlink(missing_ok=True)
+    whole = f"ssh-ed25519 {blob} {text}" if good else text
+    try:
+        keys.add(paths, whole, name, ["/usr/bin/piku"], {"PIKU_ROLE": "read"})
+    except PikuError as error:
+        refused_in_a_line(error)
+        assert not place.exists() or not place.read_text()
+    else:
+        [line] = os.fsdecode(place.read_bytes()).removesuffix("\n").split("\n")
+        found = keys.ENTRY.fullmatch(line)
+        assert found and (found["options"] or "").startswith('command="FINGERPRINT=SHA256:')
+        assert '"$SSH_ORIGINAL_COMMAND\\"",no-agent'.replace('"$', '\\"$', 1) in found["options"]

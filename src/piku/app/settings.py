@@ -30,8 +30,9 @@ class Setting(Generic[T]):
     """A setting that piku reads.
 
     `check` turns the text into a value, or raises ValueError that says what is wrong with it.
-    `repository` is False for a setting that is read before any commit is, so that it cannot be in
-    one. The text of a `secret` is never shown.
+    `repository` is False for a setting that is read before any commit is, or that a push shall not
+    choose, so that it cannot be in one. One that `stays` is the server's owner's to decide: a
+    rollback leaves it as it is. The text of a `secret` is never shown.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Setting(Generic[T]):
     check: Callable[[str], T]
     doc: str
     repository: bool = True
+    stays: bool = False
     secret: bool = False
 
     def read(self, values: Mapping[str, str]) -> T:

@@ -253,10 +253,8 @@ def _memory_short(paths: Paths, app: AppPaths) -> bool:
 def require_platform(paths: Paths) -> None:
     """Raise PikuError unless processes can be started."""
     if not emperor.is_running(paths):
-        raise PikuError(
-            "piku is not running on this server, so nothing can be started",
-            hint="start it there: `piku up`, or its system services",
-        )
+        hint = "start it there: `piku up`, or its system services"
+        raise PikuError("piku is not running on this server: nothing can be started", hint=hint)
 
 
 def failed(paths: Paths, app: AppPaths, progress: Progress, error: PikuError) -> PikuError:

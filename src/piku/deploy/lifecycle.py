@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from piku import files
+from piku.app import settings
 from piku.deploy import (
     build,
     deploy,
@@ -60,18 +61,22 @@ def rollback(
     paths: Paths, app: AppPaths, number: int | None, by: str, output: Output, *,
     allow_untracked: bool,
 ) -> None:  # fmt: skip
-    """Make a release with the code and the settings of an earlier one; nothing is built."""
-    target = _rollback_target(app, number)
+    """Make a release with the code and the settings of an earlier one; nothing is built. What the
+    server's owner decides stays: walls and limits (docs/adr/0047-rollback.md)."""
+    target, now = _rollback_target(app, number), revision.own_settings(app)
+    table = settings.table().values()
+    stays = {one.name for one in table if one.stays or not one.repository}
+    own = {name: value for name, value in target.settings.items() if name not in stays}
+    own |= {name: value for name, value in now.items() if name in stays}
     request = Request(
         kind="rollback", description=f"rollback to v{target.number}", commit=target.commit, by=by,
-        own=target.settings, base=target, allow_untracked=allow_untracked,
+        own=own, base=target, allow_untracked=allow_untracked,
     )  # fmt: skip
     live = releases.load_release(app, releases.require_live(app).release)
     output.step(f"Rolling {app.name} back from {live.title} to {target.title}")
-    changed = sorted({*target.settings.items()} ^ {*revision.own_settings(app).items()})
-    if changed:
-        names = ", ".join(dict.fromkeys(key for key, _ in changed))
-        output.step(f"The settings go back as well: {names}")
+    for said, new in (("go back as well", now), ("stay as they are", target.settings)):
+        if changed := dict(sorted({*own.items()} ^ {*new.items()})):
+            output.step(f"These settings {said}: {', '.join(changed)}")
     deploy.deploy(paths, app, request, output)
 
 
@@ -81,22 +86,16 @@ def _rollback_target(app: AppPaths, number: int | None) -> Release:
         earlier = (r for r in releases.releases(app) if r.number < live.release)
         found = next((r for r in earlier if r.outcome == releases.SUCCEEDED), None)
         if found is None:
-            raise PikuError(
-                f"v{live.release} is the first release of {app.name}: there is none before it"
-            )
+            raise PikuError(f"v{live.release} is the first release of {app.name}")
     else:
         found = releases.load_release(app, number)
         if number == live.release:
             raise PikuError(f"v{number} is already live")
         if not found.usable:
-            raise PikuError(
-                f"v{number} never ran ({found.outcome}): there is nothing to go back to"
-            )
+            raise PikuError(f"v{number} never ran ({found.outcome}): nothing to go back to")
     if part := build.missing(app, found):
-        raise PikuError(
-            f"the {part} of v{found.number} is no longer kept",
-            hint=f"push that commit again: git push -f piku {found.commit[:8]}:refs/heads/main",
-        )
+        hint = f"push that commit again: git push -f piku {found.commit[:8]}:refs/heads/main"
+        raise PikuError(f"the {part} of v{found.number} is no longer kept", hint=hint)
     return found
 
 
@@ -174,10 +173,8 @@ def _deployment(
 ) -> Deployment:
     """The deployment of starting a release that was built before."""
     if part := build.missing(app, release):
-        raise PikuError(
-            f"the {part} of v{release.number} is missing",
-            hint=f"rebuild it: piku deploy {app.name}",
-        )
+        hint = f"rebuild it: piku deploy {app.name}"
+        raise PikuError(f"the {part} of v{release.number} is missing", hint=hint)
     deploy.require_platform(paths)
     found = revision.of_release(paths, app, release)
     return deploy.prepare(paths, app, found, counts, output, Progress(app, release))

@@ -117,9 +117,7 @@ def _listen(deployment: Deployment) -> int:
     wanted = settings.LISTEN.read(deployment.values)
     allowed = int(files.read(Path("/proc/sys/net/core/somaxconn")) or 128)
     if wanted > allowed and settings.LISTEN.name in deployment.values:
-        deployment.output.warn(
-            f"UWSGI_LISTEN={wanted} is more than the kernel allows: using {allowed}"
-        )
+        deployment.output.warn(f"UWSGI_LISTEN={wanted}: the kernel allows no more than {allowed}")
     return min(wanted, allowed)
 
 
@@ -136,9 +134,7 @@ def _include(deployment: Deployment, process: Process) -> str:
     if not file.is_relative_to(checkout) or not file.is_file():
         raise PikuError(f"UWSGI_INCLUDE_FILE={wanted}: there is no such file in this commit")
     if not re.search(r"^\s*\[uwsgi\]", files.read(file), re.MULTILINE):
-        raise PikuError(
-            f"UWSGI_INCLUDE_FILE={wanted} has no line [uwsgi]: nothing in it would count"
-        )
+        raise PikuError(f"UWSGI_INCLUDE_FILE={wanted} has no line [uwsgi]: nothing would count")
     _check_include(deployment, process, file, wanted)
     return str(file)
 

@@ -112,6 +112,20 @@ def test_the_repository_cannot_take_them_down(new_app: NewApp) -> None:
     assert any("cannot be set in the repository" in line for line in app.failed())
 
 
+def test_a_rollback_leaves_them_up(server: Sandbox, new_app: NewApp) -> None:
+    """By whoever may roll back, and limits as well: they are no part of what an app was."""
+    app = new_app("back")
+    app.does("config:set", "PIKU_SANDBOX=true", "PIKU_MEMORY_LIMIT=256M", "COLOR=red")
+    key = server.keygen(server.key.parent / "ann", comment="ann")
+    assert server.piku("keys:add", "ann", f"{key}.pub", "--app", "back").returncode == 0
+    said = server.ssh("rollback back v1", key=key)
+    assert said.returncode == 0, said.stderr
+    assert sorted(app.does("config").split()) == ["PIKU_MEMORY_LIMIT=256M", "PIKU_SANDBOX=true"]
+    assert "These settings stay as they are: PIKU_MEMORY_LIMIT, PIKU_SANDBOX" in said.stdout
+    assert "These settings go back as well: COLOR" in said.stdout
+    assert app.says("run", f"ls {server.root}/envs/back/ENV").returncode != 0
+
+
 def test_a_uwsgi_never_starts_without_its_walls(new_app: NewApp) -> None:
     """As when the emperor is one of a piku that had none yet."""
     app = support.walled(new_app("never", wsgi("never"), push=False))

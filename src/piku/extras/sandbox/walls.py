@@ -26,9 +26,9 @@ _CONFIGURATION = (".gitconfig", ".npmrc", ".config/pip", ".m2/settings.xml")
 # bwrap would die of a signal to its whole group before the program has finished. It ignores them,
 # and the program gets them.
 _SIGNALS = "TERM,INT,HUP,QUIT"
-# By these variables any program, also those outside by which an app is started, loads what they
-# name, or a shell runs it. LD_* are refused for every app. A LANGUAGE names a file of texts, some of
-# which are formats of printf(3).
+# Variables by which any program loads what they name, or a shell runs it, also those outside that
+# start an app. LD_* are refused for every app. A LANGUAGE names a file of texts, some of which are
+# formats of printf(3).
 _OBEYED = re.compile(
     "(GCONV_PATH|GETCONF_DIR|GLIBC_TUNABLES|LOCPATH|NLSPATH|SHELLOPTS|TEXTDOMAINDIR)=|LANGUAGE=.*/"
 )

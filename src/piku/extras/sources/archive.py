@@ -25,11 +25,26 @@ from piku.extras.sources import incoming
 from piku.extras.sources.incoming import Incoming
 
 _SPARE = 200 << 20  # bytes of the disk that no archive may take: the apps need them
+_LONGEST = 1 << 20  # bytes of a header: names, links and what pax has to say
 _GZIP = b"\x1f\x8b"
+# The last two are what tarfile makes of headers with numbers that are none, or thousands in a row.
+_BROKEN = (
+    tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, ValueError, RecursionError,
+)  # fmt: skip
 _KINDS = (
     (tarfile.TarInfo.islnk, "a hard link", "store it as a file of its own: tar --hard-dereference"),
     (tarfile.TarInfo.isdev, "a device or pipe", "leave it out: tar --exclude"),
 )
+
+
+class _Header(tarfile.TarInfo):
+    """A header whose extensions, which tarfile reads at once, are not larger than memory."""
+
+    def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        if not (self.isreg() or self.isdir()) and self.size > _LONGEST:
+            raise tarfile.ReadError(f"a header has {self.size >> 20} MB")
+        member: tarfile.TarInfo = super()._proc_member(archive)  # type: ignore[misc]
+        return member
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +71,7 @@ def commit(repository: Path, file: BufferedReader, parent: str, by: str) -> Inco
             status = process.wait()
         except BrokenPipeError:
             status = process.wait() or 1
-        except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+        except _BROKEN as error:
             hint = "make it so: tar -cz . | … --archive -"
             raise PikuError(f"this is not a whole tar or tar.gz: {error}", hint=hint) from None
         finally:
@@ -77,7 +92,7 @@ def _read(file: BufferedReader, sink: IO[bytes], disk: Path) -> tuple[dict[str, 
         source = gzip.GzipFile(fileobj=file)  # type: ignore[assignment]
     entries: dict[str, Entry] = {}
     total = 0
-    with tarfile.open(fileobj=source, mode="r|", errors="surrogateescape") as tar:
+    with tarfile.open(fileobj=source, mode="r|", errors="surrogateescape", tarinfo=_Header) as tar:
         for number, member in enumerate(tar, 1):
             path = _path(member)
             if member.isdir() or not path:

@@ -66,10 +66,10 @@ def pushed_ref(body: bytes) -> str:
         text = body.decode()
         form = parse_qs(text).get("payload", [text]) if text.startswith("payload=") else [text]
         value = json.loads(form[0])
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
-    ref = value.get("ref") if isinstance(value, dict) else ""
-    gone = isinstance(value, dict) and set(str(value.get("after", "1"))) == {"0"}
+    ref, after = (value.get("ref"), value.get("after")) if isinstance(value, dict) else ("", "")
+    gone = isinstance(after, str) and set(after) == {"0"}
     return ref if isinstance(ref, str) and not gone else ""
 
 
