@@ -145,3 +145,24 @@ def test_pauses_grow_and_other_names_end_them(paths: Paths, shop: AppPaths, root
     renewed(paths)
     assert renew.failures(shop) == renew.Failures()
     assert not noted.exists()
+
+
+def test_what_a_client_obeys_is_not_for_a_repository_to_say(paths: Paths, shop: AppPaths) -> None:
+    """Such as the file with the token, and the server to which lego sends it."""
+    paths.server_env.write_text("HTTPS_PROXY=http://proxy\nLEGO_CA_CERTIFICATES=/ca\n")
+    releases.write_settings(shop, {"CLOUDFLARE_DNS_API_TOKEN": "secret", "ACME_DNS": "cloudflare"})
+    live = {
+        "LEGO_CA_CERTIFICATES": "/evil",
+        "CLOUDFLARE_BASE_URL": "http://evil",
+        "CLOUDFLARE_DNS_API_TOKEN_FILE": "/home/piku/.ssh/id_ed25519",
+        "EXEC_PATH": "/evil",
+        "ACME_EMAIL": "me@shop.example",
+        "ACME_DNS": "cloudflare",
+    }
+    assert renew.given(paths, shop, live) == {
+        "ACME_EMAIL": "me@shop.example",
+        "ACME_DNS": "cloudflare",
+        "CLOUDFLARE_DNS_API_TOKEN": "secret",
+        "HTTPS_PROXY": "http://proxy",
+        "LEGO_CA_CERTIFICATES": "/ca",
+    }

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
+from piku import files
 from piku.deploy import checkout
 from piku.errors import PikuError
 from piku.extras.persist import persist
@@ -132,7 +136,7 @@ def test_no_link_of_the_data_leads_out_of_it(shop: AppPaths, release: Callable[.
     elsewhere.mkdir(parents=True, exist_ok=True)
     shop.data.mkdir(parents=True)
     (shop.data / "up").symlink_to(elsewhere)
-    with pytest.raises(PikuError, match="leads up/plug out of it"):
+    with pytest.raises(PikuError, match="is in the way of up/plug"):
         release({"up/plug/__init__.py": "1\n"}, ("up/plug",))
     assert [*elsewhere.iterdir()] == []
 
@@ -175,3 +179,35 @@ def test_persisted_paths_that_the_commit_has(new_app: Callable[..., App]) -> Non
     assert (app.data / "log.txt").read_text() == "made by the app"
     app.commit(ENV="NGINX_SERVER_NAME=seeded.localhost\nPIKU_PERSIST=../other\n")
     assert any("PIKU_PERSIST" in line and "outside" in line for line in app.failed())
+
+
+SWAPPING = """
+import ctypes, sys
+swap = ctypes.CDLL(None).renameat2
+a, b = (name.encode() for name in sys.argv[1:])
+while True:
+    swap(-100, a, -100, b, 2)  # AT_FDCWD, RENAME_EXCHANGE
+"""
+
+
+def test_an_app_that_swaps_a_folder_for_a_link_all_the_time(shop: AppPaths) -> None:
+    """Between piku's look and its move: nothing gets to where the link leads."""
+    victim, inner, link = shop.root / "plugins", shop.data / "deep", shop.data / "link"
+    victim.mkdir(exist_ok=True)
+    inner.mkdir(parents=True)
+    link.symlink_to(victim)
+    place = shop.releases / "v1" / "deep" / "evil"
+    command = [sys.executable, "-IS", "-c", SWAPPING, str(inner), str(link)]
+    with subprocess.Popen(command) as app:
+        try:
+            for _ in range(500):
+                files.remove(place)
+                place.mkdir(parents=True)
+                with contextlib.suppress(PikuError, OSError):
+                    persist.link_paths(shop, "v1", ["deep/evil"])
+                assert not list(victim.iterdir())
+                for folder in (inner, link):
+                    with contextlib.suppress(OSError):
+                        folder.joinpath("evil").rmdir()
+        finally:
+            app.kill()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from piku import dotenv, files, locks, records
 from piku.app import settings
-from piku.deploy import live_sites
+from piku.deploy import live_sites, revision
 from piku.errors import PikuError
 from piku.extras.certs import acme_sh
 from piku.nginx import service
@@ -90,7 +90,7 @@ def _renew(
         if client and names and not got and _is_due(app, names, force):
             if paused:
                 return False
-            got = client.fetch(paths, names, values)
+            got = client.fetch(paths, names, given(paths, app, values))
         if got:
             found, text = got
             put(paths, app, ACME, found, text)
@@ -104,6 +104,14 @@ def _renew(
             _note_failure(output, app, site, last, error)
         return False
     return True
+
+
+def given(paths: Paths, app: AppPaths, values: Mapping[str, str]) -> dict[str, str]:
+    """The variables of a client, which runs outside all walls: what config:set and the server's ENV
+    say. Of a repository's ENV only piku's own settings, for others would say to lego which files to
+    read and whom to send them."""
+    own = revision.layered(paths, revision.own_settings(app))
+    return {name: values[name] for name in settings.table() if name in values} | own
 
 
 def certifiable(

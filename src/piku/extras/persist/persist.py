@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,15 +50,17 @@ def move_paths(app: AppPaths, checkout: str, wanted: Iterable[str]) -> None:
     between two versions.
     """
     for path in wanted:
-        place, kept = _place(app, checkout, path), _kept(app, path)
+        place = _place(app, checkout, path)
         if place.is_symlink() or not os.path.lexists(place):
             continue
-        if os.path.lexists(kept):
-            raise PikuError(
-                f"PIKU_PERSIST: {path} is both in the live release and in {app.data}",
-                hint="nothing was changed: keep the one you want, and move the other away",
-            )
-        _move_and_link(place, kept)
+        with _kept(app, path) as (folder, name):
+            if _exists(name, folder):
+                raise PikuError(
+                    f"PIKU_PERSIST: {path} is both in the live release and in {app.data}",
+                    hint="nothing was changed: keep the one you want, and move the other away",
+                )
+            _move(place, folder, name)
+        place.symlink_to(app.data / path)
 
 
 def link_paths(app: AppPaths, checkout: str, wanted: Iterable[str]) -> None:
@@ -67,26 +70,48 @@ def link_paths(app: AppPaths, checkout: str, wanted: Iterable[str]) -> None:
     nowhere becomes a folder, or, when it has a suffix, a file for the app to make.
     """
     for path in wanted:
-        place, kept = _place(app, checkout, path), _kept(app, path)
-        if os.path.lexists(place) and not os.path.lexists(kept):
-            _move_and_link(place, kept)
-            continue
-        files.remove(place)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        if not os.path.lexists(kept):
-            (kept.parent if kept.suffix else kept).mkdir(parents=True, exist_ok=True)
-        place.symlink_to(kept)
+        place = _place(app, checkout, path)
+        with _kept(app, path) as (folder, name):
+            if os.path.lexists(place) and not _exists(name, folder):
+                _move(place, folder, name)
+            else:
+                files.remove(place)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                if not Path(name).suffix and not _exists(name, folder):
+                    os.mkdir(name, dir_fd=folder)
+        place.symlink_to(app.data / path)
 
 
-def _kept(app: AppPaths, path: str) -> Path:
-    """Where a path is in the data folder; raises PikuError when a link there leads out of it."""
-    kept = app.data / path
-    if not kept.parent.resolve().is_relative_to(app.data.resolve()):
+@contextlib.contextmanager
+def _kept(app: AppPaths, path: str) -> Iterator[tuple[int, str]]:
+    """The folder in which a path is kept, made at need and opened, and its name in there.
+
+    The app may put a link in the place of any folder of its data, at any moment: none is followed.
+    """
+    *parents, name = Path(path).parts
+    app.data.mkdir(parents=True, exist_ok=True)
+    kind = os.O_PATH | os.O_DIRECTORY
+    folder = os.open(app.data, kind)
+    try:
+        for part in parents:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(part, dir_fd=folder)
+            outer, folder = folder, os.open(part, kind | os.O_NOFOLLOW, dir_fd=folder)
+            os.close(outer)
+        yield folder, name
+    except NotADirectoryError:
         raise PikuError(
-            f"PIKU_PERSIST: a link in {app.data} leads {path} out of it",
-            hint=f"remove the link: {kept.parent}",
-        )
-    return kept
+            f"PIKU_PERSIST: a link or file in {app.data} is in the way of {path}",
+            hint="move it away, or name the path without it",
+        ) from None
+    finally:
+        os.close(folder)
+
+
+def _exists(name: str, folder: int) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        return bool(os.stat(name, dir_fd=folder, follow_symlinks=False))
+    return False
 
 
 def _place(app: AppPaths, checkout: str, path: str) -> Path:
@@ -101,13 +126,11 @@ def _place(app: AppPaths, checkout: str, path: str) -> Path:
     return place
 
 
-def _move_and_link(place: Path, kept: Path) -> None:
-    kept.parent.mkdir(parents=True, exist_ok=True)
+def _move(place: Path, folder: int, name: str) -> None:
     try:
-        os.rename(place, kept)
+        os.rename(place, name, dst_dir_fd=folder)
     except OSError as error:
         raise PikuError(
-            f"PIKU_PERSIST: {place.name} cannot be moved to {kept.parent}: {error.strerror}",
+            f"PIKU_PERSIST: {place.name} cannot be moved to the data folder: {error.strerror}",
             hint="on another file system, stop the app and copy it there by hand first",
         ) from None
-    place.symlink_to(kept)
