@@ -41,7 +41,7 @@ def linked(folder: Path, app: str) -> Iterator[tuple[Site, SiteState]]:
     for site, state in sites(folder, app):
         static = tuple(
             one
-            if one.base
+            if one.base.endswith("/data")
             else replace(one, links=("about.html", "docs/index.html", "kept", "photo"))
             for one in site.static
         )

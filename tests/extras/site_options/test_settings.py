@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from piku.deploy.deployment import Deployment
+from piku.errors import PikuError
+from piku.extras.site_options import directives
 from piku.extras.site_options import settings as checks
+from piku.paths import AppPaths
+from tests.unit.conftest import commit, deployment
+
+__all__ = ["commit", "deployment"]
 
 Check = Callable[[str], Any]
 HASH = "$6$abcdefgh$0123456789012345"
@@ -73,3 +81,17 @@ def test_nothing_of_a_wrong_password_is_shown(text: str) -> None:
         checks.passwords(text)
     said = str(error.value)
     assert not any(part in said for part in ("correct", "horse", "abcdefgh", "0123456789", "ann"))
+
+
+@pytest.mark.parametrize("place", ["pages/404.html", "pages"])
+def test_an_error_page_that_is_a_link(
+    shop: AppPaths, deployment: Callable[..., Deployment], place: str
+) -> None:
+    """nginx follows links to error pages, and would show what is there."""
+    files = {"Procfile": "web: x\n", "pages/404.html": "x"}
+    made = deployment(shop, files, NGINX_ERROR_PAGES="404:pages/404.html")
+    assert directives.missing_pages(made) == []
+    tree = replace(made.context.tree, modes={**made.context.tree.modes, place: "120000"})
+    source = replace(made.revision, context=replace(made.context, tree=tree))
+    with pytest.raises(PikuError, match=f"NGINX_ERROR_PAGES: {place} is a link"):
+        directives.missing_pages(replace(made, revision=source))

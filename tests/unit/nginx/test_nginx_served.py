@@ -105,7 +105,7 @@ def make_links(folder: Path) -> None:
         ("files/late", "../secret"), ("files/sub/late", "../../data"), ("data/uploads/evil", "../../secret"),
         ("data/uploads/index.html", "../../secret"), ("data/uploads/out", "../.."), ("live", "."),
         ("data/moved", ".."), ("data/moved.txt", "../secret"), ("files/docs/index.html", "../page.html"),
-        ("files/about.html", "page.html"),
+        ("files/about.html", "page.html"), ("older/before", "../secret"), ("older/past", ".."), ("live@before", "."),
     ):  # fmt: skip
         (folder / place).parent.mkdir(exist_ok=True)
         (folder / place).symlink_to(target)
@@ -129,6 +129,7 @@ def sites(folder: Path, app: str) -> Iterator[tuple[Site, SiteState]]:
         (folder / "files" / name).parent.mkdir(exist_ok=True)
         (folder / "files" / name).write_text("not to be shown")
     make_links(folder)
+    (folder / "older" / "old.html").write_text("old.html")  # of the release before
     acme = folder / "acme" / ".well-known" / "acme-challenge"
     acme.mkdir(parents=True)
     (acme / "token").write_text("proof")
@@ -163,7 +164,9 @@ def sites(folder: Path, app: str) -> Iterator[tuple[Site, SiteState]]:
     )
     yield site("down"), down
     top = f"{folder}/live"  # a link, as that to the live release is
-    files = Static(prefix="/files", path=f"{top}/files", before=f"{top}/files", links=())
+    files = Static(
+        prefix="/files", path=f"{top}/files", before=f"{top}@before/older", base=top, links=()
+    )
     data = f"{folder}/data"
     uploads = Static(prefix="/uploads", path=f"{data}/uploads", base=data, links=())
     moved = Static(prefix="/moved", path=f"{data}/moved/files", base=data, links=())
@@ -321,7 +324,7 @@ TRICKS = (
     ".git/config", "/.git/config", "%2egit/config", "%2e%67it/config", "%252egit/config", ".git%2fconfig", ".git%5cconfig",
     ".GIT/config", ".Git/config", "sub/.env", "sub/.Env.local", ".git./config", ".git%20/config", "sub/..%2f.git/config",
     "kept/photo", "photo", "docs/index.html", "../secret", "%2e%2e/secret", "..%2fsecret", "/../../secret", "%252e%252e/secret", "..%252fsecret", "..%5csecret", "..\\secret",
-    ".%00./secret", "..;/secret", "%c0%ae%c0%ae/secret", "sub/../../secret", "..%2f..%2fdata/uploads/photo",
+    "before", "before/", "past/secret", "past/files/page.html", ".%00./secret", "..;/secret", "%c0%ae%c0%ae/secret", "sub/../../secret", "..%2f..%2fdata/uploads/photo",
 )  # fmt: skip
 
 
@@ -356,8 +359,9 @@ def test_what_is_not_shown_either(server: Server, path: str) -> None:
 def test_data_and_files_beside_links(server: Server) -> None:
     for host, path in (("files", "/uploads/photo"), ("data", "/photo")):
         assert server.ask(f"{host}.test", path).body == b"a photo"
-    for host, path in (("files", "/files/page.html"), ("front", "/page.html")):
-        assert server.ask(f"{host}.test", path).body == b"page.html"
+    for name in ("page.html", "old.html"):
+        for host, path in (("files", f"/files/{name}"), ("front", f"/{name}")):
+            assert server.ask(f"{host}.test", path).body == name.encode()
 
 
 def test_files_and_what_answers_when_there_is_none(server: Server) -> None:
