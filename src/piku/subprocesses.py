@@ -48,9 +48,10 @@ def environment() -> dict[str, str]:
     """Our own variables without those that belong to the git or ssh command we run in.
 
     A hook's GIT_DIR would send every git command of ours to the wrong repository, and what a
-    person says to the client of another server would send ours there.
+    person says to the client of another server would send ours there. No commit stands for another
+    (git-replace(1)): whoever can push could say which.
     """
-    return {
+    return {"GIT_NO_REPLACE_OBJECTS": "1"} | {
         name: value
         for name, value in os.environ.items()
         if not name.startswith("GIT_")

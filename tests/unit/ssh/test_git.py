@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from piku import files, subprocesses
+from piku.app import tree
 from piku.errors import PikuError
 from piku.paths import AppPaths, Paths
 from piku.ssh import git, push
@@ -53,6 +54,17 @@ def test_nobody_sees_the_references_to_kept_commits(shop: AppPaths, commit: Comm
     subprocesses.run(["git", "-C", str(shop.repo), "update-ref", f"refs/piku/{name}", name])
     shown = subprocesses.run(["git", "ls-remote", str(shop.repo)])
     assert "refs/heads/main" in shown and "refs/piku" not in shown
+
+
+def test_no_commit_stands_for_another(shop: AppPaths, commit: Commit) -> None:
+    """A push of refs/replace would have a release be of other code than it says, or, with one that
+    stands for itself, end every later push."""
+    good, evil, same = (commit(shop, {"Procfile": f"web: {text}\n"}) for text in "gex")
+    for name, other in ((good, evil), (same, same)):
+        words = ["update-ref", f"refs/replace/{name}", other]
+        subprocess.run(["git", "-C", str(shop.repo), *words], check=True)
+    assert tree.of_commit(shop.repo, good).read("Procfile") == "web: g\n"
+    assert tree.of_commit(shop.repo, same).read("Procfile") == "web: x\n"
 
 
 # --- which branch deploys ------------------------------------------------------------------------
