@@ -74,19 +74,15 @@ def go(request: str, root: Path) -> Iterator[Run]:
     own = {"GOMODCACHE": str(cache), "GOFLAGS": "-modcacherw", "GOTOOLCHAIN": "local"}
     if not (root / "bin" / "go").exists():
         module = f"{_GO_MODULE}@v0.0.1-go{_newest(request, own)}.linux-{_machine()}"
-        download = ("go", "mod", "download", module)
-        yield _Run(argv=("mkdir", "-p", str(cache)))
-        yield _Run(argv=download, env=own, say=f"Go {request}: {module}")
-        found = cache / module
-        # A module has no executable files.
+        yield _Run(argv=("go", "mod", "download", module), env=own, say=f"Go {request}: {module}")
+        found = cache / module  # which has no executable files
         yield _Run(argv=("chmod", "-R", "u+x", str(found / "bin"), str(found / "pkg" / "tool")))
         yield _Run(argv=("ln", "-sfn", str(found), str(root)))
     yield _Run(argv=(str(root / "bin" / "go"), "version"), env=own)
 
 
 def _newest(request: str, own: dict[str, str]) -> str:
-    """A whole version: of 1.22 the newest patch release, as Go itself would take; by the server's
-    settings, for all apps."""
+    """A whole version: of 1.22 the newest patch release, as Go itself would take."""
     if request.count(".") == 2:
         return request
     server = revision.layered(Paths.from_environment(os.environ), {})
