@@ -1,9 +1,8 @@
 """What an extra may add to the core, and the lookup of what is installed.
 
-An extra is a folder of `piku/extras` whose `__init__` holds an `EXTRA`, or a plugin of the
-server's owner that has one. Everything in it is named as "module:attribute" and loaded when it
-is used, so an extra that a command does not need costs nothing. `PIKU_EXTRAS` in the environment
-restricts those of the table: names separated by commas, or "none".
+An extra is a folder of `piku/extras`, or a plugin of the server's owner, whose `__init__` holds an
+`EXTRA`. What that names as "module:attribute" is loaded when it is used: an unused extra costs
+nothing. `PIKU_EXTRAS` in the environment restricts those of the table: names, commas, or "none".
 """
 
 from __future__ import annotations
@@ -52,6 +51,7 @@ class Extra:
     checked_out: str = ""  # app, folder, commit: before the files of a new checkout are used
     wrap: str = ""  # deployment, process, argv -> argv of a daemon, around `confine`
     emperor: str = ""  # paths -> further options of the emperor's ini
+    image: str = ""  # paths, app, release, its revision, where to, output -> the image's reference
     unwell: str = ""  # deployment, process, its log -> the line that says why, and what to do
     ended: str = ""  # app, process -> why it ended, to follow "ended", or ""
     starting: str = ""  # paths: before the platform starts, in the process that becomes it

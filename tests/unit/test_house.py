@@ -43,6 +43,8 @@ LARGE_EXTRAS = {
     "certs": 400,
     "detect": 600,
     "doctor": 900,
+    "export": 400,  # documents of two engines, and the YAML of both
+    "image": 600,  # a base of Debian, layers, the start of a process, umoci and skopeo
     "keys": 320,
     "languages": 400,
     "lfs": 450,

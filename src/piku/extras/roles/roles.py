@@ -42,7 +42,9 @@ COMMANDS: Mapping[str, str] = {
     "git-receive-pack": DEPLOY,
     "git-upload-pack": READ,
     "help": READ,
+    "export": ADMIN,  # secrets
     "housekeeping": ADMIN,
+    "image": ADMIN,  # it writes where it is told
     "keys": ADMIN,
     "keys:add": ADMIN,
     "keys:remove": ADMIN,
