@@ -37,9 +37,11 @@ BUDGETS: Mapping[str, int] = {
     "lines of the client": 1_000,
     "lines of tools": 2_000,
 }
-TODAY: Mapping[str, int] = {"lines of the core": 10_048}
+TODAY: Mapping[str, int] = {"lines of the core": 10_050}
 # An extra has 300 lines; those that have more, with what they may have (design: at most 600).
 LARGE_EXTRAS = {
+    "backup": 400,
+    "backup_schedule": 400,
     "certs": 400,
     "detect": 600,
     "doctor": 900,
@@ -48,6 +50,8 @@ LARGE_EXTRAS = {
     "keys": 320,
     "languages": 400,
     "lfs": 450,
+    "relocate": 350,
+    "restore": 500,
     "sandbox": 400,
     "sources": 600,
     "versions": 600,

@@ -7,6 +7,8 @@ else works.
 EXTRAS: tuple[str, ...] = (
     "answer_cache",
     "audit",
+    "backup",
+    "backup_schedule",
     "certs",
     "cloudflare",
     "cron",
@@ -37,6 +39,8 @@ EXTRAS: tuple[str, ...] = (
     "package_cache",
     "persist",
     "reasons",
+    "relocate",
+    "restore",
     "roles",
     "sandbox",
     "scripts",

@@ -20,8 +20,15 @@ _RANKS = (READ, DEPLOY, ADMIN)  # each may do what those before it may
 # The role that a command needs at least; what is not here, such as a plugin's, needs `admin`.
 COMMANDS: Mapping[str, str] = {
     "apps": READ,
+    "apps:clone": ADMIN,
     "apps:create": DEPLOY,
+    "apps:move": ADMIN,
+    "apps:rename": ADMIN,
     "audit": ADMIN,
+    "backup": ADMIN,  # secrets
+    "backup:run": ADMIN,
+    "backup:schedule": ADMIN,
+    "backup:verify": ADMIN,
     "certs": READ,
     "certs:add": ADMIN,
     "certs:remove": ADMIN,
@@ -57,6 +64,7 @@ COMMANDS: Mapping[str, str] = {
     "pull": DEPLOY,
     "releases": READ,
     "restart": DEPLOY,
+    "restore": ADMIN,
     "rollback": DEPLOY,
     "run": ADMIN,
     "scp": ADMIN,  # it reaches every file
