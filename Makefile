@@ -38,6 +38,7 @@ test-core: test-packages ## All end-to-end tests of the core, on servers that ha
 	@$(PYTEST) $(BARE) tests/e2e tests/web $(ARGS)
 
 test-extras: test-packages ## What goes beyond the specification, and the client
+	@tools/install-packages databases
 	@$(PYTEST) $(MANY) $(addprefix tests/e2e/test_, deploy.py releases.py config.py) \
 		tests/extras tests/client $(ARGS)
 
@@ -58,7 +59,7 @@ test-hostile: test-packages ## Hostile command lines, files, settings and names:
 	@$(PYTEST) HOSTILE_CASES=20000 --timeout 7200 -n 2 tests/unit/test_hostile.py $(ARGS)
 
 test-runtimes: test-packages ## Deploy an app of every language: real builds
-	@tools/install-packages runtimes
+	@tools/install-packages runtimes databases
 	@$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder tests/runtimes $(ARGS)
 
 test-limits: test-packages ## Limit apps by cgroups of version 2, in a virtual machine if need be (as root)

@@ -12,6 +12,7 @@ EXTRAS: tuple[str, ...] = (
     "certs",
     "cloudflare",
     "cron",
+    "databases",
     "detached",
     "detect",
     "django",

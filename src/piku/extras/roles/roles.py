@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
+from itertools import product
 
 import click
 
@@ -16,6 +17,9 @@ from piku.ssh import git
 
 READ, DEPLOY, ADMIN = "read", "deploy", "admin"
 _RANKS = (READ, DEPLOY, ADMIN)  # each may do what those before it may
+
+_DATABASES = ("mariadb", "postgres", "redis", "sqlite")
+_VERBS = ("connect", "create", "destroy", "dump", "info", "link", "restore")
 
 # The role that a command needs at least; what is not here, such as a plugin's, needs `admin`.
 COMMANDS: Mapping[str, str] = {
@@ -78,6 +82,7 @@ COMMANDS: Mapping[str, str] = {
     "update": ADMIN,
     "url": READ,
     "webhook": ADMIN,  # its secret
+    **{f"{kind}:{verb}": ADMIN for kind, verb in product(_DATABASES, _VERBS)},  # secrets
 }
 # Words that need more than their command does. With --from, the server's own access is used.
 WORDS = {

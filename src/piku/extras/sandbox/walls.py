@@ -9,6 +9,7 @@ from pathlib import Path
 from piku import files
 from piku.deploy.releases import Release
 from piku.errors import PikuError
+from piku.extra import hooks
 from piku.extras.sandbox.settings import PATHS
 from piku.paths import SEPARATOR, AppPaths, Paths
 
@@ -55,6 +56,8 @@ def argv(
         "--unshare-ipc", "--die-with-parent", *_system(), *_private(app, building),
         *_app(app, release, building), *own,
         *(word for path in PATHS.read(values) for word in ("--bind-try", path, path)),
+        *(word for hook in hooks("visible") for path in hook(app, values)
+          for word in ("--ro-bind-try", path, path)),
         "--remount-ro", str(app.root), "--remount-ro", "/",
         "--", "/usr/bin/env", f"--default-signal={_SIGNALS}", *program,
     ]  # fmt: skip

@@ -1,0 +1,263 @@
+"""The databases of apps, on the real servers. They share one of each: making those takes longest."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from laptop import Completed, run
+from sandbox import Sandbox
+
+from tests.e2e.conftest import NewApp
+from tests.e2e.support import App, refused, web
+from tests.extras.databases import support
+from tests.extras.databases.support import KINDS, MARIADB, POSTGRES, REDIS, SERVERS, Kind
+
+by_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+# What an app tries: as (socket, exists, answered) for each path that it is given.
+PROBE = """\
+import json, os, socket, sys
+found = {}
+for path in sys.argv[1:]:
+    try:
+        if path.endswith(".json"):
+            found[path] = open(path).read() and "read"
+        else:
+            client = socket.socket(socket.AF_UNIX)
+            client.connect(path)
+            found[path] = "connected"
+    except OSError as error:
+        found[path] = type(error).__name__
+print(json.dumps(found))
+"""
+
+
+@by_kind
+def test_life(server: Sandbox, kind: Kind) -> None:
+    """Made before the first push; dumped, restored, refused when the schema is newer."""
+    app = f"life.{kind.name}"
+    support.create(server, kind, app)
+    refused(server.piku(f"{kind.name}:create", app), 1, "database already")
+    support.add(server, kind, app, "one")
+    dump = support.dumped(server, kind, app)
+    support.add(server, kind, app, "two")
+    assert support.notes(server, kind, app) == {"one", "two"}
+    assert support.restored(server, kind, app, dump).returncode == 0
+    assert support.notes(server, kind, app) == {"one"}
+
+    # A damaged one changes nothing, nor does one of an older schema.
+    for broken in (dump[: len(dump) // 2], b"nonsense\n", b""):
+        refused(support.restored(server, kind, app, broken), 1)
+    if kind.newer:
+        support.tell(server, kind, app, kind.newer)
+        refused(support.restored(server, kind, app, dump), 1, "older schema", "notes.author")
+        assert support.notes(server, kind, app) == {"one"}
+        assert support.restored(server, kind, app, dump, "--force").returncode == 0
+    assert "one" in support.notes(server, kind, app)
+
+    shown = server.piku(f"{kind.name}:info", app).stdout
+    assert f"{app} ({kind.variable})" in shown
+    said = server.piku(f"{kind.name}:destroy", app, input="other\n")
+    assert said.returncode == 1 and "nothing was removed" in said.stderr
+    gone = server.piku(f"{kind.name}:destroy", app, input=f"{app}\n")
+    assert gone.returncode == 0, gone.stderr
+    refused(server.piku(f"{kind.name}:info", app), 1, "has no ", f"{kind.name}:create {app}")
+    assert server.piku("config", app).stdout == ""
+    refused(server.piku(f"{kind.name}:dump", "nobody"), 1, "there is no app called 'nobody'")
+
+
+def test_a_live_app_gets_one_release(new_app: NewApp) -> None:
+    app = new_app("live")
+    before = len(app.releases())
+    app.does("postgres:create")
+    assert len(app.releases()) == before + 1
+    url = app.does("config:get", "DATABASE_URL").strip()
+    assert url in app.does("config:live") and app.body() == "one"
+    assert url not in (app.server.root / "logs" / "live" / "build.log").read_text()
+    # Another app may have the same, and its owner's goes on when that app is destroyed.
+    other = new_app("other", push=False)
+    other.does("apps:create")
+    refused(app.says("sqlite:create"), 1, "has a setting DATABASE_URL already", "--as SQLITE_URL")
+    other.does("postgres:link", "live")
+    assert other.does("config:get", "DATABASE_URL").strip() == url
+    support.add(app.server, POSTGRES, "live", "one")
+    said = app.does("destroy", "--force")
+    assert "Kept: its postgres database" in said
+    assert support.notes(app.server, POSTGRES, "live") == {"one"}
+    app.does("apps:create")
+    app.does("postgres:create")  # it gets it back
+    assert support.notes(app.server, POSTGRES, "live") == {"one"}
+    assert app.does("config:get", "DATABASE_URL").strip() == url
+    app.does("postgres:destroy", "--force")
+    assert "DATABASE_URL" not in other.does("config")
+
+
+def test_walls(server: Sandbox, new_app: NewApp) -> None:
+    """Inside walls an app reaches its own databases, and knows no other's password."""
+    apps = []
+    for name in ("ann", "bob"):
+        app = new_app(name, {**web(name), "probe.py": PROBE}, push=False)
+        app.does("apps:create")
+        app.does("config:set", "PIKU_SANDBOX=true")
+        for kind in (POSTGRES, REDIS):
+            app.does(f"{kind.name}:create")
+        app.deployed()
+        apps.append(app)
+    root = server.root / "databases"
+    sockets = [app.does("config:get", "REDIS_URL").strip() for app in apps]
+    paths = [url.partition("@")[2].partition("?")[0] for url in sockets]
+    secret = str(root / "postgres" / "administrator.json")
+    shared = str(root / "postgres" / "run" / ".s.PGSQL.5432")
+    lines = apps[0].does("run", "--", "python3", "probe.py", *paths, shared, secret)
+    found = json.loads(lines.splitlines()[-1])
+    assert found == {
+        paths[0]: "connected", shared: "connected",
+        paths[1]: "FileNotFoundError", secret: "FileNotFoundError",
+    }  # fmt: skip
+    # With the password that it has, it gets into no other database, and is nobody else.
+    own, others = (app.does("config:get", "DATABASE_URL").strip() for app in apps)
+    name, other = (url.partition("@/")[2].partition("?")[0] for url in (own, others))
+    said = psql(apps[0], own.replace(f"@/{name}", f"@/{other}"))
+    assert said.returncode != 0 and "permission denied for database" in said.stderr, said.stderr
+    for who in ("postgres", other):
+        said = psql(apps[0], f"postgres://{who}@/{other}?host={Path(shared).parent}")
+        assert said.returncode != 0 and "no password supplied" in said.stderr, said.stderr
+    assert psql(apps[0], own).returncode == 0
+    # Its Redis is outside the walls: there it may do nothing but keep data.
+    for words in ("config set dir /", "replicaof 127.0.0.1 1", "module list"):
+        said = server.piku("redis:connect", "ann", input=f"{words}\n")
+        assert "NOPERM" in said.stdout, said.stdout
+
+
+def psql(app: App, url: str) -> Completed:
+    return app.says("run", "--", "psql", "-w", url, "-c", "select 1")
+
+
+# What a backup does with the databases of one app, and a restore under another name.
+BACKUP = """\
+import io, json, os, subprocess, sys
+from piku.extras.databases import backups, base
+from piku.paths import AppName, Paths
+piku, old, new = sys.argv[1:]
+sys.argv = [piku]
+paths = Paths.from_environment(os.environ)
+found = {}
+for name, argv in backups.dump(paths, paths.app(AppName(old))):
+    content = subprocess.run(argv, stdout=subprocess.PIPE, check=True).stdout
+    try:
+        with backups.load(paths, paths.app(AppName(f"{new}-failed")), name):
+            raise KeyError
+    except KeyError:
+        assert not base.of(paths.app(AppName(f"{new}-failed")))
+    with backups.load(paths, paths.app(AppName(new)), name) as (argv, settings):
+        subprocess.run(argv, input=content, stdout=2, check=True)
+        found.update(settings)
+print(json.dumps(found))
+"""
+
+
+def test_the_way_through_a_backup(server: Sandbox) -> None:
+    for kind in (POSTGRES, REDIS):
+        support.create(server, kind, "backed")
+        support.add(server, kind, "backed", "one")
+    piku = str(server.checkout / "bin" / "piku")
+    said = run(
+        [sys.executable, "-c", BACKUP, piku, "backed", "copy"],
+        env={**server.server_env(), "PYTHONPATH": str(server.checkout / "src")},
+        cwd=server.home,
+    )
+    assert said.returncode == 0, said.stderr
+    settings = json.loads(said.stdout)
+    assert server.piku("apps:create", "copy").returncode == 0
+    server.piku("config:set", "copy", *(f"{name}={value}" for name, value in settings.items()))
+    for kind in (POSTGRES, REDIS):
+        assert support.notes(server, kind, "copy") == {"one"}
+        assert f"copy ({kind.variable})" in server.piku(f"{kind.name}:info", "copy").stdout
+        theirs = server.piku("config:get", "backed", kind.variable).stdout.strip()
+        assert theirs != settings[kind.variable]
+        refused(server.piku(f"{kind.name}:create", "copy"), 1, "database already")
+
+
+def test_no_secret_on_a_command_line(server: Sandbox) -> None:
+    """Of servers and clients alike."""
+    support.create(server, REDIS, "quiet")
+    url = server.piku("config:get", "quiet", "REDIS_URL").stdout.strip()
+    password = url.partition("unix://:")[2].partition("@")[0]
+    assert len(password) >= 24
+    for line in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            assert password.encode() not in line.read_bytes()
+        except OSError:
+            continue
+
+
+def test_a_new_server(server: Sandbox) -> None:
+    """The way to a new version: a dump, the old files moved away, the dump restored."""
+    both, dumps, app = (POSTGRES, MARIADB), {}, "moved"
+    server.piku("mariadb:create", app, "--as", "MARIADB_URL")
+    support.create(server, POSTGRES, app)
+    for kind in both:
+        support.add(server, kind, app, "one")
+        dumps[kind] = support.dumped(server, kind, app)
+    addresses = server.piku("config", app).stdout
+    server.stop_platform()
+    for kind in both:
+        folder = server.root / "databases" / kind.name
+        (folder / "cluster").rename(folder / "cluster.old")
+    server.start_platform()
+    for kind in both:
+        assert support.restored(server, kind, app, dumps[kind]).returncode == 0
+        assert support.notes(server, kind, app) == {"one"}
+    assert server.piku("config", app).stdout == addresses
+
+
+def test_power_cut(server: Sandbox) -> None:
+    """What was written is there after everything was killed, also when PostgreSQL's number is
+    another program's by then; and a server that is asked to end does so in order."""
+    for kind in SERVERS:
+        app = f"cut-{kind.name}"
+        support.create(server, kind, app)
+        support.add(server, kind, app, "one")
+    server.kill_platform()
+    pid = server.root / "databases" / "postgres" / "cluster" / "postmaster.pid"
+    lines = pid.read_text().splitlines()
+    pid.write_text("\n".join([str(os.getpid()), *lines[1:]]))
+    for kind in SERVERS:
+        said = server.piku(f"{kind.name}:dump", f"cut-{kind.name}")
+        refused(said, 1, "piku does not run on this server")
+    server.start_platform()
+    for kind in SERVERS:
+        assert support.notes(server, kind, f"cut-{kind.name}") == {"one"}, kind
+    server.stop_platform()
+    assert not pid.exists()
+    server.start_platform()
+    for kind in SERVERS:
+        assert support.notes(server, kind, f"cut-{kind.name}") == {"one"}, kind
+
+
+def test_wrong_password_file(server: Sandbox) -> None:
+    """One line says so, and a database that was to be made leaves nothing behind."""
+    for kind in SERVERS:
+        support.create(server, kind, f"wrong-{kind.name}")
+        place = server.root / "databases" / kind.name / "administrator.json"
+        text = place.read_text()
+        place.write_text(text.replace('"password": "', '"password": "x'))
+        words = ("info", "wrong-redis") if kind is REDIS else ("create", "next")
+        said = server.piku(f"{kind.name}:{words[0]}", words[1])
+        place.write_text(text)
+        refused(said, 1, "restore databases/")
+    assert not (server.root / "envs" / "next" / "databases.json").exists()
+
+
+def test_servers_end_with_the_last_database(server: Sandbox) -> None:
+    """Whoever uses no database pays for none."""
+    folder = server.root / "uwsgi-enabled"
+    for record in (server.root / "envs").glob("*/databases.json"):
+        for one in json.loads(record.read_text())["databases"]:
+            done = server.piku(f"{one['kind']}:destroy", record.parent.name, "--force")
+            assert done.returncode == 0, done.stderr
+    assert {path.name for path in folder.glob("@*")} == {"@housekeeping.ini"}
+    server.wait(lambda: not list((server.root / "databases").glob("*/run/*.sock")))
