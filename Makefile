@@ -19,7 +19,7 @@ BARE   = PIKU_EXTRAS=none $(MANY)
 ARGS   =
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test test-core test-extras test-e2e test-faults test-web test-http test-hostile test-runtimes \
+.PHONY: help demo test test-core test-extras test-e2e test-faults test-web test-http test-browser test-hostile test-runtimes \
 	test-limits test-install install-transcript lint types format bench soak docs pictures zipapp \
 	deb clean demo-packages test-packages
 
@@ -54,6 +54,10 @@ test-web: test-packages ## What nginx does: TLS, Cloudflare, static files, cachi
 test-http: test-packages ## What people send to an app of each kind, and what comes back
 	@tools/install-packages runtimes
 	@$(PYTEST) tests/http $(ARGS)
+
+test-browser: test-packages ## Look at the status page in Chromium: widths, colours, what axe finds
+	@tools/install-packages browser
+	@dev=$$(tools/dev-env browser) && tools/as-user tools/pytests "$$dev/bin/python" tests/browser $(ARGS)
 
 test-hostile: test-packages ## Hostile command lines, files, settings and names: 20,000 of each (an hour)
 	@$(PYTEST) HOSTILE_CASES=20000 --timeout 7200 -n 2 tests/unit/test_hostile.py $(ARGS)

@@ -63,6 +63,7 @@ class Extra:
     in_use: str = ""  # app -> numbers of releases whose files its programs still need
     rows: str = ""  # app -> further rows of `piku ps`
     notes: str = ""  # paths, app -> lines below the processes of `piku ps APP`
+    history: str = ""  # paths, app, seconds -> the seconds of a step, and figures over time by name
     findings: str = ""  # paths, app -> pairs of what the doctor should warn of, and its fix
     dump: str = ""  # paths, app -> pairs of a name in the backup, and argv that writes its dump
     load: str = ""  # paths, app, name -> context of (argv that reads the dump, settings), or None

@@ -33,7 +33,7 @@ from piku.extra import hooks
 from piku.nginx import service
 from piku.output import Output
 from piku.paths import AppPaths, Paths
-from piku.uwsgi import emperor
+from piku.uwsgi import emperor, housekeeping
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -272,5 +272,6 @@ def failed(paths: Paths, app: AppPaths, progress: Progress, error: PikuError) ->
     if release.outcome != PREPARED and release.has_own_code:
         files.discard([app.code(release.checkout)])
     releases.finish(app, release, FAILED, error.message)
+    housekeeping.ask(paths)  # extras may tell of it
     where = STEPS.get(release.step, release.step)
     return error.within(f"v{release.number} failed at {where}: ", recovery.what_runs(paths, app))

@@ -37,6 +37,7 @@ class Release:
     commit: str
     by: str
     created: float
+    ended: float = 0.0  # when it was live or had failed
     outcome: str = BUILDING
     step: str = ""
     reason: str = ""
@@ -177,7 +178,7 @@ def finish(app: AppPaths, release: Release, outcome: str, reason: str = "") -> R
     """Record how a release ended. One made of other settings takes them with it."""
     if outcome in (SUCCEEDED, PREPARED) and release.kind in ("config", "rollback"):
         write_settings(app, release.settings)
-    done = replace(release, outcome=outcome, reason=reason)
+    done = replace(release, outcome=outcome, reason=reason, ended=time.time())
     save_release(app, done)
     return done
 

@@ -5,6 +5,7 @@ else works.
 """
 
 EXTRAS: tuple[str, ...] = (
+    "alerts",
     "answer_cache",
     "audit",
     "backup",
@@ -34,10 +35,12 @@ EXTRAS: tuple[str, ...] = (
     "links",
     "log_drain",
     "maintenance",
+    "metrics",
     "monorepo",
     "mounts",
     "off_air",
     "package_cache",
+    "page",
     "persist",
     "reasons",
     "relocate",

@@ -29,7 +29,7 @@ from piku.paths import AppName, Paths
 SIZE = 4 * 2**20  # bytes, of each of the two files; some 10,000 commands
 STARTED, OK, REFUSED = "started", "ok", "refused"
 # What only looks, and shows no secret, is on record when it is refused.
-_LOOKS = (*LOOKS, "audit", "certs", "cron", "doctor", "keys", "status", "url")
+_LOOKS = (*LOOKS, "alerts", "audit", "certs", "cron", "doctor", "keys", "metrics", "status", "url")
 # Commands none of whose words can be a secret. Of others, the app and the flags are kept.
 _PLAIN = (
     "certs:remove", "config:get", "cron:run", "git-lfs-transfer", "keys:add", "keys:remove",

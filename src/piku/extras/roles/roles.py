@@ -23,6 +23,8 @@ _VERBS = ("connect", "create", "destroy", "dump", "info", "link", "restore")
 
 # The role that a command needs at least; what is not here, such as a plugin's, needs `admin`.
 COMMANDS: Mapping[str, str] = {
+    "alerts": ADMIN,  # addresses
+    "alerts:test": ADMIN,
     "apps": READ,
     "apps:clone": ADMIN,
     "apps:create": DEPLOY,
@@ -62,6 +64,11 @@ COMMANDS: Mapping[str, str] = {
     "logs": READ,
     "maintenance:off": ADMIN,
     "maintenance:on": ADMIN,
+    "metrics": READ,
+    "metrics:off": ADMIN,
+    "metrics:on": ADMIN,
+    "page:off": ADMIN,
+    "page:on": ADMIN,
     "ps": READ,
     "ps:scale": ADMIN,
     "ps:stop": ADMIN,

@@ -1,0 +1,181 @@
+"""What has changed since the last look, and the alerts that are still on their way.
+
+`alerts.json` in the piku root holds the problems that were told of, the newest release of each app
+that was, and alerts that could not be delivered yet. It is written before anything is sent, so a
+power cut repeats an alert rather than lose one.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from piku import locks, records
+from piku.deploy import releases
+from piku.errors import PikuError
+from piku.extras.alerts import problems, send, settings
+from piku.extras.alerts.problems import Problem, Problems
+from piku.extras.alerts.send import Alert
+from piku.operate.ps import States
+from piku.output import Output
+from piku.paths import AppName, AppPaths, Paths
+from piku.uwsgi import emperor
+
+_GIVEN_UP = 86400.0  # seconds after which an alert that nobody takes is dropped
+_FIRST_WAIT, _LONGEST_WAIT = 60.0, 3600.0  # seconds between two attempts
+_MOST = 200  # alerts that wait
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pending:
+    """An alert on its way to one receiver, and when it is tried again (seconds of the epoch)."""
+
+    alert: Alert
+    to: str
+    attempts: int = 0
+    due: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """What was told: of each app (or "", the server) its problems by name, and its last release."""
+
+    problems: Mapping[str, Mapping[str, Problem]] = field(default_factory=dict)
+    told: Mapping[str, int] = field(default_factory=dict)
+    pending: tuple[Pending, ...] = ()
+
+
+def place(paths: Paths) -> Path:
+    return paths.root / "alerts.json"
+
+
+def load(paths: Paths) -> State | None:
+    """What is known from the last look; None before the first, and when that cannot be read."""
+    try:
+        return records.load(place(paths), State)
+    except PikuError:
+        return None
+
+
+def periodic(paths: Paths) -> None:
+    """Look at the server and every app, and tell whoever wants to know what has changed."""
+    names = ["", *map(str, paths.app_names())]
+    server = settings.of(paths)
+    values = {name: _values(paths, name, server) for name in names}
+    if not any(settings.wanted(of_one) for of_one in values.values()):
+        return
+    newest = {str(app.name): _newest(app) for app in map(paths.app, paths.app_names())}
+    with locks.lock(paths.root / "alerts.lock", "looking for problems", patient=False):
+        # What was deployed before the first look is no news.
+        before = load(paths) or State(told=newest)
+        states = emperor.observe(paths)
+        state = State(
+            problems={name: _problems(paths, name, states, before) for name in names}, told=newest
+        )
+        fresh = (*_changes(before, state), *_deploys(paths, before, state))
+        new = [
+            Pending(alert=alert, to=to)
+            for alert in fresh
+            for to in send.receivers(values.get(alert.app, values[""]))
+        ]
+        state = replace(state, pending=(*before.pending, *new)[-_MOST:])
+        records.save(place(paths), state)
+        left = tuple(deliver(state.pending, values, Output(sys.stderr).warn))
+        if left != state.pending:
+            records.save(place(paths), replace(state, pending=left))
+        _beat(values, state)
+
+
+def _values(paths: Paths, name: str, server: Mapping[str, str]) -> Mapping[str, str]:
+    """The settings of one app; the server's while its own are damaged."""
+    try:
+        values = settings.of(paths, name)
+        for setting in settings.SETTINGS:
+            setting.read(values)
+    except PikuError:
+        return server
+    return values
+
+
+def _problems(paths: Paths, name: str, states: States | None, before: State) -> Problems:
+    """What is wrong with one app now, or with the server; what was, while nobody can tell."""
+    if not name:
+        return problems.of_server(paths)
+    found = problems.of_app(paths, paths.app(AppName(name)), states)
+    return dict(before.problems.get(name, {})) if found is None else found
+
+
+def _changes(before: State, now: State) -> Iterator[Alert]:
+    for app, known in now.problems.items():
+        old = before.problems.get(app, {})
+        for name in known.keys() - old.keys():
+            yield alert(app, "problem", known[name].what, known[name].detail)
+        for name in old.keys() - known.keys():
+            yield alert(app, "solved", f"over: {old[name].what}")
+
+
+def _newest(app: AppPaths) -> int:
+    """The newest release that has ended; the one being made is told of later."""
+    ended = (one.number for one in releases.releases(app) if one.outcome != releases.BUILDING)
+    return max(ended, default=0)
+
+
+def _deploys(paths: Paths, before: State, now: State) -> Iterator[Alert]:
+    """Releases made since the last look."""
+    for app in map(paths.app, paths.app_names()):
+        first, last = before.told.get(app.name, 0), now.told.get(app.name, 0)
+        for one in reversed(releases.releases(app)):
+            what = f"v{one.number} ({one.description}, by {one.by.partition(' ')[0]})"
+            if first < one.number <= last and one.outcome == releases.SUCCEEDED:
+                yield alert(app.name, "live", f"{what} went live")
+            elif first < one.number <= last and one.outcome == releases.FAILED:
+                yield alert(app.name, "failed", f"{what} failed", tuple(one.reason.splitlines()))
+
+
+def alert(app: str, event: str, what: str, detail: tuple[str, ...] = ()) -> Alert:
+    """An alert of this moment."""
+    return Alert(
+        id=str(uuid.uuid4()), at=int(time.time()), app=app, event=event, what=what, detail=detail
+    )
+
+
+def deliver(
+    pending: tuple[Pending, ...],
+    values: Mapping[str, Mapping[str, str]],
+    warn: Callable[[str], None],
+) -> Iterator[Pending]:
+    """Send what is due; yields what is to be tried again, later each time. A receiver that does
+    not answer is not asked a second time in one look."""
+    silent = set[tuple[str, str]]()
+    for one in pending:
+        now, where = time.time(), (one.alert.app, one.to)
+        if one.due > now:
+            yield one
+            continue
+        if where not in silent:
+            try:
+                send.send(one.alert, one.to, values.get(one.alert.app, values[""]))
+                continue
+            except PikuError as error:
+                silent.add(where)
+                warn(f"an alert could not be sent: {error.message}")
+        if now - one.alert.at < _GIVEN_UP:
+            wait = min(_FIRST_WAIT * 2**one.attempts, _LONGEST_WAIT)
+            yield replace(one, attempts=one.attempts + 1, due=now + wait)
+
+
+def _beat(values: Mapping[str, Mapping[str, str]], state: State) -> None:
+    """Ask the heartbeat's address of everything that has one of its own, and no problem. Whoever
+    waits for it notices both a problem and a server that is gone."""
+    url = settings.HEARTBEAT_URL
+    everybody = url.read(values[""])
+    if everybody and not any(state.problems.values()):
+        send.beat(everybody)
+    for app, own in values.items():
+        address = url.read(own)
+        if address and address != everybody and not state.problems[app]:
+            send.beat(address)

@@ -1,0 +1,22 @@
+"""What apps did over time: requests, latency, errors, memory, processors (docs/page.md).
+
+Off until `metrics:on`. `history` keeps figures in a file of fixed size for each app, `sampling`
+takes them when housekeeping runs, `commands` shows them.
+"""
+
+from piku.extra import Extra
+
+_SAMPLING = "piku.extras.metrics.sampling:"
+
+EXTRA = Extra(
+    name="metrics",
+    commands={
+        "metrics": "piku.extras.metrics.commands:metrics",
+        "metrics:off": "piku.extras.metrics.commands:metrics_off",
+        "metrics:on": "piku.extras.metrics.commands:metrics_on",
+    },
+    nginx=f"{_SAMPLING}additions",
+    periodic=f"{_SAMPLING}periodic",
+    history=f"{_SAMPLING}series",
+    destroyed=f"{_SAMPLING}destroyed",
+)

@@ -1,0 +1,153 @@
+"""Taking the figures: requests from a log of nginx's, memory and processor time from the kernel.
+
+All of it is in `metrics/` in the piku root; without that folder nothing is measured.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from piku import files, locks, procfs
+from piku.extras.metrics import history
+from piku.extras.metrics.history import STEP, Sample
+from piku.nginx import proxy
+from piku.nginx.directives import Raw, d
+from piku.nginx.site import Additions, Site
+from piku.paths import AppName, AppPaths, Paths
+from piku.uwsgi import emperor
+
+_LARGE = 1 << 20  # bytes of a log of requests, which is then begun anew
+_MOST = 1 << 24  # bytes that are read at a time
+
+
+def folder(paths: Paths) -> Path:
+    return paths.root / "metrics"
+
+
+def ring(paths: Paths, app: str) -> Path:
+    """The file with an app's figures."""
+    return folder(paths) / f"{app}.ring"
+
+
+def log(paths: Paths, app: str) -> Path:
+    """Where nginx notes the time, the status and the duration of each request."""
+    return folder(paths) / f"{app}.log"
+
+
+def additions(paths: Paths, app: AppPaths, site: Site) -> Additions | None:
+    """The log of an app's requests."""
+    if not folder(paths).is_dir():
+        return None
+    place, name = log(paths, app.name), f"piku_metrics_{proxy.identifier(site)}"
+    place.touch(mode=0o640)
+    return Additions(
+        http=(d("log_format", name, Raw("'$msec $status $request_time'")),),
+        server=(d("access_log", str(place), name, "buffer=32k", "flush=10s"),),
+    )
+
+
+def series(paths: Paths, app: AppPaths, span: int) -> tuple[int, Mapping[str, history.Points]]:
+    """An app's figures of the last `span` seconds by their names, and the seconds of one step."""
+    step, now = STEP if span <= history.DAY else history.HOUR, int(time.time())
+    samples = history.read(ring(paths, app.name), step, now - span, now)
+    return step, history.figures(list(samples), step)
+
+
+def destroyed(paths: Paths, app: AppPaths) -> None:
+    """Forget the figures of an app that is gone."""
+    files.discard([ring(paths, app.name), log(paths, app.name)])
+
+
+def periodic(paths: Paths) -> None:
+    """Take the figures of each app."""
+    if not folder(paths).is_dir():
+        return
+    with locks.lock(folder(paths) / "lock", "measuring", patient=False):
+        state = folder(paths) / "state.json"
+        before = _known(state)
+        states, now = emperor.observe(paths) or {}, int(time.time())
+        after = dict[str, dict[str, float]]()
+        for name in paths.app_names():
+            pids = {one.pid for vassal, one in states.items() if vassal.app == name and one.pid}
+            after[name] = _sample(paths, name, now, pids, before.get(name, {}))
+        files.write(state, json.dumps(after), mode=0o640)
+
+
+def _known(state: Path) -> dict[str, dict[str, float]]:
+    """Of each app: how far its log was read, and the processor time of each process then."""
+    with contextlib.suppress(ValueError):
+        found = json.loads(files.read(state) or "{}")
+        if isinstance(found, dict):
+            return found
+    return {}
+
+
+def _sample(
+    paths: Paths, name: AppName, now: int, vassals: Iterable[int], known: Mapping[str, float]
+) -> dict[str, float]:
+    """Add to the figures of an app what came since the last look, of which this is known."""
+    pids = {child for pid in vassals for child in (pid, *procfs.descendants(pid))}
+    times = {f"{pid} {procfs.started(pid)}": _processor_time(pid) for pid in pids}
+    spent = sum(max(0.0, time - known.get(key, 0.0)) for key, time in times.items())
+    steps, offset = requests(log(paths, name), int(known.get("read", 0)), now)
+    memory = sum(procfs.memory(pid) for pid in pids) // 1024
+    last = now - now % STEP
+    for at in sorted({*steps, last}):
+        old = next(history.read(ring(paths, name), STEP, at, at + STEP), Sample(at=at))
+        count, errors, p50, p95 = steps.get(at, (0, 0, 0.0, 0.0))
+        history.add(
+            ring(paths, name),
+            Sample(
+                at=at, requests=old.requests + count, errors=old.errors + errors,
+                p50=max(old.p50, p50), p95=max(old.p95, p95),
+                memory=memory if at == last else old.memory,
+                cpu=old.cpu + (spent if at == last else 0.0),
+            ),
+        )  # fmt: skip
+    return {**times, "read": offset}
+
+
+def _processor_time(pid: int) -> float:
+    """Seconds of processor time of a process and of its children that have ended."""
+    fields = files.read(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
+    ticks = sum(map(int, fields[11:15])) if len(fields) > 15 else 0  # proc(5): utime to cstime
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def requests(
+    file: Path, offset: int, now: int
+) -> tuple[dict[int, tuple[int, int, float, float]], int]:
+    """What came into the log since the last look, by step: requests, those with an error of the
+    server, and two quantiles of the duration; and how far the log is read. A large one is emptied.
+    """
+    durations: dict[int, list[float]] = {}
+    errors: dict[int, int] = {}
+    if not file.exists():
+        return {}, 0
+    with file.open("rb") as handle:
+        size = os.fstat(handle.fileno()).st_size
+        handle.seek(offset if offset <= size else 0)
+        content = handle.read(_MOST)
+        end = handle.tell()
+    whole, _, rest = content.rpartition(b"\n")
+    for line in whole.splitlines():
+        with contextlib.suppress(ValueError):
+            moment, status, duration = line.split()
+            at = int(float(moment)) // STEP * STEP
+            if now - history.DAY < at <= now:
+                durations.setdefault(at, []).append(float(duration))
+                errors[at] = errors.get(at, 0) + (status[:1] == b"5")
+    if end == size > _LARGE:
+        os.truncate(file, 0)  # nginx appends
+        end = len(rest)
+    found = {}
+    for at, values in durations.items():
+        values.sort()
+        half, most = values[len(values) // 2], values[len(values) * 95 // 100]
+        found[at] = (len(values), errors[at], half, most)
+    return found, end - len(rest)
