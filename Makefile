@@ -9,7 +9,7 @@ MANY   = -n 6 --dist loadfile --no-loadscope-reorder
 LOAD   = tests/faults/test_no_lost_request.py
 # These have a target of their own, so that `make test` stays quick.
 SLOW   = $(addprefix tests/faults/test_, every_moment.py full_disk.py many_pushes.py platform_killed.py \
-	relocate.py)
+	relocate.py rounds.py)
 MORE   = $(addprefix tests/e2e/, test_copy.py test_cron.py test_examples.py test_logs.py test_platform.py \
 	test_plugins.py test_ports.py test_push_again.py test_processes.py test_ps.py test_run.py test_slow_clients.py \
 	test_supervision.py test_tutorial.py test_uwsgi_settings.py)
@@ -20,7 +20,7 @@ ARGS   =
 
 .DEFAULT_GOAL = help
 .PHONY: help demo test test-core test-extras test-e2e test-faults test-web test-http test-browser test-hostile test-runtimes \
-	test-limits test-install install-transcript lint types format bench soak docs pictures zipapp \
+	test-runtimes-inside test-limits test-install install-transcript lint types format bench soak docs pictures zipapp \
 	deb clean demo-packages test-packages
 
 help: ## Show this list
@@ -65,6 +65,9 @@ test-hostile: test-packages ## Hostile command lines, files, settings and names:
 test-runtimes: test-packages ## Deploy an app of every language: real builds
 	@tools/install-packages runtimes databases
 	@$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder tests/runtimes $(ARGS)
+
+test-runtimes-inside: ## The same, with all apps behind walls
+	@$(MAKE) --no-print-directory test-runtimes ARGS="PIKU_SANDBOX=on $(ARGS)"
 
 test-limits: test-packages ## Limit apps by cgroups of version 2, in a virtual machine if need be (as root)
 	@tools/install-packages limits

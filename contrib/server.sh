@@ -98,6 +98,7 @@ taken() {
 
 prepare() {
     make_account
+    # Whether a new server has walls between apps is said on the other channel.
     "$piku" setup >/dev/null
     if [ "$keys" = yes ]; then
         add_keys

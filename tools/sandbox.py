@@ -67,8 +67,11 @@ class Sandbox(Laptop):
         self.close()
 
     def start(self) -> None:
-        for folder in (self.base, self.home, self.client, self.key.parent):
+        for folder in (self.base, self.home, self.client, self.key.parent, self.root):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Walls for all of its apps, when we are told so.
+        for name, value in environment.passed_on(("PIKU_SANDBOX",)).items():
+            (self.root / "ENV").write_text(f"{name}={value}\n")
         self.keygen(self.key, comment="laptop")
         for words in (["setup"], ["setup:ssh", f"{self.key}.pub", "--name", "laptop"]):
             result = self.piku(*words)

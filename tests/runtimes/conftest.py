@@ -26,15 +26,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[Sandbox]:
-    """One server for all runtimes; how this machine reaches registries stands in its $PIKU_ROOT/ENV."""
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """One server for all runtimes; how this machine reaches registries stands in its $PIKU_ROOT/ENV,
+    and whether its apps have walls (`make test-runtimes-inside`)."""
     base = Path(
         tempfile.mkdtemp(prefix="r-")
     )  # not pytest's folder: the paths of unix sockets must be short
     server = Sandbox(CHECKOUT, base)
     try:
         with server:
-            reach = environment.passed_on(environment.REGISTRIES)
+            reach = environment.passed_on((*environment.REGISTRIES, "PIKU_SANDBOX"))
+            # Where tests put what a build fetches.
+            places = (tmp_path_factory.getbasetemp().resolve(), server.client)
+            reach["PIKU_SANDBOX_PATHS"] = ",".join(map(str, places))
             (server.root / "ENV").write_text(
                 "".join(f"{name}='{text}'\n" for name, text in reach.items())
             )

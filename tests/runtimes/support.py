@@ -1,5 +1,6 @@
 """What the runtimes' tests share: pushes that build, that reuse, and that fail, each as it should."""
 
+import os
 import re
 import time
 
@@ -7,6 +8,7 @@ from tests.e2e.support import App
 
 QUICK = 1.5  # seconds that a push takes in which nothing is built or compiled
 BUSY = 5  # times as long on a machine that does other work as well
+INSIDE = bool(os.environ.get("PIKU_SANDBOX"))  # all apps are behind walls
 
 
 def built(app: App, name: str) -> str:
@@ -35,7 +37,7 @@ def reused(app: App, *, quick: bool = True) -> list[str]:
         print(f"{app.name}: a push of code alone took {taken:.2f} s")
         assert any("       Reusing " in line for line in said), said
         assert not any(": building " in line for line in said), said
-        if not quick or taken < QUICK * BUSY:
+        if not quick or INSIDE or taken < QUICK * BUSY:
             break
         assert attempt < 2, said
         app.commit("Nothing has changed")

@@ -78,7 +78,9 @@ def test_leiningen(new_app: NewApp, example: Example, server: Sandbox) -> None:
     assert app.body().startswith("Goodbye from Clojure e933")
 
 
-def test_clojure_cli(new_app: NewApp, example: Example, server: Sandbox, cli: None) -> None:
+def test_clojure_cli(
+    new_app: NewApp, example: Example, server: Sandbox, cli: None, tmp_path: Path
+) -> None:
     app = new_app("cljapp", example("clojure-cli"), push=False)
     first = built(app, "clojure")
     assert app.body() == "Hello from Clojure 1.11.1, release 1\n"
@@ -106,10 +108,8 @@ def test_clojure_cli(new_app: NewApp, example: Example, server: Sandbox, cli: No
     assert app.body().startswith("Goodbye from Clojure e933")
 
     # A place of its own for the CLI's settings is kept, and read.
-    elsewhere = server.home / "settings-of-clojure"
-    elsewhere.mkdir()
-    (elsewhere / "deps.edn").write_text('{:mvn/local-repo "/nowhere"}\n')
-    result = app.says("config:set", f"CLJ_CONFIG={elsewhere}")
+    (tmp_path / "deps.edn").write_text('{:mvn/local-repo "/nowhere"}\n')
+    result = app.says("config:set", f"CLJ_CONFIG={tmp_path}")
     assert result.returncode == 1
     said = result.stdout + result.stderr
     assert "Could not find artifact commons-codec/commons-codec:jar:1.15" in said

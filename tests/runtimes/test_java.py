@@ -51,7 +51,8 @@ PACKAGED = 'DigestUtils.sha1Hex("piku")'
 @pytest.fixture
 def offline(server: Sandbox) -> dict[str, str]:
     """A file that has Maven ask Debian's repository."""
-    file = server.home / "settings.xml"
+    file = server.home / ".m2" / "settings.xml"
+    file.parent.mkdir(exist_ok=True)
     file.write_text(SETTINGS)
     return {".mvn/maven.config": f"-s\n{file}\n"}
 

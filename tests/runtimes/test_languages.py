@@ -111,7 +111,7 @@ def test_pdm(new_app: NewApp, example: Example) -> None:
 @pytest.fixture(scope="module")
 def hatch(server: Sandbox) -> None:
     """Hatch, where `pipx install hatch` would have put it."""
-    place = server.home / ".hatch"
+    place = server.home / ".local" / "share" / "pipx" / "venvs" / "hatch"
     subprocess.run(["virtualenv", "--quiet", place], check=True)
     subprocess.run([place / "bin" / "pip", "install", "--quiet", "hatch"], check=True)
     program = server.home / ".local" / "bin" / "hatch"

@@ -9,10 +9,10 @@ from tests.e2e.support import App
 NewApp = Callable[..., App]
 
 HUNGRY = """
-const held = [];
+const held = [], begun = process.hrtime.bigint();
 require("http").createServer((request, response) => {
     for (let left = Number(request.url.slice(1)); left > 0; left -= 10) held.push(Buffer.alloc(10 << 20, 1));
-    response.end(String(process.pid));
+    response.end(String(begun));
 }).listen(process.env.PORT, process.env.BIND_ADDRESS);
 """
 

@@ -54,7 +54,7 @@ LARGE_EXTRAS = {
     "lfs": 450,
     "relocate": 350,
     "restore": 500,
-    "sandbox": 400,
+    "sandbox": 440,
     "sources": 600,
     "versions": 600,
 }

@@ -172,11 +172,11 @@ def master_pid(paths: Paths) -> int | None:
 
 
 def end_orphans(paths: Paths) -> None:
-    """End the workers whose nginx was killed: they keep its ports."""
+    """End the workers whose nginx was killed: they keep its ports. One that was just forked still
+    has the title of a master."""
     found = {pid: procfs.command(pid) for pid in procfs.working_in(paths.root)}
-    workers = {pid for pid, command in found.items() if command.startswith("nginx: ")}
-    masters = {pid for pid in workers if found[pid].startswith("nginx: master")}
-    procfs.end(workers - masters - {pid for one in masters for pid in procfs.children(one)}, 5)
+    every, master = {pid for pid in found if found[pid].startswith("nginx: ")}, master_pid(paths)
+    procfs.end(every - ({master, *procfs.children(master)} if master else set()), 5)
 
 
 def reload(paths: Paths) -> None:

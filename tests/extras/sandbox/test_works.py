@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 from sandbox import Sandbox
 
-from tests.e2e.conftest import NewApp
+from tests.e2e.conftest import NewApp, maker
 from tests.e2e.support import WORKER, refused, web, wsgi
 from tests.extras.sandbox import support
 
@@ -54,6 +55,26 @@ def test_a_wsgi_app(new_app: NewApp) -> None:
     app.does("stop")
     assert app.ps() == {}
     assert not [each for each in (app.server.root / "nginx").glob("built@*.sock") if each.exists()]
+
+
+def test_it_starts_from_a_backup(own_server: Sandbox) -> None:
+    """Which leaves out what can be made again: caches and logs."""
+    files = wsgi("restored", procfile="worker: exec sleep 1000\n")
+    app = support.walled(maker(own_server)("restored", files, push=False))
+    own_server.stop_platform()
+    for name in ("cache", "logs"):
+        shutil.rmtree(own_server.root / name)
+    own_server.start_platform()
+    own_server.wait(lambda: app.status() == 200, 120)
+    own_server.wait(lambda: {row["state"] for row in app.ps().values()} == {"up"}, 120)
+
+
+def test_what_takes_too_long_is_named(new_app: NewApp) -> None:
+    files = {"Procfile": "release: sleep 1000\nworker: sleep 1000\n"}
+    app = new_app("long", files, push=False)
+    app.does("apps:create")
+    app.does("config:set", "PIKU_SANDBOX=true", "PIKU_BUILD_TIMEOUT=2")
+    assert any("bash did not end within 2 s" in line for line in app.failed())
 
 
 def test_one_that_sleeps(new_app: NewApp) -> None:

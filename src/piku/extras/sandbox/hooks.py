@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from piku.errors import PikuError
 from piku.extra import hooks
 from piku.extras.sandbox import trial, walls
 from piku.extras.sandbox.settings import PATHS, SANDBOX
-from piku.paths import TEMPLATES, AppPaths, Paths
+from piku.paths import SEPARATOR, TEMPLATES, AppName, AppPaths, Paths
 from piku.runtimes.base import Run, search_path
 from piku.subprocesses import ProgramFailed
 
@@ -40,7 +40,7 @@ def check(deployment: Deployment) -> Sequence[str]:
         if values.get(name):
             raise PikuError(
                 f"{name} cannot be used with PIKU_SANDBOX=true: {why}",
-                hint=f"unset one of them: piku config:set {app.name} {name}=",
+                hint=f"piku config:set {app.name} {name}=\nor, without walls: PIKU_SANDBOX=false",
             )
     if values.get(settings.UWSGI_INCLUDE.name) and deployment.plan.serving not in UWSGI_SERVED:
         raise PikuError(
@@ -80,25 +80,60 @@ def around(
         yield how
         return
     walls.make_folders(app)
-    if release.environment:  # only what is there can be inside
-        (app.envs / release.environment).mkdir(exist_ok=True)
-    argv = walls.argv(app, release, deployment.values, how["argv"], building=True)
+    with new_environment(app, release) as own:
+        argv = walls.argv(app, release, deployment.values, how["argv"], building=True, own=own)
+        try:
+            yield {**how, "argv": argv}
+        except ProgramFailed:
+            raise
+        except PikuError as error:  # it took too long: the name is that of what was run
+            name = Path(argv[0]).name
+            said = error.message.replace(f"{name} ", f"{Path(step.argv[0]).name} ", 1)
+            raise PikuError(said) from None
+
+
+@contextmanager
+def new_environment(app: AppPaths, release: Release) -> Iterator[Sequence[str]]:
+    """Where a step makes an environment that is not there yet, as arguments of bubblewrap. Some
+    tools make nothing in a folder that is there, so what is mounted stands for its parent."""
+    place = app.envs / release.environment
+    if place.exists():  # or there is none
+        yield ()
+        return
+    parent = place.with_name(f"{place.name}{SEPARATOR}new.building")  # removed as half-built
+    files.discard([parent])
+    parent.mkdir(mode=0o700)
     try:
-        yield {**how, "argv": argv}
-    except ProgramFailed:
-        raise
-    except PikuError as error:  # it took too long: the name is that of what was run
-        said = error.message.replace(f"{argv[0]} ", f"{Path(step.argv[0]).name} ", 1)
-        raise PikuError(said) from None
+        yield ("--bind", str(parent), str(app.envs))
+        made = parent / place.name
+        if made.is_dir() and not made.is_symlink():  # a link would lead out
+            made.rename(place)
+    finally:
+        files.discard([parent])
 
 
 # --- what uWSGI serves ---------------------------------------------------------------------------
 
 
 def starting(paths: Paths) -> None:
-    """Write the script that the emperor starts in the place of every uWSGI."""
+    """Write the script that the emperor starts in the place of every uWSGI. Make again what walls
+    are made of, and backups leave out."""
     text = (TEMPLATES / "vassal.sh").read_text().replace("@UWSGI@", shlex.quote(_uwsgi()))
     files.write(_script(paths), text, mode=0o700)
+    for given in (paths.root / "releases").glob(f"*/starts/*/*.env/{SANDBOX.name}"):
+        with suppress(OSError, PikuError, ValueError):  # a damaged file is that app's alone
+            _make_again(paths, given)
+
+
+def _make_again(paths: Paths, given: Path) -> None:
+    """The folders and the log of a process with this file of its setting."""
+    process, start = given.parent, given.parents[1]
+    app = paths.app(AppName(start.parents[1].name))
+    if SANDBOX.read({SANDBOX.name: files.read(given).strip()}):
+        walls.make_folders(app)
+    if process.with_suffix(".launch").exists():
+        app.logs.mkdir(parents=True, exist_ok=True)
+        (app.logs / f"{process.stem}@{start.name}.log").touch(mode=0o640)
 
 
 def emperor(paths: Paths) -> Sequence[tuple[str, str]]:

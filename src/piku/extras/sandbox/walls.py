@@ -21,8 +21,9 @@ _SYSTEM = (
 )  # fmt: skip
 # Of other users' programs: names of hosts, and databases that listen on a socket.
 _RUN = ("systemd/resolve", "nscd", "postgresql", "mysqld", "redis", "memcached")
-# Of piku's home: programs that pipx and rustup put there, and for builds where packages come from.
-_TOOLS = (".local", ".cargo/bin", ".rustup")
+# Of piku's home: programs that pipx and rustup put there, and what those of Clojure read
+# at each start; for builds also where packages come from.
+_TOOLS = (".local", ".cargo/bin", ".rustup", ".clojure", ".lein")
 _CONFIGURATION = (".gitconfig", ".npmrc", ".config/pip", ".m2/settings.xml")
 # bwrap would die of a signal to its whole group before the program has finished. It ignores them,
 # and the program gets them.
@@ -51,9 +52,7 @@ def argv(
         what = f"{bad} cannot be set with PIKU_SANDBOX=true"
         raise PikuError(f"{what}: programs outside the walls would load what it names")
     return [
-        # By their whole names: the app's own programs come first in its PATH.
-        "/usr/bin/env", f"--ignore-signal={_SIGNALS}", "/usr/bin/bwrap", "--unshare-pid",
-        "--unshare-ipc", "--die-with-parent", *_system(), *_private(app, building),
+        *_start(), *_private(app, building),
         *_app(app, release, building), *own,
         *(word for path in PATHS.read(values) for word in ("--bind-try", path, path)),
         *(word for hook in hooks("visible") for path in hook(app, values)
@@ -61,6 +60,11 @@ def argv(
         "--remount-ro", str(app.root), "--remount-ro", "/",
         "--", "/usr/bin/env", f"--default-signal={_SIGNALS}", *program,
     ]  # fmt: skip
+
+
+def empty(program: Sequence[str]) -> list[str]:
+    """The same without an app: what a server must be able to build."""
+    return [*_start(), "--", *program]
 
 
 def make_folders(app: AppPaths) -> None:
@@ -85,7 +89,10 @@ def _own(app: AppPaths, name: str) -> Path:
     return app.cache.with_name(f"{app.name}{SEPARATOR}{name}")
 
 
-def _system() -> Iterator[str]:
+def _start() -> Iterator[str]:
+    # By their whole names: the app's own programs come first in its PATH.
+    yield from ("/usr/bin/env", f"--ignore-signal={_SIGNALS}", "/usr/bin/bwrap")
+    yield from ("--unshare-pid", "--unshare-ipc", "--die-with-parent")
     for path in map(Path, _SYSTEM):
         if path.is_symlink():
             yield from ("--symlink", str(path.readlink()), str(path))
@@ -120,7 +127,8 @@ def _app(app: AppPaths, release: Release, building: bool) -> Iterator[str]:
         yield from ("--bind-try" if building else "--ro-bind-try", str(path), str(path))
     # piku runs git in the checkout, which would run what its configuration says.
     git, objects, runtimes = code / ".git", app.repo / "objects", app.cache.parent / "@runtimes"
-    for path in (*((git,) if building else ()), objects, runtimes, app.logs):
+    ready = app.root / "gopath"  # Go's modules, which somebody has put there for all apps
+    for path in (*((git,) if building else ()), objects, runtimes, ready, app.logs):
         yield from ("--ro-bind-try", str(path), str(path))
     if building:
         # Packages that all apps share: one of another app's could come from here.
