@@ -100,9 +100,11 @@ types: test-packages ## Check types
 format: test-packages ## Rewrite the code as "make lint" wants it, where that can be done by itself
 	@$(DEV) && "$$dev/bin/ruff" check --fix && "$$dev/bin/ruff" format
 
-bench: demo-packages ## Measure deploys, requests and memory
+bench: demo-packages ## Measure deploys, requests, memory beside bare tools (ARGS="--quick", "--only push,many")
 	@tools/install-packages bench
-	@tools/as-user /usr/bin/python3 -B tools/bench.py $(ARGS)
+	@mkdir -p build
+	@tools/as-user env PYTHONPATH=tools /usr/bin/python3 -B tests/bench $(ARGS) >build/benchmarks.json
+	@/usr/bin/python3 -B tests/bench/report.py build/benchmarks.json
 
 soak: demo-packages ## Work on apps for half an hour, and see what is left of it (ARGS="--minutes 5")
 	@tools/as-user env PYTHONPATH=tools /usr/bin/python3 -B tests/soak $(ARGS)

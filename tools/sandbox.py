@@ -177,6 +177,10 @@ class Sandbox(Laptop):
         found = processes.marked(f"PIKU_TEST_SERVER={self.base}", self.base)
         return {process for process in found if process.pid not in spared}
 
+    def sshd_pid(self) -> int:
+        assert self._sshd is not None
+        return self._sshd.pid
+
     def _wait_until_ready(
         self,
         process: subprocess.Popen[bytes],

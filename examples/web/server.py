@@ -18,6 +18,7 @@ GREETING = "Hello from a web process"
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"  # connections stay open for the next request
+    disable_nagle_algorithm = True  # the body need not wait until its head has arrived
 
     def do_GET(self) -> None:
         body = f"{GREETING}, release {os.environ.get('PIKU_RELEASE', 'unknown')}\n".encode()

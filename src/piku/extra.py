@@ -53,6 +53,7 @@ class Extra:
     wrap: str = ""  # deployment, process, argv -> argv of a daemon, around `confine`
     emperor: str = ""  # paths -> further options of the emperor's ini
     image: str = ""  # paths, app, release, its revision, where to, output -> the image's reference
+    healthy: str = ""  # deployment, its processes that answer: before they are live
     unwell: str = ""  # deployment, process, its log -> the line that says why, and what to do
     ended: str = ""  # app, process -> why it ended, to follow "ended", or ""
     starting: str = ""  # paths: before the platform starts, in the process that becomes it

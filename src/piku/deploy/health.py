@@ -55,6 +55,8 @@ def wait_serving(
                 what += f", where the live release answers {replaced}"
             raise failure(deployment, process, what)
         deployment.output.warn(f"{process.title} {what}: see piku logs {deployment.app.name}")
+    for hook in hooks("healthy"):
+        hook(deployment, chosen)
 
 
 def _wait_one(deployment: Deployment, process: Process, check: Check, deadline: float) -> int:

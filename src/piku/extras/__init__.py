@@ -27,6 +27,7 @@ EXTRAS: tuple[str, ...] = (
     "idle",
     "image",
     "includes",
+    "keepalive",
     "keys",
     "languages",
     "lego",

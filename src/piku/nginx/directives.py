@@ -40,10 +40,8 @@ def render(directives: Iterable[Directive], indent: str = "") -> str:
     lines = []
     for item in directives:
         head = indent + " ".join((item.name, *map(quote, item.args)))
-        if item.body is None:
-            lines.append(f"{head};\n")
-        else:
-            lines.append(f"{head} {{\n{render(item.body, indent + '    ')}{indent}}}\n")
+        body = ";" if item.body is None else f" {{\n{render(item.body, indent + '    ')}{indent}}}"
+        lines.append(f"{head}{body}\n")
     return "".join(lines)
 
 

@@ -32,8 +32,7 @@ Sites = Mapping[AppName, tuple[Site, SiteState]]
 def platform(paths: Paths, where: Platform | None = None) -> Platform:
     """Where nginx listens, as `piku up` was last started, else on the standard ports of every
     address; and what the installed nginx can do."""
-    where = where or records.load(paths.platform, Platform)
-    where = where or Platform(ipv6=ports.is_free("::", 0))
+    where = where or records.load(paths.platform, Platform) or Platform(ipv6=ports.is_free("::", 0))
     version, modules = build("nginx")
     workers = os.cpu_count() or 1
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
@@ -206,6 +205,5 @@ def reload(paths: Paths) -> None:
 
 def has_old_workers(paths: Paths) -> bool:
     """Whether workers of a configuration before the present one still end what they have begun."""
-    master = master_pid(paths)
-    workers = procfs.children(master) if master is not None else []
+    workers = procfs.children(master_pid(paths) or 0)
     return any("shutting down" in procfs.command(pid) for pid in workers)

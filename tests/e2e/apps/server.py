@@ -15,6 +15,7 @@ VERSION = Path("version.txt").read_text().strip() if Path("version.txt").exists(
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # or nginx would keep no connection to it
 
     def do_GET(self) -> None:
         url = urlsplit(self.path)
