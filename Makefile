@@ -20,7 +20,7 @@ ARGS   =
 
 .DEFAULT_GOAL = help
 .PHONY: help demo test test-core test-extras test-e2e test-faults test-web test-http test-browser test-hostile test-runtimes \
-	test-runtimes-inside test-limits test-install install-transcript lint types format bench soak docs pictures zipapp \
+	test-runtimes-inside test-limits test-cluster test-install install-transcript lint types format bench soak docs pictures zipapp \
 	deb clean demo-packages test-packages
 
 help: ## Show this list
@@ -73,6 +73,11 @@ test-limits: test-packages ## Limit apps by cgroups of version 2, in a virtual m
 	@tools/install-packages limits
 	@$(DEV) && /usr/bin/python3 -B tests/limits/vm.py /usr/bin/python3 -B tests/limits/delegated.py \
 		tools/as-user tools/pytests "$$dev/bin/python" -p no:cacheprovider --timeout 400 tests/limits $(ARGS)
+
+test-cluster: test-packages ## Deploy apps to two Docker engines, and kill one of them (as root)
+	@tools/install-packages cluster
+	@$(DEV) && /usr/bin/python3 -B tests/cluster/engines.py \
+		tools/as-user tools/pytests "$$dev/bin/python" -p no:cacheprovider --timeout 900 tests/cluster $(ARGS)
 
 test-install: test-packages ## Install on fresh machines, in systemd-nspawn (as root; SUITE=trixie, SUITE=noble: of another system)
 	@tools/install-packages package install

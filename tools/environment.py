@@ -18,7 +18,7 @@ REGISTRIES = (
     "REQUESTS_CA_BUNDLE",
 )
 # How the person, or the machine, that looks on wants it.
-SESSION = ("ARGS", "CI", "NO_COLOR", "TERM")
+SESSION = ("ARGS", "CI", "NO_COLOR", "PIKU_TEST_CLUSTER", "TERM")
 
 
 def passed_on(patterns: tuple[str, ...], environ: Mapping[str, str] = os.environ) -> dict[str, str]:

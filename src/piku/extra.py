@@ -50,6 +50,7 @@ class Extra:
     superseding: str = ""  # deployment, live checkout: before another checkout takes its place
     prepare: str = ""  # deployment: its checkout is new, and nothing has run in it
     checked_out: str = ""  # app, folder, commit: before the files of a new checkout are used
+    engine: str = ""  # settings -> whether its processes run elsewhere, started by a vassal
     wrap: str = ""  # deployment, process, argv -> argv of a daemon, around `confine`
     emperor: str = ""  # paths -> further options of the emperor's ini
     image: str = ""  # paths, app, release, its revision, where to, output -> the image's reference

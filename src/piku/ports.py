@@ -45,13 +45,17 @@ def free_ports(address: str, count: int, used: Iterable[int]) -> list[int]:
 
 
 def connections(addresses: Iterable[str]) -> int:
-    """How many clients are connected to these listeners ("ADDRESS:PORT", or a socket's path)."""
-    ends = [
+    """How many clients are connected to these listeners ("ADDRESS:PORT", or a socket's path); of
+    one on another host, those from here."""
+    given = [address for address in addresses if address]
+    here = (
         re.escape(address) if address.startswith("/") else rf"\S+:{address.rpartition(':')[2]}"
-        for address in addresses
-    ]
-    listing = subprocesses.run(["ss", "-Hntx", "state", "established"]) if ends else ""
-    return len(re.findall(rf"^\w+ +\d+ +\d+ +(?:{'|'.join(ends)}) ", listing, re.MULTILINE))
+        for address in given
+    )
+    there = (rf"\S+ +{re.escape(address)}" for address in given)
+    listing = subprocesses.run(["ss", "-Hntx", "state", "established"]) if given else ""
+    patterns = (rf"^\w+ +\d+ +\d+ +(?:{'|'.join(ends)}) " for ends in (here, there))
+    return max(len(re.findall(pattern, listing, re.MULTILINE)) for pattern in patterns)
 
 
 def listening(pids: Iterable[int]) -> list[str]:

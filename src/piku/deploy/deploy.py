@@ -228,8 +228,10 @@ def prepare(
 ) -> Deployment:  # fmt: skip
     """The deployment of making, or of starting again, the release whose record `progress` has."""
     output.hide(found.values)
-    short = _memory_short(paths, app)
-    planned = process_plan.plan(found.procfile, found.values, scaling, memory_short=short)
+    planned = process_plan.plan(
+        found.procfile, found.values, scaling, memory_short=_memory_short(paths, app),
+        elsewhere=any(engine(found.values) for engine in hooks("engine")),
+    )  # fmt: skip
     return Deployment(
         paths=paths, app=app, release=progress.record, revision=found, plan=planned, output=output,
         progress=progress,

@@ -29,7 +29,7 @@ _TAIL = 1 << 16  # bytes at the end of a log in which its last lines are looked 
 def ask_live(deployment: Deployment, live: Live | None) -> int:
     """What the live release answers to the same question; 0 for nothing."""
     serving = [process for process in live.processes if process.address] if live else []
-    return probe.ask(serving[0], Check.of(deployment)) if serving else 0
+    return probe.ask(serving[0].now(deployment.app), Check.of(deployment)) if serving else 0
 
 
 def wait_serving(
@@ -69,7 +69,7 @@ def _wait_one(deployment: Deployment, process: Process, check: Check, deadline: 
             reason = f"it answers with {answered}" if answered else _reason(process, pid)
             deployment.output.detail(f"… {process.title}, {now - begun:.0f} s: {reason}")
             said = now
-        running = emperor.observe(deployment.paths)
+        process, running = process.now(app), emperor.observe(deployment.paths)
         if running is None:
             continue  # no answer is no evidence
         state = running.get(name)
@@ -131,13 +131,15 @@ def wait_back(paths: Paths, app: AppPaths, chosen: Sequence[Process], timeout: f
         running = emperor.observe(paths) or {}
         states = [(process, running.get(process.vassal(app.name))) for process in waiting]
         # One that sleeps until somebody connects is where it should be.
-        waiting = [p for p, s in states if s is None or not (s.asleep or _listens(p, s))]
+        waiting = [p for p, s in states if s is None or not (s.asleep or _listens(p.now(app), s))]
         if not waiting:
             return
 
 
 def daemon_pid(app: AppPaths, process: Process, vassal: int) -> int:
     """The program that uWSGI, the process `vassal`, watches over; 0 when it does not run now."""
+    if process.elsewhere and not process.now(app).address:
+        return 0
     runner = str(process_config.runner(app, process))
     for child in procfs.children(vassal) if vassal else ():
         if runner in procfs.command(child):
@@ -162,15 +164,17 @@ def _ended(app: AppPaths, process: Process) -> str:
 
 
 def _listens(process: Process, state: State) -> bool:
-    return state.accepting if process.kind in ini.MODIFIERS else probe.accepts(process.address)
+    return state.accepting if process.served else probe.accepts(process.address)
 
 
 # --- evidence ------------------------------------------------------------------------------------
 
 
 def _reason(process: Process, vassal: int) -> str:
-    if process.kind in ini.MODIFIERS:
+    if process.served:
         return "the app is still loading"
+    if process.elsewhere and not process.address:
+        return "it runs nowhere yet"
     own = f"{process.address} (its $BIND_ADDRESS and $PORT)"
     found = ports.listening(procfs.descendants(vassal)) if vassal else []
     if found and probe.accepts(process.address):

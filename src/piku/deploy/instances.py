@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Sequence
+from functools import partial
 
 from piku import files, locks, ports
 from piku.app import settings
@@ -31,8 +32,8 @@ def create(deployment: Deployment, carried: Sequence[Process] = ()) -> tuple[int
     with locks.lock(deployment.paths.uwsgi / "ports.lock", "assigning ports"):
         processes = _serving(deployment, number, serving)
     processes += [
-        Process(kind=kind, instance=instance, start=number)
-        for kind, instance in wanted
+        Process(kind=kind, instance=i, start=number, elsewhere=plan.elsewhere and kind != SCHEDULER)
+        for kind, i in wanted
         if kind != plan.serving
     ]
     for process in processes:
@@ -57,8 +58,9 @@ def _serving(deployment: Deployment, number: int, instances: Sequence[int]) -> l
         found = ports.free_ports(bind, len(instances), ports_in_use(deployment.paths))
     else:
         found = [one_port(deployment)]
+    made = partial(Process, kind=kind, start=number, elsewhere=deployment.plan.elsewhere)
     return [
-        Process(kind=kind, instance=i, start=number, port=port, address=f"{reach}:{port}")
+        made(instance=i, port=port, address=f"{reach}:{port}")
         for i, port in zip(instances, found, strict=True)
     ]
 

@@ -137,7 +137,9 @@ def scale(paths: Paths, app: AppPaths, changes: Mapping[str, int], output: Outpu
         files.write(app.scaling, process_plan.render_scaling(counts), durable=True)
     else:
         deployment = _deployment(paths, app, release, counts, output)
-        carried = [p for p in live.processes if p.instance <= counts.get(p.kind, 1)]
+        kept = [p for p in live.processes if p.instance <= counts.get(p.kind, 1)]
+        # An engine spreads what starts together.
+        carried = [p for p in kept if not (p.elsewhere and p.kind in changes)]
         plan = replace(deployment.plan, counts=counts)
         _start_again(replace(deployment, plan=plan), carried)
     output.step(done)

@@ -64,7 +64,7 @@ def _config(deployment: Deployment, process: Process) -> str:
     if process.schedules:
         lines = scheduler.write(app, deployment.release, deployment.revision, folder)
         return ini.scheduler(vassal, lines)
-    if process.kind in ini.MODIFIERS:
+    if process.served:
         return _served(deployment, process, vassal)
     command = subprocesses.shell(deployment.revision.procfile.command(process.kind))
     argv = revision.confined(app, deployment.release, deployment.revision, command)
@@ -125,9 +125,7 @@ def _include(deployment: Deployment, process: Process) -> str:
     """The file of the app's own options. In an app that uWSGI serves they may be for its language,
     and so mean nothing to its other processes."""
     wanted = settings.UWSGI_INCLUDE.read(deployment.values)
-    if not wanted or (
-        deployment.plan.serving in ini.MODIFIERS and process.kind not in ini.MODIFIERS
-    ):
+    if not wanted or (deployment.plan.serving in ini.MODIFIERS and not process.served):
         return ""
     checkout = deployment.checkout.resolve()
     file = (checkout / wanted).resolve()
@@ -141,8 +139,7 @@ def _include(deployment: Deployment, process: Process) -> str:
 
 def _check_include(deployment: Deployment, process: Process, file: Path, wanted: str) -> None:
     """Have uWSGI read the options: what it says at a start that fails would be in its own log."""
-    served = process.kind in ini.MODIFIERS
-    pairs = _language(deployment, process.kind) if served else ()
+    pairs = _language(deployment, process.kind) if process.served else ()
     plugged = [f"--plugins={value}" for name, value in pairs if name == "plugins"]
     command = ["uwsgi", "--strict", *plugged, "--no-server", "--ini", str(file)]
     inside = revision.confined(deployment.app, deployment.release, deployment.revision, command)

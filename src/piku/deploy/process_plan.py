@@ -27,20 +27,19 @@ class Plan:
     warnings: tuple[str, ...] = ()
     jobs: tuple[str, ...] = ()  # what runs by a schedule
     counts: Mapping[str, int] | None = None  # what SCALING holds from now on, when that changes
+    elsewhere: bool = False  # its processes run where an extra's engine puts them
 
 
 def plan(
-    procfile: Procfile,
-    values: Mapping[str, str],
-    counts: Mapping[str, int],
-    *,
-    memory_short: bool = False,
-) -> Plan:
+    procfile: Procfile, values: Mapping[str, str], counts: Mapping[str, int], *,
+    memory_short: bool = False, elsewhere: bool = False,
+) -> Plan:  # fmt: skip
     """Decide; raises PikuError when the settings contradict each other."""
     serving = procfile.serving
     named = bool(settings.SERVER_NAME.read(values))
     instances = counts.get(serving, 1) if serving else 0
-    port = _port(serving, named, bool(settings.PORT.read(values)))
+    short = memory_short and not elsewhere
+    port = _port(serving, named, bool(settings.PORT.read(values)), elsewhere)
     if instances > 1 and port in ("fixed", "kept"):
         raise PikuError(
             f"{serving}={instances} needs a port for each process, and this app has one",
@@ -69,14 +68,15 @@ def plan(
         instances=instances,
         workers=tuple((kind, counts.get(kind, 1)) for kind in procfile.workers),
         port=port,
-        no_overlap_reason=_no_overlap_reason(port, values, memory_short) if serving else "",
+        no_overlap_reason=_no_overlap_reason(port, values, short) if serving else "",
         warnings=tuple(warnings),
         jobs=tuple(entry.kind for entry in procfile.jobs),
+        elsewhere=elsewhere,
     )
 
 
-def _port(serving: str, named: bool, fixed: bool) -> str:
-    if serving in UWSGI_SERVED and named:
+def _port(serving: str, named: bool, fixed: bool, elsewhere: bool) -> str:
+    if serving in UWSGI_SERVED and named and not elsewhere:
         return "socket"
     if fixed:
         return "fixed"

@@ -152,7 +152,7 @@ def _drain(paths: Paths, app: AppPaths, live: Live, say: Say, *, patient: bool) 
     last = max(one.until for one in left.values()) - time.time()
     busy = dict(left)
     for _ in files.poll(time.monotonic() + (last if patient else _PATIENCE), first=0.005):
-        busy = {name: one for name, one in left.items() if is_busy(paths, one)}
+        busy = {name: one for name, one in left.items() if is_busy(paths, app, one)}
         if not busy:
             break
     idle = [name for name in left if name not in busy]
@@ -164,12 +164,12 @@ def _drain(paths: Paths, app: AppPaths, live: Live, say: Say, *, patient: bool) 
         say(f"{len(busy)} old processes finish open requests, for {max(0, last):.0f} s at most")
 
 
-def is_busy(paths: Paths, one: Draining) -> bool:
+def is_busy(paths: Paths, app: AppPaths, one: Draining) -> bool:
     """Whether a process may still have a request to answer. Until nginx's
     workers from before a reload have ended, they may pass a request to an old `web` process."""
     if not 0 < one.until - time.time() <= _LONGEST:
         return False
-    if ports.connections([one.process.address]):
+    if ports.connections([one.process.now(app).address]):
         return True
     return not one.process.by_socket and service.has_old_workers(paths)
 
@@ -185,7 +185,7 @@ def finish_draining(paths: Paths) -> None:
                 continue
             last = max(one.until for one in left) - time.time()
             for _ in files.poll(time.monotonic() + last, most=0.5):
-                if not any(is_busy(paths, one) for one in left):
+                if not any(is_busy(paths, app, one) for one in left):
                     break
             with locks.lock(app.lock, "ending old processes", patient=False):
                 reconcile(paths, app)

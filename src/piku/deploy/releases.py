@@ -10,9 +10,11 @@ import contextlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from piku import dotenv, files, locks, records
+from piku.app.procfile import UWSGI_SERVED
 from piku.errors import PikuError
 from piku.nginx.site import Site
 from piku.paths import AppName, AppPaths, Paths
@@ -67,7 +69,8 @@ class Release:
 class Process:
     """One instance of a process type, and where it listens if it does.
 
-    `start` is the number of the start that launched it: scaling carries the others over.
+    `start` is the number of the start that launched it: scaling carries the others over. One that
+    is `elsewhere` runs where an extra's engine put it; its vassal only watches it.
     """
 
     kind: str
@@ -75,6 +78,7 @@ class Process:
     start: int
     port: int | None = None
     address: str = ""  # "ADDRESS:PORT" or the path of a socket
+    elsewhere: bool = False
 
     @property
     def worker(self) -> str:
@@ -85,6 +89,20 @@ class Process:
     def schedules(self) -> bool:
         """Whether it only calls the app's scheduled jobs, which have logs of their own."""
         return self.kind == SCHEDULER
+
+    @property
+    def served(self) -> bool:
+        """Whether its vassal answers requests itself."""
+        return self.kind in UWSGI_SERVED and not self.elsewhere
+
+    def now(self, app: AppPaths) -> Process:
+        """It with the address where it is reached now; without one while it runs nowhere."""
+        place = files.read(self.place(app)).strip() if self.elsewhere else self.address
+        return replace(self, address=place)
+
+    def place(self, app: AppPaths) -> Path:
+        """The file in which the vassal of one that runs elsewhere keeps its address."""
+        return app.start(self.start) / f"{self.worker}.place"
 
     @property
     def title(self) -> str:

@@ -55,6 +55,7 @@ EXTRAS: tuple[str, ...] = (
     "status",
     "sticky",
     "submodules",
+    "swarm",
     "trial",
     "update",
     "uwsgi_includes",

@@ -38,7 +38,9 @@ def upstreams(site: Site, state: SiteState) -> list[Directive]:
     """The app's processes; over HTTP, once with connections that are kept, and once without."""
     # One failure must not rest a server for 10 s: while an app starts, all of its servers fail.
     trusted = ("max_fails=0",) if len(site.upstreams) > 1 else ()
-    name, body = upstream_name(site), [d("server", each, *trusted) for each in site.upstreams]
+    given = tuple(chain.from_iterable(each.servers for each in state.additions))
+    servers = given or (d("server", each, *trusted) for each in site.upstreams)
+    name, body = upstream_name(site), list(servers)
     body = [*chain.from_iterable(each.upstream for each in state.additions), *body]
     if site.backend == "uwsgi":
         return [block("upstream", (name,), body)]

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from piku.app import settings
-from piku.app.procfile import UWSGI_SERVED
 from piku.nginx.directives import Directive
 
 _EVERY_IPV4 = "0.0.0.0"  # noqa: S104 (a web server)
@@ -121,7 +120,9 @@ class Site:
     @property
     def backend(self) -> str:
         """How requests are passed on: "uwsgi" or "http"; empty when nothing answers them."""
-        return "" if not self.upstreams else "uwsgi" if self.serving in UWSGI_SERVED else "http"
+        if not self.upstreams:
+            return ""
+        return "uwsgi" if self.upstreams[0].startswith("unix:") else "http"
 
     @property
     def stopped(self) -> bool:
@@ -142,11 +143,13 @@ class Site:
 class Additions:
     """What an extra adds to an app's configuration (hook `nginx`): directives beside its servers,
     in its upstream, where requests are passed to the app, and in its server; headers of all its
-    answers; files shown for errors, by status. `closed`: nothing else answers in the server.
-    `listen`: where its server is reached besides. `fronts`: other servers, by names not its own."""
+    answers; files shown for errors, by status. `servers`: where the app's processes are now, in
+    place of what the site says. `closed`: nothing else answers in the server. `listen`: where its
+    server is reached besides. `fronts`: other servers, by names not its own."""
 
     http: tuple[Directive, ...] = ()
     upstream: tuple[Directive, ...] = ()
+    servers: tuple[Directive, ...] = ()
     proxy: tuple[Directive, ...] = ()
     server: tuple[Directive, ...] = ()
     headers: tuple[Directive, ...] = ()

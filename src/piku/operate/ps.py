@@ -13,7 +13,7 @@ from piku.deploy.releases import Live, Process
 from piku.errors import PikuError
 from piku.extra import hooks
 from piku.paths import AppPaths, Paths
-from piku.uwsgi import emperor, ini
+from piku.uwsgi import emperor
 from piku.uwsgi.emperor import State, VassalName
 
 States = Mapping[VassalName, State]
@@ -99,7 +99,7 @@ def rows(paths: Paths, app: AppPaths, live: Live | None, states: States | None) 
         wanted.add(name)
         row = Row(
             process=process.title, release=live.release, pid=0, state=UNKNOWN,
-            address=process.address,
+            address=process.now(app).address,
         )  # fmt: skip
         if states is not None:
             row = _seen(app, row, process, states.get(name))
@@ -121,7 +121,7 @@ def memory_of(pid: int) -> int:
 
 def _seen(app: AppPaths, row: Row, process: Process, state: State | None) -> Row:
     """The row of a process that should run, by what the emperor and its log say."""
-    is_served = process.kind in ini.MODIFIERS
+    is_served = process.served
     file = process_config.log_file(app, process)
     log = health.tail(file, _READ)
     failures = _FAILURE.findall(log)

@@ -17,7 +17,7 @@ from piku import ports as ports_module
 from piku import procfs, subprocesses
 from piku.deploy import instances, releases
 from piku.deploy.deployment import Deployment
-from piku.deploy.releases import Live
+from piku.deploy.releases import Live, Process
 from piku.errors import PikuError
 from piku.paths import AppName, AppPaths, Paths
 
@@ -26,6 +26,15 @@ GoLive = Callable[[Deployment], Live]
 WEB = {"Procfile": "web: serve\nworker: work\n"}
 WSGI = {"Procfile": "wsgi: app:app\n", "app.py": "app = None\n"}
 NAME = {"NGINX_SERVER_NAME": "shop.example"}
+
+
+def test_the_address_of_what_runs_elsewhere_is_where_it_is_now(shop: AppPaths) -> None:
+    process = Process(
+        kind="wsgi", instance=1, start=3, port=20000, address="127.0.0.1:20000", elsewhere=True
+    )
+    assert process.now(shop).address == "" and not process.served
+    files_module.write(process.place(shop), "10.0.0.2:20000\n")
+    assert process.now(shop).address == "10.0.0.2:20000"
 
 
 def test_every_process_has_its_files(

@@ -45,6 +45,11 @@ def test_where_it_listens_and_why_alone(
     assert (found.port, found.no_overlap_reason, found.instances) == (port, alone, 1)
 
 
+def test_what_runs_elsewhere_listens_at_a_port_of_its_own() -> None:
+    found = plan(procfile.parse("wsgi: a:b"), NAMED, {}, elsewhere=True)
+    assert (found.port, found.elsewhere, found.no_overlap_reason) == ("each", True, "")
+
+
 @pytest.mark.parametrize("values", [{}, FIXED, NAMED | RECREATE])
 def test_workers_alone_are_nobodys_obstacle(values: dict[str, str]) -> None:
     found = planned("worker: a\nbeat: b\n", values, short=True, worker=2)

@@ -230,7 +230,7 @@ def test_a_missing_record_is_an_error_not_an_app_that_was_never_live(
     ("left", "busy"), [(30, True), (-1, False), (30 + 86400, False), (30 - 86400, False)]
 )
 def test_a_clock_that_jumps_a_day_keeps_no_old_process(
-    paths: Paths, left: float, busy: bool
+    paths: Paths, shop: AppPaths, left: float, busy: bool
 ) -> None:
     """Somebody is connected, and may be for days: a WebSocket."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -238,4 +238,4 @@ def test_a_clock_that_jumps_a_day_keeps_no_old_process(
         process = Process(kind="web", instance=1, start=1, address=address)
         with socket.create_connection(listener.getsockname()):
             one = Draining(process=process, until=time.time() + left)
-            assert reconcile.is_busy(paths, one) == busy
+            assert reconcile.is_busy(paths, shop, one) == busy

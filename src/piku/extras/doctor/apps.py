@@ -45,7 +45,7 @@ def processes(context: Context, app: AppPaths) -> Iterator[Finding]:
         if release.number < live.release and release.usable:
             way_out = f"piku rollback {app.name} v{release.number}"
             break
-    served = {process.title: process for process in live.processes if process.address}
+    served = {p.title: p for p in live.processes if p.address and not p.elsewhere}
     for row in ps.rows(context.paths, app, live, context.states):
         process = served.get(row.process)
         if row.state == "down":

@@ -39,6 +39,10 @@ COMMANDS: Mapping[str, str] = {
     "certs:add": ADMIN,
     "certs:remove": ADMIN,
     "certs:renew": ADMIN,
+    "cluster:init": ADMIN,
+    "cluster:join": ADMIN,
+    "cluster:leave": ADMIN,
+    "cluster:nodes": READ,
     "config": ADMIN,  # secrets
     "config:get": ADMIN,
     "config:live": ADMIN,

@@ -1,0 +1,137 @@
+"""The API of the Docker engine of this server (Docker Engine API 1.41), over its socket."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import socket
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from piku import dotenv, files
+from piku.errors import PikuError
+from piku.extras.swarm.settings import DOCKER_HOST
+from piku.paths import Paths
+from piku.uwsgi.emperor import VassalName
+
+_VERSION = "/v1.41"  # that of Debian 12
+_TIMEOUT = 20.0  # seconds
+# The states of a task that has ended, or will never run.
+ENDED = ("complete", "shutdown", "failed", "rejected", "orphaned", "remove")
+
+
+class Refused(PikuError):
+    """The engine answered, and said no; `status` is that of HTTP."""
+
+    def __init__(self, status: int, message: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+
+
+class _Connection(http.client.HTTPConnection):
+    def __init__(self, path: str, timeout: float | None) -> None:
+        super().__init__("docker", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+class Engine:
+    """The engine behind a socket."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    @classmethod
+    def of(cls, paths: Paths) -> Engine:
+        """The engine of this server, as its ENV says."""
+        values = dotenv.parse(files.read(paths.server_env), str(paths.server_env), {})
+        return cls(DOCKER_HOST.read(values))
+
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        """Its answer; raises Refused, or PikuError when it does not answer."""
+        connection = _Connection(self._path, _TIMEOUT)
+        try:
+            return self._call(connection, method, path, body)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            hint = "is docker.io installed, and may this user use it? docs/scaling-out.md says how"
+            if isinstance(error, PermissionError):
+                hint = "root allows it: adduser piku docker (as powerful as root), then restart"
+            what = f"the Docker engine at {self._path} does not answer: {error}"
+            raise PikuError(what, hint=hint) from None
+        finally:
+            connection.close()
+
+    @staticmethod
+    def _call(connection: _Connection, method: str, path: str, body: Any) -> Any:
+        text = None if body is None else json.dumps(body)
+        headers = {"Content-Type": "application/json"} if text else {}
+        connection.request(method, f"{_VERSION}{path}", text, headers)
+        answer = connection.getresponse()
+        content = answer.read()
+        found = json.loads(content) if content[:1] in (b"{", b"[", b'"') else None
+        if answer.status >= 400:
+            said = found.get("message", "") if isinstance(found, dict) else content[:200].decode()
+            raise Refused(answer.status, f"the Docker engine refuses: {said}")
+        return found
+
+    def listing(self, what: str, **filters: Iterable[str]) -> list[Any]:
+        """The objects of a kind ("services", "tasks") that match."""
+        text = json.dumps({name: list(values) for name, values in filters.items()})
+        found: list[Any] = self.call("GET", f"/{what}?filters={quote(text)}")
+        return found or []
+
+    def tasks(self, vassal: VassalName) -> list[Any]:
+        """The tasks of a vassal, also of one whose service is being removed; the newest first."""
+        found = self.listing("tasks", label=[f"piku.group={group(vassal)}"])
+        own = (task for task in found if task.get("Slot") == vassal.instance)
+        return sorted(own, key=lambda task: str(task["CreatedAt"]), reverse=True)
+
+    def addresses(self) -> Mapping[str, tuple[str, str]]:
+        """The nodes that are ready by their ids: name and address."""
+        found = {}
+        for node in self.call("GET", "/nodes"):
+            # A manager may not know its own address but as the one that others reach it by.
+            manager = node.get("ManagerStatus", {}).get("Addr", "").rpartition(":")[0]
+            address = manager or node["Status"].get("Addr", "")
+            if node["Status"]["State"] == "ready":
+                found[node["ID"]] = (node["Description"]["Hostname"], address)
+        return found
+
+    def remove(self, what: str, name: str) -> None:
+        """Remove an object; one that is gone is fine."""
+        try:
+            self.call("DELETE", f"/{what}/{quote(name)}")
+        except Refused as error:
+            if error.status != 404:
+                raise
+
+    def log(self, task: str, since: float) -> Iterator[bytes]:
+        """What a task writes from then on, until it or the engine ends."""
+        connection = _Connection(self._path, None)
+        try:
+            query = f"stdout=1&stderr=1&follow=1&since={since:.9f}"
+            connection.request("GET", f"{_VERSION}/tasks/{quote(task)}/logs?{query}")
+            answer = connection.getresponse()
+            # Each part has a head of eight bytes, of which the last four are its length.
+            while answer.status == 200 and len(head := answer.read(8)) == 8:
+                yield answer.read(int.from_bytes(head[4:]))
+        except (OSError, http.client.HTTPException):
+            return
+        finally:
+            connection.close()
+
+
+def group(vassal: VassalName) -> str:
+    """What the vassals of one service share."""
+    return f"{vassal.app}@{vassal.start}.{vassal.kind}"
+
+
+def piku_id(paths: Paths) -> str:
+    """What the services of this piku have as their label, among those of others."""
+    return f"{os.uname().nodename}:{paths.root}"

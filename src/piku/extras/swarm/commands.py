@@ -1,0 +1,99 @@
+"""The machines of a cluster: `piku cluster:init`, `cluster:join`, `cluster:nodes`, `cluster:leave`.
+
+Each is one question to the Docker engine: Swarm keeps the members, elects and watches.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+
+import click
+
+from piku.cli.common import pass_paths
+from piku.errors import PikuError
+from piku.extras.swarm.api import Engine, Refused
+from piku.output import table
+from piku.paths import Paths
+
+_PORT = 2377
+
+
+@click.command(name="cluster:init")
+@click.argument("address")
+@pass_paths
+def init(paths: Paths, address: str) -> None:
+    """Make this server the manager of a cluster, which other machines reach at ADDRESS.
+
+    Prints what to run on them; shows it again when there is a cluster already.
+    """
+    engine = Engine.of(paths)
+    body = {"ListenAddr": f"0.0.0.0:{_PORT}", "AdvertiseAddr": address, "DataPathAddr": address}
+    try:
+        engine.call("POST", "/swarm/init", body)
+        click.echo(f"This server is the manager of a cluster now, at {address}:{_PORT}.")
+    except Refused as error:
+        if error.status != 503 or "already part" not in error.message:
+            raise
+    token = engine.call("GET", "/swarm")["JoinTokens"]["Worker"]
+    click.echo("On each other machine, once docker.io is installed there:")
+    click.echo(f"  docker swarm join --token {token} {address}:{_PORT}")
+    click.echo("or, where piku is installed, `piku cluster:join` with the token as its input.")
+
+
+@click.command(name="cluster:join")
+@click.argument("manager")
+@click.option("--address", help="The address of this machine that the others reach.")
+@pass_paths
+def join(paths: Paths, manager: str, address: str | None) -> None:
+    """Make this machine a node of the cluster whose manager is at MANAGER; reads the token."""
+    host, _, given = manager.partition(":")
+    port = int(given) if given.isdecimal() else _PORT
+    token = sys.stdin.readline().strip()
+    if not token.startswith("SWMTKN-"):
+        hint = "`piku cluster:init` shows it on the manager"
+        raise PikuError("no token of a cluster came on standard input", hint=hint)
+    own = address or _own_address(host, port)
+    body = {
+        "ListenAddr": f"0.0.0.0:{_PORT}", "AdvertiseAddr": own, "JoinToken": token,
+        "RemoteAddrs": [f"{host}:{port}"],
+    }  # fmt: skip
+    Engine.of(paths).call("POST", "/swarm/join", body)
+    click.echo(f"This machine is a node of the cluster now, at {own}.")
+
+
+def _own_address(host: str, port: int) -> str:
+    """The address of this machine on the way to the manager."""
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as way:
+            way.connect((host, port))
+            return str(way.getsockname()[0])
+    except OSError as error:
+        raise PikuError(f"{host} cannot be reached: {error.strerror}") from None
+
+
+@click.command(name="cluster:nodes")
+@pass_paths
+def nodes(paths: Paths) -> None:
+    """Show the machines of the cluster."""
+    rows = [("NODE", "ADDRESS", "ROLE", "STATE", "AVAILABILITY")]
+    for node in Engine.of(paths).call("GET", "/nodes"):
+        manager = node.get("ManagerStatus", {}).get("Addr", "").rpartition(":")[0]
+        rows.append((
+            node["Description"]["Hostname"],
+            manager or node["Status"].get("Addr", ""),
+            node["Spec"]["Role"],
+            node["Status"]["State"],
+            node["Spec"]["Availability"],
+        ))  # fmt: skip
+    for line in table(rows):
+        click.echo(line)
+
+
+@click.command(name="cluster:leave")
+@click.option("--force", is_flag=True, help="Although this is the manager: the cluster ends.")
+@pass_paths
+def leave(paths: Paths, force: bool) -> None:
+    """Take this machine out of its cluster."""
+    Engine.of(paths).call("POST", f"/swarm/leave?force={int(force)}")
+    click.echo("This machine is in no cluster now.")

@@ -1,0 +1,11 @@
+"""Have nginx pass requests on to where the processes of apps on the cluster are now."""
+
+from __future__ import annotations
+
+import os
+
+from piku.deploy import live_sites
+from piku.paths import Paths
+
+if __name__ == "__main__":
+    live_sites.update(Paths.from_environment(os.environ), print)
