@@ -19,7 +19,17 @@ from piku.operate.ps import Row
 from piku.paths import TEMPLATES
 
 NOW = int(time.time())
-STATES = ("up", "crashing", "down", "unknown", "asleep", "static", "stopped", "never live", "no process")
+STATES = (
+    "up",
+    "crashing",
+    "down",
+    "unknown",
+    "asleep",
+    "static",
+    "stopped",
+    "never live",
+    "no process",
+)
 NAMES = ("shop", "blog", "a-name-as-long-as-names-of-apps-may-be-which-is-sixty-three-1234567")
 HOSTILE = '<img src=x onerror="alert(1)">\x1b[31m & "quoted" ' + "unbroken" * 30
 
@@ -108,7 +118,8 @@ def looks_well(browser: Browser, file: Path, name: str) -> None:
     and that axe finds nothing serious."""
     width, scheme = name.split("-")[-2:]
     context = browser.new_context(
-        viewport={"width": int(width), "height": 900}, color_scheme=scheme  # type: ignore[arg-type]
+        viewport={"width": int(width), "height": 900},
+        color_scheme=scheme,  # type: ignore[arg-type]
     )
     page, said, asked = context.new_page(), list[str](), list[str]()
     page.on("console", lambda message: said.append(message.text))

@@ -80,8 +80,8 @@ def around(
         yield how
         return
     walls.make_folders(app)
-    with new_environment(app, release) as own:
-        argv = walls.argv(app, release, deployment.values, how["argv"], building=True, own=own)
+    with new_environment(app, release) as mount:
+        argv = walls.argv(app, release, deployment.values, how["argv"], building=True, own=mount)
         try:
             yield {**how, "argv": argv}
         except ProgramFailed:
