@@ -113,7 +113,8 @@ def _setting(setting: Setting[Any]) -> Iterator[str]:
     yield ""
     default = f" The default is `{setting.default}`." if setting.default else ""
     where = "" if setting.repository else " Not in a repository's `ENV`."
-    yield f"*Takes {_takes(setting)}.*{default}{where}"
+    takes = f"*Takes {_takes(setting)}.*" if setting.check is not str else ""
+    yield f"{takes}{default}{where}".strip()
 
 
 def _takes(setting: Setting[Any]) -> str:

@@ -210,7 +210,8 @@ def hook(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_programs_do_not_see_the_hook_they_run_in(hook: None, tmp_path: Path) -> None:
     seen = subprocesses.run(["env"])
     assert "KEPT=yes\n" in seen
-    assert "GIT_" not in seen and "SSH_ORIGINAL_COMMAND" not in seen
+    assert "GIT_DIR" not in seen and "GIT_QUARANTINE_PATH" not in seen
+    assert "SSH_ORIGINAL_COMMAND" not in seen
     subprocesses.run(["git", "init", "--quiet", str(tmp_path / "r")])
     assert subprocesses.succeeds(["git", "-C", str(tmp_path / "r"), "rev-parse", "--git-dir"])
 

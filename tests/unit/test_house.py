@@ -52,6 +52,8 @@ LARGE_EXTRAS = {
     "keys": 320,
     "languages": 400,
     "lfs": 450,
+    "metrics": 360,
+    "page": 530,
     "relocate": 350,
     "restore": 500,
     "sandbox": 440,

@@ -49,7 +49,7 @@ def _receivers(values: Mapping[str, str]) -> Iterator[str]:
 @optional_app_argument
 @pass_paths
 def alerts_test(paths: Paths, app: AppPaths | None) -> None:
-    """Send an alert now, as one of the server's or of an app's, and say who took it."""
+    """Send an alert now, of the server or of APP, and say who took it."""
     name = app.name if app else ""
     values = settings.of(paths, name)
     receivers = list(send.receivers(values))

@@ -24,7 +24,7 @@ from piku.paths import AppPaths, Paths
 @click.option("--without-data", is_flag=True, help="Neither the data folder nor databases.")
 @pass_paths
 def backup(paths: Paths, app: AppPaths | None, file: str, every: bool, without_data: bool) -> None:
-    """Write an app's backup: code, settings, certificates, data and databases in one file.
+    """Write an app's backup: code, settings, data and databases in one file.
 
     Without FILE it goes to standard output: `ssh piku@server backup APP > APP.tar.zst`.
     """

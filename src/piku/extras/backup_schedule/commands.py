@@ -18,7 +18,7 @@ from piku.paths import AppPaths
 @click.command("backup:run")
 @app_argument
 def backup_run(app: AppPaths) -> None:
-    """Make the backup of an app's schedule now; without one it is kept on this server."""
+    """Make the backup of an app's schedule now, or one that is kept here."""
     Output(sys.stdout).step(f"The backup of {app.name} is in {schedule.run(app)}")
 
 
@@ -35,7 +35,7 @@ def backup_run(app: AppPaths) -> None:
 def backup_schedule(
     app: AppPaths, when: str | None, keep: int, to: str, encrypt: str, off: bool
 ) -> None:
-    """Back an app up regularly, such as "@daily"; without SCHEDULE: show how that goes."""
+    """Back an app up regularly, such as "@daily", or show how that goes."""
     output = Output(sys.stdout)
     if off:
         files.remove(schedule.plan_file(app))

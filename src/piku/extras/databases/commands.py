@@ -71,7 +71,7 @@ def _set(paths: Paths, app: AppPaths, variable: str, value: str | None) -> None:
 
 
 def create(kind: type[Kind], paths: Paths, app: AppPaths, variable: str | None) -> None:
-    """Make a KIND database for APP, which may never have been pushed, and set its address."""
+    """Make a KIND database for APP, also before its first push."""
     variable = variable or kind.variable
     settings.check_all({variable: ""})
     make(paths, app)
@@ -128,7 +128,7 @@ def dump(kind: type[Kind], paths: Paths, app: AppPaths) -> None:
 
 
 def restore(kind: type[Kind], paths: Paths, app: AppPaths, force: bool) -> None:
-    """Replace APP's KIND database by a dump from standard input, whole or not at all."""
+    """Replace APP's KIND database by a dump from standard input."""
 
     def check(here: set[str], there: set[str]) -> None:
         if (lost := sorted(here - there)) and not force:
@@ -169,7 +169,7 @@ def _users(own: Kind) -> Iterator[tuple[AppPaths, str]]:
 
 
 def destroy(kind: type[Kind], paths: Paths, app: AppPaths, force: bool) -> None:
-    """Remove APP's KIND database with all that is in it, and its address from the settings."""
+    """Remove APP's KIND database with all that is in it."""
     own = _own(kind, paths, app)
     users = list(_users(own))
     if not force:

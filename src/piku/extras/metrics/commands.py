@@ -29,7 +29,7 @@ _UNITS = {"requests": "a minute", "errors": "a minute", "processors": "cores"}
 @json_option
 @pass_paths
 def metrics(paths: Paths, app: AppPaths, since: str, as_json: bool) -> None:
-    """Show requests, latency, errors, memory and processor time of an app over time."""
+    """Show an app's requests, latency, errors, memory and processors over time."""
     found = re.fullmatch(r"([1-9][0-9]{0,3})([hd])", since)
     if found is None:
         raise PikuError(f"{since[:60]!r} is not a length of time", hint="write 3h or 7d", code=2)

@@ -129,7 +129,7 @@ def _document(title: str, body: str, now: int) -> str:
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f"<title>{escape(title)}</title>"
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<meta name="robots" content="noindex"><meta http-equiv="refresh" content="120">'
+        '<meta name="robots" content="noindex">'
         f'<link rel="stylesheet" href="style.css"></head><body><main>{body}'
         f'<p class="soft">As of {moment}, by <a href="metrics.prom">piku</a>.</p>'
         "</main></body></html>\n"

@@ -23,7 +23,7 @@ _PORT = 2377
 @click.argument("address")
 @pass_paths
 def init(paths: Paths, address: str) -> None:
-    """Make this server the manager of a cluster, which other machines reach at ADDRESS.
+    """Make this server the manager of a cluster, reached at ADDRESS.
 
     Prints what to run on them; shows it again when there is a cluster already.
     """
@@ -46,7 +46,7 @@ def init(paths: Paths, address: str) -> None:
 @click.option("--address", help="The address of this machine that the others reach.")
 @pass_paths
 def join(paths: Paths, manager: str, address: str | None) -> None:
-    """Make this machine a node of the cluster whose manager is at MANAGER; reads the token."""
+    """Make this machine a node of the cluster of MANAGER; reads the token."""
     host, _, given = manager.partition(":")
     port = int(given) if given.isdecimal() else _PORT
     token = sys.stdin.readline().strip()
