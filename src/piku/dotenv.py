@@ -8,7 +8,9 @@ from __future__ import annotations
 import re
 from collections import ChainMap
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
+from piku import files
 from piku.errors import PikuError
 
 _MOST = 1 << 20  # characters of a file; Linux takes 2 MB with the arguments (execve(2))
@@ -30,6 +32,11 @@ _PIECE = re.compile(
 _COMMENT = re.compile(r"\s\#.*", re.ASCII)
 _SPECIAL = re.compile(r"""\\(?P<escaped>[\\'"$abfnrtv])|\$(\{)?(?P<name>\w+)(?(2)\})""", re.ASCII)
 _CONTROL = dict(zip("abfnrtv", "\a\b\f\n\r\t\v", strict=True))
+
+
+def load(path: Path) -> dict[str, str]:
+    """The values in this file; none when there is no such file."""
+    return parse(files.read(path), str(path))
 
 
 def parse(text: str, source: str, lower: Mapping[str, str] | None = None) -> dict[str, str]:

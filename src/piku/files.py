@@ -7,7 +7,6 @@ import contextlib
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import tempfile
 import time
@@ -106,6 +105,8 @@ def remove(path: Path) -> None:
     # Renamed first: what is killed half way leaves no folder that looks whole.
     doomed = path if path.name.endswith(".tmp") else path.with_name(f"{_prefix(path.name)}tmp")
     path.rename(doomed)
+    import shutil
+
     try:
         shutil.rmtree(doomed)
     except (OSError, RecursionError):
@@ -171,16 +172,14 @@ def sweep(*folders: Path, name: str = "*") -> None:
 # --- waiting -------------------------------------------------------------------------------------
 
 
-def sync(folder: Path) -> None:
-    """Wait until the disk has what was written to this folder's file system (sync(1))."""
-    subprocess.run(["sync", "--file-system", str(folder)], check=True)
-
-
-def sync_tree(folder: Path) -> None:
-    """Wait until the disk has the files below this folder."""
-    for path in (folder.parent, folder, *folder.rglob("*")):
-        if not path.is_socket():
-            _sync(path)
+@contextlib.contextmanager
+def syncing(folder: Path) -> Iterator[None]:
+    """When the block ends, the disk has what was written to this folder's file system before it
+    began (sync(1))."""
+    with subprocess.Popen(["sync", "--file-system", str(folder)]) as process:
+        yield
+    if process.returncode:
+        raise PikuError(f"the disk of {folder} cannot be written to")
 
 
 def _sync(path: Path) -> None:

@@ -3,9 +3,9 @@ Structure"). Nothing here writes to the disk."""
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
 
 from piku.errors import PikuError
@@ -116,15 +116,14 @@ class Paths:
         self.start_counter = self.uwsgi / "starts"
         # Addresses and ports that nginx listens on, as last started.
         self.platform = self.uwsgi / "platform.json"
+        # What goes through all apps asks for each many times.
+        self.app = functools.cache(lambda name: AppPaths(root=root, name=name))
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Paths:
         """`PIKU_ROOT`, or `.piku` in the home folder."""
         home = Path(environ.get("HOME") or Path.home())
         return cls(root=Path(environ.get("PIKU_ROOT") or home / ".piku").absolute(), home=home)
-
-    def app(self, name: AppName) -> AppPaths:
-        return AppPaths(root=self.root, name=name)
 
     def existing(self, text: str) -> AppPaths:
         """The paths of an app that exists; raises PikuError for any other name."""
@@ -137,6 +136,8 @@ class Paths:
 
     def similar(self, name: AppName) -> AppName | None:
         """Another app that may have been meant, by its name."""
+        from difflib import get_close_matches
+
         others = [other for other in self.app_names() if other != name]
         return next((AppName(one) for one in get_close_matches(name, others, 1, 0.75)), None)
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import functools
 import json
+import time
 import types
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from piku import files
 
@@ -22,21 +23,32 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 
-def save(path: Path, record: DataclassInstance) -> None:
-    """Replace the record in one step; returns when the disk has it."""
-    files.write(path, json.dumps(asdict(record), indent=1) + "\n", mode=0o600, durable=True)
+def save(path: Path, record: DataclassInstance, *, durable: bool = True) -> None:
+    """Replace the record in one step; when `durable`, returns when the disk has it."""
+    files.write(path, json.dumps(asdict(record), indent=1) + "\n", mode=0o600, durable=durable)
 
 
 def load(path: Path, kind: type[T]) -> T | None:
     """The record in this file, None when there is no file; raises PikuError when it is damaged."""
-    text = files.read(path)
-    if not text and not path.exists():
-        return None
     try:
-        made: T = _made(kind, json.loads(text))
+        found = path.stat()
+        # A new file may have the number and, for some milliseconds, the time of one that has gone.
+        load = _load if time.time() - found.st_mtime > 1 else _load.__wrapped__
+        record: T = load(path, cast("Hashable", kind), found.st_ino, found.st_mtime_ns)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise files.damaged(path, f"cannot be read: {error.strerror}") from None
+    return record
+
+
+@functools.lru_cache(4096)
+def _load(path: Path, kind: Any, *_state: int) -> Any:
+    """The record in a file that was last seen in this state: each is parsed once."""
+    try:
+        return _made(kind, json.loads(files.read(path)))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise files.damaged(path) from None
-    return made
 
 
 @functools.cache

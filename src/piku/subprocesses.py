@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -41,6 +41,8 @@ def app_path(home: Path) -> str:
 
 def which(program: str, path: str | None = None) -> str | None:
     """The program's file, looked for in `path` (default: ours and the system's folders)."""
+    import shutil
+
     return shutil.which(program, path=path or f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}")
 
 
@@ -211,6 +213,22 @@ def run_in_new_session(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str]
         signal.signal(number, pass_on)
     status = process.wait()
     return 128 - status if status < 0 else status
+
+
+def fork(function: Callable[[], int], output: int) -> int:
+    """Run a function in a copy of this process, with `output`, an open file, for what it and its
+    programs print; returns its exit code, below 0 for a signal, and closes the file."""
+    if child := os.fork():
+        os.close(output)
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    code = 3
+    try:
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        code = function()
+        sys.stdout.flush()
+    finally:
+        os._exit(code)
 
 
 def exec_program(

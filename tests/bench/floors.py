@@ -22,12 +22,13 @@ export GIT_DIR="$PWD"
 cd {folder}
 git --work-tree={folder} checkout -q -f main
 {build}
-set -- $(cat ../{name}.old 2>/dev/null || echo {second} none)
+set -- $(cat ../{name}.old 2>/dev/null || echo {second} none none)
+while kill -0 $3 2>/dev/null; do sleep 0.005; done  # it had this port, and may still be ending
 [ $1 = {first} ] && port={second} || port={first}
 {start}
 until curl -fs -o /dev/null http://127.0.0.1:{port}/; do sleep 0.005; done
 kill $2 2>/dev/null || true
-echo $port $! >../{name}.old
+echo $port $! $2 >../{name}.old
 """
 STARTS = {
     "wsgi": f"{UWSGI} {{venv}} --http-socket 127.0.0.1:$port --wsgi-file app.py"

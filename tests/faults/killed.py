@@ -53,16 +53,17 @@ class Session:
 
     app: App
 
-    def hook(self) -> list[processes.Process]:
-        """The process that deploys."""
-        return self._running(f" git-hook {self.app.name}")
+    def deploying(self) -> list[processes.Process]:
+        """The process that deploys: a copy of the one that takes the push."""
+        taking = self._running(f"piku git-receive-pack '{self.app.name}'")
+        return [one for one in taking if one.parent in {other.pid for other in taking}]
 
     def all(self) -> list[processes.Process]:
         """That, what it has started, and everything up to sshd's own child."""
         above = self._running(
             f" git-receive-pack '{self.app.name}'", f" git-receive-pack {self.app.name}"
         )
-        found = processes.tree(*(process.pid for process in [*above, *self.hook()]))
+        found = processes.tree(*(process.pid for process in above))
         return sorted(found, key=lambda process: process.pid)
 
     def _running(self, *ends: str) -> list[processes.Process]:

@@ -84,7 +84,7 @@ def while_the_environment_is_built(server: Sandbox) -> None:
     with Watch(app, old, app.version), ThreadPoolExecutor() as pool:
         push = pool.submit(server.push, app.repository, app.name)
         server.wait(lambda: [*environments.glob("python-*/bin/python")])
-        kill(Session(app).hook())
+        kill(Session(app).deploying())
         check_killed(app, push.result(), old, commit, "build")
         # The same commit once more: its environment has the same name.
         text = said(server.push(app.repository, app.name))
@@ -122,7 +122,7 @@ def during_the_switch(server: Sandbox) -> None:
         app.commit()
         push = pool.submit(server.push, app.repository, app.name)
         server.wait(lambda: app.newest()["step"] == "switch" and app.body() == app.version)
-        kill(Session(app).hook())
+        kill(Session(app).deploying())
         result = push.result()
         assert [answer.result()[0] for answer in slow] == [200, 200, 200]
     assert result.returncode == 0, result.stdout
@@ -173,7 +173,7 @@ def kill_at_random(server: Sandbox, name: str, kind: str, seed: int, count: int)
                 push = pool.submit(server.push, app.repository, app.name)
                 time.sleep(chance.uniform(0.2, 1.0) * length)
                 session = Session(app)
-                victims = session.all() if whole else session.hook()
+                victims = session.all() if whole else session.deploying()
                 kill(victims)
                 result = push.result()
             if not whole and victims:

@@ -49,7 +49,6 @@ from piku.deploy import (
     going_live,
     health,
     instances,
-    process_config,
     process_plan,
     recovery,
     releases,
@@ -338,9 +337,7 @@ def started(case: Case, process: Process, log: Path) -> Iterator[subprocess.Pope
 def works(case: Case, process: Process, uwsgi: int) -> bool:
     """Whether a daemon's command was run, or an app that uWSGI serves answers a request."""
     if process.schedules:
-        return "spawned uWSGI master" in files_module.read(
-            process_config.log_file(case.app, process)
-        )
+        return "spawned uWSGI master" in files_module.read(releases.log_file(case.app, process))
     if (case.folder / f"{process.worker}.sh").exists():
         ended = health.ending(case.app, process) is not None
         return ended or bool(health.daemon_pid(case.app, process, uwsgi))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import posixpath
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -47,14 +48,16 @@ class Tree:
 EMPTY = Tree(files={}, read=str)
 
 
+@functools.lru_cache(8)
 def of_commit(repository: Path, commit: str) -> Tree:
-    """The tree of a commit in a bare repository."""
+    """The tree of a commit, named by its hash, in a bare repository."""
     git = ["git", "-C", str(repository)]
     listing = subprocesses.run([*git, "ls-tree", "-r", "-l", "-z", commit])
     files, modes, sizes = {}, {}, {}
     for head, _, path in (entry.partition("\t") for entry in listing.split("\0") if entry):
         modes[path], _, files[path], sizes[path] = head.split()
 
+    @functools.cache
     def read(path: str) -> str:
         if path not in files:
             return ""

@@ -10,7 +10,7 @@ from dataclasses import asdict
 
 import click
 
-from piku import locks
+from piku import dotenv, locks
 from piku.cli.common import (
     app_argument,
     caller,
@@ -22,7 +22,7 @@ from piku.cli.common import (
     release_number,
 )
 from piku.deploy import deploy as runbook
-from piku.deploy import lifecycle, releases, revision
+from piku.deploy import lifecycle, releases
 from piku.deploy.releases import Release
 from piku.errors import PikuError
 from piku.operate import destroy as removal
@@ -48,7 +48,7 @@ def deploy(paths: Paths, app: AppPaths, allow_untracked: bool) -> None:
         commit = refused or push.tip(app, branch)
         request = runbook.Request(
             kind="deploy", description=push.subject(app, commit), commit=commit, by=caller(),
-            own=revision.own_settings(app), allow_untracked=allow_untracked,
+            own=dotenv.load(app.settings), allow_untracked=allow_untracked,
         )  # fmt: skip
         runbook.deploy(paths, app, request, output)
         if refused:

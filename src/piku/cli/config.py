@@ -9,7 +9,6 @@ from collections.abc import Mapping
 import click
 
 from piku import dotenv, files
-from piku.app import settings
 from piku.cli.common import (
     app_argument,
     caller,
@@ -19,7 +18,6 @@ from piku.cli.common import (
     new_app_argument,
     pass_paths,
 )
-from piku.deploy import releases, revision
 from piku.errors import PikuError
 from piku.paths import AppPaths, Paths
 
@@ -33,7 +31,7 @@ _no_restart = click.option(
 @json_option
 def config(app: AppPaths, as_json: bool) -> None:
     """Show the settings made with config:set, as lines of a .env file."""
-    values = revision.own_settings(app)
+    values = dotenv.load(app.settings)
     click.echo(json.dumps(values, indent=1) if as_json else dotenv.render(values), nl=as_json)
 
 
@@ -42,7 +40,7 @@ def config(app: AppPaths, as_json: bool) -> None:
 @click.argument("key")
 def config_get(app: AppPaths, key: str) -> None:
     """Print the value of one setting."""
-    values = dotenv.parse(files.read(app.live_env), "LIVE_ENV") | revision.own_settings(app)
+    values = dotenv.parse(files.read(app.live_env), "LIVE_ENV") | dotenv.load(app.settings)
     if key not in values:
         hint = f"see them with: piku config {app.name}"
         raise PikuError(f"{app.name} has no setting {key[:80]!r}", hint=hint)
@@ -71,6 +69,8 @@ def config_set(paths: Paths, app: AppPaths, pairs: tuple[str, ...], no_restart: 
         raise PikuError(f"argument {odd[0]} is not of the form KEY=VALUE", hint=hint, code=2)
     else:
         change = dict(pair.split("=", 1) for pair in pairs)
+    from piku.app import settings  # the commands that only look are quicker without these
+
     settings.check_all(change)
     make(paths, app)
     _change(paths, app, change, no_restart)
@@ -90,7 +90,7 @@ def _input(*, asks: bool) -> str:
 @pass_paths
 def config_unset(paths: Paths, app: AppPaths, keys: tuple[str, ...], no_restart: bool) -> None:
     """Remove values set with config:set, and restart the app without them."""
-    known = revision.own_settings(app)
+    known = dotenv.load(app.settings)
     for key in keys:
         if key not in known:
             raise PikuError(f"{key[:80]!r} is not set with config:set", hint="nothing was changed")
@@ -111,5 +111,7 @@ def _change(
 @app_argument
 def config_live(app: AppPaths) -> None:
     """Show every variable that the live release's processes see."""
+    from piku.deploy import releases
+
     releases.require_live(app)
     click.echo(files.read(app.live_env), nl=False)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
 import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
-from difflib import get_close_matches
 
 import click
 
 import piku
-from piku import extra, plugins
+from piku import extra, files, plugins
 from piku.cli import privileges
 from piku.cli.commands import COMMANDS, EXTENSIBLE, LOOKS
 from piku.cli.common import with_app
@@ -44,6 +44,8 @@ class Commands(click.Group):
         """The command of this name; raises PikuError with what may have been meant."""
         command = self.get_command(ctx, name)
         if command is None:
+            from difflib import get_close_matches
+
             here = [known for known in self.list_commands(ctx) if known not in LAPTOP]
             close = get_close_matches(name, here, n=1)
             meant = [said[name] for said in extra.hooks("elsewhere") if name in said]
@@ -105,17 +107,15 @@ def cli(app: str | None, remote: str | None) -> None:
 @click.pass_obj
 def apps(paths: Paths, plain: bool) -> None:
     """List the apps of this server; * marks those that are live and not stopped."""
-    from piku.deploy import releases
-
     names = paths.app_names()
     if not names:
         click.echo("There is no app yet; make one from a repository's folder:", err=True)
         click.echo("  git remote add piku piku@SERVER:APP && git push piku main", err=True)
     for name in names:
-        live = None
-        with suppress(PikuError):  # a damaged record
-            live = None if plain else releases.live(paths.app(name))
-        mark = "" if plain else "* " if live and not live.stopped else "  "
+        stopped = True
+        with suppress(PikuError, ValueError, KeyError, TypeError):  # none, or a damaged one
+            stopped = plain or json.loads(files.read(paths.app(name).live_record))["stopped"]
+        mark = "" if plain else "  " if stopped else "* "
         click.echo(f"{mark}{name}")
 
 

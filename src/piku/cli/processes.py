@@ -20,7 +20,6 @@ from piku.cli.common import (
 from piku.extra import hooks
 from piku.operate import logs as reading
 from piku.operate import ps as observing
-from piku.operate import run as running
 from piku.operate.logs import Line
 from piku.operate.ps import AppState
 from piku.output import duration, printable, table
@@ -149,4 +148,6 @@ def run(paths: Paths, app: AppPaths, command: tuple[str, ...]) -> None:
     A process type of the Procfile runs that line. One word is a shell's command line; several are
     a program and its arguments, or over plain ssh what you typed, run by a shell.
     """
+    from piku.operate import run as running
+
     running.run(paths, app, command[1:] if command[0] == "--" else command)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable
-from functools import update_wrapper
+from collections.abc import Callable, Iterable
+from functools import partial, update_wrapper
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, TextIO
 
@@ -122,7 +122,8 @@ def git_receive_pack(paths: Paths, path: str) -> int:
     name = git.app_from_path(path)
     if not (paths.root / "releases").is_dir():
         server.setup(paths, self_argv())
-    return git.receive_pack(paths, paths.app(name), own_command(), own_environment())
+    app, command, variables = paths.app(name), own_command(), own_environment()
+    return git.receive_pack(paths, app, command, variables, partial(_deploy, paths, app))
 
 
 @click.command("git-upload-pack", hidden=True)
@@ -140,11 +141,17 @@ def git_upload_pack(paths: Paths, path: str) -> int:
 @pass_paths
 def git_hook(paths: Paths, app: AppPaths) -> int:
     """Deploy what git says was pushed (the post-receive hook)."""
-    from piku.ssh import git, push
+    return _deploy(paths, app, sys.stdin)
 
-    status = push.handle(paths, app, sys.stdin, caller(), progress(app))
-    git.note_result(status)
-    return status
+
+def _deploy(paths: Paths, app: AppPaths, lines: Iterable[str]) -> int:
+    from piku.cli import main
+    from piku.ssh import push
+
+    try:
+        return push.handle(paths, app, lines, caller(), progress(app))
+    except Exception as error:  # noqa: BLE001 (in a copy of a process nobody else reports it)
+        return main.report(error, ["git-hook"]) + 1
 
 
 @click.command(hidden=True)

@@ -61,7 +61,8 @@ def prepare_environment(deployment: Deployment) -> None:
         for step in runtime.build(deployment.context):
             _step(deployment, step)
         folder.mkdir(exist_ok=True)
-        files.sync(folder)
+        with files.syncing(folder):
+            pass
     except BaseException:
         remove_half_built(app)
         raise

@@ -10,7 +10,7 @@ from pathlib import Path
 from piku import files, procfs, records, subprocesses
 from piku.errors import PikuError
 from piku.extra import hooks
-from piku.paths import AppPaths
+from piku.paths import TEMPLATES, AppPaths
 
 # What programs write and can make again.
 _CACHES = frozenset(
@@ -27,20 +27,30 @@ def create(app: AppPaths, checkout: str, commit: str) -> None:
     # A folder of this process's own: git may outlive a deploy that is killed.
     with files.temporary_folder(app.releases, "checkout") as folder:
         temporary = Path(folder, checkout)
-        # `--shared`: the objects stay in the app's repository; a reference keeps them alive.
-        # Without git-lfs, which the server may have: it would fetch content from elsewhere.
-        plain = ("-c", "filter.lfs.process=", "-c", "filter.lfs.required=false")
-        clone = ("clone", "--quiet", *plain, "--shared", "--no-checkout")
-        subprocesses.run(["git", *clone, str(app.repo), str(temporary)])
-        if (shallow := app.repo / "shallow").exists():
-            # Of such a repository git clones what branches lead to: a release may need other code.
-            shutil.copy(shallow, temporary / ".git")
-            files.write(temporary / ".git/objects/info/alternates", f"{app.repo}/objects\n")
+        _clone(app.repo, temporary / ".git")
         switch = ("checkout", "--quiet", "--force", "--detach", commit)
         subprocesses.run(["git", "-C", str(temporary), *switch])
         for checked_out in hooks("checked_out"):
             checked_out(app, temporary, commit)
         os.rename(temporary, place)
+
+
+def _clone(repository: Path, place: Path) -> None:
+    """What `git clone --shared --no-checkout` makes, also of a shallow repository, in one process
+    instead of three. The objects stay in the app's repository; a reference keeps them alive."""
+    refs = subprocesses.run(
+        ["git", "-C", str(repository), "for-each-ref", "--format=%(objectname) %(refname)",
+         "refs/heads", "refs/tags"]
+    ).replace(" refs/heads/", " refs/remotes/origin/")  # fmt: skip
+    origin = str(repository).replace("\\", r"\\").replace('"', r"\"")
+    (place / "refs").mkdir(parents=True)
+    (place / "HEAD").write_text("ref: refs/heads/main\n")
+    files.write(place / "packed-refs", refs)
+    files.write(place / "objects/info/alternates", f"{repository}/objects\n")
+    config = (TEMPLATES / "checkout.config").read_text()
+    (place / "config").write_text(f'{config}[remote "origin"]\n\turl = "{origin}"\n')
+    if (shallow := repository / "shallow").exists():
+        shutil.copy(shallow, place)
 
 
 # --- files that the app wrote --------------------------------------------------------------------

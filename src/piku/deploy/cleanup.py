@@ -72,11 +72,17 @@ def prune(app: AppPaths, keep: int, warn: Say = lambda _: None) -> None:
     its own stays. The release that was made is live: nothing here fails.
     """
     try:
+        before = releases.releases(app)
         files.discard(_past_releases(app, keep), warn)
-        _forget_commits(app, {release.commit for release in releases.releases(app)})
-        # Rarely does anything: only when thousands of loose objects have come together.
-        rarely = ("-c", "gc.auto=4000", "-c", "gc.autoDetach=false")
-        subprocesses.run(["git", "-C", str(app.repo), *rarely, "gc", "--auto", "--quiet"])
+        kept = {release.commit for release in releases.releases(app)}
+        git = ["git", "-C", str(app.repo)]
+        if gone := {release.commit for release in before} - kept:
+            forgotten = "".join(f"delete refs/piku/{commit}\n" for commit in gone)
+            subprocesses.run([*git, "update-ref", "--stdin"], stdin=forgotten)
+        if before and before[0].number % 20 == 0:
+            # Does anything only when thousands of loose objects have come together.
+            rarely = ("-c", "gc.auto=4000", "-c", "gc.autoDetach=false")
+            subprocesses.run([*git, *rarely, "gc", "--auto", "--quiet"])
     except (PikuError, OSError) as error:
         warn(f"old releases were not removed: {error}")
 
@@ -123,11 +129,3 @@ def _past_logs(app: AppPaths, over: Iterable[Release], live: Live | None) -> Ite
         found = _LOG.fullmatch(log.name)
         if found and int(found["start"]) in starts:
             yield log
-
-
-def _forget_commits(app: AppPaths, kept: set[str]) -> None:
-    command = ["git", "-C", str(app.repo)]
-    listing = subprocesses.run([*command, "for-each-ref", "--format=%(refname)", "refs/piku/"])
-    for reference in listing.split():
-        if Path(reference).name not in kept:
-            subprocesses.run([*command, "update-ref", "-d", reference])

@@ -188,10 +188,9 @@ def _build(deployment: Deployment) -> None:
 def go_live(deployment: Deployment) -> Release:
     """The release command, in a build of the release's own, then the switch."""
     app, progress, release = deployment.app, deployment.progress, deployment.release
-    if release.has_own_code:
+    if release.has_own_code and deployment.revision.procfile.command("release"):
         build.run_phase("release", deployment)
         checkout.mark_built(app, release.checkout)
-        files.sync(app.releases)
     going_live.activate(deployment)
     done = releases.finish(app, progress.record, SUCCEEDED)
     for hook in hooks("deployed"):

@@ -44,12 +44,13 @@ class Progress:
         """Note that this step begins now."""
         self._times.append((step, time.monotonic()))
         if self.record.outcome in (releases.BUILDING, releases.PREPARED):
-            self.update(step=step)
+            # Right before the commit the disk must have what that refers to.
+            self.update(durable=step == "switch", step=step)
 
-    def update(self, **changes: Any) -> Release:
+    def update(self, *, durable: bool = False, **changes: Any) -> Release:
         """Write changed fields to the release's record."""
         self.record = replace(self.record, **changes)
-        releases.save_release(self._app, self.record)
+        releases.save_release(self._app, self.record, durable=durable)
         return self.record
 
     def add_start(self, number: int) -> None:

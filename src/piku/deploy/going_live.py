@@ -39,10 +39,11 @@ def activate(deployment: Deployment, *, carried: Sequence[Process] = ()) -> Live
         deployment.progress.at("configuration")
         number, started = instances.create(deployment, carried)
         new = record(deployment, number, (*carried, *started), going)
-        _check_nginx(deployment, new)
-        if finished := _start(deployment, started, going):
-            new = _without(deployment, new, finished)
-        files.sync_tree(app.start(number))
+        # The disk has all that the record refers to before that is written.
+        with files.syncing(paths.root):
+            _check_nginx(deployment, new)
+            if finished := _start(deployment, started, going):
+                new = _without(deployment, new, finished)
         with locks.lock(paths.uwsgi / "nginx.lock", "going live"):
             if new.site is not None:
                 names = (*new.site.names, *new.site.redirect_from)

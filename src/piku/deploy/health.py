@@ -7,11 +7,11 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from piku import files, ports, procfs
 from piku.app import settings
-from piku.deploy import probe, process_config
-from piku.deploy.deployment import Deployment
+from piku.deploy import probe, releases
 from piku.deploy.probe import Check
 from piku.deploy.releases import Live, Process
 from piku.errors import PikuError
@@ -19,6 +19,9 @@ from piku.extra import hooks
 from piku.paths import AppPaths, Paths
 from piku.uwsgi import emperor, ini, noise
 from piku.uwsgi.emperor import State
+
+if TYPE_CHECKING:
+    from piku.deploy.deployment import Deployment
 
 _SETTLED = 0.5  # seconds after which a worker that still runs is taken to be well
 _WARMING_UP = 3.0  # seconds for which answers of 500 and above are not yet taken as final
@@ -48,7 +51,7 @@ def wait_serving(
             continue
         what = f"answers {check.path} with {status}"
         replaced = live_status()
-        log = tail(process_config.log_file(deployment.app, process))
+        log = tail(releases.log_file(deployment.app, process))
         is_asgi = process.kind == "wsgi" and "required positional argument: 'send'" in log
         if check.strict or is_asgi or 0 < replaced < 500:
             if not check.strict and replaced:
@@ -140,7 +143,7 @@ def daemon_pid(app: AppPaths, process: Process, vassal: int) -> int:
     """The program that uWSGI, the process `vassal`, watches over; 0 when it does not run now."""
     if process.elsewhere and not process.now(app).address:
         return 0
-    runner = str(process_config.runner(app, process))
+    runner = str(releases.runner(app, process))
     for child in procfs.children(vassal) if vassal else ():
         if runner in procfs.command(child):
             return next(iter(procfs.children(child)), 0)
@@ -152,7 +155,7 @@ def ending(app: AppPaths, process: Process) -> int | None:
     for one of uWSGI's, which does not say it, and None for one that has not ended."""
     # uWSGI starts a worker that died, for one because a Java class is missing, again without end.
     mark = ini.ENDED.format(worker=process.worker)
-    text = tail(process_config.log_file(app, process))
+    text = tail(releases.log_file(app, process))
     lines = [line for line in text.splitlines() if line.startswith((mark, "DAMN ! worker "))]
     code = lines[-1].removeprefix(mark) if lines else None
     return None if code is None else int(code) if code.isdigit() else -1
@@ -188,7 +191,7 @@ def failure(deployment: Deployment, process: Process, what: str, fix: str = "") 
     """The error of a process that is not well, with the end of its log."""
     app = deployment.app
     what += "".join(ended(app, process) for ended in hooks("ended"))
-    log = last_lines(process_config.log_file(app, process), 200)
+    log = last_lines(releases.log_file(app, process), 200)
     lines = log[-15:] or ("(it wrote nothing to its log)",)
     fixes = [fix] if fix else []
     for hook in hooks("unwell"):

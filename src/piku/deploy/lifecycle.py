@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from piku import files
+from piku import dotenv, files
 from piku.app import settings
 from piku.deploy import (
     build,
@@ -35,7 +35,7 @@ def change_settings(
 ) -> None:  # fmt: skip
     """Set or (None) unset checked values, and make a release with them; one that fails leaves them
     as they were."""
-    before = revision.own_settings(app)
+    before = dotenv.load(app.settings)
     after = {key: value for key, value in {**before, **change}.items() if value is not None}
     if after == before:
         output.step("Nothing to change: the settings are as they were")
@@ -63,7 +63,7 @@ def rollback(
 ) -> None:  # fmt: skip
     """Make a release with the code and the settings of an earlier one; nothing is built. What the
     server's owner decides stays: walls and limits (docs/adr/0047-rollback.md)."""
-    target, now = _rollback_target(app, number), revision.own_settings(app)
+    target, now = _rollback_target(app, number), dotenv.load(app.settings)
     table = settings.table().values()
     stays = {one.name for one in table if one.stays or not one.repository}
     own = {name: value for name, value in target.settings.items() if name not in stays}

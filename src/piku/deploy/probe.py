@@ -6,11 +6,14 @@ import re
 import socket
 import struct
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from piku.app import settings
-from piku.deploy.deployment import Deployment
 from piku.deploy.releases import Process
 from piku.uwsgi import ini
+
+if TYPE_CHECKING:
+    from piku.deploy.deployment import Deployment
 
 _TIMEOUT = 10.0  # seconds for one answer
 _CLOSED = 502  # the status for a connection that was closed without an answer

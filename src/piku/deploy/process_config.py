@@ -8,36 +8,22 @@ from pathlib import Path
 
 from piku import files, procfs, subprocesses
 from piku.app import settings
-from piku.deploy import revision, scheduler
+from piku.deploy import releases, revision, scheduler
 from piku.deploy.deployment import Deployment
 from piku.deploy.releases import Process
 from piku.errors import PikuError
 from piku.extra import hooks
-from piku.paths import SEPARATOR, AppPaths
 from piku.uwsgi import ini, plugins
 
 _INCLUDE_TIMEOUT = 30.0  # seconds
 
 
-def log_file(app: AppPaths, process: Process) -> Path:
-    """The log of one start of a process; `logs/APP/KIND.N.log` links to the live one's. What uWSGI
-    says of its cron is only for finding a fault of piku's."""
-    if process.schedules:
-        return app.start(process.start) / "cron.log"
-    return app.logs / f"{process.worker}{SEPARATOR}{process.start}.log"
-
-
-def runner(app: AppPaths, process: Process) -> Path:
-    """The script by which uWSGI starts a process that it only watches."""
-    return app.start(process.start) / f"{process.worker}.sh"
-
-
 def write(deployment: Deployment, process: Process) -> None:
     """Write the ini, the variables and the command of one process."""
     place = deployment.paths.available / f"{process.vassal(deployment.app.name)}.ini"
-    files.write(place, _config(deployment, process), mode=0o640, durable=True)
+    files.write(place, _config(deployment, process), mode=0o640)
     if process.by_socket and settings.IDLE.read(deployment.values):
-        files.write(place.with_name(place.name + ini.DEMAND), process.address, durable=True)
+        files.write(place.with_name(place.name + ini.DEMAND), process.address)
 
 
 def _config(deployment: Deployment, process: Process) -> str:
@@ -57,7 +43,7 @@ def _config(deployment: Deployment, process: Process) -> str:
         values=deployment.values,
         checkout=str(deployment.checkout),
         envdir=str(envdir),
-        log=str(log_file(app, process)),
+        log=str(releases.log_file(app, process)),
         options=tuple(options),
         include=_include(deployment, process),
     )
@@ -70,7 +56,7 @@ def _config(deployment: Deployment, process: Process) -> str:
     argv = revision.confined(app, deployment.release, deployment.revision, command)
     for wrap in hooks("wrap"):
         argv = wrap(deployment, process, argv)
-    script = runner(app, process)
+    script = releases.runner(app, process)
     files.write(script, ini.runner(argv, process.worker))
     return ini.daemon(vassal, str(script))
 

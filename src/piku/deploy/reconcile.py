@@ -16,7 +16,6 @@ from piku.deploy import (
     cleanup,
     live_sites,
     orphans,
-    process_config,
     process_plan,
     releases,
 )
@@ -94,7 +93,7 @@ def _link(app: AppPaths, live: Live) -> None:
         if process.by_socket:
             files.link(process.address, app.socket(process.instance))
         if not process.schedules:
-            log = process_config.log_file(app, process)
+            log = releases.log_file(app, process)
             files.link(log.name, app.logs / f"{process.worker}.log")
     if live.counts is not None:
         files.write(app.scaling, process_plan.render_scaling(live.counts))

@@ -17,7 +17,7 @@ from piku import dotenv, files, locks, records
 from piku.app.procfile import UWSGI_SERVED
 from piku.errors import PikuError
 from piku.nginx.site import Site
-from piku.paths import AppName, AppPaths, Paths
+from piku.paths import SEPARATOR, AppName, AppPaths, Paths
 from piku.uwsgi.emperor import VassalName
 
 SCHEDULER = "_cron"  # no process type of a Procfile begins like that
@@ -153,8 +153,8 @@ class Live:
 # --- releases ------------------------------------------------------------------------------------
 
 
-def save_release(app: AppPaths, release: Release) -> None:
-    records.save(app.release_record(release.number), release)
+def save_release(app: AppPaths, release: Release, *, durable: bool = True) -> None:
+    records.save(app.release_record(release.number), release, durable=durable)
 
 
 def load_release(app: AppPaths, number: int) -> Release:
@@ -188,7 +188,7 @@ def new_release(app: AppPaths, **values: Any) -> Release:
     """Record the beginning of a release under the next number."""
     number = max(release_numbers(app), default=0) + 1
     release = Release(number=number, created=time.time(), **values)
-    save_release(app, release)
+    save_release(app, release, durable=False)
     return release
 
 
@@ -236,6 +236,19 @@ def commit(app: AppPaths, record: Live) -> None:
     Whatever it refers to must be on disk already.
     """
     records.save(app.live_record, record)
+
+
+def log_file(app: AppPaths, process: Process) -> Path:
+    """The log of one start of a process; `logs/APP/KIND.N.log` links to the live one's. What uWSGI
+    says of its cron is only for finding a fault of piku's."""
+    if process.schedules:
+        return app.start(process.start) / "cron.log"
+    return app.logs / f"{process.worker}{SEPARATOR}{process.start}.log"
+
+
+def runner(app: AppPaths, process: Process) -> Path:
+    """The script by which uWSGI starts a process that it only watches."""
+    return app.start(process.start) / f"{process.worker}.sh"
 
 
 def next_start(paths: Paths) -> int:

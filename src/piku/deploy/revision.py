@@ -41,11 +41,6 @@ class Revision:
         return self.context.tree
 
 
-def own_settings(app: AppPaths) -> dict[str, str]:
-    """What config:set keeps for the app."""
-    return dotenv.parse(files.read(app.settings), str(app.settings))
-
-
 def layered(paths: Paths, own: Mapping[str, str], repository: Tree = tree.EMPTY) -> dict[str, str]:
     """The settings of an app: the server's ENV, those of the repository from its top to the app's
     folder, then those of config:set.

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from piku import procfs
-from piku.deploy import health, process_config, releases
+from piku.deploy import health, releases
 from piku.deploy.releases import Live, Process
 from piku.errors import PikuError
 from piku.extra import hooks
@@ -122,7 +122,7 @@ def memory_of(pid: int) -> int:
 def _seen(app: AppPaths, row: Row, process: Process, state: State | None) -> Row:
     """The row of a process that should run, by what the emperor and its log say."""
     is_served = process.served
-    file = process_config.log_file(app, process)
+    file = releases.log_file(app, process)
     log = health.tail(file, _READ)
     failures = _FAILURE.findall(log)
     pid = vassal = state.pid if state else 0

@@ -1,28 +1,28 @@
 """git over SSH: the repositories of apps, and the push that deploys.
 
-Specification, "Git Push Deployment Flow". git runs the hook, the hook deploys; git drops its exit
-code, so it leaves the result in a file for `receive_pack`.
+Specification, "Git Push Deployment Flow". git runs the hook, which hands the updates over to the
+process that takes the push, and prints what that says.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 
-# What deploys is loaded in the hook: a push would wait for it twice.
 from piku import files, subprocesses
 from piku.deploy import checkout
 from piku.errors import PikuError
 from piku.output import Output
-from piku.paths import SEPARATOR, TEMPLATES, AppName, AppPaths, Paths
+from piku.paths import TEMPLATES, AppName, AppPaths, Paths
 
-# The file for the result: first the updates, and when they are dealt with, FAILED or DONE.
-RESULT = "PIKU_PUSH_RESULT"
-FAILED, DONE = "failed", "done"
+Deploy = Callable[[list[str]], int]
 
 
 def app_from_path(text: str) -> AppName:
@@ -44,9 +44,15 @@ def create_repository(app: AppPaths, command: list[str], environ: dict[str, str]
     exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in environ.items())
     hook = f"""\
 #!/bin/sh
-# Written by piku at every push. The updates are kept, in case this is killed.
-{exports}if [ -w "${RESULT}" ]; then cat >"${RESULT}"; exec <"${RESULT}"; fi
-exec {shlex.join([*command, "git-hook", app.name])}
+# Written by piku at every push. What takes a push over SSH deploys it as well; its output is opened
+# first, for to open a pipe that nobody writes to any more would wait for ever.
+if [ -w "$PIKU_UPDATES" ]; then
+    updates=$(cat)
+    exec <"$PIKU_OUTPUT"
+    printf '%s\\n\\n' "$updates" >"$PIKU_UPDATES"
+    exec cat
+fi
+{exports}exec {shlex.join([*command, "git-hook", app.name])}
 """
     files.write(app.repo / "hooks" / "post-receive", hook, mode=0o755)
     update = (TEMPLATES / "update-hook.sh").read_text()
@@ -54,31 +60,37 @@ exec {shlex.join([*command, "git-hook", app.name])}
     return fresh
 
 
-def receive_pack(paths: Paths, app: AppPaths, command: list[str], environ: dict[str, str]) -> int:
-    """Take a push. Returns git's exit code, or 1 when the deploy that it started failed."""
+def receive_pack(
+    paths: Paths, app: AppPaths, command: list[str], environ: dict[str, str], deploy: Deploy
+) -> int:
+    """Take a push. Returns git's exit code, or 1 when the deploy that it started failed.
+
+    `deploy` gets the lines of the hook's input, and returns 0 or 1. It runs in a copy of this
+    process, so that we are left to recover from one that is killed.
+    """
     checkout.remove_stale_locks(app.repo)
     fresh = create_repository(app, command, environ)
-    result = files.temporary_file(paths.root / "releases", f"{app.name}{SEPARATOR}push")
+    updates, handing_over = os.pipe()
+    output, saying = os.pipe()
+    ends = {"PIKU_UPDATES": f"/dev/fd/{handing_over}", "PIKU_OUTPUT": f"/dev/fd/{output}"}
     try:
-        status = _git_shell("git-receive-pack", app, {RESULT: str(result)})
-        left = files.read(result)
-        if not left and not fresh and status == 0:
+        with _git_shell("git-receive-pack", app, ends, (handing_over, output)) as git:
+            os.close(handing_over)
+            os.close(output)
+            import_module("piku.ssh.push")  # loads while git takes what comes
+            with open(updates) as coming:
+                lines = list(itertools.takewhile(str.strip, coming))
+            # A client that goes away ends git, while the deploy goes on.
+            ended = subprocesses.fork(lambda: deploy(lines), saying) if lines else 0
+        if not lines and not fresh and git.returncode == 0:
             _report_last(app)
-        if left and left not in (FAILED, DONE):
-            _finish_killed(paths, app, left.splitlines())
-        return status or int(left == FAILED)
+        if ended not in (0, 1):
+            _finish_killed(paths, app, lines)
+        return git.returncode or int(ended == 1)
     finally:
-        files.remove(result)
         references = ["git", "-C", str(app.repo), "for-each-ref", "--count=1"]
         if fresh and not app.releases.is_dir() and not subprocesses.run(references):
             files.remove(app.repo)  # nothing came
-
-
-def note_result(status: int) -> None:
-    """Leave the hook's exit code for `receive_pack`, if that waits for it."""
-    result = Path(os.environ.get(RESULT, ""))
-    if result.is_file():
-        result.write_text(FAILED if status else DONE)
 
 
 def _report_last(app: AppPaths) -> None:
@@ -96,7 +108,7 @@ def _report_last(app: AppPaths) -> None:
 
 
 def _finish_killed(paths: Paths, app: AppPaths, lines: list[str]) -> None:
-    """Recover from a hook that was killed. Raises PikuError unless its deploy went live first."""
+    """Recover from a deploy that was killed. Raises PikuError unless it went live first."""
     from piku.deploy import deploy, recovery, releases
     from piku.ssh import push
 
@@ -116,24 +128,16 @@ def _finish_killed(paths: Paths, app: AppPaths, lines: list[str]) -> None:
 
 def upload_pack(app: AppPaths) -> int:
     """Serve a clone or fetch."""
-    return _git_shell("git-upload-pack", app, {})
+    return _git_shell("git-upload-pack", app).wait()
 
 
-def _git_shell(service: str, app: AppPaths, environ: dict[str, str]) -> int:
+def _git_shell(
+    service: str, app: AppPaths, environ: Mapping[str, str] = {}, handles: Sequence[int] = ()
+) -> subprocess.Popen[bytes]:
     # git-shell takes a single-quoted path, quoted as git's own clients quote it.
     path = str(app.repo).replace("'", "'\\''")
-    # git and the hook inherit one end of a pipe; the other one closes when the last of them has
-    # ended. A client that goes away ends git, while the hook goes on.
-    ours, theirs = os.pipe()
-    with open(ours, "rb") as running:
-        try:
-            status = subprocess.run(
-                ["git-shell", "-c", f"{service} '{path}'"],
-                env={**subprocesses.environment(), **environ},
-                check=False,
-                pass_fds=(theirs,),
-            ).returncode
-        finally:
-            os.close(theirs)
-        running.read()
-    return status
+    return subprocess.Popen(
+        ["git-shell", "-c", f"{service} '{path}'"],
+        env={**subprocesses.environment(), **environ},
+        pass_fds=handles,
+    )

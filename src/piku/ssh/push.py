@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from piku import subprocesses
+from piku import dotenv, files, subprocesses
 from piku.app import settings
 from piku.deploy import deploy, releases, revision
 from piku.errors import PikuError
@@ -72,7 +72,9 @@ def _deploy(paths: Paths, app: AppPaths, update: Update, by: str, output: Output
     with deploy.locked(paths, app, f"a push by {by}", output):
         if not releases.release_numbers(app):
             _greet(paths, app, output)
-        if commit_of(app, update.ref) != update.new:
+        form = "--format=%(objectname) %(subject)"
+        commit, _, subject = _git(app, "for-each-ref", form, update.ref).partition(" ")
+        if commit != update.new:
             output.step(f"{update.new[:8]} is not deployed: a later push replaces it")
             return
         reasons = (hook(paths, app, update.new) for hook in hooks("unchanged"))
@@ -80,8 +82,8 @@ def _deploy(paths: Paths, app: AppPaths, update: Update, by: str, output: Output
             output.step(reason)
             return
         request = deploy.Request(
-            kind="push", description=subject(app, update.new), commit=update.new, by=by,
-            own=revision.own_settings(app),
+            kind="push", description=subject[:60], commit=update.new, by=by,
+            own=dotenv.load(app.settings),
         )  # fmt: skip
         deploy.deploy(paths, app, request, output)
 
@@ -112,10 +114,10 @@ def _report_stored(app: AppPaths, update: Update, main: str, output: Output) -> 
 
 def deploying(paths: Paths, app: AppPaths, pushed: Sequence[str] = ()) -> str:
     """The branch that deploys: PIKU_DEPLOY_BRANCH, else the first one ever pushed."""
-    values = revision.layered(paths, revision.own_settings(app))
+    values = revision.layered(paths, dotenv.load(app.settings))
     if chosen := settings.DEPLOY_BRANCH.read(values):
         return chosen
-    head = _git(app, "symbolic-ref", "HEAD").removeprefix(_HEADS)
+    head = files.read(app.repo / "HEAD").strip().removeprefix(f"ref: {_HEADS}")
     known = head in pushed or commit_of(app, _HEADS + head) or releases.live(app)
     if known or not pushed:
         return head

@@ -110,7 +110,7 @@ def given(paths: Paths, app: AppPaths, values: Mapping[str, str]) -> dict[str, s
     """The variables of a client, which runs outside all walls: what config:set and the server's ENV
     say. Of a repository's ENV only piku's own settings, for others would say to lego which files to
     read and whom to send them."""
-    own = revision.layered(paths, revision.own_settings(app))
+    own = revision.layered(paths, dotenv.load(app.settings))
     return {name: values[name] for name in settings.table() if name in values} | own
 
 

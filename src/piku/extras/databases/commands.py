@@ -12,10 +12,10 @@ from typing import Any
 
 import click
 
-from piku import files, locks
+from piku import dotenv, files, locks
 from piku.app import settings
 from piku.cli.common import caller, changing, make, new_app_argument, pass_paths
-from piku.deploy import lifecycle, live_sites, revision
+from piku.deploy import lifecycle, live_sites
 from piku.errors import PikuError
 from piku.extras.databases import base, server
 from piku.extras.databases.kind import Kind
@@ -78,7 +78,7 @@ def create(kind: type[Kind], paths: Paths, app: AppPaths, variable: str | None) 
     with _lock(paths, f"{kind.name}:create"):
         found = next((one for one in base.of(app) if one.kind == kind.name), None)
         made = kind(paths, found or base.new(kind.name, app, variable))
-        own = revision.own_settings(app)
+        own = dotenv.load(app.settings)
         if found and made.url in own.values():
             hint = f"see it with: piku {kind.name}:info {app.name}"
             raise PikuError(f"{app.name} has a {kind.title} database already", hint=hint)
@@ -163,7 +163,7 @@ def _users(own: Kind) -> Iterator[tuple[AppPaths, str]]:
     """The apps whose settings have this address, and where."""
     for app in map(own.paths.app, own.paths.app_names()):
         with contextlib.suppress(PikuError):
-            for name, value in revision.own_settings(app).items():
+            for name, value in dotenv.load(app.settings).items():
                 if value == own.url:
                     yield app, name
 

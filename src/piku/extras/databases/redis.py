@@ -93,7 +93,8 @@ class Redis(Kind):
         os.replace(file, first)
         manifest = first.with_name("appendonly.aof.manifest")
         files.write(manifest, f"file {first.name} seq 1 type b\n", mode=0o600)
-        files.sync_tree(self._data())
+        with files.syncing(self._data()):
+            pass
         return self.one
 
     def info(self) -> tuple[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 
-from piku import procfs
+from piku import dotenv, procfs
 from piku.deploy import build, releases, revision, scheduler
 from piku.extras.doctor.context import Context, Finding, Listener, ok, problem, warning
 from piku.operate import ps
@@ -18,7 +18,7 @@ _STARTING = 10  # seconds that a process may take until it listens
 def last_release(context: Context, app: AppPaths) -> Iterator[Finding]:
     """How the last deploy went, and whether the settings allow another one."""
     name, live = app.name, releases.live(app)
-    revision.layered(context.paths, revision.own_settings(app))
+    revision.layered(context.paths, dotenv.load(app.settings))
     numbers = releases.release_numbers(app)
     last = releases.load_release(app, numbers[-1]) if numbers else None
     if last is None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from piku import files
-from piku.deploy import health, process_config, releases
+from piku.deploy import health, releases
 from piku.deploy.releases import Live
 from piku.extras.doctor import apps, http_probe
 from piku.extras.doctor.context import OK, PROBLEM, Context, Finding, ok, problem, warning
@@ -54,7 +54,7 @@ class Visit:
         file = re.search(r'"(/[^"]+)"', line)
         timeout = self.site.values.get("NGINX_PROXY_TIMEOUT", 60)
         values = {"app": self.app.name, "timeout": timeout, "file": file and file[1]}
-        logs = [process_config.log_file(self.app, p) for p in self.live.processes if p.address]
+        logs = [releases.log_file(self.app, p) for p in self.live.processes if p.address]
         detail = health.last_lines(logs[0], 5) if logs and fix == _LOGS else ()
         what, fix = what.format(**values), fix.format(**values)
         return Finding(severity=severity, what=what, fix=fix, detail=detail)

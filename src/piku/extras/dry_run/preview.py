@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from piku import files
+from piku import dotenv, files
 from piku.deploy import build, process_plan, releases, revision
 from piku.output import masked
 from piku.paths import AppPaths, Paths
@@ -14,7 +14,7 @@ def lines(paths: Paths, app: AppPaths, commit: str) -> Iterator[str]:
     """One line for each thing that a deploy of this commit would do."""
     live = releases.live(app)
     before = releases.load_release(app, live.release) if live else None
-    own = revision.own_settings(app)
+    own = dotenv.load(app.settings)
     found = revision.read(paths, app, commit, own, checkout="next")
     if new := revision.initial(app, found):
         own |= new

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from piku import files, locks, ports, procfs
 from piku.app import settings
-from piku.deploy import live_sites, probe, process_config, reconcile, releases
+from piku.deploy import live_sites, probe, reconcile, releases
 from piku.deploy.releases import Live, Process
 from piku.errors import PikuError
 from piku.nginx.site import Site
@@ -122,7 +122,7 @@ def wake(paths: Paths, app: AppPaths) -> None:
         if any(probe.accepts(process.address) for process in web):
             took = time.monotonic() - begun
             if slept:
-                with process_config.log_file(app, web[0]).open("a") as log:
+                with releases.log_file(app, web[0]).open("a") as log:
                     log.write(f"[piku] woken by a request, ready after {took:.2f} s\n")
             return
         if all(_ends(app, process) > ends.get(process, 0) for process in web):
@@ -139,5 +139,5 @@ def _running(app: AppPaths) -> Live:
 
 def _ends(app: AppPaths, process: Process) -> int:
     """How often the process has ended, without having been stopped, as far as its log goes back."""
-    text = files.read(process_config.log_file(app, process))
+    text = files.read(releases.log_file(app, process))
     return text.count(ini.ENDED.format(worker=process.worker))

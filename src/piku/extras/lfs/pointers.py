@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ class Pointer:
     size: int
 
 
+@functools.cache
 def of_commit(repository: Path, commit: str) -> dict[str, Pointer]:
     """The pointers in a commit, by path."""
     listing = _git(repository, "ls-tree", "-r", "-l", "-z", commit)

@@ -1,7 +1,6 @@
 """Keeping an app's limits, and saying what it uses of them.
 
-A script puts processes under the limits as they start. It runs with them, below the platform: the
-command that deploys is in another cgroup, and may not move processes of the platform's.
+A script puts processes under the limits as they start: the command that deploys may not move them.
 """
 
 from __future__ import annotations
@@ -10,17 +9,19 @@ import json
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from piku import files, records
 from piku.app.procfile import UWSGI_SERVED
-from piku.deploy import process_config, releases
-from piku.deploy.deployment import Deployment
+from piku.deploy import releases
 from piku.deploy.releases import Live, Process
 from piku.errors import PikuError
 from piku.extras.limits import cgroups
 from piku.extras.limits.settings import CPU_LIMIT, MEMORY_LIMIT, NPROC_LIMIT
 from piku.paths import SEPARATOR, TEMPLATES, AppPaths, Paths
+
+if TYPE_CHECKING:
+    from piku.deploy.deployment import Deployment
 
 _PERIOD = 100_000  # microseconds; a processor's share is given in each of them
 _MB = 2**20
@@ -61,7 +62,7 @@ def wrap(deployment: Deployment, process: Process, argv: Sequence[str]) -> Seque
 
 
 def _call(app: AppPaths, process: Process, script: str, action: str) -> list[str]:
-    log = str(process_config.log_file(app, process))
+    log = str(releases.log_file(app, process))
     return ["/bin/sh", script, action, "-", process.worker, log]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from piku import subprocesses
+from piku import dotenv, subprocesses
 from piku.app import checks, settings, tree
 from piku.app.settings import Setting
 from piku.app.tree import Tree
@@ -53,7 +53,7 @@ def unchanged(paths: Paths, app: AppPaths, commit: str) -> str:
 
     Empty for a first release, after one that failed, and when the app is stopped.
     """
-    own, live = revision.own_settings(app), releases.live(app)
+    own, live = dotenv.load(app.settings), releases.live(app)
     last = next(iter(releases.releases(app)), None)
     if live is None or live.stopped or last is None or not last.usable:
         return ""

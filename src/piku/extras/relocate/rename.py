@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from piku import files, locks, records
+from piku import dotenv, files, locks, records
 from piku.cli.common import caller, changing, own_command, own_environment
-from piku.deploy import deploy, live_sites, reconcile, releases, revision, scheduler
+from piku.deploy import deploy, live_sites, reconcile, releases, scheduler
 from piku.errors import PikuError
 from piku.extras.relocate.unfinished import Rename, record_file, unfinished
 from piku.operate import destroy
@@ -123,7 +123,7 @@ def _move(old: AppPaths, new: AppPaths) -> None:
             place.rename(theirs)
     # They were built for the old name.
     files.discard([place for place in new.envs.glob("*") if place.is_dir()])
-    own = revision.own_settings(new)
+    own = dotenv.load(new.settings)
     there, here = f"{old.data}/", f"{new.data}/"
     if changed := {k: v.replace(there, here) for k, v in own.items() if there in v}:
         releases.write_settings(new, {**own, **changed})
@@ -140,6 +140,6 @@ def _deploy(paths: Paths, app: AppPaths, one: Rename) -> None:
             return
         request = deploy.Request(
             kind="deploy", description=f"renamed from {one.old}", commit=one.commit, by=caller(),
-            own=revision.own_settings(app), activate=not one.stopped,
+            own=dotenv.load(app.settings), activate=not one.stopped,
         )  # fmt: skip
         deploy.deploy(paths, app, request, output)

@@ -16,7 +16,7 @@ from pathlib import Path
 from piku import dotenv, files, locks, subprocesses
 from piku.app import settings
 from piku.cli.common import caller, changing, own_command, own_environment
-from piku.deploy import deploy, releases, revision
+from piku.deploy import deploy, releases
 from piku.errors import PikuError
 from piku.extra import hooks
 from piku.extras.restore import unpack
@@ -168,7 +168,7 @@ def _place(app: AppPaths, found: Unpacked) -> dict[str, str]:
         if kept.exists() and not place.exists():
             files.write(place, files.read(kept), mode=0o600, durable=True)
     there, here = f"{found.head.data}/", f"{app.data}/"
-    own = {k: v.replace(there, here) for k, v in revision.own_settings(app).items()}
+    own = {k: v.replace(there, here) for k, v in dotenv.load(app.settings).items()}
     if is_copy:  # the original still has its host names, be it here or elsewhere
         own.pop(settings.REDIRECT_FROM.name, None)
         own[settings.SERVER_NAME.name] = ""
@@ -180,7 +180,7 @@ def _deploy(paths: Paths, app: AppPaths, head: Head) -> None:
     with changing(paths, app, "a restore") as output:
         request = deploy.Request(
             kind="deploy", description=f"restored v{head.release} of {head.app}, {made}",
-            commit=head.commit, by=caller(), own=revision.own_settings(app),
+            commit=head.commit, by=caller(), own=dotenv.load(app.settings),
         )  # fmt: skip
         deploy.deploy(paths, app, request, output)
 

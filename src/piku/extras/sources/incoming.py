@@ -9,10 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from piku import files, subprocesses
+from piku import dotenv, files, subprocesses
 from piku.cli.common import own_command, own_environment, self_argv
 from piku.deploy import deploy as runbook
-from piku.deploy import revision
 from piku.extra import hooks
 from piku.operate import server
 from piku.output import Output
@@ -75,7 +74,7 @@ def deploy(
     before = push.commit_of(app, ref) or _NO_COMMIT
     request = runbook.Request(
         kind="push", description=push.subject(app, found.commit), commit=found.commit, by=by,
-        own=revision.own_settings(app), allow_untracked=allow_untracked,
+        own=dotenv.load(app.settings), allow_untracked=allow_untracked,
     )  # fmt: skip
     reasons = (hook(paths, app, found.commit) for hook in hooks("unchanged")) if changed else ()
     if reason := next(filter(None, reasons), ""):
