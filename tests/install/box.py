@@ -38,7 +38,7 @@ SYSTEM = (
 ARCHIVES = (
     "nginx", "nginx-light", "uwsgi-core", "uwsgi-plugin-python3", "openssh-server", "git",
     "python3", "openssh-client", "python3-click", "virtualenv", "openssl", "curl", "make", "debconf", "lego",
-    "adduser", "sudo", "apache2", "bubblewrap",
+    "adduser", "sudo", "apache2",
 )  # fmt: skip
 PATIENCE = 60.0  # seconds that a start may take
 REBOOT = 133  # how systemd-nspawn says that the machine wants to start again

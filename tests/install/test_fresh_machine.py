@@ -62,7 +62,6 @@ def test_the_package_is_installed(
     assert "Traceback" not in said
     assert "Stopping the distribution's own nginx" in said
     assert "These keys may push" in said
-    assert "Walls between apps are on: each sees its own files and processes only" in said
     for unit in ("piku-nginx", "piku-emperor"):
         assert box.run("systemctl", "is-active", unit).stdout == "active\n"
         assert box.run("systemctl", "is-enabled", unit).stdout == "enabled\n"
@@ -108,8 +107,6 @@ def test_a_push_over_the_network_is_live(box: Box, laptop: Laptop, transcript: T
     listed = laptop.does(line)
     transcript.show("ada@laptop$", line, listed)
     assert "wsgi.1" in listed
-    inside = box.run("piku", "run", "hello", "ls", "/run").stdout.split()
-    assert "piku-sandbox" in inside and "sshd.pid" not in inside
 
 
 def test_root_does_what_belongs_to_piku_as_piku(
