@@ -33,11 +33,11 @@ PURE = "extras.detect.detect"  # what `piku init` and a push decide by
 SERVER = {"cli", "operate", "ssh", "deploy", "nginx", "uwsgi", "tls", "runtimes", "app", "extras"}
 
 BUDGETS: Mapping[str, int] = {
-    "lines of the core": 10_154,  # docs/adr/0028-size.md
+    "lines of the core": 10_000,  # docs/adr/0028-size.md
     "lines of the client": 1_000,
     "lines of tools": 2_000,
 }
-TODAY: Mapping[str, int] = {"lines of the core": 10_154}
+TODAY: Mapping[str, int] = {"lines of the core": 10_156}
 # An extra has 300 lines; those that have more, with what they may have (design: at most 600).
 LARGE_EXTRAS = {
     "alerts": 600,

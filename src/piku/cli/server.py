@@ -141,7 +141,9 @@ def git_upload_pack(paths: Paths, path: str) -> int:
 @pass_paths
 def git_hook(paths: Paths, app: AppPaths) -> int:
     """Deploy what git says was pushed (the post-receive hook)."""
-    return _deploy(paths, app, sys.stdin)
+    from piku.ssh import push
+
+    return push.handle(paths, app, sys.stdin, caller(), progress(app))
 
 
 def _deploy(paths: Paths, app: AppPaths, lines: Iterable[str]) -> int:

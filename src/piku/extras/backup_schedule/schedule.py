@@ -125,10 +125,8 @@ def run(app: AppPaths) -> str:
 
 def findings(_paths: Paths, app: AppPaths) -> Iterator[tuple[str, str]]:
     """For status and doctor: backups that are no longer made."""
-    if not plan_file(app).exists():
-        return
-    found, last = plan(app), state(app)
-    if found is None or not is_stale(found, last, now := time.time()):
+    found, now = plan(app), time.time()
+    if found is None or not is_stale(found, last := state(app), now):
         return
     old = f"is {duration(now - last.succeeded)} old" if last.succeeded else "was never made"
     why = f": {last.error}" if last.error else ""
