@@ -10,6 +10,7 @@ LOAD   = tests/faults/test_no_lost_request.py
 # These have a target of their own, so that `make test` stays quick.
 SLOW   = $(addprefix tests/faults/test_, every_moment.py full_disk.py many_pushes.py platform_killed.py \
 	relocate.py rounds.py)
+DATABASES = tests/extras/databases tests/runtimes/test_howto_databases.py
 MORE   = $(addprefix tests/e2e/, test_copy.py test_cron.py test_examples.py test_logs.py test_platform.py \
 	test_plugins.py test_ports.py test_push_again.py test_processes.py test_ps.py test_run.py test_slow_clients.py \
 	test_supervision.py test_tutorial.py test_uwsgi_settings.py)
@@ -19,7 +20,7 @@ BARE   = PIKU_EXTRAS=none $(MANY)
 ARGS   =
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test test-core test-extras test-e2e test-faults test-web test-http test-browser test-hostile test-runtimes \
+.PHONY: help demo test test-core test-extras test-databases test-e2e test-faults test-web test-http test-browser test-hostile test-runtimes \
 	test-runtimes-inside test-limits test-cluster test-install install-transcript lint types format bench soak docs pictures zipapp \
 	deb clean demo-packages test-packages
 
@@ -38,9 +39,12 @@ test-core: test-packages ## All end-to-end tests of the core, on servers that ha
 	@$(PYTEST) $(BARE) tests/e2e tests/web $(ARGS)
 
 test-extras: test-packages ## What goes beyond the specification, and the client
-	@tools/install-packages databases
 	@$(PYTEST) $(MANY) $(addprefix tests/e2e/test_, deploy.py releases.py config.py) \
-		tests/extras tests/client $(ARGS)
+		$(addprefix --ignore=,$(DATABASES)) tests/extras tests/client $(ARGS)
+
+test-databases: test-packages ## Real servers of PostgreSQL, Redis and MariaDB, and apps that use them
+	@tools/install-packages databases runtimes
+	@$(PYTEST) -n 2 --dist loadfile $(DATABASES) $(ARGS)
 
 test-e2e: test-packages ## The core's other end-to-end tests: processes, cron, logs, the platform, examples
 	@$(PYTEST) $(MANY) $(MORE) $(ARGS)
@@ -63,8 +67,9 @@ test-hostile: test-packages ## Hostile command lines, files, settings and names:
 	@$(PYTEST) HOSTILE_CASES=20000 --timeout 7200 -n 2 tests/unit/test_hostile.py $(ARGS)
 
 test-runtimes: test-packages ## Deploy an app of every language: real builds
-	@tools/install-packages runtimes databases
-	@$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder tests/runtimes $(ARGS)
+	@tools/install-packages runtimes
+	@$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder $(addprefix --ignore=,$(DATABASES)) \
+		tests/runtimes $(ARGS)
 
 test-runtimes-inside: ## The same, with all apps behind walls
 	@$(MAKE) --no-print-directory test-runtimes ARGS="PIKU_SANDBOX=on $(ARGS)"

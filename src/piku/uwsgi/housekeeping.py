@@ -10,6 +10,7 @@ import os
 import shlex
 import time
 from collections.abc import Collection, Sequence
+from pathlib import Path
 
 from piku import files
 from piku.extra import hooks
@@ -57,7 +58,9 @@ def follow(paths: Paths, sites: Collection[Site]) -> None:
     for name in sorted(wanted, reverse=True):
         place = paths.available / name
         if files.peek(place) != wanted[name]:
+            before = place.stat().st_mtime if place.exists() else 0
             files.write(place, wanted[name], mode=0o640)
+            _date(place, before + 1)
             changed = True
         files.link(place, paths.enabled / name)
     if changed:
@@ -65,12 +68,15 @@ def follow(paths: Paths, sites: Collection[Site]) -> None:
 
 
 def ask(paths: Paths) -> None:
-    """Have housekeeping done now. uWSGI compares whole seconds, so each request is one later than
-    the last."""
-    place = paths.uwsgi / _REQUEST
-    when = max(time.time(), requested(paths) + 1)
+    """Have housekeeping done now."""
+    place, after = paths.uwsgi / _REQUEST, requested(paths) + 1
     place.touch()
-    os.utime(place, (when, when))
+    _date(place, after)
+
+
+def _date(place: Path, least: float) -> None:
+    """Date a file that uWSGI watches: it compares whole seconds."""
+    os.utime(place, 2 * (max(time.time(), least),))
 
 
 def requested(paths: Paths) -> float:

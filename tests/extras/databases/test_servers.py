@@ -163,6 +163,8 @@ def test_the_way_through_a_backup(server: Sandbox) -> None:
     for kind in (POSTGRES, REDIS):
         support.create(server, kind, "backed")
         support.add(server, kind, "backed", "one")
+    for name in ("copy", "copy-failed"):
+        assert server.piku("apps:create", name).returncode == 0
     piku = str(server.checkout / "bin" / "piku")
     said = run(
         [sys.executable, "-c", BACKUP, piku, "backed", "copy"],
@@ -171,7 +173,6 @@ def test_the_way_through_a_backup(server: Sandbox) -> None:
     )
     assert said.returncode == 0, said.stderr
     settings = json.loads(said.stdout)
-    assert server.piku("apps:create", "copy").returncode == 0
     server.piku("config:set", "copy", *(f"{name}={value}" for name, value in settings.items()))
     for kind in (POSTGRES, REDIS):
         assert support.notes(server, kind, "copy") == {"one"}
