@@ -34,9 +34,9 @@ _SPECIAL = re.compile(r"""\\(?P<escaped>[\\'"$abfnrtv])|\$(\{)?(?P<name>\w+)(?(2
 _CONTROL = dict(zip("abfnrtv", "\a\b\f\n\r\t\v", strict=True))
 
 
-def load(path: Path) -> dict[str, str]:
-    """The values in this file; none when there is no such file."""
-    return parse(files.read(path), str(path))
+def load(path: Path, lower: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The values in this file, by `parse`; none when there is no such file."""
+    return parse(files.read(path), str(path), lower)
 
 
 def parse(text: str, source: str, lower: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -7,6 +7,7 @@ import contextlib
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import tempfile
 import time
@@ -105,8 +106,6 @@ def remove(path: Path) -> None:
     # Renamed first: what is killed half way leaves no folder that looks whole.
     doomed = path if path.name.endswith(".tmp") else path.with_name(f"{_prefix(path.name)}tmp")
     path.rename(doomed)
-    import shutil
-
     try:
         shutil.rmtree(doomed)
     except (OSError, RecursionError):

@@ -6,6 +6,7 @@ import contextlib
 import copy
 import os
 import re
+import shutil
 import sys
 import time
 from collections.abc import Iterable, Mapping
@@ -117,8 +118,6 @@ def silence(stream: TextIO) -> None:
 
 def table(rows: Iterable[Iterable[str]]) -> list[str]:
     """Rows as lines with aligned columns, as wide as the terminal if there is one."""
-    import shutil
-
     cells = [[plain(cell) for cell in row] for row in rows]
     sizes = [max(map(len, column)) for column in zip(*cells, strict=True)]
     padded = ([cell.ljust(size) for cell, size in zip(row, sizes, strict=True)] for row in cells)

@@ -32,6 +32,11 @@ class AppName(str):
             hint="up to 63 letters, digits, '.', '_' and '-', the first a letter or digit",
         )
 
+    @property
+    def label(self) -> str:
+        """Lower-case letters, digits and '-' of it, as DNS and image registries take names."""
+        return re.sub("[^a-z0-9]+", "-", self.lower()).strip("-")
+
 
 class AppPaths:
     """The files of one app."""

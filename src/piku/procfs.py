@@ -48,7 +48,7 @@ def end(pids: Iterable[int], grace: float) -> list[int]:
     """Ask these processes to end, and kill those that still run after `grace` seconds; returns
     those that do not end even then. One of them may have called us: we and those above us go on."""
     own = {pid := os.getpid()}
-    while pid := int((_stat(pid) or ["", "0"])[1]):
+    while pid := int((stat(pid) or ["", "0"])[1]):
         own.add(pid)
     # A number may be another process's by then: both together name one.
     left = {pid: since for pid in set(pids) - own if (since := started(pid))}
@@ -75,7 +75,7 @@ def working_in(folder: Path) -> Iterator[int]:
 
 def started(pid: int) -> str:
     """When the process started, in ticks since the boot; nothing when it has ended."""
-    fields = _stat(pid)
+    fields = stat(pid)
     return fields[19] if len(fields) > 19 and fields[0] not in "ZX" else ""
 
 
@@ -111,7 +111,7 @@ def _kilobytes(name: str, file: Path) -> int:
     return int(found[1]) * 1024 if found else 0
 
 
-def _stat(pid: int) -> list[str]:
+def stat(pid: int) -> list[str]:
     """The fields of /proc/PID/stat from the third on, the state."""
     return _read(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -41,8 +42,6 @@ def app_path(home: Path) -> str:
 
 def which(program: str, path: str | None = None) -> str | None:
     """The program's file, looked for in `path` (default: ours and the system's folders)."""
-    import shutil
-
     return shutil.which(program, path=path or f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}")
 
 

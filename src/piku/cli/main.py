@@ -112,6 +112,7 @@ def apps(paths: Paths, plain: bool) -> None:
         click.echo("There is no app yet; make one from a repository's folder:", err=True)
         click.echo("  git remote add piku piku@SERVER:APP && git push piku main", err=True)
     for name in names:
+        # To load what reads it as a record takes nearly as long as everything else.
         stopped = True
         with suppress(PikuError, ValueError, KeyError, TypeError):  # none, or a damaged one
             stopped = plain or json.loads(files.read(paths.app(name).live_record))["stopped"]

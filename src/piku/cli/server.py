@@ -153,7 +153,8 @@ def _deploy(paths: Paths, app: AppPaths, lines: Iterable[str]) -> int:
     try:
         return push.handle(paths, app, lines, caller(), progress(app))
     except Exception as error:  # noqa: BLE001 (in a copy of a process nobody else reports it)
-        return main.report(error, ["git-hook"]) + 1
+        main.report(error, ["git-hook"])
+        return 2  # no result of a deploy: what it left has to be put right
 
 
 @click.command(hidden=True)

@@ -212,10 +212,7 @@ def _report(deployment: Deployment) -> None:
     serves = plan.instances if plan.serving else live.site and live.site.static
     address = next((process.address for process in live.processes if process.address), "")
     if serves and live.site is not None:
-        url = service.platform(deployment.paths).url(
-            live.site.names[0], secure=live.site.https_only
-        )
-        output.detail(f"It answers at {url}")
+        output.detail(f"It answers at {service.url(deployment.paths, live.site)}")
     elif address:
         output.detail(f"It listens on {address}; nginx serves it once it has a host name:")
         output.detail(f"  piku config:set {app.name} NGINX_SERVER_NAME=www.example.com")

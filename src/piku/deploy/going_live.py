@@ -8,14 +8,7 @@ from dataclasses import replace
 
 from piku import dotenv, files, locks, ports
 from piku.app import settings
-from piku.deploy import (
-    health,
-    instances,
-    live_sites,
-    reconcile,
-    recovery,
-    releases,
-)  # fmt: skip
+from piku.deploy import health, instances, live_sites, reconcile, recovery, releases
 from piku.deploy.deployment import Deployment
 from piku.deploy.process_plan import parse_scaling
 from piku.deploy.releases import Live, Process

@@ -12,13 +12,7 @@ import time
 from collections.abc import Callable, Collection
 
 from piku import files, locks, ports, procfs
-from piku.deploy import (
-    cleanup,
-    live_sites,
-    orphans,
-    process_plan,
-    releases,
-)
+from piku.deploy import cleanup, live_sites, orphans, process_plan, releases
 from piku.deploy.releases import Draining, Live, Process
 from piku.errors import PikuError
 from piku.extra import hooks

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import getuid
 
-from piku import dotenv, files, runtimes, subprocesses
+from piku import dotenv, runtimes, subprocesses
 from piku.app import procfile, settings, tree
 from piku.app.procfile import Procfile
 from piku.app.tree import Tree
@@ -47,7 +47,7 @@ def layered(paths: Paths, own: Mapping[str, str], repository: Tree = tree.EMPTY)
 
     Lower layers are expanded into the repository's lines; what config:set keeps is literal.
     """
-    lower = dotenv.parse(files.read(paths.server_env), str(paths.server_env), {})
+    lower = dotenv.load(paths.server_env, {})
     for path in reversed(repository.above("ENV")):
         source = posixpath.normpath(posixpath.join(repository.folder, path))
         found = dotenv.parse(repository.read(path), source, lower)

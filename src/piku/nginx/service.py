@@ -41,6 +41,11 @@ def platform(paths: Paths, where: Platform | None = None) -> Platform:
     return replace(where, root=str(paths.root), version=version, modules=modules)
 
 
+def url(paths: Paths, site: Site) -> str:
+    """The first address of a site."""
+    return platform(paths).url(site.names[0], secure=site.https_only)
+
+
 @functools.cache
 def build(program: str) -> tuple[tuple[int, ...], tuple[str, ...]]:
     """The version of nginx, and the modules it was built with."""

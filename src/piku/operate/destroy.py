@@ -17,12 +17,8 @@ from piku.uwsgi import emperor
 _GRACE = 10.0  # seconds between SIGTERM and SIGKILL where no live release says
 
 
-def destroy(paths: Paths, app: AppPaths, output: Output) -> None:
-    """Stop the app and remove its code, settings, releases and logs; data and cache stay.
-
-    The caller holds the app's lock. The repository goes last: until then the app still exists, and
-    an interrupted destroy can simply be run again.
-    """
+def end(paths: Paths, app: AppPaths) -> None:
+    """End everything of the app that runs, and have nginx forget its names."""
     timeout = _GRACE
     with contextlib.suppress(PikuError):  # a damaged record keeps nobody from removing its app
         live = releases.live(app)
@@ -31,6 +27,15 @@ def destroy(paths: Paths, app: AppPaths, output: Output) -> None:
     live_sites.update(paths)
     reconcile.stop(paths, emperor.enabled(paths, app.name), timeout)
     scheduler.end(app, timeout)
+
+
+def destroy(paths: Paths, app: AppPaths, output: Output) -> None:
+    """Stop the app and remove its code, settings, releases and logs; data and cache stay.
+
+    The caller holds the app's lock. The repository goes last: until then the app still exists, and
+    an interrupted destroy can simply be run again.
+    """
+    end(paths, app)
     # Certificates that an authority or a person gave are kept: an authority gives only so many.
     stored = certificate.stored(app)
     kept = [Path(one.path) for one in stored if one.source != certificate.SELF_SIGNED]

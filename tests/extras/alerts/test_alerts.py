@@ -140,7 +140,7 @@ def test_a_worker_that_keeps_being_killed(
     finally:
         enough.set()
         killing.join()
-    what = receiver.seen("hit")[-1][1]
+    what = next(what for event, what in receiver.seen("hit") if event == "problem")
     assert "worker.1 keeps ending" in what
     arrives(app, receiver, "solved", f"over: {what}")  # once it has run for long enough
 

@@ -19,11 +19,11 @@ from piku.paths import AppPaths, Paths
 @pass_paths
 def alerts(paths: Paths) -> None:
     """Show where alerts go, and what is wrong at the moment."""
-    state, server = watch.load(paths) or watch.State(), settings.of(paths)
-    for name in ("", *paths.app_names()):
-        values = settings.of(paths, name)
-        if not name or values != server:
-            click.echo(f"{name or 'the server'}: {', '.join(_receivers(values)) or 'nobody'}")
+    state, server = watch.load(paths) or watch.State(), settings.of_server(paths)
+    click.echo(f"the server: {', '.join(_receivers(server)) or 'nobody'}")
+    for name in paths.app_names():
+        if (values := settings.of_app(server, paths.app(name))) != server:
+            click.echo(f"{name}: {', '.join(_receivers(values)) or 'nobody'}")
     for app, found in state.problems.items():
         for one in found.values():
             click.echo(printable(f" !     {app or 'the server'}: {one.what}"))
@@ -50,8 +50,8 @@ def _receivers(values: Mapping[str, str]) -> Iterator[str]:
 @pass_paths
 def alerts_test(paths: Paths, app: AppPaths | None) -> None:
     """Send an alert now, of the server or of APP, and say who took it."""
-    name = app.name if app else ""
-    values = settings.of(paths, name)
+    name, values = app.name if app else "", settings.of_server(paths)
+    values = settings.of_app(values, app) if app else values
     receivers = list(send.receivers(values))
     if not receivers:
         hint = f"set PIKU_WEBHOOK_URL or PIKU_ALERT_MAIL in {paths.server_env}, or with config:set"

@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from piku import dotenv, files
+from piku import dotenv
 from piku.app import checks
 from piku.app.settings import Setting
-from piku.paths import AppName, Paths
+from piku.paths import AppPaths, Paths
 
 FORMATS = ("json", "ntfy", "slack", "discord")
 _ADDRESS = re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9.-]{1,255}")
@@ -46,14 +46,15 @@ SETTINGS: tuple[Setting[Any], ...] = (
 )  # fmt: skip
 
 
-def of(paths: Paths, app: str = "") -> Mapping[str, str]:
-    """The values for the server, or for an app, whose own come first. Raises PikuError when a file
-    of them is damaged."""
-    values = dotenv.parse(files.read(paths.server_env), str(paths.server_env), {})
-    if app:
-        own = paths.app(AppName(app)).settings
-        values |= dotenv.parse(files.read(own), str(own))
-    return values
+def of_server(paths: Paths) -> dict[str, str]:
+    """The values of the server's ENV; raises PikuError when it is damaged."""
+    return dotenv.load(paths.server_env, {})
+
+
+def of_app(server: Mapping[str, str], app: AppPaths) -> dict[str, str]:
+    """Those for an app, whose own come before the server's; raises PikuError when they are
+    damaged."""
+    return {**server, **dotenv.load(app.settings)}
 
 
 def wanted(values: Mapping[str, str]) -> bool:

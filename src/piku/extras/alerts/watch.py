@@ -63,9 +63,9 @@ def load(paths: Paths) -> State | None:
 
 def periodic(paths: Paths) -> None:
     """Look at the server and every app, and tell whoever wants to know what has changed."""
-    names = ["", *map(str, paths.app_names())]
-    server = settings.of(paths)
-    values = {name: _values(paths, name, server) for name in names}
+    server = settings.of_server(paths)
+    values = {"": server}
+    values |= {name: _values(server, paths.app(name)) for name in paths.app_names()}
     if not any(settings.wanted(of_one) for of_one in values.values()):
         return
     newest = {str(app.name): _newest(app) for app in map(paths.app, paths.app_names())}
@@ -74,7 +74,7 @@ def periodic(paths: Paths) -> None:
         before = load(paths) or State(told=newest)
         states = emperor.observe(paths)
         state = State(
-            problems={name: _problems(paths, name, states, before) for name in names}, told=newest
+            problems={name: _problems(paths, name, states, before) for name in values}, told=newest
         )
         fresh = (*_changes(before, state), *_deploys(paths, before, state))
         new = [
@@ -90,10 +90,10 @@ def periodic(paths: Paths) -> None:
         _beat(values, state)
 
 
-def _values(paths: Paths, name: str, server: Mapping[str, str]) -> Mapping[str, str]:
+def _values(server: dict[str, str], app: AppPaths) -> dict[str, str]:
     """The settings of one app; the server's while its own are damaged."""
     try:
-        values = settings.of(paths, name)
+        values = settings.of_app(server, app)
         for setting in settings.SETTINGS:
             setting.read(values)
     except PikuError:

@@ -33,7 +33,7 @@ def check(deployment: Deployment) -> Iterator[str]:
     """A warning when an app admits only Cloudflare, and the list could not be fetched. The list is
     that of all apps: raises PikuError when one of them says where to fetch it."""
     values, everywhere = deployment.values, deployment.paths.server_env
-    shared = dotenv.parse(files.read(everywhere), str(everywhere), {})
+    shared = dotenv.load(everywhere, {})
     if values.get(API.name) != shared.get(API.name):
         hint = f"set it in {everywhere}, then: piku config:unset {deployment.app.name} {API.name}"
         raise PikuError(f"{API.name} is for the whole server, not for one app", hint=hint)

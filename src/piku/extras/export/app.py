@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ from piku.app import settings
 from piku.app.procfile import Job, Procfile
 from piku.deploy import process_plan
 from piku.errors import PikuError
+from piku.paths import AppName
 
 PORT = 8000  # on which the image listens
 
@@ -57,7 +57,7 @@ class App:
 
     def label(self, kind: str = "") -> str:
         """The name of a part, as DNS takes it."""
-        return re.sub("[^a-z0-9]+", "-", f"{self.name}-{kind}".lower()).strip("-")
+        return AppName(f"{self.name}-{kind}").label
 
     def check(self) -> None:
         """Raise PikuError when nothing of it could run elsewhere."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 
 import click
@@ -34,7 +33,7 @@ def export(paths: Paths, app: AppPaths, engine: str, image: str) -> None:
     live, release, found = live_source(paths, app)
     output = Output(sys.stderr)
     # As `docker load` calls what `piku image APP --to FILE.tar` has written.
-    name = image or f"{re.sub('[^a-z0-9]+', '-', app.name.lower()).strip('-')}:v{release.number}"
+    name = image or f"{app.name.label}:v{release.number}"
     if image.startswith("docker://"):
         made = [make(paths, app, release, found, image, output) for make in hooks("image")]
         if not made:

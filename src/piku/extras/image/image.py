@@ -54,7 +54,7 @@ def make(
 
 def _target(app: AppPaths, release: Release, destination: str) -> tuple[str, str]:
     """Where skopeo copies it to, and what the image is called there."""
-    short = re.sub("[^a-z0-9]+", "-", app.name.lower()).strip("-")
+    short = app.name.label
     scheme, _, place = destination.partition(":")
     if destination.startswith("docker://"):
         return destination, re.sub(r":[^:/]*$", "", place.removeprefix("//"))

@@ -114,7 +114,7 @@ def _sample(
 
 def _processor_time(pid: int) -> float:
     """Seconds of processor time of a process and of its children that have ended."""
-    fields = files.read(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
+    fields = procfs.stat(pid)
     ticks = sum(map(int, fields[11:15])) if len(fields) > 15 else 0  # proc(5): utime to cstime
     return ticks / os.sysconf("SC_CLK_TCK")
 

@@ -138,8 +138,7 @@ def _address(paths: Paths, app: AppPaths) -> tuple[str, int | None]:
     if live is None or live.site is None:
         return "", None
     left = certificate.certificate(app, live.site.certified).not_after - time.time()
-    url = service.platform(paths).url(live.site.names[0], secure=live.site.https_only)
-    return url, int(left // 86400)
+    return service.url(paths, live.site), int(left // 86400)
 
 
 def additions(paths: Paths, app: AppPaths, _site: Site) -> Additions | None:
@@ -152,8 +151,10 @@ def additions(paths: Paths, app: AppPaths, _site: Site) -> Additions | None:
 
 def periodic(paths: Paths) -> None:
     """Write the page anew, if there is one; the pages of apps that are gone go."""
-    place = paths.app(AppName(page(paths) or "none")).data
-    if not page(paths) or not place.is_dir():
+    if not (own := page(paths)):
+        return
+    place = paths.app(AppName(own)).data
+    if not place.is_dir():
         return
     view = collect(paths)
     texts = {

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from piku import dotenv, files, locks, records
 from piku.cli.common import caller, changing, own_command, own_environment
-from piku.deploy import deploy, live_sites, reconcile, releases, scheduler
+from piku.deploy import deploy, releases
 from piku.errors import PikuError
 from piku.extras.relocate.unfinished import Rename, record_file, unfinished
 from piku.operate import destroy
@@ -23,7 +23,6 @@ from piku.output import Output
 from piku.paths import AppName, AppPaths, Paths
 from piku.ssh import git
 from piku.tls import certificate
-from piku.uwsgi import emperor
 
 
 def begin(paths: Paths, old: AppPaths, new: AppPaths, output: Output) -> None:
@@ -69,7 +68,7 @@ def _finish(paths: Paths, one: Rename, output: Output, *, patient: bool) -> None
     if not one.moved:
         with _both_locked(old, new, patient=patient):
             output.step(f"Stopping {old.name}, and moving it to {new.name}")
-            _stop(paths, old)
+            destroy.end(paths, old)
             _move(old, new)
             with open(os.devnull, "w") as null:  # checkouts, links, what nginx reads
                 destroy.destroy(paths, old, Output(null))
@@ -91,18 +90,6 @@ def _both_locked(old: AppPaths, new: AppPaths, *, patient: bool) -> Iterator[Non
         locks.lock(new.lock, f"renaming {old.name} to it", patient=patient),
     ):
         yield
-
-
-def _stop(paths: Paths, app: AppPaths) -> None:
-    """End everything of the app that runs, and have nginx forget its names."""
-    timeout = 10
-    with contextlib.suppress(PikuError):  # its record has gone in an earlier attempt
-        live = releases.live(app)
-        timeout = live.stop_timeout if live else timeout
-    files.discard([app.live_link, app.live_record])
-    live_sites.update(paths)
-    reconcile.stop(paths, emperor.enabled(paths, app.name), timeout)
-    scheduler.end(app, timeout)
 
 
 def _places(old: AppPaths, new: AppPaths) -> Iterator[tuple[Path, Path]]:

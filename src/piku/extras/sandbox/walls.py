@@ -62,11 +62,6 @@ def argv(
     ]  # fmt: skip
 
 
-def empty(program: Sequence[str]) -> list[str]:
-    """The same without an app: what a server must be able to build."""
-    return [*_start(), "--", *program]
-
-
 def make_folders(app: AppPaths) -> None:
     """Make the folders that the app has for its own inside."""
     for folder in (app.data, app.cache, *(_own(app, name) for name in ("home", "tmp", "npm"))):

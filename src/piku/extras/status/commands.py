@@ -46,7 +46,7 @@ def url(paths: Paths, app: AppPaths) -> None:
     if live is None or live.site is None:
         hint = "give it a host name: piku config:set APP NGINX_SERVER_NAME=www.example.com"
         raise PikuError(f"nginx does not serve {app.name}", hint=hint)
-    click.echo(service.platform(paths).url(live.site.names[0], secure=live.site.https_only))
+    click.echo(service.url(paths, live.site))
 
 
 def _record(found: Status) -> dict[str, object]:

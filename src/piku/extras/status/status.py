@@ -112,8 +112,7 @@ def _app(paths: Paths, found: AppState) -> App:
     live = None if found.error else releases.live(app)
     state, url, notes = found.state, "", [found.error] if found.error else _notes(paths, app)
     if live is not None and live.site is not None:
-        where = service.platform(paths)
-        url = where.url(live.site.names[0], secure=live.site.https_only)
+        url = service.url(paths, live.site)
         days = (certificate.certificate(app, live.site.certified).not_after - time.time()) / 86400
         notes += [f"its certificate expires in {days:.0f} days"] if days < _SOON else []
     for worst in ("down", "crashing", "unknown"):

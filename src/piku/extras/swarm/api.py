@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from piku import dotenv, files
+from piku import dotenv
 from piku.errors import PikuError
 from piku.extras.swarm.settings import DOCKER_HOST
 from piku.paths import Paths
@@ -50,7 +50,7 @@ class Engine:
     @classmethod
     def of(cls, paths: Paths) -> Engine:
         """The engine of this server, as its ENV says."""
-        values = dotenv.parse(files.read(paths.server_env), str(paths.server_env), {})
+        values = dotenv.load(paths.server_env, {})
         return cls(DOCKER_HOST.read(values))
 
     def call(self, method: str, path: str, body: Any = None) -> Any:

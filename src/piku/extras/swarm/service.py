@@ -98,7 +98,7 @@ def wrap(deployment: Deployment, process: Process, argv: Sequence[str]) -> Seque
 def _image(deployment: Deployment) -> str:
     """The image of the release in the registry; it is made once, for all starts of the release."""
     app, release = deployment.app, deployment.release
-    short = re.sub(r"[^a-z0-9]+", "-", app.name.lower()).strip("-")
+    short = app.name.label
     name = f"{REGISTRY.read(deployment.values)}/{short}"
     kept = marker(app) / f"v{release.number}"
     if not (made := files.read(kept).strip()).startswith(f"{name}@"):
