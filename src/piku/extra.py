@@ -43,6 +43,7 @@ class Extra:
     uwsgi: str = ""  # deployment, process -> further options of its ini
     links: str = ""  # app, checkout, values, folder that nginx serves -> links in it to follow
     nginx: str = ""  # paths, app, site -> the Additions to its configuration, or None
+    together: str = ""  # paths, all sites by app -> Additions that apps have by their neighbours
     include: str = ""  # app, checkout, file, text of NGINX_INCLUDE_FILE -> as nginx gets it
     acme_client: str = ""  # paths, settings -> a Client (piku.tls.acme) for an app, or None
     resting: str = ""  # paths, app, live record -> vassals that need not run now

@@ -12,7 +12,12 @@ import processes
 from laptop import HOST
 from sandbox import Sandbox, free_ports
 
-UWSGI = "/usr/bin/uwsgi --plugin python3 --master --die-on-term --processes 1 --threads 4"
+# With the specification's own default for the requests of a process, and its log.
+UWSGI = (
+    "/usr/bin/uwsgi --plugin python3 --master --die-on-term --processes 1 --threads 4"
+    " --enable-threads --max-requests 1024 --log-format '%(addr) - %(user) [%(ltime)]"
+    ' "%(method) %(uri) %(proto)" %(status) %(size) "%(referer)" "%(uagent)" %(msecs)ms\''
+)
 
 # Checks out, builds what there is to build, starts the server and waits for its first answer.
 HOOK = """\
@@ -22,13 +27,15 @@ export GIT_DIR="$PWD"
 cd {folder}
 git --work-tree={folder} checkout -q -f main
 {build}
-set -- $(cat ../{name}.old 2>/dev/null || echo {second} none none)
-while kill -0 $3 2>/dev/null; do sleep 0.005; done  # it had this port, and may still be ending
-[ $1 = {first} ] && port={second} || port={first}
+read -r number old <../{name}.old || number=0
+number=$((number + 1))
+set -- {ports}
+shift $((number % $#))  # the one before may still be ending
+port=$1
 {start}
 until curl -fs -o /dev/null http://127.0.0.1:{port}/; do sleep 0.005; done
-kill $2 2>/dev/null || true
-echo $port $! $2 >../{name}.old
+kill $old 2>/dev/null || true
+echo $number $! >../{name}.old
 """
 STARTS = {
     "wsgi": f"{UWSGI} {{venv}} --http-socket 127.0.0.1:$port --wsgi-file app.py"
@@ -93,12 +100,13 @@ class Bare:
         place, folder = self.folder / f"{name}.git", self.folder / name
         folder.mkdir()
         self.server.git(self.folder, "init", "-q", "--bare", "-b", "main", str(place))
-        first, second = free_ports(2)
+        ports = " ".join(map(str, free_ports(16)))
+        (self.folder / f"{name}.old").touch()
         start = STARTS[kind].format(name=name, venv=venv)
         port = str(self.http) if kind == "static" else "$port"
         values = {"folder": folder, "name": name, "build": build, "start": start, "port": port}
         hook = place / "hooks" / "post-receive"
-        hook.write_text(HOOK.format(first=first, second=second, **values))
+        hook.write_text(HOOK.format(ports=ports, **values))
         hook.chmod(0o755)
         return f"{self.server.address}:{place}"
 

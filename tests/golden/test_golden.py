@@ -49,6 +49,7 @@ from piku.deploy import (
     going_live,
     health,
     instances,
+    live_sites,
     process_plan,
     recovery,
     releases,
@@ -58,7 +59,7 @@ from piku.deploy.deployment import Deployment, Progress
 from piku.deploy.releases import Live, Process
 from piku.errors import PikuError
 from piku.extra import hooks
-from piku.nginx import service, site_config, vhost
+from piku.nginx import service, vhost
 from piku.nginx.directives import render
 from piku.nginx.site import Platform, Site, SiteState
 from piku.operate import server
@@ -153,7 +154,10 @@ def bring(folder: Path, base: Path) -> Case:
             trust(app, made.site)
         if "cloudflare" in facts:
             paths.cloudflare.write_text("\n".join(facts["cloudflare"]))
-        beside = site_config.state(paths, app.name, made.site)
+        states, damaged = live_sites.states(paths, {app.name: made.site})
+        if app.name in damaged:
+            raise damaged[app.name]
+        beside = states[app.name][1]
         service.check(paths, {app.name: (made.site, beside)})
     return Case(
         paths=paths, app=app, found=found, made=made, platform=where, state=beside, said=said.getvalue(),

@@ -88,10 +88,11 @@ def site(
     deployment: Deployment, processes: Iterable[Process], live: Live | None = None
 ) -> Site | None:
     """The site with these processes behind it; raises PikuError for a setting that is wrong."""
-    app, plan = deployment.app, deployment.plan
+    app, plan, procfile = deployment.app, deployment.plan, deployment.revision.procfile
     return site_config.of(
         app, deployment.checkout, deployment.values,
-        folder=deployment.revision.procfile.command("static"),
+        folder=procfile.command("static"),
+        files_only=not procfile.scalable and not procfile.jobs,
         serving=plan.serving,
         upstreams=tuple(process.upstream(app) for process in processes if process.address),
         before=live.site if live else None,
@@ -105,15 +106,16 @@ def _check_nginx(deployment: Deployment, new: Live) -> None:
     live = releases.live(app)
     if live is not None and live.site == site and not app.refused.exists():
         return  # nginx has accepted exactly this already
-    own = {app.name: (site, site_config.state(paths, app.name, site))}
-    others = live_sites.states(paths)[0]
-    others.pop(app.name, None)
+    sites, damaged = live_sites.states(paths, {app.name: site})
+    if app.name in damaged:
+        raise damaged[app.name]
+    own = {app.name: sites.pop(app.name)}
     try:
-        service.check(paths, {**others, **own})
+        service.check(paths, {**sites, **own})
     except PikuError:
         service.check(paths, own)
         # What another app includes has become wrong since it was deployed: only that app pays.
-        rest = live_sites.accepted(paths, others, deployment.output.warn)
+        rest = live_sites.accepted(paths, sites, deployment.output.warn)
         service.check(paths, {**rest, **own})
 
 

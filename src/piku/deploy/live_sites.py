@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from types import MappingProxyType
 
 from piku import files, locks
 from piku.deploy import releases
 from piku.errors import PikuError
+from piku.extra import hooks
 from piku.nginx import service, site_config, vhost
 from piku.nginx.directives import render
 from piku.nginx.site import Site, SiteState
@@ -36,13 +38,19 @@ def load(paths: Paths) -> tuple[dict[AppName, Site], dict[AppName, Exception]]:
     return found, damaged
 
 
-def states(paths: Paths) -> tuple[dict[AppName, State], dict[AppName, Exception]]:
-    """The same sites with their state; one whose state cannot be read keeps its file as well."""
+def states(
+    paths: Paths, own: Mapping[AppName, Site] = MappingProxyType({})
+) -> tuple[dict[AppName, State], dict[AppName, Exception]]:
+    """The same sites with their state; one whose state cannot be read keeps its file as well. `own`
+    is what an app is about to have in place of its live site."""
     found: dict[AppName, State] = {}
-    sites, damaged = load(paths)
+    live, damaged = load(paths)
+    sites = {**live, **own}
+    together = [hook(paths, sites) for hook in hooks("together")]
     for name, site in sites.items():
         try:
-            found[name] = (site, site_config.state(paths, name, site))
+            shared = [each[name] for each in together if name in each]
+            found[name] = (site, site_config.state(paths, name, site, shared))
         except Exception as error:  # noqa: BLE001 (one app's damaged file must not stop the others)
             damaged[name] = error
     return found, damaged

@@ -46,9 +46,11 @@ def is_settled(paths: Paths, app: AppPaths) -> bool:
 
 
 def reconcile(
-    paths: Paths, app: AppPaths, *, say: Say = lambda _: None, patient: bool = False
-) -> None:
-    """Make everything follow from the live record; the caller holds the app's lock.
+    paths: Paths, app: AppPaths, *, say: Say = lambda _: None, patient: bool = False,
+    nginx: bool = True,
+) -> None:  # fmt: skip
+    """Make everything follow from the live record; the caller holds the app's lock, and sees to
+    nginx without `nginx`.
 
     Processes that are no longer wanted get SIGTERM; `patient` waits until they have ended, and may
     raise PikuError.
@@ -67,7 +69,8 @@ def reconcile(
     emperor.enable(paths, missing)
     if live is not None:
         _link(app, live)
-    live_sites.update(paths, say)
+    if nginx:
+        live_sites.update(paths, say)
     if live is not None:
         _drain(paths, app, live, say, patient=patient)
     cleanup.clean(paths, app, live, say)

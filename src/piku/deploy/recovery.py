@@ -84,7 +84,8 @@ def _close(app: AppPaths, release: Release | None) -> None:
 
 
 def recover_all(paths: Paths, output: Output) -> None:
-    """Before the platform starts: every app as its live record says, with nothing else enabled.
+    """Before the platform starts: every app as its live record says, with nothing else enabled;
+    nginx comes after it.
 
     An app whose records are damaged is named and left alone: it must not keep the others down.
     """
@@ -95,7 +96,7 @@ def recover_all(paths: Paths, output: Output) -> None:
                 make_folders(app)
                 _sweep(paths, app)
                 build.remove_half_built(app)
-                reconcile.reconcile(paths, app)
+                reconcile.reconcile(paths, app, nginx=False)
                 _close(app, _unfinished(app))
                 _name_missing(app, output)
         except locks.LockHeld as held:

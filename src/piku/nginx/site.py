@@ -87,7 +87,8 @@ class Static:
     """A folder or file that nginx serves itself, under a prefix of addresses ("/", or without a
     slash at its end). `before` is the same of the release before: open pages may ask for it.
 
-    No link below `base` (by default `path`) is followed but `links`.
+    No link below `base` (by default `path`) is followed but `links`. In a `plain` one there is no
+    link, and nobody writes to it.
     """
 
     prefix: str
@@ -96,6 +97,7 @@ class Static:
     file: bool = False
     base: str = ""
     links: tuple[str, ...] = ()
+    plain: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ import hashlib
 import ipaddress
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from piku.app import checks, settings
 from piku.errors import PikuError
 from piku.extra import hooks
 from piku.nginx import cloudflare
-from piku.nginx.site import Site, SiteState, Static
+from piku.nginx.site import Additions, Site, SiteState, Static
 from piku.paths import SEPARATOR, AppName, AppPaths, Paths
 from piku.tls import certificate
 
@@ -25,12 +25,13 @@ _SETTINGS = ("NGINX_", "UWSGI_", "PIKU_", "DISABLE_IPV6")  # how the names of th
 def of(
     app: AppPaths, checkout: Path, values: Mapping[str, str], *, folder: str = "",
     serving: str = "", upstreams: tuple[str, ...] = (), before: Site | None = None,
+    files_only: bool = False,
 ) -> Site | None:  # fmt: skip
     """The site of an app with a host name; raises PikuError for a setting that is wrong.
 
     `folder` is what the Procfile's static line names, `serving` the process type that answers
-    requests, `upstreams` where its processes listen, as nginx writes it, and `before` the site
-    that is live.
+    requests, `upstreams` where its processes listen, as nginx writes it, `before` the site that is
+    live, and `files_only` whether no program of the app's runs that could write to its files.
     """
     names, others = settings.SERVER_NAME.read(values), settings.REDIRECT_FROM.read(values)
     if others and (not names or names[0].startswith("*")):
@@ -49,7 +50,7 @@ def of(
         values={key: text for key, text in values.items() if key.startswith(_SETTINGS)},
         serving=serving,
         upstreams=upstreams,
-        static=tuple(_static(app, checkout, values, folder)),
+        static=tuple(_static(app, checkout, values, folder, files_only)),
         clients=_clients(before) if settings.CLOUDFLARE_ACL.read(values) else (),
         include=_include(app, checkout, values),
         access_log=str(app.access_log),
@@ -87,7 +88,7 @@ def _include(app: AppPaths, checkout: Path, values: Mapping[str, str]) -> str:
 
 
 def _static(
-    app: AppPaths, checkout: Path, values: Mapping[str, str], folder: str
+    app: AppPaths, checkout: Path, values: Mapping[str, str], folder: str, files_only: bool
 ) -> Iterator[Static]:
     """What the Procfile's static line names, and what NGINX_STATIC_PATHS adds or replaces."""
     line = checks.static_paths(folder if ":" in folder else f"/:{folder}") if folder else ()
@@ -113,7 +114,16 @@ def _static(
             file=file,
             base=str(app.live_link),
             links=tuple(chain(*(each(app, checkout, values, found) for each in hooks("links")))),
+            plain=files_only and not file and not _has_links(found),
         )
+
+
+def _has_links(folder: Path) -> bool:
+    return any(
+        os.path.islink(f"{place}/{name}")
+        for place, folders, names in os.walk(folder)
+        for name in (*folders, *names)
+    )
 
 
 def located(
@@ -144,10 +154,11 @@ def located(
 # --- what changes without a deploy ---------------------------------------------------------------
 
 
-def state(paths: Paths, name: AppName, site: Site) -> SiteState:
-    """The state of one app's site now; raises PikuError when a file of the app is damaged."""
+def state(paths: Paths, name: AppName, site: Site, shared: Iterable[Additions] = ()) -> SiteState:
+    """The state of one app's site now, with what it has by the sites beside it; raises PikuError
+    when a file of the app is damaged."""
     app = paths.app(name)
-    additions = [hook(paths, app, site) for hook in hooks("nginx")]
+    additions = [*shared, *(hook(paths, app, site) for hook in hooks("nginx"))]
     restricted = settings.CLOUDFLARE_ACL.read(site.values)
     return SiteState(
         certificate=certificate.certificate(app, site.certified).path,

@@ -169,6 +169,8 @@ def _options(site: Site, static: Static, before: str = "") -> list[Directive]:
 
 def _confined(site: Site, static: Static, before: str = "") -> list[Directive]:
     """Follow no links below what is served: an uploaded archive may have brought them."""
+    if static.plain and not before:
+        return []
     if static.links and not before:
         return [d("disable_symlinks", "on", Raw(f"from={base_variable(site)}"))]
     start = f"{static.base}{SEPARATOR}before" if before else static.base

@@ -131,6 +131,8 @@ def _pip_key(context: Context) -> str:
 def _pip_build(context: Context) -> Iterator[Run]:
     # uv would make one too, but without pip, which the app's own people may want to call.
     yield virtualenv(context)
+    if not re.search(r"(?m)^\s*[^\s#]", context.tree.read(_REQUIREMENTS)):
+        return  # pip would think for a second
     if settings.PYTHON_INSTALLER.read(context.settings) == "uv":
         uv = ("uv", "pip", "install", "--python", str(context.environment))
         yield Run(argv=(*uv, "-r", _REQUIREMENTS), env=_uv_cache(context))

@@ -10,6 +10,6 @@ EXTRA = Extra(
     name="mounts",
     settings="piku.extras.mounts.hooks:SETTINGS",
     check="piku.extras.mounts.hooks:check",
-    nginx="piku.extras.mounts.hooks:additions",
+    together="piku.extras.mounts.hooks:additions",
     starting="piku.extras.mounts.hooks:starting",
 )

@@ -3,8 +3,6 @@ name."""
 
 from __future__ import annotations
 
-import functools
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,7 @@ from piku.extras.mounts import front
 from piku.nginx import service
 from piku.nginx.directives import Directive, Raw, d
 from piku.nginx.site import Additions, Site
-from piku.paths import AppName, AppPaths, Paths
+from piku.paths import AppName, Paths
 
 KEEP_PREFIX = Setting(
     name="NGINX_KEEP_PREFIX",
@@ -48,7 +46,7 @@ def check(deployment: Deployment) -> list[str]:
                 f"{setting} is for a whole host name, and this app has only {mounted[0]}",
                 hint=f"set it in the app that has {host} itself",
             )
-    sites = {name: site for name, site in _live(paths).items() if name != app.name}
+    sites = {name: site for name, site in live_sites.load(paths)[0].items() if name != app.name}
     _refuse_moved(values, sites)
     live = releases.live(app)
     before = live.site.names if live and live.site else ()
@@ -72,20 +70,27 @@ def _refuse_moved(values: Mapping[str, str], sites: Mapping[AppName, Site]) -> N
             raise PikuError(f"{min(both)} belongs to the app {name!r}", hint=hint)
 
 
-def additions(paths: Paths, app: AppPaths, site: Site) -> Additions | None:
-    """The socket of an app that shares a name, and the servers in front that its file has."""
-    sites = {**_live(paths), app.name: site}
+def additions(paths: Paths, sites: Mapping[AppName, Site]) -> Mapping[AppName, Additions]:
+    """The sockets of apps that share a name, and the servers in front that one's file has."""
     shared = {
         host: apps
         for host, apps in front.hosts({name: one.names for name, one in sites.items()}).items()
         if any(apps)
     }
-    if not any(app.name in apps.values() for apps in shared.values()):
-        return None
-    http: list[Directive] = []
+    sharing = {name for apps in shared.values() for name in apps.values()}
+    return {name: _additions(paths, name, sites, shared) for name in sharing}
+
+
+def _additions(
+    paths: Paths,
+    app: AppName,
+    sites: Mapping[AppName, Site],
+    shared: Mapping[str, Mapping[str, AppName]],
+) -> Additions:
+    site, http = sites[app], list[Directive]()
     fronts: dict[str, tuple[Directive, ...]] = {}
     for host, apps in shared.items():
-        if front.carrier(apps) == app.name:
+        if front.carrier(apps) == app:
             targets = {
                 path: front.Target(
                     name=name,
@@ -95,11 +100,11 @@ def additions(paths: Paths, app: AppPaths, site: Site) -> Additions | None:
                 )
                 for path, name in apps.items()
             }
-            beside, fronts[host] = front.server(app.name, host, targets, service.platform(paths))
+            beside, fronts[host] = front.server(app, host, targets, service.platform(paths))
             http += beside
     # From elsewhere than another server of ours, the header means nothing.
     listen = [
-        d("listen", f"unix:{_socket(paths, app.name)}"),
+        d("listen", f"unix:{_socket(paths, app)}"),
         d("set_real_ip_from", "unix:"),
         d("real_ip_header", "X-Real-IP"),
     ]
@@ -121,16 +126,3 @@ def starting(paths: Paths) -> None:
 def _socket(paths: Paths, name: AppName) -> Path:
     # Short: a socket's path has at most 107 characters.
     return paths.nginx / f"@{front.digest(name)}.socket"
-
-
-def _live(paths: Paths) -> Mapping[AppName, Site]:
-    """The live sites; read again only when one has changed, for each app's file asks for them."""
-    apps = [paths.app(name) for name in paths.app_names()]
-    own = (place for app in apps for place in (app.live_record, app.refused))
-    places = [place for place in own if os.path.exists(place)]  # False also for a closed folder
-    return _load(paths, tuple((str(place), place.stat().st_mtime_ns) for place in places))
-
-
-@functools.lru_cache(maxsize=1)
-def _load(paths: Paths, _changed: tuple[tuple[str, int], ...]) -> Mapping[AppName, Site]:
-    return live_sites.load(paths)[0]
