@@ -12,6 +12,8 @@ from typing import TextIO
 
 from piku.errors import PikuError
 
+patient = True  # whether a command waits for another one of the same app (extra `waiting`)
+
 
 class LockHeld(PikuError):
     """Somebody else holds a lock for which we do not wait."""

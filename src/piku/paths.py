@@ -3,9 +3,7 @@ Structure"). Nothing here writes to the disk."""
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -150,8 +148,5 @@ class Paths:
 
     def app_names(self) -> list[AppName]:
         """The apps of this server, sorted; an app is what has a repository."""
-        with contextlib.suppress(FileNotFoundError), os.scandir(self.root / "repos") as found:
-            return sorted(
-                AppName(one.name) for one in found if _NAME.fullmatch(one.name) and one.is_dir()
-            )
-        return []
+        found = (path.name for path in (self.root / "repos").glob("*") if path.is_dir())
+        return sorted(AppName(name) for name in found if _NAME.fullmatch(name))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import shlex
 import shutil
 import signal
 import subprocess
@@ -22,6 +23,10 @@ from piku.errors import PikuError
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # A build has to leave the processor and the disk to the apps that serve.
 _GENTLY = ("/usr/bin/nice", "-n", "10", "/usr/bin/ionice", "-c", "2", "-n", "7")
+
+
+# Each program that was run to its end, with its beginning and end (time.monotonic()).
+ran: list[tuple[str, float, float]] = []
 
 
 class ProgramFailed(PikuError):
@@ -86,6 +91,7 @@ def run(
     """Run a program to its end and return its standard output, when `merged` with its errors after
     it; raises ProgramFailed unless `check` is off, and PikuError when it has not ended after
     `timeout` seconds: then it is killed with what it has started."""
+    begun = time.monotonic()
     with subprocess.Popen(
         _located(argv), cwd=cwd, env=environment() if env is None else env,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -101,6 +107,7 @@ def run(
                 raise
             what = f"{argv[0]} did not end within {timeout:g} s and was killed"
             raise PikuError(what) from None
+    ran.append((shlex.join(argv), begun, time.monotonic()))
     if check and process.returncode:
         raise ProgramFailed(argv, process.returncode, said + errors)
     return said + errors if merged else said
@@ -140,6 +147,7 @@ def stream(
     except OSError as error:
         raise PikuError(f"{argv[0]} cannot be run: {error.strerror}") from error
     last: deque[str] = deque(maxlen=20)
+    begun = time.monotonic()
     try:
         assert process.stdout is not None
         with process.stdout as pipe:
@@ -155,6 +163,7 @@ def stream(
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        ran.append((shlex.join(argv), begun, time.monotonic()))
     if status:
         raise ProgramFailed(argv, status, "\n".join(last))
 

@@ -51,7 +51,7 @@ daemon off;
 worker_processes {workers};
 pid {folder}/nginx.pid;
 error_log {folder}/error.log;
-events {{ worker_connections 1024; }}
+events {{ worker_connections {connections}; }}
 http {{
     client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
     fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi;
@@ -144,11 +144,22 @@ class Bare:
             )
         conf = self.folder / "nginx.conf"
         conf.write_text(
-            NGINX.format(folder=self.folder, servers=upstreams + text, workers=os.cpu_count())
+            NGINX.format(
+                folder=self.folder,
+                servers=upstreams + text,
+                workers=os.cpu_count(),
+                connections=self.connections(),
+            )
         )
         started = self.run("/usr/sbin/nginx", "-c", str(conf), "-e", str(self.folder / "error.log"))
         self.server.wait(lambda: accepts(self.http), timeout=60)
         return started
+
+    def connections(self) -> str:
+        """As many as Piku's nginx may have: they take most of an idle nginx's memory."""
+        return re.findall(
+            r"worker_connections (\d+)", (self.server.root / "nginx.conf").read_text()
+        )[0]
 
     def stop(self, running: subprocess.Popen[bytes]) -> None:
         running.terminate()

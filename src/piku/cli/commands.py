@@ -32,5 +32,15 @@ COMMANDS = {
     "serve:nginx": "piku.cli.server:serve_nginx",
     "serve:emperor": "piku.cli.server:serve_emperor",
 }
-EXTENSIBLE = ("deploy", "run")  # commands to which extras add flags
+# commands to which extras add flags
+EXTENSIBLE = (
+    "deploy",
+    "run",
+    "config:set",
+    "config:unset",
+    "ps:scale",
+    "restart",
+    "rollback",
+    "stop",
+)
 LOOKS = ("apps", "help", "logs", "ps", "releases")  # they change nothing, and show no secret

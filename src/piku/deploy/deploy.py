@@ -63,8 +63,9 @@ def locked(paths: Paths, app: AppPaths, what: str, output: Output) -> Iterator[N
     before = [signal.signal(signal.SIGHUP, signal.SIG_IGN), signal.signal(signal.SIGTERM, _end)]
     try:
         with locks.lock(
-            app.lock, what, waiting=lambda who: output.step(f"Waiting for {who}")
-        ) as killed:
+            app.lock, what, waiting=lambda who: output.step(f"Waiting for {who}"),
+            patient=locks.patient,
+        ) as killed:  # fmt: skip
             if not app.repo.is_dir():
                 raise PikuError(f"the app {app.name!r} has been destroyed")
             recovery.recover(paths, app, killed=killed)

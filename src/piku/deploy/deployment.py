@@ -59,11 +59,14 @@ class Progress:
 
     def summary(self) -> str:
         """How long it took, in all and by step, in seconds."""
-        now = time.monotonic()
-        ends = [*(begun for _, begun in self._times[1:]), now]
-        spans = ((step, end - begun) for (step, begun), end in zip(self._times, ends, strict=True))
+        spans = [(step, end - begun) for step, begun, end in self.spans()]
         steps = (f"{step} {seconds:.2f}" for step, seconds in spans if seconds >= 0.005)
-        return f"{now - self._begun:.2f} s ({', '.join(steps)})"
+        return f"{time.monotonic() - self._begun:.2f} s ({', '.join(steps)})"
+
+    def spans(self) -> list[tuple[str, float, float]]:
+        """The steps so far, each with its beginning and end (time.monotonic())."""
+        ends = [*(begun for _, begun in self._times[1:]), time.monotonic()]
+        return [(step, begun, end) for (step, begun), end in zip(self._times, ends, strict=True)]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from types import MappingProxyType
 
 from piku import files, locks
 from piku.deploy import releases
@@ -39,13 +38,13 @@ def load(paths: Paths) -> tuple[dict[AppName, Site], dict[AppName, Exception]]:
 
 
 def states(
-    paths: Paths, own: Mapping[AppName, Site] = MappingProxyType({})
+    paths: Paths, own: Mapping[AppName, Site] | None = None
 ) -> tuple[dict[AppName, State], dict[AppName, Exception]]:
     """The same sites with their state; one whose state cannot be read keeps its file as well. `own`
     is what an app is about to have in place of its live site."""
     found: dict[AppName, State] = {}
     live, damaged = load(paths)
-    sites = {**live, **own}
+    sites = {**live, **(own or {})}
     together = [hook(paths, sites) for hook in hooks("together")]
     for name, site in sites.items():
         try:

@@ -56,9 +56,11 @@ EXTRAS: tuple[str, ...] = (
     "sticky",
     "submodules",
     "swarm",
+    "trace",
     "trial",
     "update",
     "uwsgi_includes",
     "versions",
+    "waiting",
     "webhook",
 )

@@ -114,16 +114,8 @@ def _static(
             file=file,
             base=str(app.live_link),
             links=tuple(chain(*(each(app, checkout, values, found) for each in hooks("links")))),
-            plain=files_only and not file and not _has_links(found),
+            plain=files_only and not file and not any(map(Path.is_symlink, found.rglob("*"))),
         )
-
-
-def _has_links(folder: Path) -> bool:
-    return any(
-        os.path.islink(f"{place}/{name}")
-        for place, folders, names in os.walk(folder)
-        for name in (*folders, *names)
-    )
 
 
 def located(

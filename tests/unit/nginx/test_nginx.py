@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from piku.deploy import live_sites, releases
 from piku.errors import PikuError
-from piku.nginx import service, site_config
+from piku.nginx import service
 from piku.nginx.directives import Raw, block, d, render
 from piku.nginx.main_config import default_config
 from piku.nginx.site import Platform, Site, SiteState, Static
@@ -182,7 +182,8 @@ HARD = [
 
 def complete(paths: Paths, site: Site) -> service.Sites:
     """A site with what is around it, as the deploy looks it up."""
-    return {AppName(site.app): (site, site_config.state(paths, AppName(site.app), site))}
+    name = AppName(site.app)
+    return {name: live_sites.states(paths, {name: site})[0][name]}
 
 
 def test_the_real_nginx_reads_what_we_quote(paths: Paths) -> None:

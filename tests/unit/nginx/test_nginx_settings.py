@@ -334,6 +334,7 @@ def judge(make: Make, paths: Paths, shop: AppPaths, tried: Tried) -> None:
             kept = one.values.get("NGINX_CACHE_PATH", "").replace("/shop", f"/{name}")
             one = replace(one, values={**one.values, "NGINX_CACHE_PATH": kept})
             added = [hook(paths, app, one) for hook in hooks("nginx")]
+            added += [hook(paths, {app.name: one}).get(app.name) for hook in hooks("together")]
         except PikuError as error:
             assert_explains(error)
             continue

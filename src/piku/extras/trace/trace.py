@@ -1,0 +1,27 @@
+"""A deploy as a file in the Trace Event format, with what it ran."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from piku import subprocesses
+from piku.deploy.deployment import Deployment
+
+VARIABLE = "PIKU_TRACE"
+
+
+def write(deployment: Deployment) -> None:
+    """Write the file that the environment names: a person's on this server, never a client's."""
+    if not (place := os.environ.get(VARIABLE)):
+        return
+    steps = deployment.progress.spans()
+    spans = [(f"deploy {deployment.app.name}", steps[0][1], steps[-1][2]), *steps]
+    spans += [span for span in subprocesses.ran if span[1] >= steps[0][1]]
+    # "X": a complete event; its times are in microseconds. What lies within another is below it.
+    events = [
+        {"name": name, "ph": "X", "ts": begun * 1e6, "dur": (end - begun) * 1e6, "pid": 1, "tid": 1}
+        for name, begun, end in spans
+    ]
+    Path(place).write_text(json.dumps({"traceEvents": events}) + "\n")
