@@ -6,14 +6,17 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from piku import files, procfs, subprocesses
-from piku.deploy import releases, revision
+from piku.deploy import releases
 from piku.deploy.releases import Live, Release
-from piku.deploy.revision import Revision
 from piku.errors import PikuError
 from piku.operate.ps import Row, memory_of
 from piku.paths import SEPARATOR, AppPaths, Paths
+
+if TYPE_CHECKING:
+    from piku.deploy.revision import Revision
 
 KIND = "run"
 _NAME = re.compile(rf"{KIND}\.([1-9][0-9]{{0,8}})")
@@ -88,6 +91,8 @@ def start(
     paths: Paths, app: AppPaths, live: Live, release: Release, found: Revision, command: str
 ) -> str:
     """Start a shell's command line in the live release and return the run's name."""
+    from piku.deploy import revision  # `piku ps` needs nothing of it
+
     if KIND in found.procfile:
         hint = f"detached commands are called {KIND}.1, {KIND}.2 and so on: rename it"
         raise PikuError(f"the Procfile has a process type {KIND!r}", hint=hint)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from piku.deploy import health
-from piku.deploy.deployment import Deployment
 from piku.deploy.releases import Process
 from piku.paths import AppPaths, Paths
+
+if TYPE_CHECKING:
+    from piku.deploy.deployment import Deployment
 
 # The line that names the error: in most languages, a stack of calls is above or below it.
 _REPORTS = re.compile(
