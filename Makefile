@@ -21,7 +21,7 @@ ARGS   =
 
 .DEFAULT_GOAL = help
 .PHONY: help demo test test-core test-extras test-databases test-e2e test-faults test-web test-http test-browser test-hostile test-runtimes \
-	test-runtimes-inside test-limits test-cluster test-install install-transcript lint types format bench soak docs pictures zipapp \
+	test-runtimes-inside test-limits test-cluster test-install install-transcript lint types format bench bench-board soak docs pictures zipapp \
 	deb clean demo-packages test-packages
 
 help: ## Show this list
@@ -114,6 +114,13 @@ bench: demo-packages ## Measure deploys, requests, memory beside bare tools (ARG
 	@tools/install-packages bench
 	@mkdir -p build
 	@tools/as-user env PYTHONPATH=tools /usr/bin/python3 -B tests/bench $(ARGS) >build/benchmarks.json
+	@/usr/bin/python3 -B tests/bench/report.py build/benchmarks.json
+
+bench-board: demo-packages ## Measure pushes and commands on a quarter of a core with 256 MB (as root)
+	@tools/install-packages bench
+	@mkdir -p build
+	@/usr/bin/python3 -B tests/bench/small.py tools/as-user env PYTHONPATH=tools /usr/bin/python3 -B tests/bench \
+		--board $(ARGS) >build/benchmarks.json
 	@/usr/bin/python3 -B tests/bench/report.py build/benchmarks.json
 
 soak: demo-packages ## Work on apps for half an hour, and see what is left of it (ARGS="--minutes 5")

@@ -1,8 +1,6 @@
 """What is measured, one function for each group of rows."""
 
-import contextlib
 import itertools
-import os
 import re
 import shlex
 import shutil
@@ -10,7 +8,7 @@ import statistics
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import apps
@@ -23,6 +21,7 @@ from sandbox import Sandbox
 PIKU, PYTHON = "bin/piku", "/usr/bin/python3"
 STEPS = re.compile(r"is live after ([\d.]+) s \((.*)\)")
 Group = Callable[[Sandbox, Bare, Results, bool], None]
+BOARD = "A small board"
 
 
 def pushed(server: Sandbox, repository: Path, app: str) -> str:
@@ -298,7 +297,7 @@ def memory(server: Sandbox, bare: Bare, results: Results, _quick: bool) -> None:
 
 
 def board(server: Sandbox, bare: Bare, results: Results, quick: bool) -> None:
-    """What matters on a small board: the largest of our programs, what is written, a slow core."""
+    """What matters on a small board: the largest of our programs, and what is written."""
     repository = server.repository("wsgi", apps.files("wsgi"))
     pushed(server, repository, "wsgi")
     roots = (server.sshd_pid(), server.platform_pid())
@@ -309,40 +308,16 @@ def board(server: Sandbox, bare: Bare, results: Results, quick: bool) -> None:
         size = peaks(bare.push(repository, server.remote("wsgi")), bare.env())
         wrote.append((written(*roots) - before) / 1024)
         sizes.append(max(size.values()))
-    board = "A small board"
-    results.add(Row(group=board, name="largest program of ours in a push", unit="MB", ours=sizes))
-    results.add(Row(group=board, name="written by a deploy of a code change", unit="kB", ours=wrote))  # fmt: skip
+    results.add(Row(group=BOARD, name="largest program of ours in a push", unit="MB", ours=sizes))
+    results.add(Row(group=BOARD, name="written by a deploy of a code change", unit="kB", ours=wrote))  # fmt: skip
     for words in (("apps",), ("config", "wsgi"), ("ps", "wsgi"), ("restart", "wsgi")):
         size = peaks([str(server.checkout / PIKU), *words], server.server_env())
         name = f"`piku {words[0]}`"
-        results.add(Row(group=board, name=name, unit="MB", ours=[max(size.values(), default=0)]))
+        results.add(Row(group=BOARD, name=name, unit="MB", ours=[max(size.values(), default=0)]))
     before, seconds = written(*roots), 20 if quick else 60
     time.sleep(seconds)
     hourly = (written(*roots) - before) / 1024 * 3600 / seconds
-    results.add(Row(group=board, name="written in an hour, while nobody asks", unit="kB", ours=[hourly]))  # fmt: skip
-    with quarter_speed():
-        ours = []
-        for number in range(2 if quick else 4):
-            change(server, repository, 100 + number)
-            ours.append(clock(lambda: subprocess.run(
-                ["taskset", "-c", "0", *bare.push(repository, server.remote("wsgi"))], check=True, env=bare.env())))  # fmt: skip
-    results.add(Row(group=board, name="a code change, `wsgi`, with three busy loops on each core", unit="s", ours=ours))  # fmt: skip
-
-
-@contextlib.contextmanager
-def quarter_speed() -> Iterator[None]:
-    """Three busy loops on each core: a program that runs there has a quarter of it."""
-    cores = sorted(map(str, range(len(os.sched_getaffinity(0)))))
-    loops = [
-        subprocess.Popen(["taskset", "-c", core, "sh", "-c", "while :; do :; done"])
-        for core in cores for _ in range(3)
-    ]  # fmt: skip
-    try:
-        yield
-    finally:
-        for loop in loops:
-            loop.kill()
-            loop.wait()
+    results.add(Row(group=BOARD, name="written in an hour, while nobody asks", unit="kB", ours=[hourly]))  # fmt: skip
 
 
 # --- many apps --------------------------------------------------------------------------------
