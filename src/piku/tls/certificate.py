@@ -10,7 +10,6 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
-import ssl
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -108,13 +107,15 @@ def is_address(name: str) -> bool:
 def inspect(text: str, source: str) -> Certificate:
     """What a certificate says, given with its chain after it and its key as PEM; raises PikuError
     unless openssl can read both, they belong together, and it has not expired."""
+    from ssl import cert_time_to_seconds
+
     facts = _openssl("certificate", text, "x509", *_FACTS)
     if _openssl("key", text, "pkey", "-pubout", "-passin", "pass:") not in facts:
         raise PikuError(
             "the key does not belong to the certificate",
             hint="give the key it was made with, and the certificate before its chain",
         )
-    begins, ends = (ssl.cert_time_to_seconds(day) for day in re.findall(r"(?m)^not\w+=(.+)", facts))
+    begins, ends = (cert_time_to_seconds(day) for day in re.findall(r"(?m)^not\w+=(.+)", facts))
     about, _, issuer = facts.partition("issuer=")
     parts = re.findall(r"(?m)^ +(?:CN|O)=(.+)$", issuer)
     found = Certificate(

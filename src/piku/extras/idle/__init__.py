@@ -10,6 +10,6 @@ EXTRA = Extra(
     name="idle",
     nginx="piku.extras.idle.site:additions",
     resting="piku.extras.idle.sleeping:resting",
-    vassals="piku.extras.idle.waker:vassals",
+    vassals="piku.extras.idle.site:vassals",
     periodic="piku.extras.idle.sleeping:periodic",
 )

@@ -9,46 +9,16 @@ from __future__ import annotations
 import os
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from pathlib import Path
 from typing import Any
 
-import piku
 from piku.errors import PikuError
 from piku.extras.idle import sleeping
-from piku.nginx.site import Site
+from piku.extras.idle.site import AWAKE
 from piku.paths import AppName, Paths
-from piku.uwsgi import housekeeping, ini
 
-AWAKE = "@piku-awake"
-_THREADS = 128
 _MOST = 50  # requests that wait for one app: one that does not listen must leave threads for others
-
-
-def socket_path(paths: Paths) -> Path:
-    return paths.uwsgi / "waker.sock"
-
-
-def vassals(paths: Paths, sites: Collection[Site]) -> dict[str, str]:
-    """The waker's own vassal, while there is an app to wake."""
-    if not any(map(sleeping.limit, sites)):
-        return {}
-    options = (
-        ("env", f"PIKU_ROOT={paths.root}"),
-        ("env", f"HOME={paths.home}"),
-        ("plugins", "python3"),
-        ("pythonpath", str(Path(piku.__file__).resolve().parents[1])),
-        ("module", f"{__name__}:application"),
-        ("need-app", "true"),
-        ("single-interpreter", "true"),
-        ("processes", "1"),
-        ("threads", str(_THREADS)),
-        ("disable-logging", "true"),
-        *ini.idle(30),
-    )
-    text = housekeeping.vassal(paths, "waker", options)
-    return {"@waker.ini": text, f"@waker.ini{ini.DEMAND}": str(socket_path(paths))}
 
 
 class Waker:
