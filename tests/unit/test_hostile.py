@@ -63,8 +63,9 @@ WORDS = st.one_of(
 
 # These start what does not end, ask the network, or are for the platform itself.
 NOT_TRIED = ("up", "logs", "serve:nginx", "serve:emperor", "housekeeping", "update", "doctor")
-# What they print is the app's, as it is, or git's.
+# What they print is the app's, as it is, or git's; a backup is no text.
 AS_IT_IS = (
+    "backup",
     "config",
     "config:get",
     "config:live",
