@@ -2,11 +2,14 @@
 
 import hashlib
 import io
+import ssl
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 from sandbox import Sandbox
@@ -50,9 +53,15 @@ class Registry(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Answer)
         self.asked: Counter[str] = Counter()
+        self.connections = 0
+
+    def process_request(self, *client: Any) -> None:
+        self.connections += 1
+        super().process_request(*client)
 
 
 class Answer(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
     server: Registry
 
     def log_message(self, *_: object) -> None:
@@ -109,6 +118,17 @@ def test_a_second_app_downloads_no_package_and_believes_nobody(
     said = said_of("missing", "no-such==1\n")
     assert any("No matching distribution found for no-such==1" in line for line in said)
     assert registry.asked["/simple/no-such/"] == 2
+
+
+def test_pages_come_over_one_connection(registry: Registry, tmp_path: Path) -> None:
+    address = f"http://127.0.0.1:{registry.server_port}"
+    with index.Index(f"{address}/simple", tmp_path, ssl.create_default_context()) as own:
+        for _ in range(3):
+            assert "hello-1-py3-none-any.whl" in own.page(f"{address}{PAGE_PATH}")
+        assert registry.connections == 1
+        with own.open(f"{address}{WHEEL_PATH}") as answer:
+            answer.read(1)  # the client has gone
+        assert "hello" in own.page(f"{address}{PAGE_PATH}")
 
 
 @pytest.mark.parametrize(

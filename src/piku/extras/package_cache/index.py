@@ -13,10 +13,12 @@ import os
 import re
 import ssl
 from collections.abc import Iterator, Mapping
-from http.client import HTTPException, HTTPResponse
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import urljoin
+from threading import get_ident
+from urllib.parse import urljoin, urlsplit
 from urllib.request import Request, urlopen
 
 from piku import files
@@ -38,13 +40,37 @@ class Index(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.upstream, self.store, self.trusted = upstream, store, trusted
         self.wheels: dict[str, str] = {}
+        self._kept: dict[tuple[int, str], HTTPConnection] = {}  # by who asks, to which host
         self.address = f"http://127.0.0.1:{self.server_port}"
 
     def open(self, url: str, **headers: str) -> HTTPResponse:
-        """What an http or https address answers."""
+        """What an http or https address answers; over the connection before, if that still lives:
+        pip asks for a page for each package, and a handshake takes longer than the page."""
+        host, failed = urlsplit(url).netloc, 0
+        new: HTTPConnection = HTTPConnection(host, timeout=_TIMEOUT)
+        if url.startswith("https:"):
+            new = HTTPSConnection(host, timeout=_TIMEOUT, context=self.trusted)
+        connection = self._kept.setdefault((get_ident(), host), new)
+        try:
+            connection.request("GET", url.partition(host)[2], headers=headers)
+            answer: HTTPResponse = connection.getresponse()
+            if answer.status == HTTPStatus.OK:
+                answer.url = url
+                return answer
+            failed = answer.status if answer.status >= HTTPStatus.BAD_REQUEST else 0
+        except (OSError, HTTPException):
+            pass  # it was closed, or an answer was not read to its end
+        connection.close()
+        if failed:
+            raise ValueError(f"{url}: status {failed}")
         asked = Request(url, headers=headers)  # noqa: S310
         found: HTTPResponse = urlopen(asked, timeout=_TIMEOUT, context=self.trusted)  # noqa: S310
         return found
+
+    def server_close(self) -> None:
+        super().server_close()
+        for connection in self._kept.values():
+            connection.close()
 
     def handle_error(self, *_: object) -> None:
         """A connection that broke is reported by the client."""
