@@ -44,6 +44,8 @@ def backup(paths: Paths, app: AppPaths | None, file: str, every: bool, without_d
 
 def _to_file(paths: Paths, app: AppPaths, file: Path, *, data: bool) -> None:
     said = Output(sys.stderr)
+    if file.is_dir():
+        raise PikuError(f"{file} is a folder", hint=f"name a file: piku backup {app.name} FILE")
     try:
         part = files.temporary_file(file.parent, file.name)
     except OSError as error:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from piku.app import checks
 from piku.app.settings import Setting
 
 SWARM = "swarm"
@@ -35,7 +36,9 @@ def _placement(text: str) -> tuple[str, ...]:
     found = tuple(word.strip() for word in text.split(",") if word.strip())
     for word in found:
         if not re.fullmatch(r"[a-z.]+(\.[A-Za-z0-9_-]+)* ?(==|!=) ?[\w.-]+", word):
-            raise ValueError(f"{word!r} is not a constraint such as node.labels.disk==ssd")
+            raise ValueError(
+                f"{checks.quoted(word)} is not a constraint such as node.labels.disk==ssd"
+            )
     return found
 
 
