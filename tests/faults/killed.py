@@ -89,7 +89,8 @@ def check_sane(app: App, *bodies: str) -> None:
     releases = app.releases()
     [live] = [release for release in releases if release["live"]]
     assert live["outcome"] == "succeeded"
-    assert app.body() in bodies
+    body = app.body()
+    assert body in bodies, f"{body}, not {bodies}"
     rows: list[dict[str, Any]] = []
 
     def only_that() -> bool:

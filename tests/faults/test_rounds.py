@@ -115,6 +115,8 @@ class Rounds:
         text = said(result) + result.stderr
         assert result.returncode in (0, 1), text
         assert "Traceback" not in text and "piku itself failed" not in text, text
+        # What had gone live just before starts with the platform.
+        self.server.wait(lambda: not app.body().startswith("status"), what=text)
         return f"at change {moment}{'' if reached else ', which it did not reach'}"
 
     def start_again(self) -> None:

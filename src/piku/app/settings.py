@@ -50,7 +50,7 @@ class Setting(Generic[T]):
             return self.check(text)
         except ValueError as error:
             shown = "" if self.secret else f"={repr(text[:80])[1:-1]}"
-            raise PikuError(f"{self.name}{shown}: {error}", hint=self.doc) from None
+            raise PikuError(f"{self.name}{shown}: {error!s:.300}", hint=self.doc) from None
 
 
 # fmt: off

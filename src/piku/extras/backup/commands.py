@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from piku import files
+from piku.app import checks
 from piku.cli.common import optional_app_argument, pass_paths
 from piku.errors import PikuError
 from piku.extras.backup import archive, contents
@@ -44,12 +45,12 @@ def backup(paths: Paths, app: AppPaths | None, file: str, every: bool, without_d
 
 def _to_file(paths: Paths, app: AppPaths, file: Path, *, data: bool) -> None:
     said = Output(sys.stderr)
-    if file.is_dir():
+    if os.path.isdir(file):
         raise PikuError(f"{file} is a folder", hint=f"name a file: piku backup {app.name} FILE")
     try:
         part = files.temporary_file(file.parent, file.name)
     except OSError as error:
-        raise PikuError(f"{file}: {error.strerror}") from None
+        raise PikuError(f"{checks.quoted(str(file))}: {error.strerror}") from None
     try:
         with part.open("wb") as out:
             with archive.compressed(out.fileno()) as stream:
