@@ -45,9 +45,9 @@ def backup(paths: Paths, app: AppPaths | None, file: str, every: bool, without_d
 
 def _to_file(paths: Paths, app: AppPaths, file: Path, *, data: bool) -> None:
     said = Output(sys.stderr)
-    if os.path.isdir(file):
-        raise PikuError(f"{file} is a folder", hint=f"name a file: piku backup {app.name} FILE")
     try:
+        if file.is_dir():
+            raise PikuError(f"{file} is a folder", hint=f"name a file: piku backup {app.name} FILE")
         part = files.temporary_file(file.parent, file.name)
     except OSError as error:
         raise PikuError(f"{checks.quoted(str(file))}: {error.strerror}") from None
