@@ -30,9 +30,12 @@ Sites = Mapping[AppName, tuple[Site, SiteState]]
 
 
 def platform(paths: Paths, where: Platform | None = None) -> Platform:
-    """Where nginx listens, as `piku up` was last started, else on the standard ports of every
-    address; and what the installed nginx can do."""
-    where = where or records.load(paths.platform, Platform) or Platform(ipv6=ports.is_free("::", 0))
+    """Where nginx listens and what it can do, as it was last started by `piku up`: one that is
+    upgraded runs on as it was. Before, the standard ports of every address, and the installed one.
+    """
+    if where is None and (started := records.load(paths.platform, Platform)):
+        return started
+    where = where or Platform(ipv6=ports.is_free("::", 0))
     version, modules = build("nginx")
     workers = os.cpu_count() or 1
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

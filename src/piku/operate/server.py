@@ -151,7 +151,7 @@ def _listen(paths: Paths, platform: Platform) -> None:
                 f"piku cannot listen on {address}:{port}: {problem}",
                 hint="choose others with --http-port and --https-port; what uses it: ss -ltnp",
             )
-    records.save(paths.platform, platform)
+    records.save(paths.platform, service.platform(paths, platform))
 
 
 def _reconcile(paths: Paths, output: Output) -> None:
