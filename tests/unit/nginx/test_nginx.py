@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from piku import records
 from piku.deploy import live_sites, releases
 from piku.errors import PikuError
 from piku.nginx import service
@@ -245,3 +246,10 @@ def test_a_damaged_record_is_one_apps_problem(paths: Paths) -> None:
         assert set(live_sites.load(paths)[0]) == {"shop"}
         with pytest.raises(PikuError, match="damaged"):
             releases.live(other)
+
+
+def test_an_upgraded_package_does_not_change_what_runs(paths: Paths) -> None:
+    started = service.platform(paths, Platform(http_port=8080))
+    records.save(paths.platform, replace(started, version=(1, 2, 3), modules=("http_v2_module",)))
+    now = service.platform(paths)
+    assert (now.http_port, now.version, now.modules) == (8080, (1, 2, 3), ("http_v2_module",))
