@@ -135,9 +135,10 @@ class Sandbox(Laptop):
         self._platform = _start(command, self.platform_log, self.server_env())
 
         def ready() -> bool:
-            emperor, pid = str(self.root / "uwsgi/emperor.stats"), self.root / "nginx/nginx.pid"
             # nginx listens a moment before it says which process it is.
-            return _accepts(emperor) and _accepts((HOST, self.http_port)) and bool(pid.read_text())
+            pid, emperor = self.root / "nginx" / "nginx.pid", self.root / "uwsgi" / "emperor.stats"
+            known = pid.exists() and pid.stat().st_size
+            return bool(known) and _accepts(str(emperor)) and _accepts((HOST, self.http_port))
 
         self._wait_until_ready(self._platform, self.platform_log, ready, timeout)
 
