@@ -66,7 +66,11 @@ def write(path: Path, text: str, *, mode: int = 0o644, durable: bool = False) ->
             os.unlink(name)
         raise
     if durable:
-        _sync(path.parent)
+        handle = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def peek(path: Path) -> str | None:
@@ -132,6 +136,12 @@ def discard(places: Iterable[Path], warn: Callable[[str], None] = lambda _: None
         warn(f"{left[0]} (and {len(left) - 1} more)" if left[1:] else left[0])
 
 
+def space(folder: Path) -> tuple[int, int, bool]:
+    """Bytes of the disk that a folder is on, those that are free, and whether these are few."""
+    usage = shutil.disk_usage(folder)
+    return usage.total, usage.free, usage.free < max(100 << 20, min(1 << 30, usage.total // 10))
+
+
 # --- temporary files -----------------------------------------------------------------------------
 
 
@@ -179,14 +189,6 @@ def syncing(folder: Path) -> Iterator[None]:
         yield
     if process.returncode:
         raise PikuError(f"the disk of {folder} cannot be written to")
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def poll(deadline: float, *, first: float = 0.002, most: float = 0.05) -> Iterator[None]:

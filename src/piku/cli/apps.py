@@ -51,8 +51,8 @@ def deploy(paths: Paths, app: AppPaths, allow_untracked: bool) -> None:
             own=dotenv.load(app.settings), allow_untracked=allow_untracked,
         )  # fmt: skip
         runbook.deploy(paths, app, request, output)
-        if refused:
-            push.advance(app, branch, refused)
+        if refused:  # that is live now
+            push.git(app, "update-ref", f"refs/heads/{branch}", refused)
 
 
 @click.command("releases")

@@ -133,7 +133,7 @@ def git_upload_pack(paths: Paths, path: str) -> int:
     """Serve a clone or a fetch."""
     from piku.ssh import git
 
-    return git.upload_pack(paths.existing(git.app_from_path(path)))
+    return git.git_shell("git-upload-pack", paths.existing(git.app_from_path(path))).wait()
 
 
 @click.command("git-hook", hidden=True)

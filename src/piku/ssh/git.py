@@ -74,7 +74,7 @@ def receive_pack(
     output, saying = os.pipe()
     ends = {"PIKU_UPDATES": f"/dev/fd/{handing_over}", "PIKU_OUTPUT": f"/dev/fd/{output}"}
     try:
-        with _git_shell("git-receive-pack", app, ends, (handing_over, output)) as git:
+        with git_shell("git-receive-pack", app, ends, (handing_over, output)) as git:
             os.close(handing_over)
             os.close(output)
             import_module("piku.ssh.push")  # loads while git takes what comes
@@ -126,12 +126,7 @@ def _finish_killed(paths: Paths, app: AppPaths, lines: list[str]) -> None:
     raise PikuError(f"the deploy was killed{step}", hint=hint)
 
 
-def upload_pack(app: AppPaths) -> int:
-    """Serve a clone or fetch."""
-    return _git_shell("git-upload-pack", app).wait()
-
-
-def _git_shell(
+def git_shell(
     service: str, app: AppPaths, environ: Mapping[str, str] = {}, handles: Sequence[int] = ()
 ) -> subprocess.Popen[bytes]:
     # git-shell takes a single-quoted path, quoted as git's own clients quote it.

@@ -71,9 +71,12 @@ def _deploy(paths: Paths, app: AppPaths, update: Update, by: str, output: Output
         return
     with deploy.locked(paths, app, f"a push by {by}", output):
         if not releases.release_numbers(app):
-            _greet(paths, app, output)
+            output.step(f"{app.name} is a new app")
+            if close := paths.similar(app.name):  # in case that one was meant
+                instead = f"piku destroy {app.name}, and push there"
+                output.warn(f"Did you mean {close!r}? Then: {instead}")
         form = "--format=%(objectname) %(subject)"
-        commit, _, subject = _git(app, "for-each-ref", form, update.ref).partition(" ")
+        commit, _, subject = git(app, "for-each-ref", form, update.ref).partition(" ")
         if commit != update.new:
             output.step(f"{update.new[:8]} is not deployed: a later push replaces it")
             return
@@ -86,13 +89,6 @@ def _deploy(paths: Paths, app: AppPaths, update: Update, by: str, output: Output
             own=dotenv.load(app.settings),
         )  # fmt: skip
         deploy.deploy(paths, app, request, output)
-
-
-def _greet(paths: Paths, app: AppPaths, output: Output) -> None:
-    """Say that this push makes an app, in case another one was meant."""
-    output.step(f"{app.name} is a new app")
-    if close := paths.similar(app.name):
-        output.warn(f"Did you mean {close!r}? Then: piku destroy {app.name}, and push there")
 
 
 def _report_stored(app: AppPaths, update: Update, main: str, output: Output) -> None:
@@ -122,13 +118,13 @@ def deploying(paths: Paths, app: AppPaths, pushed: Sequence[str] = ()) -> str:
     if known or not pushed:
         return head
     first = next((name for name in ("main", "master") if name in pushed), pushed[0])
-    _git(app, "symbolic-ref", "HEAD", _HEADS + first)
+    git(app, "symbolic-ref", "HEAD", _HEADS + first)
     return first
 
 
 def commit_of(app: AppPaths, ref: str) -> str:
     """The commit of a reference; empty when there is none."""
-    return _git(app, "for-each-ref", "--format=%(objectname)", ref)
+    return git(app, "for-each-ref", "--format=%(objectname)", ref)
 
 
 def tip(app: AppPaths, branch: str) -> str:
@@ -150,11 +146,6 @@ def reset(app: AppPaths, update: Update) -> bool:
     return subprocesses.succeeds(command)
 
 
-def advance(app: AppPaths, branch: str, commit: str) -> None:
-    """Move a branch to a commit whose push failed, and which is live now."""
-    _git(app, "update-ref", _HEADS + branch, commit)
-
-
 def failed_commit(app: AppPaths) -> str:
     """The commit of the last push if that failed and nothing came after it; else empty."""
     newest = next(iter(releases.releases(app)), None)
@@ -165,8 +156,8 @@ def failed_commit(app: AppPaths) -> str:
 
 def subject(app: AppPaths, commit: str) -> str:
     """The first line of a commit's message."""
-    return _git(app, "show", "--no-patch", "--format=%s", commit)[:60]
+    return git(app, "show", "--no-patch", "--format=%s", commit)[:60]
 
 
-def _git(app: AppPaths, *words: str) -> str:
+def git(app: AppPaths, *words: str) -> str:
     return subprocesses.run(["git", "-C", str(app.repo), *words]).strip()

@@ -49,6 +49,10 @@ class Certificate:
         """Whether less than a third of its lifetime is left."""
         return self.not_after - now < (self.not_after - self.not_before) / 3
 
+    def ends_soon(self, now: float) -> bool:
+        """Whether it should be replaced by now; what piku renews by itself is, long before."""
+        return self.not_after - now < min(14 * 86400, (self.not_after - self.not_before) / 5)
+
     @property
     def last_day(self) -> str:
         return time.strftime("%Y-%m-%d", time.localtime(self.not_after))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -12,13 +11,11 @@ import click
 
 from piku import files
 from piku.cli.common import json_option, pass_paths
-from piku.errors import PikuError
 from piku.extras.audit import record
-from piku.output import printable, table
+from piku.output import printable, seconds, table
 from piku.paths import AppName, Paths
 
 _FIELDS = ("id", "by", "address", "app", "command", "arguments", "outcome")
-_SECONDS = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
 @click.command()
@@ -32,10 +29,7 @@ def audit(paths: Paths, app: str | None, since: str, as_json: bool) -> None:
     Commands that only look are listed when they were refused. "started" is what still runs, was
     killed, or gave way to a program, as `run` does.
     """
-    found = re.fullmatch(r"([0-9]{1,5})([mhdw])", since)
-    if found is None:
-        raise PikuError(f"{since[:60]!r} is not a length of time", hint="write 12h or 7d", code=2)
-    after = time.time() - int(found[1]) * _SECONDS[found[2]]
+    after = time.time() - seconds(since)
     name = AppName.parse(app) if app else ""  # it may be gone
     entries = [one for one in _entries(paths) if one["at"] >= after and name in ("", one["app"])]
     if as_json:

@@ -26,7 +26,6 @@ from piku.tls import certificate
 from piku.tls.certificate import OWN, Certificate
 
 _MAX = 1 << 20
-_SOON = 14 * 86400
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +79,7 @@ def _row(status: Status) -> tuple[str, ...]:
 def _problems(status: Status) -> Iterator[str]:
     if missing := status.serving.missing(status.names):
         yield f"it is not for {', '.join(missing)}"
-    if status.serving.source == OWN and status.serving.not_after - time.time() < _SOON:
+    if status.serving.source == OWN and status.serving.ends_soon(time.time()):
         yield "it expires soon: replace it with certs:add"
     if status.failed.count:
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(status.failed.retry))

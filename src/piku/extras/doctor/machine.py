@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,11 +44,11 @@ def _version(program: str) -> tuple[int, ...]:
 def disk(context: Context) -> Iterator[Finding]:
     """Free space on the disk of the piku root."""
     root = context.paths.root
-    usage = shutil.disk_usage(root if root.exists() else context.paths.home)
-    what = f"{usage.free // MB} of {usage.total // MB} MB are free on the disk of {root}"
+    total, free, few = files.space(root if root.exists() else context.paths.home)
+    what = f"{free // MB} of {total // MB} MB are free on the disk of {root}"
     fix = f"see what is large: du -xhd2 {shlex.quote(str(root))} | sort -h | tail"
-    if usage.free < max(100 * MB, min(1024 * MB, usage.total / 10)):
-        severity = problem if usage.free < 100 * MB else warning
+    if few:
+        severity = problem if free < 100 * MB else warning
         yield severity(f"only {what}", fix)
 
 

@@ -15,7 +15,7 @@ from piku.tls import acme
 from piku.tls import certificate as tls_certificate
 from piku.tls.certificate import SELF_SIGNED, Certificate
 
-_PATIENCE, _SOON = 3.0, 14 * 86400  # seconds
+_PATIENCE = 3.0  # seconds
 
 
 def names(context: Context, app: AppPaths) -> Iterator[Finding]:
@@ -69,13 +69,12 @@ def certificate(context: Context, app: AppPaths) -> Iterator[Finding]:
 
 def judge_certificate(app: str, names: Sequence[str], serving: Certificate, now: float) -> Finding:
     """Judge the certificate that these names are served with."""
-    until = time.strftime("%Y-%m-%d", time.localtime(serving.not_after))
     renew = f"piku certs:renew {app}"
     if serving.source == SELF_SIGNED and any(map(acme.is_public, names)):
         return warning("its certificate is self-signed: browsers warn about it", renew)
-    if serving.not_after - now < _SOON and serving.due(now):
+    if serving.ends_soon(now):
         severity = problem if serving.not_after <= now else warning
-        return severity(f"its certificate is only valid until {until}", renew)
+        return severity(f"its certificate is only valid until {serving.last_day}", renew)
     if missing := serving.missing(names):
         return warning(f"its certificate is not valid for {', '.join(missing)}", renew)
-    return ok(f"its certificate is valid until {until}")
+    return ok(f"its certificate is valid until {serving.last_day}")

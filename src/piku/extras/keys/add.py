@@ -20,12 +20,11 @@ from piku.cli.common import own_command, own_environment, pass_paths
 from piku.errors import PikuError
 from piku.extras.keys import commands
 from piku.extras.keys.commands import ADMIN
-from piku.output import Output
+from piku.output import Output, seconds
 from piku.paths import Paths
 from piku.ssh import keys
 
 _PATTERN = re.compile(r"[A-Za-z0-9*][A-Za-z0-9._*-]{0,62}")
-_SECONDS = {"h": 3600, "d": 86400, "w": 604800}
 
 
 def _pattern(_context: click.Context, _option: click.Parameter, text: str | None) -> str | None:
@@ -48,12 +47,7 @@ def _expiry(_context: click.Context, _option: click.Parameter, text: str | None)
     """expiry-time= of sshd(8), in UTC."""
     if text is None:
         return ""
-    found = re.fullmatch(r"([1-9][0-9]{0,3})([hdw])", text)
-    if found is None:
-        hint = "write 12h, 30d or 8w: hours, days or weeks"
-        raise PikuError(f"{text[:80]!r} is not a length of time", hint=hint, code=2)
-    at = time.time() + int(found[1]) * _SECONDS[found[2]]
-    return time.strftime("%Y%m%d%H%M%SZ", time.gmtime(at))
+    return time.strftime("%Y%m%d%H%M%SZ", time.gmtime(time.time() + seconds(text)))
 
 
 def _bytes(_context: click.Context, _option: click.Parameter, text: str | None) -> str:

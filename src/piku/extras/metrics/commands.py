@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 
 import click
@@ -13,10 +12,9 @@ from piku.cli.common import app_argument, json_option, pass_paths
 from piku.deploy import live_sites
 from piku.errors import PikuError
 from piku.extras.metrics import history, sampling
-from piku.output import duration
+from piku.output import duration, seconds
 from piku.paths import AppPaths, Paths
 
-_SPANS = {"h": 3600, "d": 86400}
 _MOST = 30 * 86400  # seconds
 _BARS, _WIDTH = "▁▂▃▄▅▆▇█", 48
 _FACTORS = {"p50": (1000, "ms"), "p95": (1000, "ms"), "memory": (2**-20, "MB")}
@@ -30,12 +28,9 @@ _UNITS = {"requests": "a minute", "errors": "a minute", "processors": "cores"}
 @pass_paths
 def metrics(paths: Paths, app: AppPaths, since: str, as_json: bool) -> None:
     """Show an app's requests, latency, errors, memory and processors over time."""
-    found = re.fullmatch(r"([1-9][0-9]{0,3})([hd])", since)
-    if found is None:
-        raise PikuError(f"{since[:60]!r} is not a length of time", hint="write 3h or 7d", code=2)
     if not sampling.folder(paths).is_dir():
         raise PikuError("nothing is measured on this server", hint="begin with: piku metrics:on")
-    span = min(int(found[1]) * _SPANS[found[2]], _MOST)
+    span = min(seconds(since), _MOST)
     step, series = sampling.series(paths, app, span)
     if as_json:
         click.echo(json.dumps({"step": step, "figures": series}))

@@ -28,7 +28,7 @@ _ORDER = (
     ps.UNKNOWN, "crashing", "down", ps.UP, ps.STATIC, ps.ASLEEP, ps.NOTHING, ps.STOPPED,
     ps.NEVER,
 )  # fmt: skip
-_SOON, _DEPLOYS = 21, 5  # days, releases
+_DEPLOYS = 5  # releases
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,8 +113,9 @@ def _app(paths: Paths, found: AppState) -> App:
     state, url, notes = found.state, "", [found.error] if found.error else _notes(paths, app)
     if live is not None and live.site is not None:
         url = service.url(paths, live.site)
-        days = (certificate.certificate(app, live.site.certified).not_after - time.time()) / 86400
-        notes += [f"its certificate expires in {days:.0f} days"] if days < _SOON else []
+        serving = certificate.certificate(app, live.site.certified)
+        if serving.ends_soon(time.time()):
+            notes.append(f"its certificate is valid until {serving.last_day}")
     for worst in ("down", "crashing", "unknown"):
         if names := [row.process for row in found.processes if row.state == worst]:
             state, notes = worst, [f"{', '.join(names)}: {worst}"]
