@@ -36,7 +36,7 @@ def lock(
                 continue  # destroying an app removes its lock file
             killed = bool(file.read(1))
             since = time.strftime("%H:%M:%S")
-            _replace(file, f"{what} (process {os.getpid()}, since {since})")
+            _replace(file, what and f"{what} (process {os.getpid()}, since {since})")
             yield killed
             _replace(file, "")
             return

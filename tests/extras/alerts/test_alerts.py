@@ -1,148 +1,83 @@
 """Each alert arrives at a real receiver, after what it tells of has happened."""
 
-import base64
 import contextlib
 import email
-import hashlib
-import hmac
 import json
 import os
 import signal
-import subprocess
 import threading
+import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
-from sandbox import HOST, Sandbox
+from sandbox import Sandbox
 
 from tests.e2e.conftest import NewApp
-from tests.e2e.support import App, refused, web
+from tests.e2e.support import SERVER, WEB, refused, web
+from tests.extras.alerts.receiver import SECRET, Receiver, arrives, look, tell
 
-SECRET = "whsec_" + base64.b64encode(b"only for this test").decode()
 CRASHING = "import sys\nprint('why it ended')\nsys.exit(7)\n"
-
-
-class Receiver:
-    """An HTTP server that keeps what it is sent; `status` is what it answers."""
-
-    def __init__(self) -> None:
-        self.status = 204
-        self.alerts: list[dict[str, Any]] = []
-        self.beats: list[str] = []
-        receiver = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                receiver.beats.append(self.path)
-                self.answer(204)
-
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                signed = f"{self.headers['Webhook-Id']}.{self.headers['Webhook-Timestamp']}."
-                key = base64.b64decode(SECRET.removeprefix("whsec_"))
-                mac = hmac.new(key, signed.encode() + body, hashlib.sha256).digest()
-                assert self.headers["Webhook-Signature"] == f"v1,{base64.b64encode(mac).decode()}"
-                if receiver.status == 204:
-                    receiver.alerts.append(json.loads(body))
-                self.answer(receiver.status)
-
-            def answer(self, status: int) -> None:
-                self.send_response(status)
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.server = HTTPServer((HOST, 0), Handler)
-        self.url = f"http://{HOST}:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def seen(self, app: str) -> list[tuple[str, str]]:
-        """The alerts of an app, or "" for the server's, in order."""
-        return [(one["event"], one["what"]) for one in self.alerts if one["app"] == app]
+HOSTILE = '<b>@everyone</b> "q" \\ $(id) é\u2028\x1b[31m'
+LOOPING = "import time\nprint('begins', flush=True)\ntime.sleep(9999)\n"
 
 
 @pytest.fixture(scope="module")
 def receiver() -> Iterator[Receiver]:
     receiver = Receiver()
     yield receiver
-    receiver.server.shutdown()
-    receiver.server.server_close()
+    receiver.close()
 
 
 @pytest.fixture(scope="module")
 def told(server: Sandbox, receiver: Receiver) -> Sandbox:
     """The server, whose owner wants to be told."""
-    lines = {
-        "PIKU_WEBHOOK_URL": f"{receiver.url}/alerts",
-        "PIKU_WEBHOOK_SECRET": SECRET,
-        "PIKU_HEARTBEAT_URL": f"{receiver.url}/alive",
-    }
-    with (server.root / "ENV").open("a") as file:
-        file.writelines(f"{name}={value}\n" for name, value in lines.items())
-    look(server)
+    tell(server, receiver)
     return server
-
-
-def look(server: Sandbox) -> None:
-    """What happens every two minutes."""
-    done = server.piku("housekeeping")
-    assert done.returncode == 0, done.stderr
-
-
-def arrives(app: App, receiver: Receiver, event: str, what: str) -> None:
-    """Wait until an alert of the app's has come."""
-
-    def came() -> bool:
-        look(app.server)
-        return (event, what) in receiver.seen(app.name)
-
-    app.server.wait(came, 60, f"{event}: {what}, of {receiver.seen(app.name)}")
 
 
 def test_deploys(told: Sandbox, receiver: Receiver, new_app: NewApp) -> None:
     app = new_app("shop")
     told.wait(lambda: receiver.seen("shop"))  # by itself, after the deploy
-    app.commit("It ends", server_py=CRASHING)
+    app.commit(f"It ends {HOSTILE}", server_py=f"print({HOSTILE!r})\n{CRASHING}")
     app.failed()
     told.wait(lambda: len(receiver.seen("shop")) > 1)
     [(first, live), (second, failed)] = receiver.seen("shop")
     assert (first, second) == ("live", "failed")
-    assert "v1 (" in live and "v2 (It ends" in failed
+    assert "v1 (" in live and f"v2 (It ends {HOSTILE}" in failed
     detail = next(one["detail"] for one in receiver.alerts if one["what"] == failed)
     assert "web.1" in " ".join(detail)
     look(told)
     assert len(receiver.seen("shop")) == 2  # once
 
 
-def test_a_worker_that_keeps_being_killed(
-    told: Sandbox, receiver: Receiver, new_app: NewApp
+@pytest.mark.parametrize("kind", ["web", "worker"])
+def test_what_keeps_being_killed(
+    told: Sandbox, receiver: Receiver, new_app: NewApp, kind: str
 ) -> None:
-    files = {**web("hit", procfile="worker: exec python3 -IS hit-worker.py\n")}
-    files["hit-worker.py"] = "import os, time\nprint('begins', flush=True)\ntime.sleep(9999)\n"
-    app = new_app("hit", files)
-    enough = threading.Event()
+    name = f"hit-{kind}"
+    program = {"web": SERVER, "worker": LOOPING}[kind]
+    files = {**web(name), f"{name}.py": program}
+    own = f"{kind}: exec python3 -IS {name}.py\n"
+    files["Procfile"] = own if kind == "web" else f"{WEB}{own}"
+    app, enough = new_app(name, files), threading.Event()
 
     def kill() -> None:
         while not enough.wait(0.3):
             for process in told.processes():
-                if "hit-worker.py" in str(process):
+                if f"{name}.py" in str(process):
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(process.pid, signal.SIGKILL)
 
     killing = threading.Thread(target=kill)
     killing.start()
     try:
-        told.wait(lambda: look(told) or "problem" in dict(receiver.seen("hit")), 60)
+        what = arrives(app, receiver, "problem", f"{kind}.1 keeps ending")
     finally:
         enough.set()
         killing.join()
-    what = next(what for event, what in receiver.seen("hit") if event == "problem")
-    assert "worker.1 keeps ending" in what
     arrives(app, receiver, "solved", f"over: {what}")  # once it has run for long enough
+    assert app.status() == 200
 
 
 def test_a_job_that_fails(told: Sandbox, receiver: Receiver, new_app: NewApp) -> None:
@@ -154,38 +89,79 @@ def test_a_job_that_fails(told: Sandbox, receiver: Receiver, new_app: NewApp) ->
     arrives(app, receiver, "solved", "over: cron-report failed with exit code 1")
 
 
-def test_a_certificate_that_expires(told: Sandbox, receiver: Receiver, new_app: NewApp) -> None:
-    app = new_app("secure")
-    made = subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-         "-nodes", "-days", "5", "-subj", "/CN=x", "-addext", f"subjectAltName=DNS:{app.host}",
-         "-keyout", "-", "-out", "-"],
-        capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
-    said = told.piku("certs:add", "secure", "-", input=made)
-    assert said.returncode == 0, said.stderr
-    arrives(app, receiver, "problem", "its certificate expires in 5 days")
+def test_a_backup_that_is_too_old(
+    told: Sandbox, receiver: Receiver, new_app: NewApp, tmp_path: Path
+) -> None:
+    app, disk = new_app("kept"), tmp_path / "disk"
+    disk.write_text("not there")  # as of a disk that is not mounted
+    app.does("backup:schedule", "@hourly", "--to", str(disk / "kept"))
+    assert app.says("backup:run").returncode == 1
+    plan = told.root / "envs" / "kept" / "backup.json"
+    said = json.loads(plan.read_text())
+    plan.write_text(json.dumps({**said, "since": said["since"] - 3 * 3600}))
+    what = arrives(app, receiver, "problem", "the last good backup (@hourly) was never made")
+    assert "mkdir" in what  # why
+    disk.unlink()
+    app.does("backup:run")
+    arrives(app, receiver, "solved", "over: the last good backup (@hourly) was never made")
 
 
 def test_what_nobody_takes_is_sent_again(
     told: Sandbox, receiver: Receiver, new_app: NewApp
 ) -> None:
+    """Later each time, and to the same receiver no more than once in a look."""
     receiver.status = 500
-    new_app("again")
     waiting = told.root / "alerts.json"
-    told.wait(lambda: '"attempts": 1' in waiting.read_text())
-    assert not receiver.seen("again")
+
+    def pending() -> list[dict[str, float]]:
+        found: list[dict[str, float]] = json.loads(waiting.read_text())["pending"]
+        return found
+
+    apps = [new_app(name) for name in ("again", "too")]
+    told.wait(lambda: [one["attempts"] >= 1 for one in pending()] == [True, True])
     assert "not delivered" in told.piku("alerts").stdout
+    waits = []
+    for _ in range(3):
+        due(waiting)
+        before = receiver.asked
+        look(told)
+        assert receiver.asked == before + 1
+        waits.append(min(round((one["due"] - time.time()) / 60) for one in pending()))
+    assert waits == sorted(waits) and len({*waits}) == 3, waits
+    assert not any(receiver.seen(app.name) for app in apps)
     receiver.status = 204
+    due(waiting)
+    look(told)
+    assert [event for app in apps for event, _ in receiver.seen(app.name)] == ["live", "live"]
+    assert pending() == []
+
+
+def due(waiting: Path) -> None:
+    """The time has come for all that waits."""
     state = json.loads(waiting.read_text())
     for one in state["pending"]:
         one["due"] = 0
     new = waiting.with_suffix(".new")
     new.write_text(json.dumps(state))
     new.replace(waiting)
-    look(told)
-    assert [event for event, _ in receiver.seen("again")] == ["live"]
-    assert json.loads(waiting.read_text())["pending"] == []
+
+
+def test_no_deploy_waits_for_a_receiver(told: Sandbox, receiver: Receiver, new_app: NewApp) -> None:
+    """Which takes each alert and answers none: it is given up after 10 s."""
+    app, before = new_app("quick", push=False), receiver.asked
+    with receiver.hanging():
+        app.deployed()
+        told.wait(lambda: receiver.asked > before)
+        began = time.monotonic()
+        app.commit(server_py=app.repository.joinpath("server.py").read_text() + "\n")
+        app.deployed()
+        took = time.monotonic() - began
+        assert not receiver.seen("quick")
+    print(f"a push took {took:.1f} s while a receiver answered nothing")
+    assert took < 10
+    due(told.root / "alerts.json")
+    arrives(app, receiver, "live", "v1 (")
+    arrives(app, receiver, "live", "v2 (")
 
 
 def test_the_heartbeat_stops_while_something_is_wrong(
@@ -196,9 +172,10 @@ def test_the_heartbeat_stops_while_something_is_wrong(
     told.wait(lambda: "/calm" in receiver.beats)
     assert app.says("cron:run", "often").returncode == 1
     arrives(app, receiver, "problem", "cron-often failed with exit code 1")
-    before = receiver.beats.count("/calm")
+    assert "/alive" in receiver.beats
+    receiver.beats.clear()
     look(told)
-    assert receiver.beats.count("/calm") == before
+    assert receiver.beats == []
 
 
 def test_a_test_alert(told: Sandbox, receiver: Receiver) -> None:
@@ -213,6 +190,18 @@ def test_a_test_alert(told: Sandbox, receiver: Receiver) -> None:
     shown = told.piku("alerts").stdout
     assert f"the server: webhook at {receiver.url.removeprefix('http://')} (json, signed)" in shown
     assert SECRET not in shown
+
+
+@pytest.mark.parametrize("kind", ["ntfy", "slack", "discord"])
+def test_other_receivers(told: Sandbox, receiver: Receiver, new_app: NewApp, kind: str) -> None:
+    app = new_app(kind)
+    app.does("config:set", f"PIKU_WEBHOOK_FORMAT={kind}")
+    assert app.does("alerts:test") == "the webhook took it\n"
+    said = receiver.bodies[-1]
+    text = (
+        said if kind == "ntfy" else json.loads(said)[{"slack": "text", "discord": "content"}[kind]]
+    )
+    assert text.startswith(f"{kind}: this is a test: alerts arrive\n")
 
 
 def test_mail(own_server: Sandbox, tmp_path: Path) -> None:

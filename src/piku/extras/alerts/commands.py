@@ -29,8 +29,8 @@ def alerts(paths: Paths) -> None:
             click.echo(printable(f" !     {app or 'the server'}: {one.what}"))
     for waiting in state.pending:
         age = duration(time.time() - waiting.alert.at)
-        what = f"not delivered for {age} by {waiting.to}: {waiting.alert.title}"
-        click.echo(printable(f" !     {what}"))
+        what = f" !     not delivered for {age} by {waiting.to}: {waiting.alert.title}"
+        click.echo(printable(what))
 
 
 def _receivers(values: Mapping[str, str]) -> Iterator[str]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import re
-import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from piku import files, procfs
 from piku.deploy import releases, scheduler
 from piku.deploy.releases import Live
 from piku.errors import PikuError
@@ -17,8 +17,7 @@ from piku.operate import ps
 from piku.paths import AppPaths, Paths
 from piku.tls import certificate
 
-_SOON = 14  # days; what piku renews by itself is renewed earlier
-_MB = 2**20
+_CALM = 3600  # seconds that a process must run after it was killed, until that is over
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,11 +34,9 @@ Problems = dict[str, Problem]
 
 def of_server(paths: Paths) -> Problems:
     """What is wrong with the server itself."""
-    usage = shutil.disk_usage(paths.root)
-    if usage.free >= max(100 * _MB, min(1024 * _MB, usage.total // 10)):
-        return {}
-    left = f"{usage.free // _MB} of {usage.total // _MB} MB are free"
-    return {"disk": Problem(what=f"the disk is almost full: {left}")}
+    total, free, few = files.space(paths.root)
+    what = f"the disk is almost full: {free >> 20} of {total >> 20} MB are free"
+    return {"disk": Problem(what=what)} if few else {}
 
 
 def of_app(paths: Paths, app: AppPaths, states: ps.States | None) -> Problems | None:
@@ -67,37 +64,49 @@ def _is_changing(app: AppPaths) -> bool:
 
 
 def _problems(paths: Paths, app: AppPaths, states: ps.States) -> Iterator[tuple[str, Problem]]:
-    live = releases.live(app)
-    for row in ps.of(paths, app, states).processes:
+    live, rows = releases.live(app), ps.of(paths, app, states).processes
+    for row in rows:
         if row.state in ("crashing", "down"):
             code = f" (exit code {row.exit_code})" if row.exit_code is not None else ""
-            what = {"crashing": "keeps ending", "down": "does not run"}[row.state] + code
-            yield (
-                row.process,
-                Problem(app=app.name, what=f"{row.process} {what}", detail=row.last_lines),
-            )
+            how = {"crashing": "keeps ending", "down": "does not run"}[row.state] + code
+            what = f"{row.process} {how}"
+            yield row.process, Problem(app=app.name, what=what, detail=row.last_lines)
     for name, run in scheduler.last_runs(app).items():
         runs = run.ended is None and name in scheduler.running(app)
         if run.code != 0 and not runs:
             how = "was killed" if run.code is None else f"failed with exit code {run.code}"
             yield f"job {name}", Problem(app=app.name, what=f"{name} {how}")
-    if live is not None:
-        yield from _of_live(app, live)
+    if live:
+        yield from _killed(app, live, rows)
+        yield from _certificate(app, live)
     for finding in hooks("findings"):
         for what, fix in finding(paths, app):
             # A figure in it may change while it is the same finding.
             yield re.sub(r"\d+", "#", what), Problem(app=app.name, what=what, detail=(fix,))
 
 
-def _of_live(app: AppPaths, live: Live) -> Iterator[tuple[str, Problem]]:
+def _killed(app: AppPaths, live: Live, rows: Sequence[ps.Row]) -> Iterator[tuple[str, Problem]]:
+    """Processes that an extra knows to have been ended, until they have run well for a while."""
+    ages = {row.process: _age(row) for row in rows if row.state != ps.ASLEEP}
     for process in live.processes:
         why = "".join(ended(app, process) for ended in hooks("ended"))
-        if why:
-            what = f"{process.worker} has ended{why}"
-            yield f"{process.worker} ended", Problem(app=app.name, what=what)
-    if live.site is not None:
-        found = certificate.certificate(app, live.site.certified)
-        days = (found.not_after - time.time()) / 86400
-        if days < _SOON:
-            what = f"its certificate expires in {days:.0f} days"
-            yield "certificate", Problem(app=app.name, what=what)
+        if why and ages.get(process.title, _CALM) < _CALM:
+            found = Problem(app=app.name, what=f"{process.worker} has ended{why}")
+            yield f"{process.worker} ended", found
+
+
+def _age(row: ps.Row) -> float:
+    """For how long a process has run, or the youngest of those that a uWSGI has started."""
+    return min(map(procfs.age, (row.pid, *procfs.children(row.pid)))) if row.pid else 0.0
+
+
+def _certificate(app: AppPaths, live: Live) -> Iterator[tuple[str, Problem]]:
+    """The certificate that browsers accept, when it was not renewed in time. After its end nginx
+    serves a self-signed one, which is none."""
+    names, now = live.site.certified if live.site else (), time.time()
+    known = list(certificate.stored(app))
+    found = certificate.choose(known, names, now) or certificate.choose(known, names, 0)
+    if found and found.ends_soon(now):
+        how = "expires" if found.not_after > now else "expired"
+        at = time.strftime("%Y-%m-%d %H:%M", time.localtime(found.not_after))
+        yield "certificate", Problem(app=app.name, what=f"its certificate {how} at {at}")

@@ -49,8 +49,9 @@ class Alert:
 
     @property
     def title(self) -> str:
-        """The event in one line, as a terminal may get it."""
-        return plain(f"{self.app}: {self.what}" if self.app else self.what)
+        """The event in one line, as a terminal may get it, and a header."""
+        text = plain(f"{self.app}: {self.what}" if self.app else self.what)
+        return " ".join(text.splitlines())  # at other ends of lines than a terminal's, too
 
     @property
     def text(self) -> str:
@@ -58,23 +59,24 @@ class Alert:
         return "\n".join((self.title, *map(plain, self.detail), f"(piku on {platform.node()})"))
 
 
+def address(to: str, values: Mapping[str, str]) -> str:
+    """The address of a kind of receiver with these settings, or ""."""
+    return (settings.ALERT_MAIL if to == MAIL else settings.WEBHOOK_URL).read(values) or ""
+
+
 def receivers(values: Mapping[str, str]) -> Iterator[str]:
     """Where alerts with these settings go."""
-    if settings.WEBHOOK_URL.read(values):
-        yield WEBHOOK
-    if settings.ALERT_MAIL.read(values):
-        yield MAIL
+    return (to for to in (WEBHOOK, MAIL) if address(to, values))
 
 
 def send(alert: Alert, to: str, values: Mapping[str, str]) -> None:
     """Deliver to one of the receivers; raises PikuError when it did not take the alert."""
-    if to == MAIL:
-        if address := settings.ALERT_MAIL.read(values):
-            _mail(alert, address)
+    if not (where := address(to, values)):
         return
-    if url := settings.WEBHOOK_URL.read(values):
-        headers, body = request(alert, values)
-        _curl(url, headers, body)
+    if to == MAIL:
+        _mail(alert, where)
+    else:
+        _curl(where, *request(alert, values))
 
 
 def request(alert: Alert, values: Mapping[str, str]) -> tuple[dict[str, str], str]:

@@ -7,14 +7,15 @@ power cut repeats an alert rather than lose one.
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from piku import locks, records
+from piku import files, locks, records
 from piku.deploy import releases
 from piku.errors import PikuError
 from piku.extras.alerts import problems, send, settings
@@ -27,7 +28,7 @@ from piku.uwsgi import emperor
 
 _GIVEN_UP = 86400.0  # seconds after which an alert that nobody takes is dropped
 _FIRST_WAIT, _LONGEST_WAIT = 60.0, 3600.0  # seconds between two attempts
-_MOST = 200  # alerts that wait
+_MOST, _ROOM = 200, 8192  # alerts that wait, bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,25 +70,36 @@ def periodic(paths: Paths) -> None:
     if not any(settings.wanted(of_one) for of_one in values.values()):
         return
     newest = {str(app.name): _newest(app) for app in map(paths.app, paths.app_names())}
-    with locks.lock(paths.root / "alerts.lock", "looking for problems", patient=False):
+    # A full disk has no room for a note on who holds the lock.
+    with locks.lock(paths.root / "alerts.lock", "", patient=False):
         # What was deployed before the first look is no news.
         before = load(paths) or State(told=newest)
         states = emperor.observe(paths)
-        state = State(
-            problems={name: _problems(paths, name, states, before) for name in values}, told=newest
-        )
-        fresh = (*_changes(before, state), *_deploys(paths, before, state))
+        found = {name: _problems(paths, name, states, before) for name in values}
+        state = State(problems=found, told=newest)
         new = [
             Pending(alert=alert, to=to)
-            for alert in fresh
+            for alert in (*_changes(before, state), *_deploys(paths, before, state))
             for to in send.receivers(values.get(alert.app, values[""]))
         ]
         state = replace(state, pending=(*before.pending, *new)[-_MOST:])
-        records.save(place(paths), state)
+        _save(place(paths), state, before)
         left = tuple(deliver(state.pending, values, Output(sys.stderr).warn))
-        if left != state.pending:
-            records.save(place(paths), replace(state, pending=left))
+        _save(place(paths), replace(state, pending=left), state)
         _beat(values, state)
+
+
+def _save(file: Path, state: State, before: State) -> None:
+    """Write what has changed, and room for more: a full disk lets only that be written to."""
+    text = json.dumps(asdict(state))
+    try:
+        if state != before or not file.exists():
+            files.write(file, text + " " * _ROOM, mode=0o600, durable=True)
+    except OSError:
+        if len(text) > (room := file.stat().st_size):
+            raise
+        with file.open("r+") as old:
+            old.write(text.ljust(room))
 
 
 def _values(server: dict[str, str], app: AppPaths) -> dict[str, str]:
@@ -96,9 +108,9 @@ def _values(server: dict[str, str], app: AppPaths) -> dict[str, str]:
         values = settings.of_app(server, app)
         for setting in settings.SETTINGS:
             setting.read(values)
+        return values
     except PikuError:
         return server
-    return values
 
 
 def _problems(paths: Paths, name: str, states: States | None, before: State) -> Problems:
@@ -137,10 +149,10 @@ def _deploys(paths: Paths, before: State, now: State) -> Iterator[Alert]:
 
 
 def alert(app: str, event: str, what: str, detail: tuple[str, ...] = ()) -> Alert:
-    """An alert of this moment."""
-    return Alert(
-        id=str(uuid.uuid4()), at=int(time.time()), app=app, event=event, what=what, detail=detail
-    )
+    """An alert of this moment. A receiver takes UTF-8 alone; a commit's message may be none."""
+    first, *rest = (text.encode(errors="replace").decode() for text in (what, *detail))
+    now, identity = int(time.time()), str(uuid.uuid4())
+    return Alert(id=identity, at=now, app=app, event=event, what=first, detail=tuple(rest))
 
 
 def deliver(
@@ -150,15 +162,15 @@ def deliver(
 ) -> Iterator[Pending]:
     """Send what is due; yields what is to be tried again, later each time. A receiver that does
     not answer is not asked a second time in one look."""
-    silent = set[tuple[str, str]]()
+    silent = set[str]()
     for one in pending:
-        now, where = time.time(), (one.alert.app, one.to)
+        now, own = time.time(), values.get(one.alert.app, values[""])
         if one.due > now:
             yield one
             continue
-        if where not in silent:
+        if (where := send.address(one.to, own)) not in silent:
             try:
-                send.send(one.alert, one.to, values.get(one.alert.app, values[""]))
+                send.send(one.alert, one.to, own)
                 continue
             except PikuError as error:
                 silent.add(where)
