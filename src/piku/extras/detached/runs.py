@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,10 +52,16 @@ class Run:
         return int(found[1]) if found else 0
 
 
+@functools.lru_cache(1)
+def _marked(root: Path, _second: int) -> dict[int, str]:
+    """Every process that is marked; whoever asks about each app looks at them once."""
+    return procfs.marked(root)
+
+
 def running(app: AppPaths) -> dict[str, Run]:
     """The runs of an app by name, the oldest first."""
     found: dict[str, set[int]] = {}
-    for pid, mark in procfs.marked(app.root).items():
+    for pid, mark in _marked(app.root, int(time.monotonic())).items():
         owner, _, name = mark.partition(SEPARATOR)
         if owner == app.name and _NAME.fullmatch(name) and procfs.is_running(pid):
             found.setdefault(name, set()).add(pid)
