@@ -53,7 +53,7 @@ LARGE_EXTRAS = {
     "languages": 400,
     "lfs": 450,
     "metrics": 360,
-    "page": 530,
+    "page": 585,
     "relocate": 350,
     "restore": 500,
     "sandbox": 440,

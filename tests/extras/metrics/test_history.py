@@ -32,6 +32,14 @@ def test_an_hour_is_what_its_steps_were(tmp_path: Path) -> None:
     assert list(history.read(ring, STEP, T + DAY, T + 2 * DAY)) == []
 
 
+def test_what_has_only_begun_is_not_counted_yet() -> None:
+    samples = [Sample(at=at, requests=60, p95=0.5, memory=7, cpu=12) for at in (T, T + STEP)]
+    found = history.figures(samples, STEP, T + STEP + 5)
+    assert [found[name] for name in ("requests", "p95")] == [[(T, 30.0)], [(T, 0.5)]]
+    assert found["memory"] == [(T, 7 * 1024.0), (T + STEP, 7 * 1024.0)]
+    assert found["processors"][1] == (T + STEP, 0.1)
+
+
 def test_requests_of_a_log(tmp_path: Path) -> None:
     log = tmp_path / "log"
     lines = [f"{T + second}.5 {500 if second == 7 else 200} 0.{second:03}" for second in range(100)]

@@ -2,13 +2,17 @@
 
 import base64
 import json
+import os
 import re
+import time
 from html.parser import HTMLParser
 from typing import Any
 
 import pytest
 from sandbox import Sandbox
 
+from piku.extras.metrics import history
+from piku.extras.metrics.history import HOUR, STEP
 from tests.e2e.conftest import NewApp
 from tests.e2e.support import App, refused, web, wsgi
 
@@ -81,20 +85,30 @@ def test_apps_and_what_they_did(page: Page, new_app: NewApp) -> None:
     for _ in range(20):
         assert app.status() == 200
     page.server.wait(lambda: requests(app) == 20)
-    assert re.search(r"shopup.*\d a minute", page.text())
+    # What came before the two minutes that are not over is shown.
+    with (page.server.root / "metrics" / "shop.log").open("a") as log:
+        log.writelines(f"{time.time() - 200 - n} 200 0.005\n" for n in range(60))
+    assert re.search(r"shopupv1\d+ MB\d[\d.]*5 ms0self-signed", page.text())
+    own = page.server.root / "data" / "status-page" / "app-shop.html"
+    before = own.read_text()
+    page.text()
+    assert own.read_text() == before  # for ten minutes
+    os.utime(own, 2 * (time.time() - 700,))
     shown = page.text("/app-shop.html")
     assert "wsgi.1" in shown and "Last month" in shown and "Latency: p50" in shown
     assert re.search(r"First versionsucceeded after [\d.]+ s", page.text())
+    told = json.loads(app.does("metrics", "--since", "3h", "--json"))
+    assert round(sum(value * told["step"] / 60 for _, value in told["figures"]["requests"])) == 60
     exported = page.get("/metrics.prom")[2]
     assert re.search(r'^piku_app_requests_per_minute\{app="shop"\} [\d.]+$', exported, re.M)
     assert 'piku_app_up{app="shop"} 1' in exported
 
 
 def requests(app: App) -> int:
-    """How many were counted in the last hours."""
+    """How many were counted in the last minutes."""
     assert app.server.piku("housekeeping").returncode == 0
-    found = json.loads(app.does("metrics", "--since", "3h", "--json"))
-    return round(sum(value * found["step"] / 60 for _, value in found["figures"]["requests"]))
+    ring, now = app.server.root / "metrics" / f"{app.name}.ring", int(time.time())
+    return sum(one.requests for one in history.read(ring, STEP, now - HOUR, now))
 
 
 def test_a_failed_deploy_with_hostile_words(page: Page, new_app: NewApp) -> None:

@@ -57,12 +57,14 @@ def read(file: Path, step: int, begin: int, end: int) -> Iterator[Sample]:
                 yield Sample(**dict(zip(names, found, strict=True)))
 
 
-def figures(samples: Sequence[Sample], step: int) -> dict[str, Points]:
-    """Each figure over time, by its name: requests and errors a minute, seconds, bytes, cores."""
-    answered = [one for one in samples if one.requests]
+def figures(samples: Sequence[Sample], step: int, now: int) -> dict[str, Points]:
+    """Each figure over time, by its name: requests and errors a minute, seconds, bytes, cores. Of
+    the step that has only begun the requests are not known yet."""
+    ended = [one for one in samples if one.at + step <= now]
+    answered = [one for one in ended if one.requests]
     return {
-        "requests": [(one.at, one.requests * 60 / step) for one in samples],
-        "errors": [(one.at, one.errors * 60 / step) for one in samples],
+        "requests": [(one.at, one.requests * 60 / step) for one in ended],
+        "errors": [(one.at, one.errors * 60 / step) for one in ended],
         "p50": [(one.at, one.p50) for one in answered],
         "p95": [(one.at, one.p95) for one in answered],
         "memory": [(one.at, one.memory * 1024.0) for one in samples],

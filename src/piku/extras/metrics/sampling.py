@@ -55,7 +55,7 @@ def series(paths: Paths, app: AppPaths, span: int) -> tuple[int, Mapping[str, hi
     """An app's figures of the last `span` seconds by their names, and the seconds of one step."""
     step, now = STEP if span <= history.DAY else history.HOUR, int(time.time())
     samples = history.read(ring(paths, app.name), step, now - span, now)
-    return step, history.figures(list(samples), step)
+    return step, history.figures(list(samples), step, now)
 
 
 def destroyed(paths: Paths, app: AppPaths) -> None:

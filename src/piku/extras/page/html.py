@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -15,9 +16,9 @@ if TYPE_CHECKING:
     from piku.extras.page.view import AppView, ServerView
 
 _MB, _GB = 2**20, 2**30
-_SOON = 14  # days
 _PLOTS = (
-    ("Requests a minute", ("requests", "errors")),
+    ("Requests a minute", ("requests",)),
+    ("Errors a minute", ("errors",)),
     ("Latency", ("p50", "p95")),
     ("Memory", ("memory",)),
     ("Processors", ("processors",)),
@@ -29,6 +30,18 @@ _EXPORTED = {
 }  # fmt: skip
 
 Series = Mapping[str, Sequence[tuple[int, float]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """Figures of the last `seconds`, in steps of so many."""
+
+    title: str
+    seconds: int
+    step: int
+    series: Series
+
+
 _GOOD, _BAD = ("up", "static", "succeeded"), ("crashing", "down", "unknown", "failed")
 
 
@@ -36,29 +49,30 @@ def overview(view: ServerView) -> str:
     """The first page: the server, its apps, and the last deploys."""
     used, disk = (view.memory - view.available) / _GB, (view.disk - view.free) / _GB
     load = f"load {view.load:.1f}, memory {used:.1f} of {view.memory / _GB:.1f} GB"
-    low = view.free < view.disk / 10
-    full = (
-        f'<span class="{"bad" if low else ""}">disk {disk:.0f} of {view.disk / _GB:.0f} GB</span>'
-    )
+    taken = _marked(f"disk {disk:.0f} of {view.disk / _GB:.0f} GB", bad=view.full)
+    bad = sum(app.state in _BAD for app in view.apps)
+    count = f"{len(view.apps)} app{'s' * (len(view.apps) != 1)}"
+    sick = ", " + _marked(f"{bad} in trouble", bad=True) if bad else ""
     order = sorted(view.apps, key=lambda app: (app.state not in _BAD, app.name))
-    rows = [_app_cells(app, view.now) for app in order]
-    head = ("App", "State", "Release", "Memory", "Requests", "p95", "Errors", "Certificate")
+    rows = [_app_cells(app) for app in order]
+    head = ("App", "State", "Release", "Memory", "Requests a minute", "p95", "Errors a minute",
+            "Certificate")  # fmt: skip
     apps = _table(head, rows) if rows else "<p>No app yet: git push creates one.</p>"
     pairs = [(app.name, one) for app in view.apps for one in app.deploys]
     latest = sorted(pairs, key=lambda pair: -pair[1].created)[:10]
     deploys = [(escape(name), *_deploy_cells(one, view.now)) for name, one in latest]
-    body = f"<h1>{escape(view.name)}</h1><p>{load}, {full}</p><h2>Apps</h2>{apps}"
+    body = f"<h1>{escape(view.name)}</h1><p>{count}{sick}; {load}, {taken}</p><h2>Apps</h2>{apps}"
     if deploys:
         table = _table(("App", "Release", "When", "By", "What", "Outcome"), deploys)
         body += f"<h2>Last deploys</h2>{table}"
     return _document(view.name, body, view.now)
 
 
-def app_page(view: ServerView, app: AppView) -> str:
+def app_page(view: ServerView, app: AppView, history: Iterable[Span]) -> str:
     """The page of one app: its processes, its deploys, and plots of a day and a month."""
     link = f'<a href="{escape(app.url)}" rel="noreferrer">{escape(app.url)}</a>' if app.url else ""
     body = f'<p><a href="index.html">{escape(view.name)}</a></p><h1>{escape(app.name)}</h1>'
-    body += f"<p>{_state(app.state)} {link}</p>"
+    body += f'<p data-mark="{escape(app.mark)}">{_state(app.state)} {link}</p>'
     if app.error:
         body += f'<p class="bad">{escape(plain(app.error))}</p>'
     if app.rows:
@@ -72,11 +86,11 @@ def app_page(view: ServerView, app: AppView) -> str:
         head = ("Process", "State", "Release", "Up for", "Memory", "Restarts")
         body += f"<h2>Processes</h2>{_table(head, rows)}"
     if app.log:
-        lines = "\n".join(escape(plain(line)) for line in app.log)
-        body += f"<h2>The last deploy failed</h2><pre>{lines}</pre>"
-    for title, span, (step, series) in app.history:
-        plots = "".join(_plots(series, view.now - span, view.now, step))
-        body += f"<h2>{title}</h2>{plots}"
+        body += f"<h2>The last deploy failed</h2>{_lines(app.log)}"
+    for row in app.rows:
+        if row.last_lines:
+            body += f"<h2>{escape(row.process)} wrote last</h2>{_lines(row.last_lines)}"
+    body += f'<div class="plots">{"".join(_columns(history, view.now))}</div>'
     cells = [_deploy_cells(one, view.now) for one in app.deploys]
     if cells:
         table = _table(("Release", "When", "By", "What", "Outcome"), cells)
@@ -90,10 +104,16 @@ def written(name: str) -> Callable[[float], str]:
     return units.get(name, lambda value: f"{value:.3g}")
 
 
-def _plots(series: Series, begin: int, end: int, step: int) -> Iterator[str]:
-    for title, names in _PLOTS:
-        lines = {name: series.get(name, ()) for name in names}
-        yield plot.svg(title, lines, begin, end, step, written(names[0]))
+def _columns(history: Iterable[Span], now: int) -> Iterator[str]:
+    """A column of plots for each span of which something is known."""
+    for span in history:
+        plots = [
+            plot.svg(title, lines, now - span.seconds, now, span.step, written(names[0]))
+            for title, names in _PLOTS
+            if any((lines := {name: span.series.get(name, ()) for name in names}).values())
+        ]
+        if plots:
+            yield f"<section><h2>{span.title}</h2>{''.join(plots)}</section>"
 
 
 def prometheus(view: ServerView) -> str:
@@ -109,7 +129,7 @@ def prometheus(view: ServerView) -> str:
         add("app_processes", app, len(app.rows))
         if app.days is not None:
             add("app_certificate_days", app, app.days)
-        for name, points in app.day.items():
+        for name, points in app.hour.items():
             if points:
                 add(f"app_{_EXPORTED.get(name, name)}", app, points[-1][1])
     lines = [f"# TYPE piku_{name} gauge\n" + "\n".join(found) for name, found in rows.items()]
@@ -131,38 +151,40 @@ def _document(title: str, body: str, now: int) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="robots" content="noindex">'
         f'<link rel="stylesheet" href="style.css"></head><body><main>{body}'
-        f'<p class="soft">As of {moment}, by <a href="metrics.prom">piku</a>.</p>'
+        f'<p class="soft">As of {moment}. <a href="metrics.prom">For Prometheus</a></p>'
         "</main></body></html>\n"
     )
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    names = "".join(f"<th scope=col>{name}</th>" for name in head)
-    lines = (
-        "".join(
-            f'<td data-label="{name}">{cell}</td>' for name, cell in zip(head, row, strict=True)
-        )
-        for row in rows
-    )
-    body = "".join(f"<tr>{line}</tr>" for line in lines)
-    return f"<table><thead><tr>{names}</tr></thead><tbody>{body}</tbody></table>"
+def _lines(lines: Iterable[str]) -> str:
+    return f"<pre>{escape(chr(10).join(map(plain, lines)))}</pre>"
 
 
-def _app_cells(app: AppView, now: int) -> tuple[str, ...]:
-    recent = {
-        name: [value for at, value in points if at > now - 3600] for name, points in app.day.items()
-    }
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table, without the columns in which nothing is known."""
+    kept = [n for n in range(len(head)) if any(row[n] != "-" for row in rows)]
+
+    def line(tag: str, cells: Sequence[str]) -> str:
+        return "".join(f'<{tag} data-label="{head[n]}">{cells[n]}</{tag}>' for n in kept)
+
+    body = "".join(f"<tr>{line('td', row)}</tr>" for row in rows)
+    return f"<table><thead><tr>{line('th', head)}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _app_cells(app: AppView) -> tuple[str, ...]:
+    recent = {name: [value for _, value in points] for name, points in app.hour.items()}
     rate, slow = recent.get("requests"), recent.get("p95")
     errors = max(recent.get("errors", [0.0]), default=0.0)
+    certificate = escape(app.certificate) or f"{app.days} day{'s' * (app.days != 1)}"
     return (
         f'<a href="app-{escape(app.name)}.html">{escape(app.name)}</a>',
         _state(app.state),
         f"v{app.release}" if app.release else "-",
         _size(app.memory) if app.memory else "-",
-        f"{rate[-1]:.3g} a minute" if rate else "-",
+        f"{rate[-1]:.3g}" if rate else "-",
         _time(max(slow)) if slow else "-",
-        _marked(f"{errors:.3g} a minute", bad=errors > 0) if rate else "-",
-        "-" if app.days is None else _marked(f"{app.days} days", bad=app.days < _SOON),
+        _marked(f"{errors:.3g}", bad=errors > 0) if rate else "-",
+        "-" if app.days is None else _marked(certificate, bad=app.expires),
     )
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from html import escape
+from itertools import groupby
 
-_WIDTH, _HEIGHT, _LEFT, _TOP, _BOTTOM = 640, 130, 52, 8, 20
+_WIDTH, _HEIGHT, _LEFT, _TOP, _BOTTOM = 640, 150, 82, 8, 24
+_PARTS = 150  # of a line, each with two points at most
 
 Points = Sequence[tuple[int, float]]
 
@@ -20,8 +22,9 @@ def svg(
     values = [value for points in series.values() for _, value in points]
     most = max([*values, 0.0]) or 1.0
     latest = ", ".join(
-        f"{name} {written(points[-1][1])}" if points else f"{name} unknown"
-        for name, points in series.items()
+        f'<span class="key{number}">{f"{name} " * (len(series) > 1)}{written(points[-1][1])}</span>'
+        for number, (name, points) in enumerate(series.items())
+        if points
     )
     shape = '<text x="{x}" y="{y}" class="{kind}">{text}</text>'
     days = end - begin > 86400
@@ -44,7 +47,7 @@ def svg(
     ]
     base = _HEIGHT - _BOTTOM
     return (
-        f"<figure><figcaption>{escape(title)}: <span>{escape(latest)}</span></figcaption>"
+        f"<figure><figcaption>{escape(title)}: {latest}</figcaption>"
         f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img"'
         f' aria-label="{escape(title)} over time, at most {escape(written(most))}">'
         f'<path class="axis" d="M{_LEFT} {_TOP}V{base}H{_WIDTH}"/>'
@@ -53,12 +56,20 @@ def svg(
 
 
 def _path(points: Points, begin: int, end: int, step: int, most: float) -> str:
-    parts, last = [], 0
-    for at, value in points:
+    parts, last, width = [], 0, max(step, (end - begin) // _PARTS)
+    for at, value in _thinned(points, width):
         x = _LEFT + (at - begin) / max(1, end - begin) * (_WIDTH - _LEFT)
         y = _TOP + (1 - value / most) * (_HEIGHT - _TOP - _BOTTOM)
-        if at - last > step:  # a point alone is a dot, by the round end of a line of no length
+        # A point alone is a dot, by the round end of a line of no length.
+        if at - last > 2 * width - step:
             parts.append(f"M{x:.1f} {y:.1f}h0")
         parts.append(f"L{x:.1f} {y:.1f}")
         last = at
     return "".join(parts)
+
+
+def _thinned(points: Points, width: int) -> Iterator[tuple[int, float]]:
+    """Of all points within so many seconds the lowest and the highest."""
+    for _, group in groupby(points, lambda point: point[0] // width):
+        part = sorted(group, key=lambda point: point[1])
+        yield from sorted({part[0], part[-1]})

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
+from typing import Any
 
 from piku import files, procfs
 from piku.deploy import releases
@@ -15,7 +16,7 @@ from piku.deploy.releases import FAILED, Release
 from piku.errors import PikuError
 from piku.extra import hooks
 from piku.extras.page import html
-from piku.extras.page.html import Series
+from piku.extras.page.html import Series, Span
 from piku.nginx import service
 from piku.nginx.directives import d
 from piku.nginx.site import Additions, Site
@@ -33,15 +34,16 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
 }
-_DAY = 86400  # seconds
+_DAY, _OLD = 86400, 600  # seconds
 _BAD = ("crashing", "down", "unknown")
 
 
 @dataclass(frozen=True, kw_only=True)
 class AppView:
     """One app. `state` is that of its worst process; `days` its certificate is still valid for,
-    None without one; `log` the last lines of the last deploy, if that failed; `history` has a
-    title, a span of seconds, and the figures of that span."""
+    None without one, `certificate` how it is called where that is no authority's, `expires` whether
+    it should have been replaced; `log` the last lines of the last deploy, if that failed; `hour`
+    the figures of the last one, none where nothing is measured."""
 
     name: str
     state: str
@@ -49,10 +51,12 @@ class AppView:
     url: str = ""
     rows: Sequence[Row] = ()
     days: int | None = None
+    certificate: str = ""
+    expires: bool = False
     error: str = ""
     deploys: Sequence[Release] = ()
     log: Sequence[str] = ()
-    history: Sequence[tuple[str, int, tuple[int, Series]]] = ()
+    hour: Series = field(default_factory=dict)
 
     @property
     def memory(self) -> int:
@@ -60,9 +64,10 @@ class AppView:
         return sum(row.memory for row in self.rows)
 
     @property
-    def day(self) -> Series:
-        """Figures of the last day by their names; none where nothing is measured."""
-        return next((series for _, _, (_, series) in self.history), {})
+    def mark(self) -> str:
+        """What must not have changed for its page to stay for a while."""
+        last = (self.deploys[0].number, self.deploys[0].outcome) if self.deploys else ()
+        return f"{self.state} {self.release} {last} {self.error}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +81,7 @@ class ServerView:
     available: int
     disk: int
     free: int
+    full: bool  # nearly
     apps: Sequence[AppView]
 
 
@@ -92,7 +98,7 @@ def page(paths: Paths) -> str:
 def collect(paths: Paths) -> ServerView:
     """Look at everything."""
     now, own = int(time.time()), page(paths)
-    usage = shutil.disk_usage(paths.root)
+    disk, free, full = files.space(paths.root)
     found = [one for one in ps.of_all(paths, emperor.observe(paths)) if one.app != own]
     return ServerView(
         name=os.uname().nodename,
@@ -100,8 +106,9 @@ def collect(paths: Paths) -> ServerView:
         load=os.getloadavg()[0],
         memory=os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
         available=procfs.available_memory(),
-        disk=usage.total,
-        free=usage.free,
+        disk=disk,
+        free=free,
+        full=full,
         apps=[_app(paths, one) for one in found],
     )
 
@@ -109,7 +116,8 @@ def collect(paths: Paths) -> ServerView:
 def _app(paths: Paths, found: ps.AppState) -> AppView:
     app = paths.app(AppName(found.app))
     try:
-        url, days = _address(paths, app)
+        live = releases.live(app)
+        about = _site(paths, app, live.site) if live and live.site else {}
     except PikuError as error:
         return AppView(name=found.app, state=ps.UNKNOWN, error=error.message)
     deploys = releases.releases(app)[:5]
@@ -119,26 +127,24 @@ def _app(paths: Paths, found: ps.AppState) -> AppView:
         name=found.app,
         state=next((one for one in _BAD if one in states), found.state),
         release=found.release,
-        url=url,
         rows=found.processes,
-        days=days,
         error=found.error,
         deploys=deploys,
         log=files.read(app.build_log).splitlines()[-_LINES:] if failed else (),
-        history=[
-            (title, span, each(paths, app, span))
-            for title, span in (("Last day", _DAY), ("Last month", 30 * _DAY))
-            for each in hooks("history")
-        ],
+        hour=next((each(paths, app, 3600)[1] for each in hooks("history")), {}),
+        **about,
     )
 
 
-def _address(paths: Paths, app: AppPaths) -> tuple[str, int | None]:
-    live = releases.live(app)
-    if live is None or live.site is None:
-        return "", None
-    left = certificate.certificate(app, live.site.certified).not_after - time.time()
-    return service.url(paths, live.site), int(left // 86400)
+def _site(paths: Paths, app: AppPaths, site: Site) -> dict[str, Any]:
+    """The address of an app, and its certificate."""
+    found, now = certificate.certificate(app, site.certified), time.time()
+    return {
+        "url": service.url(paths, site),
+        "days": int((found.not_after - now) // 86400),
+        "certificate": "" if found.trusted else found.source,
+        "expires": found.ends_soon(now),
+    }
 
 
 def additions(paths: Paths, app: AppPaths, _site: Site) -> Additions | None:
@@ -161,9 +167,26 @@ def periodic(paths: Paths) -> None:
         "index.html": html.overview(view),
         "style.css": (TEMPLATES / "page.css").read_text(),
         "metrics.prom": html.prometheus(view),
-        **{f"app-{app.name}.html": html.app_page(view, app) for app in view.apps},
     }
+    known = {place / f"app-{app.name}.html": app for app in view.apps}
+    for file, app in known.items():
+        if not _is_fresh(file, app, view.now):
+            texts[file.name] = html.app_page(view, app, _history(paths, app.name))
     for name, text in texts.items():
         if files.peek(place / name) != text:
             files.write(place / name, text, mode=0o640)
-    files.discard(file for file in place.glob("app-*.html") if file.name not in texts)
+    files.discard(file for file in place.glob("app-*.html") if file not in known)
+
+
+def _is_fresh(file: Path, app: AppView, now: int) -> bool:
+    """Whether an app's page may stay: its plots take their time, and room on a card that wears."""
+    text = files.peek(file) or ""
+    return escape(app.mark) in text and 0 <= now - file.stat().st_mtime < _OLD
+
+
+def _history(paths: Paths, name: str) -> Iterator[Span]:
+    """The figures of an app, for its plots."""
+    for title, seconds in (("Last day", _DAY), ("Last month", 30 * _DAY)):
+        for each in hooks("history"):
+            step, series = each(paths, paths.app(AppName(name)), seconds)
+            yield Span(title=title, seconds=seconds, step=step, series=series)
