@@ -1,5 +1,5 @@
 """The status page in a real browser: with no app, three and sixty, in each state, wide and narrow,
-light and dark. PICTURES names a folder for what it looks like."""
+light and dark. PICTURES names a folder for what it looks like, and for the two of docs/img."""
 
 import os
 import time
@@ -176,7 +176,7 @@ def looks_well(
     """See that nothing is wider than the window, that nothing is asked of another host or refused,
     and that axe finds nothing serious."""
     context = browser.new_context(
-        viewport={"width": width, "height": 900},
+        viewport={"width": width, "height": 600},
         color_scheme=scheme,  # type: ignore[arg-type]
         http_credentials={"username": "ada", "password": password} if password else None,
         ignore_https_errors=True,

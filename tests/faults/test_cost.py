@@ -42,9 +42,9 @@ class Cost:
 
 
 CEILINGS = {
-    "push wsgi": Cost(processes=26, modules=335, files=80, fsyncs=9, wakes=4),
-    "push web": Cost(processes=26, modules=335, files=86, fsyncs=9, reloads=1, wakes=4),
-    "push static": Cost(processes=24, modules=335, files=49, fsyncs=9, wakes=2),
+    "push wsgi": Cost(processes=26, modules=330, files=80, fsyncs=9, wakes=4),
+    "push web": Cost(processes=26, modules=330, files=86, fsyncs=9, reloads=1, wakes=4),
+    "push static": Cost(processes=24, modules=330, files=49, fsyncs=9, wakes=2),
     "apps": Cost(processes=1, modules=95, files=0, fsyncs=0),
     "config wsgi": Cost(processes=1, modules=156, files=4, fsyncs=0),
     "ps wsgi": Cost(processes=1, modules=230, files=0, fsyncs=0),

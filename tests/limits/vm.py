@@ -42,6 +42,8 @@ $b mount -t sysfs sysfs /root/sys
 $b mount -t cgroup2 cgroup2 /root/sys/fs/cgroup
 $b mount -t devtmpfs devtmpfs /root/dev
 $b mkdir -p /root/dev/pts /root/dev/shm
+$b ln -s /proc/self/fd /root/dev/fd # as udev does
+$b ln -s /proc/self/fd/1 /root/dev/stdout
 $b mount -t devpts -o mode=620,ptmxmode=666 devpts /root/dev/pts
 for folder in /dev/shm /run /tmp; do $b mount -t tmpfs -o mode=1777 tmpfs "/root$folder"; done
 $b mkdir -p /root/run/lock /root/run/sshd

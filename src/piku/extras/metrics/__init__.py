@@ -1,7 +1,7 @@
 """What apps did over time: requests, latency, errors, memory, processors (docs/page.md).
 
-Off until `metrics:on`. `history` keeps figures in a file of fixed size for each app, `sampling`
-takes them when housekeeping runs, `commands` shows them.
+Off until `metrics:on`. `request_log` has nginx note requests, `sampling` takes the figures when
+housekeeping runs, `history` keeps them in a file of fixed size for each app, `commands` shows them.
 """
 
 from piku.extra import Extra
@@ -15,7 +15,7 @@ EXTRA = Extra(
         "metrics:off": "piku.extras.metrics.commands:metrics_off",
         "metrics:on": "piku.extras.metrics.commands:metrics_on",
     },
-    nginx=f"{_SAMPLING}additions",
+    nginx="piku.extras.metrics.request_log:additions",
     periodic=f"{_SAMPLING}periodic",
     history=f"{_SAMPLING}series",
     destroyed=f"{_SAMPLING}destroyed",

@@ -11,7 +11,7 @@ from piku import files
 from piku.cli.common import app_argument, json_option, pass_paths
 from piku.deploy import live_sites
 from piku.errors import PikuError
-from piku.extras.metrics import history, sampling
+from piku.extras.metrics import history, request_log, sampling
 from piku.output import duration, seconds
 from piku.paths import AppPaths, Paths
 
@@ -28,7 +28,7 @@ _UNITS = {"requests": "a minute", "errors": "a minute", "processors": "cores"}
 @pass_paths
 def metrics(paths: Paths, app: AppPaths, since: str, as_json: bool) -> None:
     """Show an app's requests, latency, errors, memory and processors over time."""
-    if not sampling.folder(paths).is_dir():
+    if not request_log.folder(paths).is_dir():
         raise PikuError("nothing is measured on this server", hint="begin with: piku metrics:on")
     span = min(seconds(since), _MOST)
     step, series = sampling.series(paths, app, span)
@@ -59,7 +59,7 @@ def _bars(points: history.Points, begin: int, end: int) -> str:
 @pass_paths
 def metrics_on(paths: Paths) -> None:
     """Begin to measure what apps do, every two minutes."""
-    sampling.folder(paths).mkdir(exist_ok=True)
+    request_log.folder(paths).mkdir(exist_ok=True)
     live_sites.update(paths)
     click.echo("Measuring. See it with: piku metrics APP")
 
@@ -68,6 +68,6 @@ def metrics_on(paths: Paths) -> None:
 @pass_paths
 def metrics_off(paths: Paths) -> None:
     """Measure no more, and forget what was measured."""
-    files.remove(sampling.folder(paths))
+    files.remove(request_log.folder(paths))
     live_sites.update(paths)
     click.echo("Nothing is measured any more")

@@ -1,7 +1,4 @@
-"""Taking the figures: requests from a log of nginx's, memory and processor time from the kernel.
-
-All of it is in `metrics/` in the piku root; without that folder nothing is measured.
-"""
+"""Taking the figures: requests from a log of nginx's, memory and processor time from the kernel."""
 
 from __future__ import annotations
 
@@ -15,9 +12,7 @@ from pathlib import Path
 from piku import files, locks, procfs
 from piku.extras.metrics import history
 from piku.extras.metrics.history import STEP, Sample
-from piku.nginx import proxy
-from piku.nginx.directives import Raw, d
-from piku.nginx.site import Additions, Site
+from piku.extras.metrics.request_log import folder, log
 from piku.paths import AppName, AppPaths, Paths
 from piku.uwsgi import emperor
 
@@ -25,30 +20,9 @@ _LARGE = 1 << 20  # bytes of a log of requests, which is then begun anew
 _MOST = 1 << 24  # bytes that are read at a time
 
 
-def folder(paths: Paths) -> Path:
-    return paths.root / "metrics"
-
-
 def ring(paths: Paths, app: str) -> Path:
     """The file with an app's figures."""
     return folder(paths) / f"{app}.ring"
-
-
-def log(paths: Paths, app: str) -> Path:
-    """Where nginx notes the time, the status and the duration of each request."""
-    return folder(paths) / f"{app}.log"
-
-
-def additions(paths: Paths, app: AppPaths, site: Site) -> Additions | None:
-    """The log of an app's requests."""
-    if not folder(paths).is_dir():
-        return None
-    place, name = log(paths, app.name), f"piku_metrics_{proxy.identifier(site)}"
-    place.touch(mode=0o640)
-    return Additions(
-        http=(d("log_format", name, Raw("'$msec $status $request_time'")),),
-        server=(d("access_log", str(place), name, "buffer=32k", "flush=10s"),),
-    )
 
 
 def series(paths: Paths, app: AppPaths, span: int) -> tuple[int, Mapping[str, history.Points]]:

@@ -12,6 +12,6 @@ EXTRA = Extra(
         "page:off": "piku.extras.page.commands:page_off",
         "page:on": "piku.extras.page.commands:page_on",
     },
-    nginx="piku.extras.page.view:additions",
+    nginx="piku.extras.page.headers:additions",
     periodic="piku.extras.page.view:periodic",
 )

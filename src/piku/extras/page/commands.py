@@ -11,7 +11,7 @@ from piku.app import settings
 from piku.cli.common import caller, changing, own_command, own_environment, pass_paths
 from piku.deploy import deploy, releases
 from piku.errors import PikuError
-from piku.extras.page import view
+from piku.extras.page import headers, view
 from piku.operate import destroy
 from piku.output import Output
 from piku.paths import AppName, AppPaths, Paths
@@ -26,7 +26,7 @@ from piku.ssh import git, push
 def page_on(paths: Paths, host: str, user: str, name: str) -> None:
     """Show the server on a page at HOST, behind a password."""
     app = paths.app(AppName.parse(name))
-    if there := view.page(paths):
+    if there := headers.page(paths):
         raise PikuError(f"the app {there!r} is the page", hint="first: piku page:off")
     if app.repo.is_dir():
         raise PikuError(f"there is an app {name!r} already", hint="name another with --app")
@@ -39,7 +39,7 @@ def page_on(paths: Paths, host: str, user: str, name: str) -> None:
         "NGINX_BASIC_AUTH": f"{user}:{hashed}",
     }
     git.create_repository(app, own_command(), own_environment())
-    files.write(view.record(paths), f"{name}\n")
+    files.write(headers.record(paths), f"{name}\n")
     try:
         with changing(paths, app, "making the page") as output:
             _deploy(paths, app, own, output)
@@ -70,14 +70,14 @@ def _deploy(paths: Paths, app: AppPaths, own: dict[str, str], output: Output) ->
 @pass_paths
 def page_off(paths: Paths) -> None:
     """Remove the page."""
-    name = view.page(paths)
+    name = headers.page(paths)
     if not name:
         raise PikuError("there is no page", hint="make one with: piku page:on HOST")
     _remove(paths, paths.app(AppName(name)))
 
 
 def _remove(paths: Paths, app: AppPaths) -> None:
-    files.remove(view.record(paths))
+    files.remove(headers.record(paths))
     with locks.lock(app.lock, "removing the page"):
         files.discard([app.data])  # nothing but what was written for the page
         destroy.destroy(paths, app, Output())

@@ -16,10 +16,10 @@ from piku.deploy.releases import FAILED, Release
 from piku.errors import PikuError
 from piku.extra import hooks
 from piku.extras.page import html
+from piku.extras.page.headers import page
 from piku.extras.page.html import Series, Span
 from piku.nginx import service
-from piku.nginx.directives import d
-from piku.nginx.site import Additions, Site
+from piku.nginx.site import Site
 from piku.operate import ps
 from piku.operate.ps import Row
 from piku.paths import TEMPLATES, AppName, AppPaths, Paths
@@ -27,13 +27,6 @@ from piku.tls import certificate
 from piku.uwsgi import emperor
 
 _LINES = 30  # of a build that failed
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; base-uri 'none';"
-    " form-action 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "Cache-Control": "no-store",
-}
 _DAY, _OLD = 86400, 600  # seconds
 _BAD = ("crashing", "down", "unknown")
 
@@ -83,16 +76,6 @@ class ServerView:
     free: int
     full: bool  # nearly
     apps: Sequence[AppView]
-
-
-def record(paths: Paths) -> Path:
-    """The file with the name of the app that is the page."""
-    return paths.root / "page"
-
-
-def page(paths: Paths) -> str:
-    """The app that is the page, or nothing."""
-    return files.read(record(paths)).strip()
 
 
 def collect(paths: Paths) -> ServerView:
@@ -145,14 +128,6 @@ def _site(paths: Paths, app: AppPaths, site: Site) -> dict[str, Any]:
         "certificate": "" if found.trusted else found.source,
         "expires": found.ends_soon(now),
     }
-
-
-def additions(paths: Paths, app: AppPaths, _site: Site) -> Additions | None:
-    """Headers of the page, by which it may do nothing but look as it does."""
-    if page(paths) != app.name:
-        return None
-    headers = (d("add_header", name, text, "always") for name, text in _HEADERS.items())
-    return Additions(headers=tuple(headers))
 
 
 def periodic(paths: Paths) -> None:
