@@ -153,18 +153,16 @@ def test_pictures(browser: Browser, tmp_path: Path) -> None:
     """Those of the documentation, with what a calm day may look like."""
     apps = [app(number, said="Add the form for orders") for number in range(3)]
     names, states = ("shop", "blog", "api"), ("up", "crashing", "up")
-    calm = [
-        replace(
-            one,
-            name=name,
-            state=state,
-            certificate="",
-            days=61 - 7 * number,
-            expires=False,
-            error="",
-        )
-        for number, (one, name, state) in enumerate(zip(apps, names, states, strict=True))
-    ]
+    calm = []
+    for number, (one, name, state) in enumerate(zip(apps, names, states, strict=True)):
+        errors = 3.5 if state == "crashing" else 0.0
+        hour = {**one.hour, "errors": [(NOW - STEP, errors)]}
+        calm.append(
+            replace(
+                one, name=name, state=state, days=61 - 7 * number, expires=False, error="",
+                certificate="", hour=hour,
+            )
+        )  # fmt: skip
     url = written(tmp_path, calm).as_uri()
     for page, name in (("index", "page"), ("app-shop", "page-app")):
         looks_well(browser, f"{url}/{page}.html", name, 1000, "light")
