@@ -22,9 +22,8 @@ _CALM = 3600  # seconds that a process must run after it was killed, until that 
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """Something that is wrong: with an app, or without one with the server."""
+    """Something that is wrong with an app, or with the server."""
 
-    app: str = ""
     what: str
     detail: tuple[str, ...] = ()
 
@@ -47,7 +46,7 @@ def of_app(paths: Paths, app: AppPaths, states: ps.States | None) -> Problems | 
     try:
         found = dict(_problems(paths, app, states))
     except PikuError as error:
-        found = {"records": Problem(app=app.name, what=error.message)}
+        found = {"records": Problem(what=error.message)}
     return None if _is_changing(app) else found
 
 
@@ -69,20 +68,19 @@ def _problems(paths: Paths, app: AppPaths, states: ps.States) -> Iterator[tuple[
         if row.state in ("crashing", "down"):
             code = f" (exit code {row.exit_code})" if row.exit_code is not None else ""
             how = {"crashing": "keeps ending", "down": "does not run"}[row.state] + code
-            what = f"{row.process} {how}"
-            yield row.process, Problem(app=app.name, what=what, detail=row.last_lines)
+            yield row.process, Problem(what=f"{row.process} {how}", detail=row.last_lines)
     for name, run in scheduler.last_runs(app).items():
         runs = run.ended is None and name in scheduler.running(app)
         if run.code != 0 and not runs:
             how = "was killed" if run.code is None else f"failed with exit code {run.code}"
-            yield f"job {name}", Problem(app=app.name, what=f"{name} {how}")
+            yield f"job {name}", Problem(what=f"{name} {how}")
     if live:
         yield from _killed(app, live, rows)
         yield from _certificate(app, live)
     for finding in hooks("findings"):
         for what, fix in finding(paths, app):
             # A figure in it may change while it is the same finding.
-            yield re.sub(r"\d+", "#", what), Problem(app=app.name, what=what, detail=(fix,))
+            yield re.sub(r"\d+", "#", what), Problem(what=what, detail=(fix,))
 
 
 def _killed(app: AppPaths, live: Live, rows: Sequence[ps.Row]) -> Iterator[tuple[str, Problem]]:
@@ -91,8 +89,7 @@ def _killed(app: AppPaths, live: Live, rows: Sequence[ps.Row]) -> Iterator[tuple
     for process in live.processes:
         why = "".join(ended(app, process) for ended in hooks("ended"))
         if why and ages.get(process.title, _CALM) < _CALM:
-            found = Problem(app=app.name, what=f"{process.worker} has ended{why}")
-            yield f"{process.worker} ended", found
+            yield f"{process.worker} ended", Problem(what=f"{process.worker} has ended{why}")
 
 
 def _age(row: ps.Row) -> float:
@@ -109,4 +106,4 @@ def _certificate(app: AppPaths, live: Live) -> Iterator[tuple[str, Problem]]:
     if found and found.ends_soon(now):
         how = "expires" if found.not_after > now else "expired"
         at = time.strftime("%Y-%m-%d %H:%M", time.localtime(found.not_after))
-        yield "certificate", Problem(app=app.name, what=f"its certificate {how} at {at}")
+        yield "certificate", Problem(what=f"its certificate {how} at {at}")

@@ -156,7 +156,7 @@ def periodic(paths: Paths) -> None:
 def _is_fresh(file: Path, app: AppView, now: int) -> bool:
     """Whether an app's page may stay: its plots take their time, and room on a card that wears."""
     text = files.peek(file) or ""
-    return escape(app.mark) in text and 0 <= now - file.stat().st_mtime < _OLD
+    return escape(app.mark) in text and abs(now - file.stat().st_mtime) < _OLD
 
 
 def _history(paths: Paths, name: str) -> Iterator[Span]:
