@@ -40,7 +40,7 @@ BUDGETS: Mapping[str, int] = {
 TODAY: Mapping[str, int] = {"lines of the core": 10_212}
 # An extra has 300 lines; those that have more, with what they may have (design: at most 600).
 LARGE_EXTRAS = {
-    "alerts": 600,
+    "alerts": 597,
     "backup": 400,
     "backup_schedule": 400,
     "certs": 400,
@@ -52,8 +52,8 @@ LARGE_EXTRAS = {
     "keys": 320,
     "languages": 400,
     "lfs": 450,
-    "metrics": 360,
-    "page": 585,
+    "metrics": 355,
+    "page": 595,
     "relocate": 350,
     "restore": 500,
     "sandbox": 440,

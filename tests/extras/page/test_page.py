@@ -46,11 +46,10 @@ class Page:
         assert found
         self.server, self.password = server, found[1]
 
-    def get(self, path: str = "/", password: str = "") -> tuple[int, Any, str]:
+    def get(self, path: str = "/", password: str = "", method: str = "GET") -> tuple[int, Any, str]:
         pair = base64.b64encode(f"ada:{password or self.password}".encode()).decode()
-        status, headers, body = self.server.get(
-            HOST, path, https=True, headers={"Authorization": f"Basic {pair}"}
-        )
+        own = {"Authorization": f"Basic {pair}"}
+        status, headers, body = self.server.get(HOST, path, https=True, headers=own, method=method)
         return status, headers, body.decode()
 
     def text(self, path: str = "/") -> str:
@@ -76,7 +75,10 @@ def test_without_apps(page: Page) -> None:
     links = [value for name, value in found.attributes if name in ("href", "src")]
     assert links == ["style.css", "metrics.prom"]
     assert page.get("/style.css")[0] == 200
-    assert page.get(password="wrong")[0] == 401
+    assert headers["Set-Cookie"] is None
+    for path in ("/", "/style.css", "/metrics.prom"):
+        assert page.get(path, password="wrong")[0] == 401
+        assert [page.get(path, method=name)[0] for name in ("POST", "PUT", "DELETE")] == [405] * 3
     assert page.server.get(HOST)[0] == 301
 
 

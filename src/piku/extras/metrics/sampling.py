@@ -16,7 +16,7 @@ from piku.extras.metrics.request_log import folder, log
 from piku.paths import AppName, AppPaths, Paths
 from piku.uwsgi import emperor
 
-_LARGE = 1 << 20  # bytes of a log of requests, which is then begun anew
+_LARGE = 100_000  # bytes of a log of requests, which is then begun anew
 _MOST = 1 << 24  # bytes that are read at a time
 
 
