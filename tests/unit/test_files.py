@@ -379,6 +379,14 @@ def test_a_lock_dies_with_its_holder(tmp_path: Path, holder: subprocess.Popen[st
         pass
 
 
+def test_a_lock_without_a_note_needs_no_room(tmp_path: Path) -> None:
+    with locks.lock(tmp_path / "lock", ""):
+        assert files.read(tmp_path / "lock") == ""
+        held = pytest.raises(locks.LockHeld)
+        with held, locks.lock(tmp_path / "lock", "mine", patient=False):
+            pass
+
+
 def test_a_lock_can_be_taken_again(tmp_path: Path) -> None:
     for _ in range(2):
         with locks.lock(tmp_path / "folder" / "lock", "mine", waiting=pytest.fail):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from piku.errors import PikuError
-from piku.output import MASK, Output, duration, masked, table
+from piku.output import MASK, Output, duration, masked, seconds, table
 
 
 def test_shapes() -> None:
@@ -102,8 +102,16 @@ def test_tables_are_aligned_and_end_without_blanks() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"),
+    ("size", "text"),
     [(0, "0s"), (59.9, "59s"), (60, "1m"), (7199, "1h"), (86400, "1d"), (200000, "2d")],
 )
-def test_lengths_of_time(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
+def test_lengths_of_time(size: float, text: str) -> None:
+    assert duration(size) == text
+
+
+def test_lengths_of_time_as_a_person_gives_them() -> None:
+    given = {"90m": 5400, "12h": 43200, "7d": 604800, "4w": 2419200}
+    assert {text: seconds(text) for text in given} == given
+    for text in ("", "7", "d", "0d", "7 d", "-7d", "1.5h", "7y", "999999d", "7d\n", "٣d"):
+        with pytest.raises(PikuError, match="is not a length of time"):
+            seconds(text)

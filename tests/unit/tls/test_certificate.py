@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,16 @@ def test_choice(known: list[Certificate], best: str | None) -> None:
 def test_due_with_less_than_a_third_left() -> None:
     assert not one("x", days=16).due(NOW)
     assert one("x", days=14).due(NOW)
+
+
+@pytest.mark.parametrize(
+    ("life", "left", "soon"),
+    [(90, 15, False), (90, 13.9, True), (365, 15, False), (45, 10, False), (45, 8, True),
+     (6, 2, False), (6, 1, True), (90, -1, True)],
+)  # fmt: skip
+def test_it_ends_soon_when_what_renews_it_is_late(life: int, left: float, soon: bool) -> None:
+    found = replace(one("x"), not_before=NOW - life * DAY, not_after=NOW)
+    assert found.ends_soon(NOW - left * DAY) is soon
 
 
 def test_self_signed_at_once_and_kept(shop: AppPaths) -> None:
