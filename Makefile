@@ -10,7 +10,7 @@ LOAD   = tests/faults/test_no_lost_request.py
 # These have a target of their own, so that `make test` stays quick.
 SLOW   = $(addprefix tests/faults/test_, every_moment.py full_disk.py many_pushes.py platform_killed.py \
 	relocate.py rounds.py)
-DATABASES = tests/extras/databases tests/runtimes/test_howto_databases.py
+DATABASES = tests/extras/databases $(addprefix tests/runtimes/test_, backup.py howto_databases.py)
 MORE   = $(addprefix tests/e2e/, test_copy.py test_cron.py test_examples.py test_logs.py test_platform.py \
 	test_plugins.py test_ports.py test_push_again.py test_processes.py test_ps.py test_run.py test_slow_clients.py \
 	test_supervision.py test_tutorial.py test_uwsgi_settings.py)

@@ -5,7 +5,8 @@ import http.client
 import json
 import re
 import shlex
-from collections.abc import Mapping
+import subprocess
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -185,3 +186,33 @@ def wsgi(name: str, *, env: str = "", procfile: str = "") -> Mapping[str, str]:
         "app.py": WSGI,
         "ENV": f"NGINX_SERVER_NAME={name}.localhost\n{env}",
     }
+
+
+def ssh_with(folder: Path, options: Sequence[str]) -> None:
+    """Make a program `ssh` in a folder, which always has these options, such as a key."""
+    folder.mkdir(exist_ok=True)
+    program = folder / "ssh"
+    program.write_text(f'#!/bin/sh\nexec {shlex.join(["/usr/bin/ssh", *options])} "$@"\n')
+    program.chmod(0o755)
+
+
+def ssh_to_itself(server: Sandbox, folder: Path) -> None:
+    """Let the server's user log in as itself without a forced command, by an `ssh` in a folder."""
+    key = server.keygen(server.base / "plain")
+    with (server.home / ".ssh" / "authorized_keys").open("a") as keys:
+        keys.write((server.base / "plain.pub").read_text())
+    ssh_with(folder, server.ssh_options(key))
+
+
+def own_certificate(app: App, *hosts: str, days: int = 90) -> str:
+    """Give an app a certificate of its own for these names; what piku keeps of it."""
+    names = ",".join(f"DNS:{host}" for host in hosts)
+    made = subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+         "-nodes", "-days", str(days), "-subj", "/CN=x", "-addext", f"subjectAltName={names}",
+         "-keyout", "-", "-out", "-"],
+        capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    said = app.server.piku("certs:add", app.name, "-", input=made)
+    assert said.returncode == 0, said.stderr
+    return (app.server.root / "nginx" / f"{app.name}@own.pem").read_text()

@@ -2,7 +2,6 @@
 
 import itertools
 import os
-import shlex
 import threading
 import time
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ import pytest
 from sandbox import HOST, Sandbox
 
 from tests.e2e.conftest import maker, started
-from tests.e2e.support import App
+from tests.e2e.support import App, ssh_with
 from tests.faults.killed import KILL, at_moment
 
 ROUNDS = int(os.environ.get("ROUNDS", "50"))
@@ -91,10 +90,7 @@ def test_a_move_under_load(server: Sandbox) -> None:
         key = server.keygen(server.base / "mover")
         public = (server.base / "mover.pub").read_text()
         assert other.piku("setup:ssh", "-", "--name", "mover", input=public).returncode == 0
-        words = shlex.join(["/usr/bin/ssh", *other.ssh_options(key)])
-        programs.mkdir()
-        (programs / "ssh").write_text(f'#!/bin/sh\nexec {words} "$@"\n')
-        (programs / "ssh").chmod(0o755)
+        ssh_with(programs, other.ssh_options(key))
         moved_under_load(server, other, {"PATH": f"{programs}:{server.server_env()['PATH']}"})
 
 

@@ -25,20 +25,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(PATIENCE))
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    """One server for all runtimes; how this machine reaches registries stands in its $PIKU_ROOT/ENV,
-    and whether its apps have walls (`make test-runtimes-inside`)."""
-    base = Path(
-        tempfile.mkdtemp(prefix="r-")
-    )  # not pytest's folder: the paths of unix sockets must be short
-    server = Sandbox(CHECKOUT, base)
+def started(*places: Path) -> Iterator[Sandbox]:
+    """A server that reaches registries as this machine does, by its $PIKU_ROOT/ENV; whether its apps
+    have walls (`make test-runtimes-inside`), through which they see these places."""
+    # Not pytest's folder: the paths of unix sockets must be short.
+    base = Path(tempfile.mkdtemp(prefix="r-"))
+    server = Sandbox(CHECKOUT, base, path=[base / "bin"])
     try:
         with server:
             reach = environment.passed_on((*environment.REGISTRIES, "PIKU_SANDBOX"))
-            # Where tests put what a build fetches.
-            places = (tmp_path_factory.getbasetemp().resolve(), server.client)
-            reach["PIKU_SANDBOX_PATHS"] = ",".join(map(str, places))
+            reach["PIKU_SANDBOX_PATHS"] = ",".join(map(str, (*places, server.client)))
             (server.root / "ENV").write_text(
                 "".join(f"{name}='{text}'\n" for name, text in reach.items())
             )
@@ -46,6 +42,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
         assert not server.leftovers
     finally:
         _remove(base)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """One server for all runtimes. Pytest's folder is where tests put what a build fetches."""
+    yield from started(tmp_path_factory.getbasetemp().resolve())
 
 
 def _remove(folder: Path) -> None:

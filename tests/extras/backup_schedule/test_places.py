@@ -2,7 +2,6 @@
 
 import json
 import os
-import shlex
 import shutil
 import subprocess
 import tempfile
@@ -14,23 +13,16 @@ import pytest
 from sandbox import HOST, Sandbox
 
 from tests.e2e.conftest import maker
-from tests.e2e.support import CHECKOUT, App
+from tests.e2e.support import CHECKOUT, App, ssh_to_itself
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Sandbox]:
     """A server whose piku user may log in as itself, without a forced command."""
     base = Path(tempfile.mkdtemp(prefix="e2e-"))
-    programs = base / "bin"
-    programs.mkdir()
     try:
-        with Sandbox(CHECKOUT, base, path=[programs]) as found:
-            key = found.keygen(base / "plain")
-            with (found.home / ".ssh" / "authorized_keys").open("a") as keys:
-                keys.write((base / "plain.pub").read_text())
-            words = shlex.join(["/usr/bin/ssh", *found.ssh_options(key)])
-            (programs / "ssh").write_text(f'#!/bin/sh\nexec {words} "$@"\n')
-            (programs / "ssh").chmod(0o755)
+        with Sandbox(CHECKOUT, base, path=[base / "bin"]) as found:
+            ssh_to_itself(found, base / "bin")
             yield found
     finally:
         shutil.rmtree(base, ignore_errors=True)

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from typing import IO, BinaryIO
 
 from piku import subprocesses
+from piku.errors import PikuError
 
 FORMAT = 1  # grows when an older piku could not restore what a newer one writes
 HEAD, END = "backup.json", "end.json"
@@ -86,8 +87,9 @@ def has_zstd() -> bool:
 def compressed(out: int) -> Iterator[IO[bytes]]:
     """A stream that is compressed into `out`, an open file."""
     argv = ["zstd" if has_zstd() else "gzip", "-q"]
-    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=out) as process:
-        assert process.stdin
+    pipe = subprocess.PIPE
+    with subprocess.Popen(argv, stdin=pipe, stdout=out, stderr=pipe) as process:
+        assert process.stdin and process.stderr
         try:
             yield process.stdin
             process.stdin.close()
@@ -97,5 +99,7 @@ def compressed(out: int) -> Iterator[IO[bytes]]:
                 process.stdin.close()
             if not isinstance(error, BrokenPipeError):  # then it ended first, and has said why
                 raise
+        said = process.stderr.read().decode(errors="replace").strip()
     if process.returncode:
-        raise subprocesses.ProgramFailed(argv, process.returncode, "")
+        why = said.rpartition("\n")[2] or f"{argv[0]} failed"
+        raise PikuError(f"the backup cannot be written: {why}")

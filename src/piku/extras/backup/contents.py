@@ -57,10 +57,11 @@ def write(
             writer.content(name, place.read_bytes())
     _repository(app, writer)
     if data:
-        tree(app, writer, app.data, "data")
+        # Before the files that they name: an app writes a file, then the row about it.
         for hook in hooks("dump"):
             for name, argv in hook(paths, app):
                 writer.output(f"dumps/{name}", argv)
+        tree(app, writer, app.data, "data")
     if not app.repo.is_dir():
         raise PikuError(f"{app.name} was removed or renamed meanwhile")
     writer.end()
@@ -95,25 +96,33 @@ def _command(
 
 def tree(app: AppPaths, writer: Writer, top: Path, name: str) -> None:
     """The files, folders and links below a folder; sockets and the like are left out."""
-    for place in _below(top):
-        inner = f"{name}/{place.relative_to(top)}" if place != top else name
-        try:
-            about = place.lstat()
-            info = tarfile.TarInfo(inner)
-            info.mode, info.mtime = stat.S_IMODE(about.st_mode), int(about.st_mtime)
-            if stat.S_ISDIR(about.st_mode):
-                info.type = tarfile.DIRTYPE
-                writer.add(info)
-            elif stat.S_ISLNK(about.st_mode):
-                info.type, info.linkname = tarfile.SYMTYPE, os.readlink(place)
-                writer.add(info)
-            elif stat.S_ISREG(about.st_mode):
-                _file(app, writer, place, info)
-        except FileNotFoundError:  # the app has removed it meanwhile
-            continue
-        except PermissionError:
-            hint = "everything in the data folder must be readable by the user that runs piku"
-            raise PikuError(f"{place} cannot be read: permission denied", hint=hint) from None
+    databases = set[Path]()
+    try:
+        for first in (True, False):  # databases, for the same reason
+            for place in _below(top):
+                if place in databases or (first and not _is_database(place)):
+                    continue
+                databases |= {place} if first else set()
+                with contextlib.suppress(FileNotFoundError):  # the app has removed it meanwhile
+                    _member(app, writer, place, str(Path(name, place.relative_to(top))))
+    except PermissionError as error:
+        hint = "everything in the data folder must be readable by the user that runs piku"
+        what = f"{error.filename} cannot be read: permission denied"
+        raise PikuError(what, hint=hint) from None
+
+
+def _member(app: AppPaths, writer: Writer, place: Path, name: str) -> None:
+    about = place.lstat()
+    info = tarfile.TarInfo(name)
+    info.mode, info.mtime = stat.S_IMODE(about.st_mode), int(about.st_mtime)
+    if stat.S_ISDIR(about.st_mode):
+        info.type = tarfile.DIRTYPE
+        writer.add(info)
+    elif stat.S_ISLNK(about.st_mode):
+        info.type, info.linkname = tarfile.SYMTYPE, os.readlink(place)
+        writer.add(info)
+    elif stat.S_ISREG(about.st_mode):
+        _file(app, writer, place, info)
 
 
 def _below(folder: Path) -> Iterator[Path]:
@@ -137,10 +146,11 @@ def _is_beside_database(place: Path) -> bool:
 
 def _is_database(place: Path) -> bool:
     """Whether it is a database of SQLite's."""
-    if not place.is_file():
-        return False
-    with place.open("rb") as file:
-        return file.read(16) == _SQLITE
+    with contextlib.suppress(FileNotFoundError):
+        if place.is_file():
+            with place.open("rb") as file:
+                return file.read(16) == _SQLITE
+    return False
 
 
 def _file(app: AppPaths, writer: Writer, place: Path, info: tarfile.TarInfo) -> None:
