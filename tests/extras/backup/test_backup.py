@@ -1,6 +1,7 @@
 """Backups of apps that are written to, and what comes of them on this and on another server."""
 
 import os
+import re
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ import pytest
 from sandbox import Sandbox
 
 from tests.e2e.conftest import started
-from tests.e2e.support import WEB, App, snapshot, web
+from tests.e2e.support import WEB, App, own_certificate, snapshot, web
 
 WRITER = Path(__file__).with_name("writer.py").read_text()
 # A database of the simplest kind: one file per app, beside everything else of the server.
@@ -109,6 +110,8 @@ def test_on_another_server_under_another_name_while_it_is_written_to(
         command,
         "NGINX_REDIRECT_FROM=old.localhost",
     )
+    shop.does("ps:scale", "web=2")
+    certificate = own_certificate(shop, "shop.localhost", "old.localhost")
     server.wait(lambda: int(shop.body()) > 40)
     before = int(shop.body())
     file = saved(shop)
@@ -131,6 +134,7 @@ def test_on_another_server_under_another_name_while_it_is_written_to(
     assert done.returncode == 0, done.stdout + done.stderr
     assert "v1 is live" in done.stdout and "Loading toy.txt" in done.stdout
     assert "NGINX_SERVER_NAME=" in done.stdout
+    assert "web=1 until it has a host name, then: piku ps:scale copy web=2" in done.stdout
     copy.does("config:set", "NGINX_SERVER_NAME=copy.localhost")
     numbers = rows(copy.data / "app.sqlite3")
     assert len(numbers) >= before
@@ -144,10 +148,15 @@ def test_on_another_server_under_another_name_while_it_is_written_to(
     assert copy.does("config:get", "SECRET") == "a b'c\n"
     assert copy.does("config:get", "DB") == f"sqlite:///{copy.data}/app.sqlite3\n"
     assert copy.does("config:get", "TOY_URL") == "toy:copy\n"
-    # Under its own name it has its host names.
+    assert sorted(copy.ps()) == ["web.1"]
+    assert not (other.root / "nginx" / "copy@own.pem").exists()
+    # Under its own name it has its host names, and their certificate.
     again = restored(other, file)
     assert again.returncode == 0, again.stderr
-    assert int(App(server=other, name="shop", repository=shop.repository).body()) >= before
+    twin = App(server=other, name="shop", repository=shop.repository)
+    assert int(twin.body()) >= before
+    assert sorted(twin.ps()) == ["web.1", "web.2"]
+    assert (other.root / "nginx" / "shop@own.pem").read_text() == certificate
     assert "already an app called 'shop'" in restored(other, file).stderr
 
 
@@ -245,6 +254,18 @@ def test_an_app_that_cannot_be_backed_up_says_so(
     (app.data / "db").unlink()
     assert server.piku("backup", "--all").returncode == 0
     assert len(list((server.root / "backups" / "odd").iterdir())) == 1
+
+
+def test_progress_on_a_terminal(new_app: Callable[..., App], server: Sandbox) -> None:
+    app = new_app("large")
+    with (app.data / "zeros").open("wb") as file:
+        file.truncate(500 << 20)  # which takes a few seconds, and no place
+    said = server.ssh(f"backup large {server.client}/large.backup", tty=True)
+    assert said.returncode == 0, said.stdout
+    assert re.search(r"^       \d+ MB$", said.stdout, re.M), said.stdout
+    assert f"The backup of large is in {server.client}/large.backup: " in said.stdout
+    app.does("destroy", "--force")
+    (app.data / "zeros").unlink()
 
 
 def test_an_app_that_was_never_deployed(server: Sandbox, other: Sandbox) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sandbox import Sandbox
 
-from tests.e2e.support import App, web
+from tests.e2e.support import App, own_certificate, web
 from tests.faults.killed import KILL, at_moment
 
 
@@ -31,6 +31,7 @@ def test_renamed_with_everything(new_app: Callable[..., App], server: Sandbox) -
         "NGINX_SERVER_NAME=a.localhost,b.localhost",
     )
     shop.does("ps:scale", "web=2")
+    certificate = own_certificate(shop, "a.localhost", "b.localhost")
     new_app("taken")
     refused = shop.says("apps:rename", "taken")
     assert refused.returncode == 1 and "the name 'taken' is taken" in refused.stderr
@@ -44,6 +45,7 @@ def test_renamed_with_everything(new_app: Callable[..., App], server: Sandbox) -
     store = under(shop, "store")
     assert store.body(host="a.localhost") == store.body(host="b.localhost") == "one"
     assert (store.data / "x").read_text() == "kept"
+    assert (server.root / "nginx" / "store@own.pem").read_text() == certificate
     assert store.does("config:get", "DB") == f"sqlite:///{store.data}/x\n"
     assert sorted(store.ps()) == ["web.1", "web.2"]
     assert named(server, "shop") == []

@@ -15,8 +15,9 @@ from pathlib import Path
 
 from piku import dotenv, files, locks, subprocesses
 from piku.app import settings
+from piku.app.procfile import WITH_MEANING
 from piku.cli.common import caller, changing, own_command, own_environment
-from piku.deploy import deploy, releases
+from piku.deploy import deploy, process_plan, releases
 from piku.errors import PikuError
 from piku.extra import hooks
 from piku.extras.restore import unpack
@@ -92,7 +93,7 @@ def restore(
             with locks.lock(app.lock, "restoring the app"):
                 _refuse_taken(app)  # it may have been pushed while the file came
                 stack.enter_context(_whole_or_nothing(paths, app, output))
-                own = _place(app, found)
+                own = _place(app, found, output)
                 releases.write_settings(app, own)
                 found.repository.rename(app.repo)
                 git.create_repository(app, own_command(), own_environment())
@@ -152,7 +153,7 @@ def _whole_or_nothing(paths: Paths, app: AppPaths, output: Output) -> Iterator[N
         raise
 
 
-def _place(app: AppPaths, found: Unpacked) -> dict[str, str]:
+def _place(app: AppPaths, found: Unpacked, output: Output) -> dict[str, str]:
     """Put everything but the repository in its place; returns the app's settings."""
     folder = found.folder
     is_copy = app.name != found.head.app
@@ -172,7 +173,19 @@ def _place(app: AppPaths, found: Unpacked) -> dict[str, str]:
     if is_copy:  # the original still has its host names, be it here or elsewhere
         own.pop(settings.REDIRECT_FROM.name, None)
         own[settings.SERVER_NAME.name] = ""
+        _scale_to_one(app, output)
     return own
+
+
+def _scale_to_one(app: AppPaths, output: Output) -> None:
+    """Without a host name a single process can answer requests, at the app's own port."""
+    counts = deploy.counts(app)
+    for kind, count in counts.items():
+        if kind in WITH_MEANING and count > 1:
+            counts[kind] = 1
+            later = f"piku ps:scale {app.name} {kind}={count}"
+            output.detail(f"{kind}=1 until it has a host name, then: {later}")
+    files.write(app.scaling, process_plan.render_scaling(counts))
 
 
 def _deploy(paths: Paths, app: AppPaths, head: Head) -> None:
