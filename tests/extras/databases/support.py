@@ -15,14 +15,15 @@ class Kind:
     add: str  # takes one word
     show: str
     newer: str  # makes the schema newer; "" where there is none
+    title: str
 
 
 _ADD = "CREATE TABLE IF NOT EXISTS notes (text varchar(20)); INSERT INTO notes VALUES ('{}');"
 _SHOW, _NEWER = "SELECT text FROM notes;", "ALTER TABLE notes ADD COLUMN author varchar(20);"
-POSTGRES = Kind("postgres", "DATABASE_URL", _ADD, _SHOW, _NEWER)
-MARIADB = Kind("mariadb", "DATABASE_URL", _ADD, _SHOW, _NEWER)
-SQLITE = Kind("sqlite", "DATABASE_URL", _ADD, _SHOW, _NEWER)
-REDIS = Kind("redis", "REDIS_URL", "rpush notes {}", "lrange notes 0 -1", "")
+POSTGRES = Kind("postgres", "DATABASE_URL", _ADD, _SHOW, _NEWER, "PostgreSQL")
+MARIADB = Kind("mariadb", "DATABASE_URL", _ADD, _SHOW, _NEWER, "MariaDB")
+SQLITE = Kind("sqlite", "DATABASE_URL", _ADD, _SHOW, _NEWER, "SQLite")
+REDIS = Kind("redis", "REDIS_URL", "rpush notes {}", "lrange notes 0 -1", "", "Redis")
 SERVERS = (POSTGRES, MARIADB, REDIS)
 KINDS = (*SERVERS, SQLITE)
 

@@ -11,9 +11,14 @@ from pathlib import Path
 import pytest
 from sandbox import Sandbox
 
-from piku.extras.databases.sql import _postgres
 from tests.extras.databases import support
 from tests.extras.databases.support import POSTGRES
+
+
+def program(name: str) -> str:
+    """One of Debian's of the newest version."""
+    found = Path("/usr/lib/postgresql").glob(f"*/bin/{name}")
+    return str(max(found, key=lambda path: int(path.parts[4])))
 
 
 @pytest.fixture
@@ -24,18 +29,18 @@ def theirs(server: Sandbox) -> Iterator[Path]:
     folder.mkdir()
     (folder / "password").write_text("root's")
     given = ("-U", "postgres", "-A", "scram-sha-256", "--pwfile", str(folder / "password"))
-    subprocess.run([_postgres("initdb"), "-N", "-D", data, *given], check=True, capture_output=True)
+    subprocess.run([program("initdb"), "-N", "-D", data, *given], check=True, capture_output=True)
     with (folder / "log").open("w") as log:
         running = subprocess.Popen(
-            [_postgres("postgres"), "-D", data, "-k", str(folder), "-h", "", "-F"],
+            [program("postgres"), "-D", data, "-k", str(folder), "-h", "", "-F"],
             stdout=log,
             stderr=log,
         )
-    ready = [_postgres("pg_isready"), "-q", "-h", str(folder)]
+    ready = [program("pg_isready"), "-q", "-h", str(folder)]
     server.wait(lambda: subprocess.run(ready, check=False).returncode == 0)
     env = {**os.environ, "PGHOST": str(folder), "PGUSER": "postgres", "PGPASSWORD": "root's"}
     make = "CREATE ROLE piku LOGIN CREATEDB CREATEROLE PASSWORD 'known'"
-    subprocess.run([_postgres("psql"), "-c", make, "postgres"], env=env, check=True)
+    subprocess.run([program("psql"), "-c", make, "postgres"], env=env, check=True)
     yield folder
     running.terminate()
     running.wait()

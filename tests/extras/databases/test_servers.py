@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -195,6 +196,18 @@ def test_no_secret_on_a_command_line(server: Sandbox) -> None:
             continue
 
 
+def test_no_network(server: Sandbox) -> None:
+    """A socket of the file system is the only way in."""
+    for kind in SERVERS:
+        support.create(server, kind, f"local-{kind.name}")
+    found = {process.pid for process in server.processes() if "databases" in str(process)}
+    assert len(found) >= len(SERVERS)
+    listening = run(["ss", "-Hlnp", "--tcp", "--udp"], env=server.server_env(), cwd=server.home)
+    pids = {int(pid) for pid in re.findall(r"pid=(\d+)", listening.stdout)}
+    assert pids and not found & pids, listening.stdout
+    assert " of 64.00M" in server.piku("redis:info", "local-redis").stdout
+
+
 def test_a_new_server(server: Sandbox) -> None:
     """The way to a new version: a dump, the old files moved away, the dump restored."""
     both, dumps, app = (POSTGRES, MARIADB), {}, "moved"
@@ -229,6 +242,9 @@ def test_power_cut(server: Sandbox) -> None:
     for kind in SERVERS:
         said = server.piku(f"{kind.name}:dump", f"cut-{kind.name}")
         refused(said, 1, "piku does not run on this server")
+        said = server.piku("backup", f"cut-{kind.name}", str(server.home / "none"))
+        refused(said, 1, f"piku does not run on this server, so {kind.title} is down")
+    assert not list(server.home.glob("*none*"))
     server.start_platform()
     for kind in SERVERS:
         assert support.notes(server, kind, f"cut-{kind.name}") == {"one"}, kind
@@ -240,17 +256,40 @@ def test_power_cut(server: Sandbox) -> None:
 
 
 def test_wrong_password_file(server: Sandbox) -> None:
-    """One line says so, and a database that was to be made leaves nothing behind."""
+    """One line says so, and what was to be made or restored leaves nothing behind."""
+    backup = server.home / "wrong.backup"
     for kind in SERVERS:
         support.create(server, kind, f"wrong-{kind.name}")
+        assert server.piku("backup", f"wrong-{kind.name}", str(backup)).returncode == 0
         place = server.root / "databases" / kind.name / "administrator.json"
         text = place.read_text()
         place.write_text(text.replace('"password": "', '"password": "x'))
-        words = ("info", "wrong-redis") if kind is REDIS else ("create", "next")
-        said = server.piku(f"{kind.name}:{words[0]}", words[1])
+        commands = [(f"{kind.name}:create", "next"), ("restore", str(backup), "--as", "next.copy")]
+        if kind is REDIS:  # a new one has a server of its own
+            commands = [("redis:info", "wrong-redis")]
+        said = [server.piku(*words) for words in commands]
         place.write_text(text)
-        refused(said, 1, "restore databases/")
+        for one in said:
+            refused(one, 1, "restore databases/")
     assert not (server.root / "envs" / "next" / "databases.json").exists()
+    assert not list(server.root.glob("*/next.copy"))
+
+
+def test_a_version_that_is_not_installed(server: Sandbox) -> None:
+    """One line says which, and the server of the databases goes on."""
+    support.create(server, POSTGRES, "old")
+    place = server.root / "databases" / "postgres" / "cluster" / "PG_VERSION"
+    text = place.read_text()
+    place.write_text("9\n")
+    try:
+        for verb in ("info", "dump", "connect"):
+            said = server.piku(f"postgres:{verb}", "old")
+            refused(said, 1, "PostgreSQL 9, which made the files, is gone", "postgresql-9")
+        assert server.piku("redis:create", "old").returncode == 0
+        assert (server.root / "uwsgi-enabled" / "@postgres.ini").exists()
+    finally:
+        place.write_text(text)
+    assert server.piku("postgres:info", "old").returncode == 0
 
 
 def test_servers_end_with_the_last_database(server: Sandbox) -> None:

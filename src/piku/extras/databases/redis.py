@@ -55,9 +55,8 @@ class Redis(Kind):
 
     def _ask(self, *words: str) -> Program:
         """As the administrator."""
-        by = self.administrator
-        argv = [*self.connect().argv, "--user", by.name, *words]
-        return Program(argv=argv, env={"REDISCLI_AUTH": by.password})
+        argv = [*self.connect().argv, "--user", self.administrator.name, *words]
+        return Program(argv=argv, env={"REDISCLI_AUTH": self.administrator.password})
 
     def is_ready(self) -> bool:
         """Whether it answers, with the files that it should have."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from piku import files, procfs, subprocesses
+from piku.errors import PikuError
 from piku.extras.databases.base import Daemon, Program
 from piku.extras.databases.kind import SCRATCH, Kind, User
 from piku.paths import TEMPLATES
@@ -27,7 +28,7 @@ class Postgres(Kind):
         """Without a way in but the password: every app runs as piku's user."""
         files.write(folder / "password", self.administrator.password, mode=0o600)
         subprocesses.run([
-            _postgres("initdb"), "--pgdata", str(data), "--username", self.user, "--pwfile",
+            self._program("initdb"), "--pgdata", str(data), "--username", self.user, "--pwfile",
             str(folder / "password"), "--auth", "scram-sha-256", "--encoding", "UTF8",
             "--locale", "C.UTF-8", "--data-checksums",
         ])  # fmt: skip
@@ -35,11 +36,19 @@ class Postgres(Kind):
         files.write(data / "postgresql.conf", text, mode=0o600, durable=True)
         files.write(data / "pg_hba.conf", "local all all scram-sha-256\n", durable=True)
 
+    def _program(self, name: str) -> str:
+        """The one of the version that the files are of, which its server knows; else the newest."""
+        found = {p.parts[4]: str(p) for p in Path("/usr/lib/postgresql").glob(f"[0-9]*/bin/{name}")}
+        version = files.read(self.cluster / "PG_VERSION").strip() or max(found, key=int, default="")
+        if found and version not in found:
+            hint = f"apt-get install postgresql-{version}, then upgrade as docs/databases.md says"
+            raise PikuError(f"PostgreSQL {version}, which made the files, is gone", hint=hint)
+        return found.get(version, name)
+
     def daemon(self) -> Daemon | None:
-        version = files.read(self.cluster / "PG_VERSION").strip()
-        if self.administrator.socket or not version:
+        if self.administrator.socket or not self.cluster.is_dir():
             return None
-        argv = [_postgres("postgres", version), "-D", str(self.cluster), "-k", str(self.run)]
+        argv = [self._program("postgres"), "-D", str(self.cluster), "-k", str(self.run)]
         # SIGINT ends it at once, SIGTERM not before every app has closed its connections.
         return Daemon(name=self.name, argv=argv, stop=signal.SIGINT, orphaned="INT")
 
@@ -51,23 +60,16 @@ class Postgres(Kind):
             files.discard([self.cluster / "postmaster.pid", self.run / f"{self.socket_name}.lock"])
 
     def is_ready(self) -> bool:
-        return subprocesses.succeeds([_postgres("pg_isready"), "-q", "-h", str(self.visible)])
+        return subprocesses.succeeds([self._program("pg_isready"), "-q", "-h", str(self.visible)])
 
     def client(self, name: str, *words: str, by: User, at: str) -> Program:
         where = {"PGHOST": str(self.visible), "PGDATABASE": at}
         env = {**where, "PGUSER": by.name, "PGPASSWORD": by.password}
-        return Program(argv=[_postgres(name), *words], env=env)
+        return Program(argv=[self._program(name), *words], env=env)
 
     def load(self, file: Path, at: str) -> None:
         words = ("--no-owner", "--no-acl", "--exit-on-error", "--single-transaction", "-d", at)
         self.client("pg_restore", *words, str(file), by=self.one, at=at).run()
-
-
-def _postgres(name: str, version: str = "") -> str:
-    """The program of this version, else of the newest that Debian has installed here."""
-    folders = sorted(Path("/usr/lib/postgresql").glob("[0-9]*/bin"), key=lambda p: int(p.parts[4]))
-    fitting = [folder for folder in folders if version in ("", folder.parts[4])]
-    return str(fitting[-1] / name) if fitting else name
 
 
 class MariaDB(Kind):
@@ -103,9 +105,8 @@ class MariaDB(Kind):
         return subprocesses.succeeds(["mariadb-admin", "--no-defaults", socket, "ping"])
 
     def client(self, name: str, *words: str, by: User, at: str) -> Program:
-        own = ("--no-defaults", f"--socket={self.socket}", f"--user={by.name}")
-        argv = [name, *own, *words, *filter(None, [at])]
-        return Program(argv=argv, env={"MYSQL_PWD": by.password})
+        argv = [name, "--no-defaults", f"--socket={self.socket}", f"--user={by.name}", *words]
+        return Program(argv=[*argv, *filter(None, [at])], env={"MYSQL_PWD": by.password})
 
     def load(self, file: Path, at: str) -> None:
         # Triggers and views belong to who restores them. Rows are on lines of their own.
