@@ -4,6 +4,7 @@ import contextlib
 import email
 import json
 import os
+import shutil
 import signal
 import threading
 import time
@@ -89,21 +90,34 @@ def test_a_job_that_fails(told: Sandbox, receiver: Receiver, new_app: NewApp) ->
     arrives(app, receiver, "solved", "over: cron-report failed with exit code 1")
 
 
-def test_a_backup_that_is_too_old(
-    told: Sandbox, receiver: Receiver, new_app: NewApp, tmp_path: Path
-) -> None:
-    app, disk = new_app("kept"), tmp_path / "disk"
-    disk.write_text("not there")  # as of a disk that is not mounted
-    app.does("backup:schedule", "@hourly", "--to", str(disk / "kept"))
-    assert app.says("backup:run").returncode == 1
-    plan = told.root / "envs" / "kept" / "backup.json"
-    said = json.loads(plan.read_text())
-    plan.write_text(json.dumps({**said, "since": said["since"] - 3 * 3600}))
-    what = arrives(app, receiver, "problem", "the last good backup (@hourly) was never made")
-    assert "mkdir" in what  # why
-    disk.unlink()
+def test_backups_that_fail(told: Sandbox, receiver: Receiver, new_app: NewApp) -> None:
+    """The folder that a schedule keeps them in goes away, and comes back."""
+    app, disk = new_app("kept"), told.base / "disk"
+    disk.mkdir()
+    app.does("backup:schedule", "* * * * *", "--to", str(disk / "backups"))
     app.does("backup:run")
-    arrives(app, receiver, "solved", "over: the last good backup (@hourly) was never made")
+    look(told)
+    shutil.rmtree(disk / "backups")
+    disk.chmod(0o500)  # so that nobody makes it anew
+    told.wait(lambda: look(told) or len(receiver.seen("kept")) > 1, 200)
+    event, what = receiver.seen("kept")[-1]
+    assert event == "problem" and what.startswith("the last good backup (* * * * *) is 1m old: ")
+    assert "cannot create directory" in what and "Permission denied" in what
+    for words in (["status"], ["doctor", "kept"]):
+        assert "the last good backup (* * * * *) is" in told.piku(*words).stdout
+    # A day later, and for another reason, it is the same problem.
+    state = told.root / "envs" / "kept" / "backup-state.json"
+    later = json.loads(state.read_text())
+    later |= {"succeeded": later["succeeded"] - 86400, "error": "another"}
+    state.write_text(json.dumps(later))
+    assert "the last good backup (* * * * *) is 1d old" in told.piku("status").stdout
+    look(told)
+    assert receiver.seen("kept")[-1] == (event, what)
+    disk.chmod(0o700)
+    app.does("backup:run")
+    told.wait(lambda: look(told) or receiver.seen("kept")[-1][0] == "solved", 60)
+    assert receiver.seen("kept")[2:] == [("solved", receiver.seen("kept")[-1][1])]
+    app.does("backup:schedule", "--off")
 
 
 def test_what_nobody_takes_is_sent_again(

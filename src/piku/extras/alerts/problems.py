@@ -79,8 +79,9 @@ def _problems(paths: Paths, app: AppPaths, states: ps.States) -> Iterator[tuple[
         yield from _certificate(app, live)
     for finding in hooks("findings"):
         for what, fix in finding(paths, app):
-            # A figure in it may change while it is the same finding.
-            yield re.sub(r"\d+", "#", what), Problem(what=what, detail=(fix,))
+            # A figure, its unit and the reason may change while it is the same finding.
+            name = re.sub(r"\d+[smhd]?", "#", what.partition(": ")[0])
+            yield name, Problem(what=what, detail=(fix,))
 
 
 def _killed(app: AppPaths, live: Live, rows: Sequence[ps.Row]) -> Iterator[tuple[str, Problem]]:

@@ -109,13 +109,13 @@ def store(app: AppPaths, target: Target, recipient: str, keep: int, backup: Sequ
     ending = f"{compressed}.{encrypt[0]}" if encrypt else compressed
     name = f"{app.name}-{time.strftime('%Y%m%d-%H%M%S')}.tar.{ending}"
     if not target.rclone:
-        subprocesses.run(target.argv("mkdir", "-p", "-m", "700", target.folder))
+        _through([target.argv("mkdir", "-p", "-m", "700", target.folder)])
     place = target.place(name)
     programs = [backup, encrypt, target.store(f"{place}.part")]
     _through([argv for argv in programs if argv])
-    subprocesses.run(target.move(f"{place}.part", place))
+    _through([target.move(f"{place}.part", place)])
     for old in superseded(app.name, subprocesses.run(target.listing()).splitlines(), keep):
-        subprocesses.run(target.remove(target.place(old)))
+        _through([target.remove(target.place(old))])
     return place
 
 
