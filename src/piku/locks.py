@@ -56,7 +56,6 @@ def _acquire(file: TextIO, waiting: Callable[[str], None] | None, patient: bool)
 
 
 def _replace(file: TextIO, text: str) -> None:
-    file.seek(0)
-    file.truncate()
-    file.write(text)
-    file.flush()
+    os.ftruncate(file.fileno(), 0)
+    with contextlib.suppress(OSError):  # a full disk keeps nobody from what makes room
+        os.pwrite(file.fileno(), text.encode(), 0)

@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -120,6 +121,48 @@ def test_a_command(app: App, what: str) -> None:
     if what not in ("a setting", "a key"):  # others count on one name and one key
         succeeded(app.server.piku(*command))
     check_sane(app, app.version)
+
+
+def test_an_app_is_destroyed(server: Sandbox) -> None:
+    """Which makes room."""
+    app = new_app(server, "gone", "web")
+    with room_again():
+        fill()
+        succeeded(server.piku("destroy", app.name, "--force"))
+    assert not (server.root / "repos" / app.name).exists()
+
+
+@pytest.mark.parametrize("moment", ["1", "none", *STEPS])
+def test_a_restore(app: App, moment: str) -> None:
+    """There is the whole app, or nothing of it: at its first change, when all has arrived, at each
+    step of its deploy."""
+    file, root = DISK / "full.backup", app.server.root
+    (root / "data" / app.name / "kept").write_text("kept")
+    succeeded(app.server.piku("backup", app.name, str(file)))
+    command = ["restore", str(file), "--as", "copy"]
+    with room_again():
+        result = at_moment(app, moment, FULL["bytes"], *command, log=Path(os.devnull))
+        if result.returncode:
+            check_refused(result)
+            found = [path for path in root.glob("*/copy*") if "lock" not in path.name]
+            assert not [*found, *root.glob("*/@restore*")], result.stdout + result.stderr
+    if result.returncode:
+        succeeded(app.server.piku(*command))
+    copied = [row["process"] for row in App(app.server, "copy", app.repository).ps()]
+    assert copied == [row["process"] for row in app.ps()]
+    succeeded(app.server.piku("destroy", "copy", "--force"))
+    shutil.rmtree(root / "data" / "copy")
+
+
+def test_a_backup(app: App) -> None:
+    """It is whole, or there is none."""
+    file = DISK / "other.backup"
+    with room_again():
+        fill()
+        check_refused(app.server.piku("backup", app.name, str(file)))
+        check_refused(app.server.piku("backup:run", app.name))
+    assert not list(DISK.glob("*other.backup*"))
+    assert not list((app.server.root / "backups").glob("*/*.zst"))
 
 
 def test_what_an_app_prints(server: Sandbox) -> None:
