@@ -198,14 +198,15 @@ def test_no_secret_on_a_command_line(server: Sandbox) -> None:
 
 def test_no_network(server: Sandbox) -> None:
     """A socket of the file system is the only way in."""
-    for kind in SERVERS:
-        support.create(server, kind, f"local-{kind.name}")
+    support.create(server, POSTGRES, "socket")
+    for words in (["mariadb:create", "socket", "--as", "MARIADB_URL"], ["redis:create", "socket"]):
+        assert server.piku(*words).returncode == 0
     found = {process.pid for process in server.processes() if "databases" in str(process)}
     assert len(found) >= len(SERVERS)
     listening = run(["ss", "-Hlnp", "--tcp", "--udp"], env=server.server_env(), cwd=server.home)
     pids = {int(pid) for pid in re.findall(r"pid=(\d+)", listening.stdout)}
     assert pids and not found & pids, listening.stdout
-    assert " of 64.00M" in server.piku("redis:info", "local-redis").stdout
+    assert " of 64.00M" in server.piku("redis:info", "socket").stdout
 
 
 def test_a_new_server(server: Sandbox) -> None:
