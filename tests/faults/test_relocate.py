@@ -34,6 +34,7 @@ def finished(server: Sandbox, said: str) -> None:
         pytest.fail("\n".join((said, *places, str(locks), log[-3000:])))
 
 
+@pytest.mark.timeout(60 + 30 * ROUNDS)
 def test_a_rename_is_killed_at_each_step(server: Sandbox) -> None:
     """One app, whole, under one of its names, after the next command or the next housekeeping."""
     one = maker(server)("one")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+from pathlib import Path
 
 import click
 import pytest
@@ -33,6 +36,16 @@ def test_every_command_and_option_has_help(name: str) -> None:
             assert option.help, f"{name} {option.opts[0]} lacks help"
     assert (f"\n## {name}\n" in docs.pages()["commands.md"]) != command.hidden
     assert command.name == name, "usage lines would show another name"
+
+
+def test_a_shell_offers_every_command(tmp_path: Path) -> None:
+    asked = {"_PIKU_COMPLETE": "bash_complete", "COMP_WORDS": "piku ", "COMP_CWORD": "1"}
+    offered = subprocess.run(
+        [str(docs.CHECKOUT / "bin" / "piku")], env={**os.environ, "PIKU_ROOT": str(tmp_path), **asked},
+        capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    documented = re.findall(r"^## (\S+)$", docs.pages()["commands.md"], re.M)
+    assert sorted(offered.replace("plain,", "").split()) == sorted(documented)
 
 
 @pytest.mark.parametrize("name", [name for name in settings.table() if name.startswith("NGINX_")])
