@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from sandbox import Sandbox
+from sandbox import Sandbox, free_ports
 
 from tests.e2e.support import App, own_certificate, web
 from tests.faults.killed import KILL, at_moment
@@ -99,3 +99,15 @@ def test_cloned(new_app: Callable[..., App], server: Sandbox) -> None:
     assert named(server, "blog-4") == [] or all(
         "lock" in path.name for path in named(server, "blog-4")
     )
+
+
+def test_a_copy_of_an_app_with_a_port_of_its_own(
+    new_app: Callable[..., App], server: Sandbox
+) -> None:
+    """The original has it still, as it has its host names."""
+    port = free_ports(1)[0]
+    app = new_app("fixed", web("fixed", env=f"PORT={port}\nNGINX_REDIRECT_FROM=x.localhost\n"))
+    app.does("apps:clone", "fixed-2")
+    copy = under(app, "fixed-2")
+    assert copy.ps()["web.1"]["address"] != f"127.0.0.1:{port}"
+    assert app.direct(port) == "one"

@@ -17,7 +17,7 @@ from piku import dotenv, files, locks, subprocesses
 from piku.app import settings
 from piku.app.procfile import WITH_MEANING
 from piku.cli.common import caller, changing, own_command, own_environment
-from piku.deploy import deploy, process_plan, releases
+from piku.deploy import deploy, process_plan, releases, revision
 from piku.errors import PikuError
 from piku.extra import hooks
 from piku.extras.restore import unpack
@@ -93,10 +93,12 @@ def restore(
             with locks.lock(app.lock, "restoring the app"):
                 _refuse_taken(app)  # it may have been pushed while the file came
                 stack.enter_context(_whole_or_nothing(paths, app, output))
-                own = _place(app, found, output)
+                own = _place(app, found)
                 releases.write_settings(app, own)
                 found.repository.rename(app.repo)
                 git.create_repository(app, own_command(), own_environment())
+                if app.name != found.head.app:
+                    _without_places(paths, app, found.head, own, output)
             for path, loading in loadings:
                 argv, more = stack.enter_context(loading)
                 output.step(f"Loading {path.parent.name}")
@@ -153,7 +155,7 @@ def _whole_or_nothing(paths: Paths, app: AppPaths, output: Output) -> Iterator[N
         raise
 
 
-def _place(app: AppPaths, found: Unpacked, output: Output) -> dict[str, str]:
+def _place(app: AppPaths, found: Unpacked) -> dict[str, str]:
     """Put everything but the repository in its place; returns the app's settings."""
     folder = found.folder
     is_copy = app.name != found.head.app
@@ -169,16 +171,21 @@ def _place(app: AppPaths, found: Unpacked, output: Output) -> dict[str, str]:
         if kept.exists() and not place.exists():
             files.write(place, files.read(kept), mode=0o600, durable=True)
     there, here = f"{found.head.data}/", f"{app.data}/"
-    own = {k: v.replace(there, here) for k, v in dotenv.load(app.settings).items()}
-    if is_copy:  # the original still has its host names, be it here or elsewhere
-        own.pop(settings.REDIRECT_FROM.name, None)
-        own[settings.SERVER_NAME.name] = ""
-        _scale_to_one(app, output)
-    return own
+    return {k: v.replace(there, here) for k, v in dotenv.load(app.settings).items()}
 
 
-def _scale_to_one(app: AppPaths, output: Output) -> None:
-    """Without a host name a single process can answer requests, at the app's own port."""
+def _without_places(
+    paths: Paths, app: AppPaths, head: Head, own: dict[str, str], output: Output
+) -> None:
+    """Take from a copy what the original still has, be it here or elsewhere: its host names, and a
+    port of its own. Then a single process can answer requests."""
+    gone = (settings.REDIRECT_FROM.name, settings.PORT.name)
+    for name in gone:
+        own.pop(name, None)
+    own[settings.SERVER_NAME.name] = ""
+    if head.commit:  # the repository may have them, too
+        values = revision.read(paths, app, head.commit, own, checkout="").values
+        own |= {name: "" for name in gone if name in values}
     counts = deploy.counts(app)
     for kind, count in counts.items():
         if kind in WITH_MEANING and count > 1:
