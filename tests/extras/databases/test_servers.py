@@ -15,7 +15,15 @@ from sandbox import Sandbox
 from tests.e2e.conftest import NewApp
 from tests.e2e.support import App, refused, web
 from tests.extras.databases import support
-from tests.extras.databases.support import KINDS, MARIADB, POSTGRES, REDIS, SERVERS, Kind
+from tests.extras.databases.support import (
+    KINDS,
+    MARIADB,
+    POSTGRES,
+    REDIS,
+    SERVERS,
+    SQLITE,
+    Kind,
+)
 
 by_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 # What an app tries: as (socket, exists, answered) for each path that it is given.
@@ -181,6 +189,93 @@ def test_the_way_through_a_backup(server: Sandbox) -> None:
         theirs = server.piku("config:get", "backed", kind.variable).stdout.strip()
         assert theirs != settings[kind.variable]
         refused(server.piku(f"{kind.name}:create", "copy"), 1, "database already")
+
+
+# What a schema may have, and statements that use it; the answers of a copy are the original's.
+RICH = {
+    POSTGRES: (
+        """
+        CREATE EXTENSION pg_trgm;
+        CREATE TYPE word AS ENUM ('one', 'two', 'three');
+        CREATE SCHEMA inside;
+        CREATE TABLE inside.notes (id bigint GENERATED ALWAYS AS IDENTITY, text word NOT NULL);
+        CREATE TABLE log (text text);
+        CREATE INDEX ON log USING gin (text gin_trgm_ops);
+        CREATE VIEW shown AS SELECT id, text FROM inside.notes;
+        CREATE MATERIALIZED VIEW kept AS SELECT count(*) FROM inside.notes;
+        CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql
+            AS $$ BEGIN INSERT INTO log VALUES (NEW.text); RETURN NEW; END $$;
+        CREATE TRIGGER noting AFTER INSERT ON inside.notes FOR EACH ROW EXECUTE FUNCTION note();
+        COMMENT ON TABLE log IS 'what the trigger writes';
+        INSERT INTO inside.notes (text) VALUES ('one');
+        SELECT lo_from_bytea(4711, 'large');
+        """,
+        """
+        INSERT INTO inside.notes (text) VALUES ('two');
+        REFRESH MATERIALIZED VIEW kept;
+        SELECT * FROM shown; SELECT * FROM log; SELECT * FROM kept;
+        SELECT similarity('word', 'words') > 0; SELECT convert_from(lo_get(4711), 'UTF8');
+        """,
+    ),
+    MARIADB: (
+        """
+        CREATE TABLE notes (id int AUTO_INCREMENT PRIMARY KEY, text varchar(20), image blob);
+        CREATE TABLE log (text varchar(20));
+        CREATE VIEW shown AS SELECT id, text FROM notes;
+        CREATE TRIGGER noting AFTER INSERT ON notes FOR EACH ROW INSERT INTO log VALUES (NEW.text);
+        CREATE PROCEDURE add_note(IN word varchar(20)) INSERT INTO notes (text) VALUES (word);
+        CREATE FUNCTION twice(n int) RETURNS int DETERMINISTIC RETURN 2 * n;
+        CREATE EVENT tidying ON SCHEDULE EVERY 1 DAY DO DELETE FROM log;
+        CREATE SEQUENCE numbers START WITH 100;
+        INSERT INTO notes (text, image) VALUES ('one', x'00ff27605c0a'), ('ä', NULL);
+        """,
+        """
+        CALL add_note('two');
+        SELECT * FROM shown; SELECT * FROM log; SELECT hex(image) FROM notes; SELECT twice(21);
+        SELECT event_name, status FROM information_schema.events WHERE event_schema = database();
+        SELECT nextval(numbers);
+        """,
+    ),
+    SQLITE: (
+        """
+        CREATE TABLE notes (id integer PRIMARY KEY AUTOINCREMENT, text text, image blob);
+        CREATE TABLE log (text text);
+        CREATE VIEW shown AS SELECT id, text FROM notes;
+        CREATE TRIGGER noting AFTER INSERT ON notes BEGIN INSERT INTO log VALUES (NEW.text); END;
+        INSERT INTO notes (text, image) VALUES ('one', x'00ff27'), ('two', NULL);
+        DELETE FROM notes WHERE text = 'two';
+        """,
+        """
+        INSERT INTO notes (text) VALUES ('three');
+        SELECT * FROM shown; SELECT * FROM log; SELECT hex(image) FROM notes;
+        """,
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", RICH, ids=lambda kind: kind.name)
+def test_everything_that_a_schema_may_have(server: Sandbox, kind: Kind) -> None:
+    """In a dump that its own database takes, and in the backup for another one, with another role."""
+    make, use = RICH[kind]
+    app, copy, backup = f"rich.{kind.name}", f"{kind.name}.twin", str(server.home / kind.name)
+
+    def asked(name: str, text: str) -> str:
+        said = server.piku(f"{kind.name}:connect", name, input=text)
+        assert said.returncode == 0 and "ERROR" not in said.stderr, said.stdout + said.stderr
+        return said.stdout
+
+    support.create(server, kind, app)
+    asked(app, make)
+    dump = support.dumped(server, kind, app)
+    for words in (["backup", app, backup], ["restore", backup, "--as", copy]):
+        done = server.piku(*words)
+        assert done.returncode == 0, done.stdout + done.stderr
+    first = asked(app, use)
+    assert "one" in first
+    assert asked(copy, use) == first
+    done = support.restored(server, kind, app, dump)
+    assert done.returncode == 0, done.stderr
+    assert asked(app, use) == first
 
 
 def test_no_secret_on_a_command_line(server: Sandbox) -> None:

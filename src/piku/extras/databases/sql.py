@@ -76,7 +76,7 @@ class MariaDB(Kind):
     name, title, package, user = "mariadb", "MariaDB", "mariadb-server", "root"
     programs, socket_name, loads_twice = ("mariadb",), "mysqld.sock", True
     asker, shell = ("mariadb", "--batch", "--skip-column-names"), ("mariadb",)
-    dumper = ("mariadb-dump", "--single-transaction", "--routines", "--no-tablespaces")
+    dumper = ("mariadb-dump", "--single-transaction", "--routines", "--events", "--no-tablespaces")
     ending = "-- Dump completed"
 
     @property
