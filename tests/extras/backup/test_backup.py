@@ -107,6 +107,8 @@ def test_on_another_server_under_another_name_while_it_is_written_to(
         "config:set",
         "SECRET=a b'c",
         f"DB=sqlite:///{shop.data}/app.sqlite3",
+        f"FOLDER={shop.data}",
+        f"OTHERS={shop.data}-2/x",
         command,
         "NGINX_REDIRECT_FROM=old.localhost",
     )
@@ -147,6 +149,8 @@ def test_on_another_server_under_another_name_while_it_is_written_to(
     assert "old.localhost" not in settings
     assert copy.does("config:get", "SECRET") == "a b'c\n"
     assert copy.does("config:get", "DB") == f"sqlite:///{copy.data}/app.sqlite3\n"
+    assert copy.does("config:get", "FOLDER") == f"{copy.data}\n"
+    assert copy.does("config:get", "OTHERS") == f"{shop.data}-2/x\n"
     assert copy.does("config:get", "TOY_URL") == "toy:copy\n"
     assert sorted(copy.ps()) == ["web.1"]
     assert not (other.root / "nginx" / "copy@own.pem").exists()

@@ -28,6 +28,7 @@ def test_renamed_with_everything(new_app: Callable[..., App], server: Sandbox) -
         "config:set",
         "A=1",
         f"DB=sqlite:///{shop.data}/x",
+        f"FOLDER={shop.data}",
         "NGINX_SERVER_NAME=a.localhost,b.localhost",
     )
     shop.does("ps:scale", "web=2")
@@ -47,6 +48,7 @@ def test_renamed_with_everything(new_app: Callable[..., App], server: Sandbox) -
     assert (store.data / "x").read_text() == "kept"
     assert (server.root / "nginx" / "store@own.pem").read_text() == certificate
     assert store.does("config:get", "DB") == f"sqlite:///{store.data}/x\n"
+    assert store.does("config:get", "FOLDER") == f"{store.data}\n"
     assert sorted(store.ps()) == ["web.1", "web.2"]
     assert named(server, "shop") == []
     assert store.about(host="a.localhost")["env"]["APP"] == "store"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -111,9 +112,10 @@ def _move(old: AppPaths, new: AppPaths) -> None:
     # They were built for the old name.
     files.discard([place for place in new.envs.glob("*") if place.is_dir()])
     own = dotenv.load(new.settings)
-    there, here = f"{old.data}/", f"{new.data}/"
-    if changed := {k: v.replace(there, here) for k, v in own.items() if there in v}:
-        releases.write_settings(new, {**own, **changed})
+    there = re.compile(rf"{re.escape(str(old.data))}(?![\w.-])")
+    changed = {key: there.sub(lambda _: str(new.data), value) for key, value in own.items()}
+    if changed != own:
+        releases.write_settings(new, changed)
     if old.repo.is_dir():
         old.repo.rename(new.repo)
     git.create_repository(new, own_command(), own_environment())

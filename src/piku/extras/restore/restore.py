@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import sqlite3
 import subprocess
 import time
@@ -170,8 +171,9 @@ def _place(app: AppPaths, found: Unpacked) -> dict[str, str]:
         kept, place = folder / "certificates" / f"{kind}.pem", certificate.place(app, kind)
         if kept.exists() and not place.exists():
             files.write(place, files.read(kept), mode=0o600, durable=True)
-    there, here = f"{found.head.data}/", f"{app.data}/"
-    return {k: v.replace(there, here) for k, v in dotenv.load(app.settings).items()}
+    there = re.compile(rf"{re.escape(found.head.data)}(?![\w.-])")
+    own = dotenv.load(app.settings).items()
+    return {key: there.sub(lambda _: str(app.data), value) for key, value in own}
 
 
 def _without_places(
