@@ -105,7 +105,12 @@ COMMANDS: dict[str, Callable[[App], list[str]]] = {
     ],
     "the number of processes": lambda app: ["ps:scale", app.name, "worker=2"],
     "a restart": lambda app: ["restart", app.name],
-    "a key": lambda app: ["setup:ssh", f"{app.server.key}.pub", "--name", "other"],
+    "a key": lambda app: [
+        "setup:ssh",
+        f"{app.server.keygen(app.server.base / 'other')}.pub",
+        "--name",
+        "other",
+    ],
 }
 
 
