@@ -37,10 +37,10 @@ BUDGETS: Mapping[str, int] = {
     "lines of the client": 1_000,
     "lines of tools": 2_000,
 }
-TODAY: Mapping[str, int] = {"lines of the core": 10_212}
+TODAY: Mapping[str, int] = {"lines of the core": 10_211}
 # An extra has 300 lines; those that have more, with what they may have (design: at most 600).
 LARGE_EXTRAS = {
-    "alerts": 597,
+    "alerts": 600,
     "backup": 400,
     "backup_schedule": 400,
     "certs": 400,
