@@ -82,3 +82,10 @@ def test_packages_are_those_of_the_programs_that_run(tmp_path: Path) -> None:
 def test_what_is_no_package_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not the name of a Debian package"):
         packages.names(text)
+
+
+def test_what_no_debian_is_without_is_not_named_so_that_apps_share_a_base() -> None:
+    assert packages.of(["/usr/bin/echo", "/usr/bin/env", "/usr/bin/git"]) == packages.of(
+        ["/usr/bin/git"]
+    )
+    assert "git" in packages.of(["/usr/bin/git"])

@@ -11,5 +11,5 @@ EXTRA = Extra(
     settings="piku.extras.image.packages:SETTINGS",
     commands={"image": "piku.extras.image.commands:image"},
     image="piku.extras.image.image:make",
-    destroyed="piku.extras.image.image:forget",
+    periodic="piku.extras.image.image:tidy",
 )

@@ -1,13 +1,11 @@
 """The base layer: Debian with the packages that apps need, made by mmdebstrap.
 
-It is kept under a name made from those packages, for all apps that need the same, and made anew
-when the distribution offers other versions of what is in it.
+It is kept under a name made from those packages and their versions, for all apps that need the
+same: when the distribution offers others, another is made.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import platform
 import pwd
@@ -19,12 +17,11 @@ from pathlib import Path
 from piku import files, subprocesses
 from piku.errors import PikuError
 from piku.extras.image import packages
-from piku.extras.image.store import Store
+from piku.extras.image.store import TIMEOUT, Store, digest
 from piku.output import Output
 from piku.paths import Paths
 
 _LISTS = Path("/var/lib/apt/lists")  # replaced by each apt-get update
-_TIMEOUT = 1800.0  # seconds
 _TEMPORARY = "/var/tmp"  # noqa: S108 (the users inside cannot look into our folders)
 _HINT = """its last words are above; it reads the sources of /etc/apt.
 If {user} has no line in /etc/subuid and /etc/subgid, as root (with numbers that are free there):
@@ -36,35 +33,31 @@ def ensure(paths: Paths, store: Store, needed: Sequence[str], output: Output, *,
     other versions, and when it is asked for `anew`."""
     user = pwd.getpwuid(os.getuid())
     suite = platform.freedesktop_os_release().get("VERSION_CODENAME", "")
-    what = json.dumps([suite, needed, user.pw_name, user.pw_uid, user.pw_gid, str(paths.home)])
-    tag = f"base-{hashlib.sha256(what.encode()).hexdigest()[:16]}"
-    place = store.folder.with_name(f"{tag}.txt")
-    made = "" if anew or tag not in store.digests() else files.read(place)
-    if made and place.stat().st_mtime_ns > _LISTS.stat().st_mtime_ns:
+    whose = (suite, *map(str, user[:4]), str(paths.home))
+    known = store.folder.with_name(f"{digest(*whose, *needed)}.base")  # its tag, and when it was so
+    tag = "" if anew else files.read(known)
+    if tag in store.digests() and known.stat().st_mtime_ns > _LISTS.stat().st_mtime_ns:
         return tag
     chosen = packages.of(needed)
-    offered = _offered(chosen)
-    if made != offered:
+    tag = f"base-{digest(*whose, *chosen, *_offered(chosen))}"
+    if anew or tag not in store.digests():
         output.step(f"Base of images: {suite} with {', '.join(chosen)} (once, takes minutes)")
         with files.temporary_folder(store.folder.parent, "base") as folder:
             layer = Path(folder, "base.tar")
             _bootstrap(suite, layer, chosen, user, paths.home)
-            store.new(tag, layer)
-    files.write(place, offered)  # as old as it is known to be so
+            store.add("empty", layer, tag)
+    files.write(known, tag)
     return tag
 
 
-def _offered(chosen: Sequence[str]) -> str:
-    """A digest of the versions that the distribution offers of what a base contains: these
-    packages, those that no Debian is without, and all that they depend on."""
-    listing = subprocesses.run(["dpkg-query", "-W", "-f", "${Essential} ${Package}\n"])
-    essential = re.findall(r"^yes (\S+)$", listing, re.MULTILINE)
-    depends = ("depends", "--recurse", "--important", *chosen, *essential)
+def _offered(chosen: Sequence[str]) -> list[str]:
+    """The versions that the distribution offers of what a base contains: these packages, those that
+    no Debian is without, and all that they depend on."""
+    depends = ("depends", "--recurse", "--important", *chosen, *packages.essential())
     listing = subprocesses.run(["apt-cache", *depends], check=False)
     names = sorted(set(re.findall(r"^[a-z0-9][a-z0-9+.-]+$", listing, re.MULTILINE)))
     listing = subprocesses.run(["apt-cache", "policy", *names], check=False)
-    offers = re.findall(r"^\S+:$|^  Candidate: .*$", listing, re.MULTILINE)
-    return hashlib.sha256("\n".join(offers).encode()).hexdigest()
+    return re.findall(r"^\S+:$|^  Candidate: .*$", listing, re.MULTILINE)
 
 
 def _bootstrap(
@@ -85,7 +78,7 @@ def _bootstrap(
     ]  # fmt: skip
     env = {**subprocesses.environment(), "SOURCE_DATE_EPOCH": "0", "TMPDIR": _TEMPORARY}
     try:
-        subprocesses.run(argv, env=env, timeout=_TIMEOUT, cwd=Path("/"))
+        subprocesses.run(argv, env=env, timeout=TIMEOUT, cwd=Path("/"))
     except subprocesses.ProgramFailed as error:
         hint = _HINT.format(user=user.pw_name)
         raise PikuError("the base of images failed", detail=error.detail, hint=hint) from None

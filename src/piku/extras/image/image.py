@@ -6,7 +6,6 @@ is another. The same files give the same layer, and what a registry has is not s
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Callable
@@ -22,7 +21,7 @@ from piku.deploy.revision import Revision
 from piku.errors import PikuError
 from piku.extras.image import base, packages, start
 from piku.extras.image.layers import Layer
-from piku.extras.image.store import Store, require_tools
+from piku.extras.image.store import Store, digest, require_tools
 from piku.output import Output
 from piku.paths import AppPaths, Paths
 from piku.uwsgi import plugins
@@ -45,7 +44,7 @@ def make(
     with locks.lock(folder / "lock", "making an image", waiting=output.detail):
         files.sweep(folder)
         store = Store(folder / "store")
-        making = _Making(paths=paths, app=app, release=release, found=found, store=store)
+        making = _Making(paths, app, release, found, store)
         tag = making.image(output, anew=anew)
         if target:
             store.copy(tag, target)
@@ -69,15 +68,19 @@ def _target(app: AppPaths, release: Release, destination: str) -> tuple[str, str
     return "", ""
 
 
-def forget(paths: Paths, app: AppPaths) -> None:
-    """Remove the images of an app that is gone."""
-    folder = paths.root / "cache" / "@images"
-    if (folder / "store").is_dir():
-        with locks.lock(folder / "lock", "removing images"):
-            Store(folder / "store").prune(lambda tag: f"-{_digest(app.name)}-" in tag)
+def tidy(paths: Paths) -> None:
+    """Remove images of apps that are gone, and bases that none needs any more (housekeeping)."""
+    folder, known = paths.root / "cache" / "@images", {digest(one) for one in paths.app_names()}
+    if not (folder / "store").is_dir():
+        return
+    with locks.lock(folder / "lock", "removing images", patient=False):
+        store = Store(folder / "store")
+        known |= {files.read(place).partition("-")[2] for place in folder.glob("*.base")}
+        store.prune(lambda tag: "-" in tag and tag.split("-")[1] not in known)
+        store.collect()
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class _Making:
     """One image on its way."""
 
@@ -89,18 +92,17 @@ class _Making:
 
     def image(self, output: Output, *, anew: bool) -> str:
         """Its tag in the store."""
-        release, language, own = self.release, self._language(), _digest(self.app.name)
+        release, language, own = self.release, self._language(), digest(self.app.name)
         needed = packages.needed(self.found, language)
         bottom = base.ensure(self.paths, self.store, needed, output, anew=anew)
-        env = f"env-{own}-{_digest(self.store.digests()[bottom], release.environment)}"
+        env = f"env-{own}-{digest(self.store.digests()[bottom], release.environment)}"
         if env not in self.store.digests():
             self._layer(bottom, env, self._environment)
         tag = f"app-{own}-v{release.number}"
-        self._layer(env, tag, self._code)
-        self._layer(tag, tag, lambda layer: self._start(layer, language))
+        self._layer(env, tag, lambda layer: self._code(layer, language))
         self.store.configure(tag, self._configuration(), release.created)
-        numbers = {f"app-{own}-v{number}" for number in releases.release_numbers(self.app)}
-        self.store.prune(lambda one: f"-{own}-" in one and one not in {*numbers, env})
+        kept = {env, *(f"app-{own}-v{number}" for number in releases.release_numbers(self.app))}
+        self.store.prune(lambda one: f"-{own}-" in one and one not in kept)
         return tag
 
     def _language(self) -> Pairs:
@@ -131,7 +133,8 @@ class _Making:
         for place in (folder, *sorted(shared)):
             layer.tree(place)
 
-    def _code(self, layer: Layer) -> None:
+    def _code(self, layer: Layer, language: Pairs) -> None:
+        """The code, and how its processes start: that names the folder of this release."""
         app, name = self.app, self.release.checkout
         own = {str(app.code(name) / path) for path in checkout.untracked_files(app, name)}
         empty = (app.cache, app.data, app.logs)
@@ -140,6 +143,7 @@ class _Making:
             layer.folder(place)
         layer.tree(app.code(name), {"__pycache__", ".git", *own})
         layer.link(app.live_link, self.found.context.checkout)
+        self._start(layer, language)
 
     def _folders_above(self, layer: Layer, *places: Path) -> None:
         """From the user's home and piku's root on: the user may write there, as on the server."""
@@ -150,10 +154,10 @@ class _Making:
 
     def _start(self, layer: Layer, language: Pairs) -> None:
         found, serving = self.found, self.found.procfile.serving
-        known = revision.process_variables(self.paths, self.app, self.release, found)
+        fixed = revision.process_variables(self.paths, self.app, self.release, found)
         defaults = {"LANG": "C.UTF-8", **found.runtime.env(found.context)}
-        other = {*found.values, *defaults, *_FROM_OUTSIDE}
-        fixed = {name: value for name, value in known.items() if name not in other}
+        for name in {*found.values, *defaults, *_FROM_OUTSIDE}:
+            fixed.pop(name, None)
         layer.text(start.FOLDER / "start", start.script(found, fixed, defaults), 0o755)
         if language:
             text = start.served(found, serving, language, plugins.threads(found.values, serving))
@@ -179,7 +183,3 @@ def _shared(environment: Path, runtimes: Path) -> set[Path]:
     inner = (one.relative_to(runtimes).parts[:2] for one in real if one.is_relative_to(runtimes))
     versions = {runtimes.joinpath(*parts) for parts in inner}
     return versions | {link for link in runtimes.glob("*") if link.resolve() in versions}
-
-
-def _digest(*texts: str) -> str:
-    return hashlib.sha256("\0".join(texts).encode(errors="surrogateescape")).hexdigest()[:16]

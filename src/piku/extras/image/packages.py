@@ -61,4 +61,11 @@ def of(needed: Iterable[str]) -> list[str]:
     owners = re.findall(r"^([a-z0-9.+-]+)(?::\w+)?: /", listing, re.MULTILINE)
     # Debian's `-minimal` Pythons lack parts of the standard library.
     found = {name.removesuffix("-minimal") for name in owners}
-    return sorted({*ALWAYS, *found, *(one for one in needed if not one.startswith("/"))})
+    named = {one for one in needed if not one.startswith("/")}
+    return sorted({*ALWAYS, *named, *(found - essential())})
+
+
+def essential() -> set[str]:
+    """The packages that no Debian is without."""
+    listing = subprocesses.run(["dpkg-query", "-W", "-f", "${Essential} ${Package}\n"])
+    return set(re.findall(r"^yes (\S+)$", listing, re.MULTILINE))

@@ -1,12 +1,14 @@
 """The images of this server: an OCI image layout, changed by umoci and copied by skopeo.
 
 A tag is a name in the layout. umoci writes a layer or a configuration and points a tag at the
-result; what no tag leads to is removed by `prune`.
+result; what no tag leads to is removed by `collect`.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +18,7 @@ from piku.errors import PikuError
 
 _TOOLS = ("umoci", "skopeo", "mmdebstrap", "newuidmap")
 _LOOPBACK = ("docker://localhost:", "docker://127.")  # no TLS, as with docker
-_TIMEOUT = 1800.0  # seconds
+TIMEOUT, _RARELY = 1800.0, 3600.0  # seconds
 
 
 def require_tools() -> None:
@@ -31,22 +33,18 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        if not (folder / "index.json").exists():
+        self._garbage = folder.with_name("garbage")
+        if '"empty"' not in files.read(folder / "index.json"):
             files.remove(folder)
             folder.parent.mkdir(parents=True, exist_ok=True)
             self._umoci("init", "--layout", str(folder))
+            self._umoci("new", "--image", self.at("empty"))
 
     def digests(self) -> dict[str, str]:
         """The digest of each tag's image."""
         index = json.loads(files.read(self.folder / "index.json"))
         name = "org.opencontainers.image.ref.name"
         return {one["annotations"][name]: one["digest"] for one in index["manifests"] or []}
-
-    def new(self, tag: str, layer: Path) -> None:
-        """The image `tag`, of one layer."""
-        self.prune(lambda one: one == "empty")
-        self._umoci("new", "--image", self.at("empty"))
-        self.add("empty", layer, tag)
 
     def add(self, tag: str, layer: Path, to: str) -> None:
         """The image `to`, which is that of `tag` with one more layer."""
@@ -56,16 +54,21 @@ class Store:
 
     def configure(self, tag: str, options: Sequence[tuple[str, str]], at: float) -> None:
         """Give an image its configuration, and the time that it is of (epoch seconds)."""
-        time = datetime.fromtimestamp(int(at), UTC).isoformat().replace("+00:00", "Z")
-        words = [f"--{name}={value}" for name, value in (*options, ("created", time))]
+        created = datetime.fromtimestamp(int(at), UTC).isoformat().replace("+00:00", "Z")
+        words = [f"--{name}={value}" for name, value in (*options, ("created", created))]
         self._umoci("config", "--no-history", "--image", self.at(tag), *words)
 
     def prune(self, gone: Callable[[str], bool]) -> None:
-        """Remove these tags, and the layers that are left without one."""
-        for tag in (tags := [tag for tag in self.digests() if gone(tag)]):
+        """Remove these tags; their layers are left for `collect`, which reads all there are."""
+        for tag in filter(gone, self.digests()):
             self._umoci("rm", "--image", self.at(tag))
-        if tags:
+            self._garbage.open("a").close()
+
+    def collect(self) -> None:
+        """Remove the layers that are left without a tag, if some have been so for long enough."""
+        if self._garbage.exists() and time.time() > self._garbage.stat().st_mtime + _RARELY:
             self._umoci("gc", "--layout", str(self.folder))
+            self._garbage.unlink()
 
     def copy(self, tag: str, destination: str) -> None:
         """Copy an image to a registry, another layout or an archive; what is there already is not
@@ -74,14 +77,19 @@ class Store:
         # The image is our own: there is no signature to ask for.
         argv = ["skopeo", "--insecure-policy", "copy", "--quiet", *plain, f"oci:{self.at(tag)}"]
         try:
-            subprocesses.run([*argv, destination], timeout=_TIMEOUT)
+            subprocesses.run([*argv, destination], timeout=TIMEOUT)
         except subprocesses.ProgramFailed as error:
             what = f"the image could not be copied to {destination}"
-            hint = "skopeo's words are above; nothing else has changed"
+            hint = "skopeo's words are above; the registry's log says whether its disk is full"
             raise PikuError(what, detail=error.detail[-5:], hint=hint) from None
 
     def at(self, tag: str) -> str:
         return f"{self.folder}:{tag}"
 
     def _umoci(self, *words: str) -> None:
-        subprocesses.run(["umoci", *words], timeout=_TIMEOUT)
+        subprocesses.run(["umoci", *words], timeout=TIMEOUT)
+
+
+def digest(*texts: str) -> str:
+    """A name for what these texts describe."""
+    return hashlib.sha256("\0".join(texts).encode(errors="surrogateescape")).hexdigest()[:16]
