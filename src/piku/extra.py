@@ -38,6 +38,7 @@ class Extra:
     deployed: str = ""  # deployment: once its release is live
     around: str = ""  # deployment, step, how it runs -> context of that (argv, env, sink, idle)
     confine: str = ""  # app, release, its revision, argv -> argv of a program of the app's
+    one_off: str = ""  # app, release, its revision, argv of a command -> argv elsewhere, or None
     visible: str = ""  # app, values -> folders of sockets that its programs need in walls
     explain: str = ""  # deployment, last lines of a failed step -> why, a PikuError, or None
     uwsgi: str = ""  # deployment, process -> further options of its ini

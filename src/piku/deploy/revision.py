@@ -124,9 +124,13 @@ def of_release(paths: Paths, app: AppPaths, release: Release) -> Revision:
 
 
 def confined(
-    app: AppPaths, release: Release, found: Revision, argv: Sequence[str]
+    app: AppPaths, release: Release, found: Revision, argv: Sequence[str], *, once: bool = False
 ) -> Sequence[str]:
-    """The command line of a program of the app's, as extras have it run."""
+    """The command line of a program of the app's, as extras have it run: `once` for a command,
+    which may run where the app's processes do."""
+    for one_off in hooks("one_off") if once else ():
+        if elsewhere := one_off(app, release, found, argv):
+            return list(elsewhere)
     for confine in hooks("confine"):
         argv = confine(app, release, found, argv)
     return argv

@@ -67,7 +67,7 @@ def lines(job: Job, place: str) -> ini.Pairs:
 def script(app: AppPaths, release: Release, source: Revision, job: Job) -> str:
     """The text of the script that runs a job if it is due, once a minute and once at a time."""
     schedule, state = job.schedule, state_folder(app)
-    argv = confined(app, release, source, subprocesses.shell(job.command))
+    argv = confined(app, release, source, subprocesses.shell(job.command), once=True)
     variables = {
         "job": job.kind,
         "release": release.number,

@@ -27,7 +27,7 @@ def run(paths: Paths, app: AppPaths, words: Sequence[str]) -> NoReturn:
     variables = revision.process_variables(paths, app, release, found, process)
     argv = subprocesses.shell(command_line(words, found.procfile))
     subprocesses.exec_program(
-        [*_WRAPPER, *revision.confined(app, release, found, argv)],
+        [*_WRAPPER, *revision.confined(app, release, found, argv, once=True)],
         cwd=app.releases / release.checkout,
         env={**variables, **subprocesses.terminal()},
     )

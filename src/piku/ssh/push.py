@@ -72,9 +72,9 @@ def _deploy(paths: Paths, app: AppPaths, update: Update, by: str, output: Output
     with deploy.locked(paths, app, f"a push by {by}", output):
         if not releases.release_numbers(app):
             output.step(f"{app.name} is a new app")
-            if close := paths.similar(app.name):  # in case that one was meant
-                instead = f"piku destroy {app.name}, and push there"
-                output.warn(f"Did you mean {close!r}? Then: {instead}")
+            if close := paths.similar(app.name):  # in case that was meant
+                what = f"Did you mean {close!r}? Then: piku destroy {app.name}, and push there"
+                output.warn(what)
         form = "--format=%(objectname) %(subject)"
         commit, _, subject = git(app, "for-each-ref", form, update.ref).partition(" ")
         if commit != update.new:
@@ -142,8 +142,7 @@ def reset(app: AppPaths, update: Update) -> bool:
     if newest and live and (newest.number, newest.commit) == (live.release, update.new):
         return False
     target = ["-d", update.ref] if update.old == _NO_COMMIT else [update.ref, update.old]
-    command = ["git", "-C", str(app.repo), "update-ref", *target, update.new]
-    return subprocesses.succeeds(command)
+    return subprocesses.succeeds(["git", "-C", str(app.repo), "update-ref", *target, update.new])
 
 
 def failed_commit(app: AppPaths) -> str:

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -14,8 +15,8 @@ from piku.deploy import instances, releases
 from piku.deploy.deployment import Deployment
 from piku.deploy.releases import Live, Process
 from piku.errors import PikuError
-from piku.extras.swarm import service, site
-from piku.extras.swarm.settings import PLACEMENT, REGISTRY, VOLUME, Volume
+from piku.extras.swarm import one_off, service, site, sweep
+from piku.extras.swarm.settings import PLACEMENT, REGISTRY, VOLUME
 from piku.nginx.directives import render
 from piku.nginx.site import Site
 from piku.paths import AppPaths, Paths
@@ -54,9 +55,42 @@ def test_settings_are_in_a_secret_and_not_in_the_service(
     process = Process(kind="web", instance=1, start=1, port=20001, elsewhere=True)
     text = json.dumps(service.spec(made, process, "registry/shop@sha256:1"))
     assert "secret" not in text
-    secret = service.secret(made, process)
+    secret = service.secret(made.values, made.release, process.port)
     assert "export PASSWORD='it'\"'\"'s \nsecret'\n" in secret
     assert "export PORT=8000\n" in secret
+
+
+def test_a_command_runs_in_the_image_with_no_setting_on_its_command_line(
+    shop: AppPaths, deployment: MakeDeployment
+) -> None:
+    volume = "local type=nfs o=addr=10.0.0.5,rw device=:/export"
+    made = deployment(shop, WEB, PASSWORD="hunter2", PIKU_VOLUME=volume, **CLUSTER)
+    image = f"10.0.0.1:5000/{shop.name.label}@sha256:1"
+    files.write(service.marker(shop) / f"v{made.release.number}", f"{image}\n")
+    argv = one_off.argv(shop, made.release, made.revision, ["bash", "-c", "rake"])
+    assert argv is not None
+    assert "hunter2" not in " ".join(argv)
+    assert argv[-5:] == [image, "--", "bash", "-c", "rake"]
+    assert (
+        '"volume-opt=o=addr=10.0.0.5,rw"'
+        in argv[argv.index("--mount") + 1].split(",volume-driver=local,")[1]
+    )
+    [mounted] = (word.split(":")[0] for word in argv if word.endswith(":ro"))
+    assert "export PASSWORD=hunter2\n" in Path(mounted).read_text()
+    assert Path(mounted).stat().st_mode & 0o077 == 0
+    here = deployment(shop, WEB, **{**CLUSTER, "PIKU_ENGINE": ""})
+    assert one_off.argv(shop, here.release, here.revision, ["true"]) is None
+
+
+def test_an_engine_that_is_not_up_yet_keeps_no_app_from_starting(
+    paths: Paths, shop: AppPaths
+) -> None:
+    paths.server_env.write_text("PIKU_DOCKER_HOST=unix:///nowhere\n")
+    service.marker(shop).mkdir(parents=True)
+    sweep.reconciled(paths, shop, None)
+    assert service.marker(shop).is_dir()
+    with pytest.raises(PikuError, match="does not answer"):
+        sweep.destroyed(paths, shop)
 
 
 @pytest.mark.parametrize(
@@ -121,9 +155,10 @@ def test_settings_as_people_write_them() -> None:
         "node.role==worker",
         "node.labels.disk != hdd",
     )
-    assert VOLUME.read({"PIKU_VOLUME": "local type=nfs device=:/export"}) == Volume(
-        driver="local", options={"type": "nfs", "device": ":/export"}
-    )
+    assert VOLUME.read({"PIKU_VOLUME": "local type=nfs device=:/export"}) == {
+        "Name": "local",
+        "Options": {"type": "nfs", "device": ":/export"},
+    }
     assert REGISTRY.read({"PIKU_REGISTRY": "registry.example/team"}) == "registry.example/team"
     for setting, text in [(PLACEMENT, "disk"), (VOLUME, "local type"), (REGISTRY, "http://r")]:
         with pytest.raises(PikuError, match=f"^{setting.name}"):

@@ -110,7 +110,7 @@ def start(
     name, log = _new_log(app)
     process = next(iter(live.processes), None)
     variables = revision.process_variables(paths, app, release, found, process)
-    argv = revision.confined(app, release, found, subprocesses.shell(command))
+    argv = revision.confined(app, release, found, subprocesses.shell(command), once=True)
     mark = {procfs.MARK: f"{app.name}{SEPARATOR}{name}"}
     try:
         subprocesses.spawn(

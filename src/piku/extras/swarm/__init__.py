@@ -23,9 +23,11 @@ EXTRA = Extra(
     engine=f"{_SERVICE}is_chosen",
     check=f"{_SERVICE}check",
     wrap=f"{_SERVICE}wrap",
+    one_off="piku.extras.swarm.one_off:argv",
     nginx="piku.extras.swarm.site:additions",
     notes="piku.extras.swarm.site:notes",
     findings="piku.extras.swarm.site:findings",
     reconciled="piku.extras.swarm.sweep:reconciled",
     destroyed="piku.extras.swarm.sweep:destroyed",
+    periodic="piku.extras.swarm.sweep:periodic",
 )

@@ -23,20 +23,16 @@ from typing import Any
 
 from piku import files
 from piku.errors import PikuError
-from piku.extras.swarm.api import ENDED, Engine, Refused, group
+from piku.extras.swarm.api import ENDED, Engine, group
 from piku.paths import Paths
 from piku.uwsgi import ini
 from piku.uwsgi.emperor import VassalName
 
 _LOOK = 0.5  # seconds between looks at the tasks; the engine announces nothing about these
-_FIRST = 0.1  # seconds, while the task is not yet running
+_FIRST = 0.05  # seconds, while the task is not yet running
 _LOGS = ("starting", "running", "complete", "failed")
 # The log of a task that ended is complete after so many seconds, if the last are without a line.
 _LATE, _SILENCE = 0.9, 0.3
-
-
-def say(text: str) -> None:
-    print(f"[piku] {text}", flush=True)
 
 
 class Agent:
@@ -50,7 +46,7 @@ class Agent:
         )  # fmt: skip
         self._place, self._secret = Path(about["place"]), about["secret"]
         self._stop = threading.Event()
-        self._begun, self._written = time.time(), time.monotonic()
+        self._begun, self._written = 0.0, time.monotonic()
         self._known: set[str] = set()  # tasks whose log is copied, or was
         self._reported: set[str] = set()
         self._running = ""  # the task that ran at the last look
@@ -80,39 +76,20 @@ class Agent:
 
     def _tell(self, text: str) -> None:
         if text and text != self._said:
-            say(text)
+            print(f"[piku] {text}", flush=True)
         self._said = text
 
     # --- starting ----------------------------------------------------------------------------
 
     def _start(self) -> None:
-        """Make the service, unless that of another task has, or it went on while piku was down."""
-        found = self._engine.tasks(self._vassal)
-        self._reported = {task["ID"] for task in found if task["Status"]["State"] in ENDED}
-        self._known |= self._reported
-        container = self._spec["TaskTemplate"]["ContainerSpec"]
-        container["Secrets"] = [self._reference()]
-        try:
-            self._engine.call("POST", "/services/create", self._spec)
-        except Refused as error:
-            if error.status != 409:
-                raise
-
-    def _reference(self) -> dict[str, Any]:
-        """The reference to the secret with the settings, which is made unless it is there."""
-        data = self._secret.encode(errors="surrogateescape")
-        name = f"{self._spec['Name'][:55]}-{hashlib.sha256(data).hexdigest()[:8]}"
-        text = base64.b64encode(data).decode()
-        body = {"Name": name, "Labels": self._spec["Labels"], "Data": text}
-        try:
-            self._engine.call("POST", "/secrets/create", body)
-        except Refused as error:
-            if error.status != 409:
-                raise
-        found = self._engine.call("GET", f"/secrets/{name}")
-        own = {"UID": str(os.getuid()), "GID": str(os.getgid()), "Mode": 0o400}
-        file = {"Name": "piku-settings", **own}
-        return {"File": file, "SecretID": found["ID"], "SecretName": name}
+        """Make the service, unless the deploy or another task's vassal has, or it went on while
+        piku was down: then what it wrote until now, and how it ended, is known already."""
+        if self._place.exists():
+            self._begun = time.time()
+            found = self._engine.tasks(self._vassal)
+            self._reported = {task["ID"] for task in found if task["Status"]["State"] in ENDED}
+            self._known |= self._reported
+        create(self._engine, self._spec, self._secret)
 
     # --- watching ----------------------------------------------------------------------------
 
@@ -136,11 +113,13 @@ class Agent:
         self._tell(next(filter(None, map(reason, waiting)), ""))
 
     def _move(self, place: str) -> None:
-        """Keep the new address, and have nginx use it."""
+        """Keep the new address, and have nginx use it if this process is live."""
         if place == files.read(self._place).strip():
             return
         files.write(self._place, place and f"{place}\n")
-        if self._spec["EndpointSpec"]["Ports"]:
+        live = files.read(self._paths.app(self._vassal.app).live_record)
+        is_live = f'"start": {self._vassal.start},' in live
+        if is_live and self._spec["EndpointSpec"]["Ports"]:
             # In a process of its own, which brings nginx's part of piku and ends.
             subprocess.run([sys.executable, "-B", "-m", "piku.extras.swarm.follow"], check=False)
 
@@ -154,13 +133,12 @@ class Agent:
             time.sleep(_SILENCE)
         status = task["Status"]
         if status["State"] == "rejected":
-            say(f"{self._vassal.worker} could not be started: {status.get('Err', '')}")
+            self._tell(f"{self._vassal.worker} could not be started: {status.get('Err', '')}")
             return
         code = status.get("ContainerStatus", {}).get("ExitCode", -1)
         print(f"{ini.ENDED.format(worker=self._vassal.worker)}{code}", flush=True)
 
     def _copy_log(self, task: str) -> None:
-        # What it wrote before this program ran was copied by the one before.
         for part in self._engine.log(task, self._begun):
             self._written = time.monotonic()
             sys.stdout.buffer.write(part)
@@ -175,12 +153,31 @@ class Agent:
         """Remove the service, and wait until its task has ended: another may have to start next.
         Of one whose node does not answer nobody knows."""
         self._move("")
-        remove(self._engine, self._spec["Name"], group(self._vassal))
+        self._engine.remove("services", self._spec["Name"])
+        for secret in self._engine.listing("secrets", label=[f"piku.group={group(self._vassal)}"]):
+            self._engine.remove("secrets", secret["ID"])
         while any(
             task["Status"]["State"] not in ENDED and task.get("NodeID") in self._engine.addresses()
             for task in self._engine.tasks(self._vassal)
         ):
             time.sleep(0.1)
+
+
+def create(engine: Engine, spec: dict[str, Any], secret: str) -> None:
+    """Make a service with the secret that has its settings, unless they are there."""
+    data = secret.encode(errors="surrogateescape")
+    name = f"{spec['Name'][:55]}-{hashlib.sha256(data).hexdigest()[:8]}"
+    text = base64.b64encode(data).decode()
+    engine.create("secrets", {"Name": name, "Labels": spec["Labels"], "Data": text})
+    own = {"UID": str(os.getuid()), "GID": str(os.getgid()), "Mode": 0o400}
+    spec["TaskTemplate"]["ContainerSpec"]["Secrets"] = [
+        {
+            "File": {"Name": "piku-settings", **own},
+            "SecretID": engine.call("GET", f"/secrets/{name}")["ID"],
+            "SecretName": name,
+        }
+    ]
+    engine.create("services", spec)
 
 
 def reason(task: dict[str, Any]) -> str:
@@ -189,18 +186,11 @@ def reason(task: dict[str, Any]) -> str:
     return str(task["Status"].get("Err") or fetches)
 
 
-def address(task: dict[str, Any], nodes: Mapping[str, tuple[str, str]]) -> str:
+def address(task: dict[str, Any], nodes: Mapping[str, str]) -> str:
     """Where a task that runs is reached: the node's address, with the port if it listens."""
     ports = task["Status"].get("PortStatus", {}).get("Ports") or []
-    host = nodes[task["NodeID"]][1]
+    host = nodes[task["NodeID"]]
     return f"{host}:{ports[0]['PublishedPort']}" if ports else host
-
-
-def remove(engine: Engine, service: str, group: str) -> None:
-    """Remove a service and its secrets."""
-    engine.remove("services", service)
-    for secret in engine.listing("secrets", label=[f"piku.group={group}"]):
-        engine.remove("secrets", secret["ID"])
 
 
 if __name__ == "__main__":

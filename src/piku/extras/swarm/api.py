@@ -92,16 +92,18 @@ class Engine:
         own = (task for task in found if task.get("Slot") == vassal.instance)
         return sorted(own, key=lambda task: str(task["CreatedAt"]), reverse=True)
 
-    def addresses(self) -> Mapping[str, tuple[str, str]]:
-        """The nodes that are ready by their ids: name and address."""
-        found = {}
-        for node in self.call("GET", "/nodes"):
-            # A manager may not know its own address but as the one that others reach it by.
-            manager = node.get("ManagerStatus", {}).get("Addr", "").rpartition(":")[0]
-            address = manager or node["Status"].get("Addr", "")
-            if node["Status"]["State"] == "ready":
-                found[node["ID"]] = (node["Description"]["Hostname"], address)
-        return found
+    def addresses(self) -> Mapping[str, str]:
+        """The addresses of the nodes that are ready, by their ids."""
+        nodes = self.call("GET", "/nodes")
+        return {one["ID"]: address_of(one) for one in nodes if one["Status"]["State"] == "ready"}
+
+    def create(self, what: str, body: Any) -> None:
+        """Make an object; one that is there is fine."""
+        try:
+            self.call("POST", f"/{what}/create", body)
+        except Refused as error:
+            if error.status != 409:
+                raise
 
     def remove(self, what: str, name: str) -> None:
         """Remove an object; one that is gone is fine."""
@@ -125,6 +127,12 @@ class Engine:
             return
         finally:
             connection.close()
+
+
+def address_of(node: Mapping[str, Any]) -> str:
+    """A manager may not know its own address but as the one that others reach it by."""
+    manager: str = node.get("ManagerStatus", {}).get("Addr", "").rpartition(":")[0]
+    return manager or str(node["Status"].get("Addr", ""))
 
 
 def group(vassal: VassalName) -> str:

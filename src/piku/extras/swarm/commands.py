@@ -5,14 +5,13 @@ Each is one question to the Docker engine: Swarm keeps the members, elects and w
 
 from __future__ import annotations
 
-import socket
 import sys
 
 import click
 
 from piku.cli.common import pass_paths
 from piku.errors import PikuError
-from piku.extras.swarm.api import Engine, Refused
+from piku.extras.swarm.api import Engine, Refused, address_of
 from piku.output import table
 from piku.paths import Paths
 
@@ -53,23 +52,12 @@ def join(paths: Paths, manager: str, address: str | None) -> None:
     if not token.startswith("SWMTKN-"):
         hint = "`piku cluster:init` shows it on the manager"
         raise PikuError("no token of a cluster came on standard input", hint=hint)
-    own = address or _own_address(host, port)
     body = {
-        "ListenAddr": f"0.0.0.0:{_PORT}", "AdvertiseAddr": own, "JoinToken": token,
+        "ListenAddr": f"0.0.0.0:{_PORT}", "AdvertiseAddr": address or "", "JoinToken": token,
         "RemoteAddrs": [f"{host}:{port}"],
     }  # fmt: skip
     Engine.of(paths).call("POST", "/swarm/join", body)
-    click.echo(f"This machine is a node of the cluster now, at {own}.")
-
-
-def _own_address(host: str, port: int) -> str:
-    """The address of this machine on the way to the manager."""
-    try:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as way:
-            way.connect((host, port))
-            return str(way.getsockname()[0])
-    except OSError as error:
-        raise PikuError(f"{host} cannot be reached: {error.strerror}") from None
+    click.echo("This machine is a node of the cluster now.")
 
 
 @click.command(name="cluster:nodes")
@@ -78,10 +66,9 @@ def nodes(paths: Paths) -> None:
     """Show the machines of the cluster."""
     rows = [("NODE", "ADDRESS", "ROLE", "STATE", "AVAILABILITY")]
     for node in Engine.of(paths).call("GET", "/nodes"):
-        manager = node.get("ManagerStatus", {}).get("Addr", "").rpartition(":")[0]
         rows.append((
             node["Description"]["Hostname"],
-            manager or node["Status"].get("Addr", ""),
+            address_of(node),
             node["Spec"]["Role"],
             node["Status"]["State"],
             node["Spec"]["Availability"],

@@ -16,14 +16,18 @@ import piku
 from piku import extra, files
 from piku.app import settings
 from piku.deploy.deployment import Deployment
-from piku.deploy.releases import Process
+from piku.deploy.releases import Process, Release
+from piku.deploy.revision import Revision
 from piku.errors import PikuError
 from piku.extra import hooks
+from piku.extras.swarm import agent
 from piku.extras.swarm.api import Engine, Refused, group, piku_id
 from piku.extras.swarm.settings import ENGINE, PLACEMENT, REGISTRY, VOLUME
-from piku.paths import AppPaths
+from piku.output import Output
+from piku.paths import AppPaths, Paths
 
 _PORT = 8000  # inside the container
+SETTINGS_FILE = "/run/secrets/piku-settings"  # as the image reads it
 _SECOND = 10**9  # Docker counts in nanoseconds
 _MEANT_FOR_HERE = ("PORT", "UWSGI_IDLE", "UWSGI_INCLUDE_FILE")
 
@@ -53,7 +57,7 @@ def check(deployment: Deployment) -> list[str]:
     if not REGISTRY.read(values):
         hint = "the address of a registry that all nodes reach: PIKU_REGISTRY=10.0.0.1:5000"
         raise PikuError(f"{name} needs a registry for images", hint=hint)
-    if app.data.is_dir() and any(app.data.iterdir()) and VOLUME.read(values) is None:
+    if app.data.is_dir() and any(app.data.iterdir()) and not VOLUME.read(values):
         hint = f"say where its files are, for all nodes: {VOLUME.name} ({VOLUME.doc})"
         raise PikuError(f"{app.data} has files, which other nodes do not see", hint=hint)
     try:
@@ -73,15 +77,22 @@ def wrap(deployment: Deployment, process: Process, argv: Sequence[str]) -> Seque
     if not process.elsewhere:
         return argv
     app, paths = deployment.app, deployment.paths
+    release, found = deployment.release, deployment.revision
     folder = app.start(process.start)
+    made = spec(deployment, process, image(app, release, found, deployment.output))
+    own = secret(deployment.values, release, process.port)
     about = {
         "vassal": str(process.vassal(app.name)),
         "place": str(process.place(app)),
-        "secret": secret(deployment, process),
-        "spec": spec(deployment, process, _image(deployment)),
+        "secret": own,
+        "spec": made,
     }
     file = folder / f"{process.worker}.service.json"
     files.write(file, json.dumps(about, indent=1), mode=0o600)
+    # A container takes longer to start than the rest of this release: begin with it. A worker's
+    # waits until the one before has ended.
+    if process.instance == 1 and process.port and not deployment.plan.no_overlap_reason:
+        agent.create(Engine.of(paths), made, own)
     selection = {extra.SELECTION: os.environ.get(extra.SELECTION, "")}
     variables = {
         "PATH": os.environ.get("PATH", ""),
@@ -95,32 +106,29 @@ def wrap(deployment: Deployment, process: Process, argv: Sequence[str]) -> Seque
     return ["env", "-i", *pairs, *python, str(file)]
 
 
-def _image(deployment: Deployment) -> str:
-    """The image of the release in the registry; it is made once, for all starts of the release."""
-    app, release = deployment.app, deployment.release
-    short = app.name.label
-    name = f"{REGISTRY.read(deployment.values)}/{short}"
+def image(app: AppPaths, release: Release, found: Revision, output: Output) -> str:
+    """The image of a release in the registry; it is made once, for all starts of the release."""
+    name = f"{REGISTRY.read(found.values)}/{app.name.label}"
     kept = marker(app) / f"v{release.number}"
     if not (made := files.read(kept).strip()).startswith(f"{name}@"):
         build = next(hooks("image"), None)
         if build is None:
             raise PikuError(f"{ENGINE.name} needs the extra `image`, which is not there")
-        place = f"docker://{name}:v{release.number}"
-        found, output = deployment.revision, deployment.output
-        made = build(deployment.paths, app, release, found, place, output)
+        paths, place = Paths.from_environment(os.environ), f"docker://{name}:v{release.number}"
+        made = build(paths, app, release, found, place, output)
         files.write(kept, f"{made}\n")
     return made
 
 
-def secret(deployment: Deployment, process: Process) -> str:
-    """The variables of the process, as the image's entry point reads them."""
+def secret(values: Mapping[str, str], release: Release, port: int | None = None) -> str:
+    """The variables of a process, as the image's entry point reads them."""
     own = {
         "BIND_ADDRESS": "0.0.0.0",  # noqa: S104 (inside its container)
-        "PIKU_RELEASE": str(deployment.release.number),
-        "PIKU_COMMIT": deployment.release.commit,
-        **({"PORT": str(_PORT)} if process.port else {}),
+        "PIKU_RELEASE": str(release.number),
+        "PIKU_COMMIT": release.commit,
+        **({"PORT": str(_PORT)} if port else {}),
     }
-    pairs = {**deployment.values, **own}.items()
+    pairs = {**values, **own}.items()
     return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in pairs)
 
 
@@ -154,7 +162,7 @@ def spec(deployment: Deployment, process: Process, image: str) -> dict[str, Any]
                 "Image": image,
                 "Args": [process.kind],
                 "StopGracePeriod": max(1, settings.STOP_TIMEOUT.read(values) - 1) * _SECOND,
-                "Mounts": _mounts(deployment),
+                "Mounts": mounts(app, values),
             },
             "RestartPolicy": {"Condition": "any", "Delay": _SECOND},
             "Placement": {"Constraints": list(PLACEMENT.read(values))},
@@ -164,14 +172,10 @@ def spec(deployment: Deployment, process: Process, image: str) -> dict[str, Any]
     }
 
 
-def _mounts(deployment: Deployment) -> list[dict[str, Any]]:
-    if (volume := VOLUME.read(deployment.values)) is None:
+def mounts(app: AppPaths, values: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The volume of the app's data, if it has one."""
+    if not (driver := VOLUME.read(values)):
         return []
-    name = re.sub(r"[^A-Za-z0-9_.-]", "-", f"piku-{deployment.app.name}")
-    driver = {"Name": volume.driver, "Options": volume.options}
-    return [
-        {
-            "Type": "volume", "Source": name, "Target": str(deployment.app.data),
-            "VolumeOptions": {"DriverConfig": driver},
-        }
-    ]  # fmt: skip
+    name = re.sub(r"[^A-Za-z0-9_.-]", "-", f"piku-{app.name}")
+    mount = {"Type": "volume", "Source": name, "Target": str(app.data)}
+    return [{**mount, "VolumeOptions": {"DriverConfig": driver}}]

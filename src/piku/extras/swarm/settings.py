@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import Any
 
 from piku.app import checks
@@ -12,27 +11,22 @@ from piku.app.settings import Setting
 SWARM = "swarm"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Volume:
-    """What keeps the files of an app: a driver of Docker's, with its options."""
-
-    driver: str
-    options: dict[str, str] = field(default_factory=dict)
-
-
 def _engine(text: str) -> str:
+    """Nothing, or swarm."""
     if text not in ("", SWARM):
         raise ValueError(f"not {SWARM!r}, nor empty")
     return text
 
 
 def _registry(text: str) -> str:
+    """A registry: HOST, HOST:PORT or HOST/FOLDER."""
     if text and not re.fullmatch(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[a-z0-9._/-]+)?", text):
         raise ValueError("not HOST, HOST:PORT or HOST/FOLDER")
     return text
 
 
 def _placement(text: str) -> tuple[str, ...]:
+    """Constraints as Swarm has them, separated by commas."""
     found = tuple(word.strip() for word in text.split(",") if word.strip())
     for word in found:
         if not re.fullmatch(r"[a-z.]+(\.[A-Za-z0-9_-]+)* ?(==|!=) ?[\w.-]+", word):
@@ -42,14 +36,15 @@ def _placement(text: str) -> tuple[str, ...]:
     return found
 
 
-def _volume(text: str) -> Volume | None:
+def _volume(text: str) -> dict[str, Any]:
+    """A volume driver with its options: local, local type=nfs o=addr=… device=:/…"""
     if not text:
-        return None
+        return {}
     driver, *words = text.split()
     pairs = {name: value for name, _, value in (word.partition("=") for word in words)}
     if not re.fullmatch(r"[A-Za-z0-9][\w.:/-]*", driver) or "" in pairs.values():
         raise ValueError("not DRIVER OPTION=VALUE…, such as: local type=nfs o=addr=… device=:/…")
-    return Volume(driver=driver, options=pairs)
+    return {"Name": driver, "Options": pairs}
 
 
 def _socket(text: str) -> str:
