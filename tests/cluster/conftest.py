@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import environment
+import processes
 import pytest
 from sandbox import Sandbox
 
@@ -23,9 +25,16 @@ ENV = """\
 PIKU_REGISTRY={registry}
 PIKU_DOCKER_HOST=unix://{socket}
 PIKU_DEPLOY_TIMEOUT=300
-PIKU_IMAGE_PACKAGES=python3,python3.11,uwsgi-core,uwsgi-plugin-python3
+PIKU_IMAGE_PACKAGES=nodejs,python3,python3.11,uwsgi-core,uwsgi-plugin-python3
 """
-INSECURE = '[[registry]]\nlocation = "{registry}"\ninsecure = true\n'
+INSECURE = """\
+[[registry]]
+location = "{registry}"
+insecure = true
+[[registry]]
+location = "{full}"
+insecure = true
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,12 +45,19 @@ class Cluster:
     about: Mapping[str, Any]
 
     def node(self, word: str, number: int) -> None:
-        """ "kill", "stop" or "start" the engine of a node."""
+        """ "kill", "stop" or "start" the engine of a node; node 0 is the registry."""
         answer = Path(self.about["folder"], "answer")
         before = answer.stat().st_mtime_ns if answer.exists() else 0
         Path(self.about["control"]).write_text(f"{word} {number}\n")
         self.server.wait(lambda: answer.exists() and answer.stat().st_mtime_ns != before, 90)
         assert answer.read_text() == "done\n"
+
+    def cut_power(self) -> None:
+        """Of the manager: piku and the engine with its containers, none of the other node's."""
+        known = processes.tree(self.server.platform_pid())
+        processes.kill_all(lambda: known & set(processes.running()))
+        self.node("kill", 1)
+        self.server.stop_platform()
 
     def nodes(self) -> list[list[str]]:
         result = self.server.piku("cluster:nodes")
@@ -105,6 +121,8 @@ def cluster() -> Iterator[Cluster]:
     try:
         with server:
             env = ENV.format(**about, socket=about["nodes"][0]["socket"])
+            reach = environment.passed_on(environment.REGISTRIES)  # how this machine reaches them
+            env += "".join(f"{name}='{text}'\n" for name, text in reach.items())
             (server.root / "ENV").write_text(env)
             _join(server, about)
             yield Cluster(server=server, about=about)

@@ -3,7 +3,8 @@
 As root. Each engine is in a network namespace of its own, on a bridge with the host. The command
 finds them below `folder` of PIKU_TEST_CLUSTER (JSON), whoever it runs as; by writing "kill N",
 "start N" or "stop N" and a line end to `control` it has a node taken away, as a power cut would,
-or brought back. When the command ends, everything is ended by its process id and removed.
+or brought back; node 0 is the registry. Another registry has next to no room. When the command
+ends, everything is ended by its process id and removed.
 """
 
 import contextlib
@@ -12,6 +13,7 @@ import os
 import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -23,7 +25,7 @@ from pathlib import Path
 NODES = 2
 SUBNET = "10.77.77"
 HOST = f"{SUBNET}.254"
-REGISTRY = f"{HOST}:5077"
+REGISTRY, FULL = f"{HOST}:5077", f"{HOST}:5078"
 SETTLES = 60.0  # seconds
 
 
@@ -91,8 +93,8 @@ class Engine:
     def start(self) -> None:
         if self._process is not None:
             return
-        with contextlib.suppress(FileNotFoundError):
-            (self.folder / "pid").unlink()
+        for name in ("pid", "exec/containerd/containerd.pid"):  # which no boot leaves in /run
+            (self.folder / name).unlink(missing_ok=True)
         # Not `ip netns exec`, which would hide the cgroups.
         enter = ["nsenter", f"--net=/run/netns/{self.space}"]
         # A host name of its own.
@@ -108,10 +110,11 @@ class Engine:
     def _answers(self) -> bool:
         if self._process is None or self._process.poll() is not None:
             raise SystemExit(f"engines: {(self.folder / 'log').read_text()[-2000:]}")
-        return not subprocess.run(
-            ["docker", "-H", f"unix://{self.socket}", "info"], check=False,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        ).returncode  # fmt: skip
+        with socket.socket(socket.AF_UNIX) as client, contextlib.suppress(OSError):
+            client.connect(str(self.socket))
+            client.sendall(b"GET /info HTTP/1.0\r\n\r\n")
+            return b" 200 " in client.recv(100)
+        return False
 
     def end(self, number: int) -> None:
         """Send a signal to the engine; with SIGKILL, to all of its containers as well."""
@@ -154,19 +157,54 @@ class Engine:
         call("ip", "netns", "del", self.space, check=False)
 
 
-def answer(control: Path, engines: list[Engine]) -> None:
+class Registry:
+    """Debian's registry, which keeps its images in `folder`."""
+
+    def __init__(self, folder: Path, address: str) -> None:
+        self.folder, self.address = folder, address
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self.folder.mkdir(exist_ok=True)
+        config = {
+            "version": 0.1,
+            "storage": {"filesystem": {"rootdirectory": str(self.folder)}},
+            "http": {"addr": self.address},
+        }
+        settings = self.folder.with_suffix(".yml")
+        settings.write_text(json.dumps(config))
+        with self.folder.with_suffix(".log").open("ab") as log:
+            command = ["docker-registry", "serve", str(settings)]
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+        host, _, port = self.address.partition(":")
+        wait(lambda: accepts(host, int(port)), f"the registry answers at {self.address}")
+
+    def end(self, number: int) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.send_signal(number)
+            process.wait()
+
+
+def accepts(host: str, port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection((host, port), 1):
+        return True
+    return False
+
+
+def answer(control: Path, machines: list[Engine | Registry]) -> None:
     """Do what the command asks for, one line each; what was done is acknowledged in a file."""
-    actions = {
-        "kill": lambda engine: engine.end(signal.SIGKILL),
-        "stop": lambda engine: engine.end(signal.SIGTERM),
-        "start": lambda engine: engine.start(),
+    actions: dict[str, Callable[[Engine | Registry], None]] = {
+        "kill": lambda machine: machine.end(signal.SIGKILL),
+        "stop": lambda machine: machine.end(signal.SIGTERM),
+        "start": lambda machine: machine.start(),
     }
     while True:
         with control.open() as lines:
             for line in lines:
                 word, number = line.split()
                 try:
-                    actions[word](engines[int(number) - 1])
+                    actions[word](machines[int(number)])
                     said = "done"
                 except SystemExit as error:
                     said = str(error)
@@ -187,23 +225,20 @@ def network(tag: str) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def registry(folder: Path) -> Iterator[None]:
-    place = folder / "registry"
-    place.mkdir()
-    config = {
-        "version": 0.1,
-        "storage": {"filesystem": {"rootdirectory": str(place)}, "delete": {"enabled": True}},
-        "http": {"addr": REGISTRY},
-    }
-    (folder / "registry.yml").write_text(json.dumps(config))
-    with (folder / "registry.log").open("ab") as log:
-        command = ["docker-registry", "serve", str(folder / "registry.yml")]
-        process = subprocess.Popen(command, stdout=log, stderr=log)
+def registries(folder: Path) -> Iterator[Registry]:
+    """One with room, which is returned, and one on a file system of 4 MB."""
+    small = folder / "full"
+    small.mkdir()
+    call("mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(small))
+    found = [Registry(folder / "registry", REGISTRY), Registry(small, FULL)]
     try:
-        yield
+        for one in found:
+            one.start()
+        yield found[0]
     finally:
-        process.terminate()
-        process.wait()
+        for one in found:
+            one.end(signal.SIGTERM)
+        call("umount", str(small), check=False)
 
 
 @contextlib.contextmanager
@@ -214,7 +249,7 @@ def running() -> Iterator[Path]:
     tag = f"pc{secrets.token_hex(2)}"
     engines: list[Engine] = []
     try:
-        with network(tag) as bridge, registry(folder):
+        with network(tag) as bridge, registries(folder) as registry:
             try:
                 for number in range(1, NODES + 1):
                     engines.append(Engine(number, folder, tag))
@@ -230,11 +265,13 @@ def running() -> Iterator[Path]:
                 about = {
                     "folder": str(folder),
                     "registry": REGISTRY,
+                    "full": FULL,
                     "control": str(control),
                     "nodes": [{"address": e.address, "socket": str(e.socket)} for e in engines],
                 }
                 (folder / "about.json").write_text(json.dumps(about))
-                threading.Thread(target=answer, args=(control, engines), daemon=True).start()
+                machines = [registry, *engines]
+                threading.Thread(target=answer, args=(control, machines), daemon=True).start()
                 yield folder
             finally:
                 for engine in engines:

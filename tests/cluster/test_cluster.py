@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import re
 import sys
 import time
@@ -11,12 +12,13 @@ from collections.abc import Iterator
 import pytest
 
 from tests.cluster.conftest import Cluster
-from tests.e2e.support import SERVER, App, web, wsgi
+from tests.e2e.support import CHECKOUT, SERVER, WEB, App, web, wsgi
 from tests.faults.killed import KILL, at_moment
 from tests.load import Load, Plan
 
 ENGINE = "PIKU_ENGINE=swarm\n"
-NODES = {"10.77.77.1", "10.77.77.2"}
+MANAGER, OTHER = "10.77.77.1", "10.77.77.2"
+NODES = {MANAGER, OTHER}
 BROKEN = "import sys\nprint('no such database', flush=True)\nsys.exit(3)\n"
 
 
@@ -48,8 +50,8 @@ def places(app: App) -> list[str]:
 
 def test_the_nodes_are_shown(cluster: Cluster) -> None:
     assert sorted(row[1:4] for row in cluster.nodes()) == [
-        ["10.77.77.1", "manager", "ready"],
-        ["10.77.77.2", "worker", "ready"],
+        [MANAGER, "manager", "ready"],
+        [OTHER, "worker", "ready"],
     ]
 
 
@@ -107,54 +109,98 @@ def test_a_release_that_fails_leaves_the_old_one(cluster: Cluster, shop: App) ->
     shop.commit("Whole", server_py=SERVER)
 
 
-def test_a_registry_that_is_down_leaves_the_old_one(shop: App) -> None:
-    result = shop.says("config:set", "PIKU_REGISTRY=10.77.77.254:1")
-    assert result.returncode == 1
-    assert "could not be copied" in result.stdout + result.stderr
+def test_a_registry_that_is_down_or_full_leaves_the_old_one(cluster: Cluster, shop: App) -> None:
+    shop.commit(version_txt="two")
+    cluster.node("stop", 0)
+    try:
+        said = "\n".join(shop.failed())
+    finally:
+        cluster.node("start", 0)
+    assert "could not be copied" in said and "connection refused" in said
+    assert "still runs, as before" in said
     assert shop.body() == "one"
-
-
-def test_one_off_commands_have_the_releases_settings(shop: App) -> None:
-    assert shop.does("run", "echo $COLOUR").strip() == "red"
-
-
-@pytest.mark.parametrize("step", ["configuration", "start", "switch"])
-def test_a_killed_deploy_leaves_one_release_whole(cluster: Cluster, shop: App, step: str) -> None:
-    shop.commit(step, server_py=SERVER, version_txt=step)
-    repository = str(shop.server.root / "repos" / "shop")
-    # Brought to the server, which does not deploy it by itself.
-    pack = "git -c core.hooksPath=/ receive-pack"
-    shop.server.git(shop.repository, "push", "-q", "-f", "--receive-pack", pack, repository, "main")
-    before = shop.body()
-    result = at_moment(shop, step, KILL, "deploy", "shop")
-    assert result.returncode == -9
-    assert shop.body() in (before, step)
-    shop.does("restart")
-    assert shop.body() in (before, step)
-    shop.ps()
+    shop.deployed()
+    assert shop.body() == "two"
+    result = shop.says("config:set", f"PIKU_REGISTRY={cluster.about['full']}")
+    assert result.returncode == 1
+    assert "could not be copied" in result.stderr and "its disk is full" in result.stderr
+    assert shop.body() == "two"
     cluster.server.wait(lambda: len(cluster.services("shop")) == 1)
 
 
-def test_the_platform_starts_again_and_finds_what_runs(cluster: Cluster, shop: App) -> None:
-    services, began = cluster.services("shop"), cluster.began("shop")
-    cluster.server.stop_platform()
-    assert cluster.services("shop") == services
+def test_one_off_commands_run_in_the_image(cluster: Cluster, shop: App) -> None:
+    inside = "test -x /piku/start && echo $COLOUR $PIKU_RELEASE"
+    assert shop.does("run", inside).split() == ["red", str(shop.live())]
+    assert shop.asked("run", "cat; exit 3", input="typed").stdout == "typed"
+    assert shop.asked("run", "exit 3").returncode == 3
+    shown = shop.asked("run", "tty", tty=True)
+    assert "/dev/pts/" in shown.stdout, shown
+    name = shop.server.piku("run", "--detach", "shop", inside).stdout.strip()
+    shop.server.wait(lambda: f"red {shop.live()}" in shop.does("logs", name, "--no-follow"))
+    shop.commit("Cron", Procfile=f"{WEB}cron-tick: 0 6 1 1 * {inside}\n")
+    shop.deployed()
+    shop.does("cron:run", "tick")
+    assert f"red {shop.live()}" in shop.does("logs", "cron-tick", "--no-follow")
+    running = [one["Names"][0] for one in cluster.engine.call("GET", "/containers/json")]
+    assert all(name.startswith("/shop-v") for name in running), running
+    shop.commit("No cron", Procfile=WEB)
+    shop.deployed()
+
+
+@pytest.mark.parametrize(("step", "stride"), [("configuration", 9), ("start", 2), ("switch", 8)])
+def test_a_killed_deploy_leaves_one_release_whole(
+    cluster: Cluster, shop: App, step: str, stride: int
+) -> None:
+    """Killed before every so many changes of a step; the next deploy puts things right."""
+    repository = str(shop.server.root / "repos" / "shop")
+    text = shop.body()
+    for count in itertools.count():
+        # One that was killed right after it went live serves when the next has put things right.
+        before, text = text, f"killed at {step} {count}"
+        shop.commit(text, server_py=SERVER, version_txt=text)
+        # Brought to the server, which does not deploy it by itself.
+        pack = ["--receive-pack", "git -c core.hooksPath=/ receive-pack", repository]
+        shop.server.git(shop.repository, "push", "-q", "-f", *pack, "main")
+        known = (shop.body(), before, text)
+        result = at_moment(shop, f"{step}+{count * stride}", KILL, "deploy", "shop")
+        assert shop.body() in known
+        if result.returncode != -9:
+            break
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert count >= 3
+    assert shop.body() == text
+    cluster.server.wait(lambda: len(cluster.services("shop")) == len(cluster.secrets("shop")) == 1)
+    assert len(shop.ps()) == 2
+
+
+@pytest.mark.parametrize("first", ["engine", "piku"])
+def test_the_manager_reboots(cluster: Cluster, shop: App, first: str) -> None:
+    """Everything on it is gone at once, and starts in one order or the other."""
+    services, known = cluster.services("shop"), shop.body()
+    [other] = (row["address"] for row in shop.ps().values() if row["address"].startswith(OTHER))
+    cluster.cut_power()
+    host, _, port = other.partition(":")
+    assert shop.direct(int(port), address=host) == known  # the other node goes on
+    if first == "engine":
+        cluster.node("start", 1)
     cluster.server.start_platform()
-    cluster.server.wait(lambda: shop.status() == 200)
-    cluster.server.wait(lambda: all(row["state"] == "up" for row in shop.ps().values()))
+    if first == "piku":
+        cluster.node("start", 1)
+    begun = time.monotonic()
+    cluster.server.wait(lambda: shop.status() == 200, 60)
+    print(f"{first} first: answers after {time.monotonic() - begun:.1f} s", file=sys.stderr)
+    cluster.server.wait(lambda: [row["state"] for row in shop.ps().values()] == ["up", "up"], 60)
     assert cluster.services("shop") == services
-    assert cluster.began("shop") == began
-    # A power cut, which takes the containers with it: Swarm starts them again.
-    cluster.server.kill_platform()
-    cluster.server.start_platform()
-    cluster.server.wait(lambda: shop.status() == 200)
-    assert cluster.services("shop") == services
+    assert {shop.status() for _ in range(8)} == {200}
+    cluster.server.wait(lambda: [row[3] for row in cluster.nodes()] == ["ready", "ready"], 60)
+    shop.does("restart")
+    assert set(places(shop)) == NODES
 
 
 def test_a_node_that_dies(cluster: Cluster, shop: App) -> None:
     with load(shop) as running:
         cluster.node("kill", 2)
-        cluster.server.wait(lambda: places(shop) == ["10.77.77.1"] * 2, 90)
+        cluster.server.wait(lambda: places(shop) == [MANAGER] * 2, 90)
     assert running.report.failures <= 5, running.report.failed
     cluster.node("start", 2)
     cluster.server.wait(lambda: [row[3] for row in cluster.nodes()] == ["ready", "ready"], 60)
@@ -196,6 +242,49 @@ def test_wsgi(cluster: Cluster) -> None:
     app.does("stop")
     cluster.server.wait(lambda: cluster.services("python") == [])
     assert app.status() == 503
+
+
+@pytest.mark.parametrize(("name", "code"), [("node", "server.js"), ("go", "main.go")])
+def test_other_languages(cluster: Cluster, name: str, code: str) -> None:
+    app = cluster.app(name, CHECKOUT / "examples" / name)
+    app.commit(ENV=f"NGINX_SERVER_NAME={app.host}\n{ENGINE}")
+    app.deployed()
+    assert app.body().startswith("Hello from")
+    app.does("ps:scale", "web=2")
+    assert set(places(app)) == NODES
+    text = (app.repository / code).read_text()
+    with load(app) as running:
+        app.server.commit(app.repository, {code: text.replace("Hello", "Goodbye")}, "Change")
+        app.deployed()
+    assert not running.report.failures, running.report.failed
+    assert app.body().startswith("Goodbye from")
+    assert app.server.piku("destroy", name, "--force").returncode == 0
+
+
+def test_a_volume_and_where_an_app_may_run(cluster: Cluster) -> None:
+    app = cluster.app("files", web("files", env=f"{ENGINE}PIKU_DEPLOY_TIMEOUT=8\n"))
+    shared = cluster.server.base / "shared"  # in the place of a server for files
+    shared.mkdir()
+    app.server.piku("apps:create", "files")
+    app.does("config:set", f"PIKU_VOLUME=local type=none o=bind device={shared}")
+    app.does("config:set", "PIKU_PLACEMENT=node.hostname==n2")
+    app.does("ps:scale", "web=2")
+    app.deployed()
+    assert places(app) == [OTHER, OTHER]
+    place = f"{app.data}/it"
+    app.body(f"/write?file={place}&text=kept")
+    app.does("config:set", "PIKU_PLACEMENT=")
+    addresses = [row["address"].split(":") for row in app.ps().values()]
+    assert {host for host, _ in addresses} == NODES
+    for host, port in addresses:
+        assert app.direct(int(port), f"/read?file={place}", host) == "kept"
+    assert app.does("run", f"cat {place}") == (shared / "it").read_text() == "kept"
+    result = app.says("config:set", "PIKU_PLACEMENT=node.labels.disk==ssd")
+    assert result.returncode == 1
+    assert "no suitable node" in result.stdout + result.stderr
+    assert app.body() == "one"
+    assert app.server.piku("destroy", "files", "--force").returncode == 0
+    assert (shared / "it").exists()
 
 
 def test_an_app_may_stay_on_the_server(cluster: Cluster, shop: App) -> None:

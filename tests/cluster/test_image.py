@@ -9,6 +9,7 @@ import json
 import re
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +39,10 @@ def shop(cluster: Any) -> App:
 def layers(registry: str, reference: str) -> list[str]:
     """The digests of an image's layers, as the registry has them."""
     name, _, digest = reference.removeprefix(f"{registry}/").partition("@")
-    connection = http.client.HTTPConnection(registry, timeout=60)
     accepted = {"Accept": "application/vnd.oci.image.manifest.v1+json"}
-    connection.request("GET", f"/v2/{name}/manifests/{digest}", headers=accepted)
-    return [layer["digest"] for layer in json.load(connection.getresponse())["layers"]]
+    with closing(http.client.HTTPConnection(registry, timeout=60)) as connection:
+        connection.request("GET", f"/v2/{name}/manifests/{digest}", headers=accepted)
+        return [layer["digest"] for layer in json.load(connection.getresponse())["layers"]]
 
 
 def test_the_same_release_has_the_same_digest_and_a_change_of_code_one_new_layer(
@@ -98,7 +99,7 @@ def exported(cluster: Any, app: App, engine: str) -> str:
 @pytest.fixture
 def docker(cluster: Any) -> Iterator[Callable[..., str]]:
     """The plain `docker` of the first node, from which the stack is removed at the end."""
-    argv = ("docker", "-H", f"unix://{cluster.about['nodes'][0]['socket']}")
+    argv = ("/usr/bin/docker", "-H", f"unix://{cluster.about['nodes'][0]['socket']}")
 
     def run(*words: str, input: str | None = None) -> str:
         result = subprocess.run(

@@ -2,7 +2,7 @@
 
 A moment is right before a change: before a file below PIKU_ROOT is opened for writing, renamed, linked or
 removed, before a program is started and before a signal is sent. It is told by its number, from 1, or by a
-step of a deploy: the first change of that step. COMMAND finds this process as $1.
+step of a deploy: the first change of that step, or "STEP+N" for one after it. COMMAND finds this process as $1.
 
 LOG gets a line for each change: its step, what it is, and of which path. What was flushed to the disk, and
 under which name a file was before it was renamed, is in it as well, though these are no moments.
@@ -34,7 +34,7 @@ class Moments:
     def __init__(self, log: Path, moment: str, command: str) -> None:
         self.log = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
         self.moment, self.command = moment, command
-        self.number, self.step, self.last, self.busy = 0, "", "", False
+        self.number, self.step, self.within, self.last, self.busy = 0, "", 0, "", False
 
     def see(self, event: str, args: tuple[Any, ...]) -> None:
         """The audit hook of this process."""
@@ -45,16 +45,22 @@ class Moments:
         if place != self.last:
             self.number, self.last = self.number + 1, place
             self.act()
+            self.within += 1
         if event == "os.rename":
             self.note("renamed", os.path.abspath(os.fsdecode(args[0])))
         self.note(event, what)
         if event == "os.rename" and RECORD.fullmatch(what):
-            self.step = json.loads(Path(os.fsdecode(args[0])).read_text())["step"]
+            before, self.step = (
+                self.step,
+                json.loads(Path(os.fsdecode(args[0])).read_text())["step"],
+            )
+            self.within = self.within if before == self.step else 0
         self.busy = False
 
     def act(self) -> None:
         """Run the command if its moment has come."""
-        if self.moment in (str(self.number), self.step or "none"):
+        step = self.step or "none"
+        if self.moment in (str(self.number), step, f"{step}+{self.within}"):
             self.moment = ""
             subprocess.run(["/bin/sh", "-c", self.command, "sh", str(os.getpid())], check=True)
 
