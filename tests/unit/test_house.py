@@ -37,7 +37,7 @@ BUDGETS: Mapping[str, int] = {
     "lines of the client": 1_000,
     "lines of tools": 2_000,
 }
-TODAY: Mapping[str, int] = {"lines of the core": 10_211}
+TODAY: Mapping[str, int] = {"lines of the core": 10_215}
 # An extra has 300 lines; those that have more, with what they may have (design: at most 600).
 LARGE_EXTRAS = {
     "alerts": 600,
@@ -58,7 +58,7 @@ LARGE_EXTRAS = {
     "restore": 500,
     "sandbox": 440,
     "sources": 600,
-    "swarm": 900,  # an engine: its API, an agent, commands, one-off containers
+    "swarm": 912,  # an engine: its API, an agent, commands, one-off containers
     "versions": 600,
 }
 

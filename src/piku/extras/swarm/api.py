@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
-import socket
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from piku import dotenv
@@ -15,6 +13,9 @@ from piku.errors import PikuError
 from piku.extras.swarm.settings import DOCKER_HOST
 from piku.paths import Paths
 from piku.uwsgi.emperor import VassalName
+
+if TYPE_CHECKING:
+    from http.client import HTTPConnection
 
 _VERSION = "/v1.41"  # that of Debian 12
 _TIMEOUT = 20.0  # seconds
@@ -28,17 +29,6 @@ class Refused(PikuError):
     def __init__(self, status: int, message: str, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.status = status
-
-
-class _Connection(http.client.HTTPConnection):
-    def __init__(self, path: str, timeout: float | None) -> None:
-        super().__init__("docker", timeout=timeout)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
 
 
 class Engine:
@@ -55,10 +45,12 @@ class Engine:
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         """Its answer; raises Refused, or PikuError when it does not answer."""
-        connection = _Connection(self._path, _TIMEOUT)
+        from piku.extras.swarm.connection import FAILED, Connection
+
+        connection = Connection(self._path, _TIMEOUT)
         try:
             return self._call(connection, method, path, body)
-        except (OSError, http.client.HTTPException, ValueError) as error:
+        except FAILED as error:
             hint = "is docker.io installed, and may this user use it? docs/scaling-out.md says how"
             if isinstance(error, PermissionError):
                 hint = "root allows it: adduser piku docker (as powerful as root), then restart"
@@ -68,7 +60,7 @@ class Engine:
             connection.close()
 
     @staticmethod
-    def _call(connection: _Connection, method: str, path: str, body: Any) -> Any:
+    def _call(connection: HTTPConnection, method: str, path: str, body: Any) -> Any:
         text = None if body is None else json.dumps(body)
         headers = {"Content-Type": "application/json"} if text else {}
         connection.request(method, f"{_VERSION}{path}", text, headers)
@@ -115,7 +107,9 @@ class Engine:
 
     def log(self, task: str, since: float) -> Iterator[bytes]:
         """What a task writes from then on, until it or the engine ends."""
-        connection = _Connection(self._path, None)
+        from piku.extras.swarm.connection import FAILED, Connection
+
+        connection = Connection(self._path, None)
         try:
             query = f"stdout=1&stderr=1&follow=1&since={since:.9f}"
             connection.request("GET", f"{_VERSION}/tasks/{quote(task)}/logs?{query}")
@@ -123,7 +117,7 @@ class Engine:
             # Each part has a head of eight bytes, of which the last four are its length.
             while answer.status == 200 and len(head := answer.read(8)) == 8:
                 yield answer.read(int.from_bytes(head[4:]))
-        except (OSError, http.client.HTTPException):
+        except FAILED:
             return
         finally:
             connection.close()
