@@ -21,7 +21,19 @@ def write(deployment: Deployment) -> None:
     spans += [span for span in subprocesses.ran if span[1] >= steps[0][1]]
     # "X": a complete event; its times are in microseconds. What lies within another is below it.
     events = [
-        {"name": name, "ph": "X", "ts": begun * 1e6, "dur": (end - begun) * 1e6, "pid": 1, "tid": 1}
+        {
+            "name": name,
+            "ph": "X",
+            "pid": 1,
+            "tid": 1,
+            "ts": _micro(begun),
+            "dur": _micro(end) - _micro(begun),
+        }
         for name, begun, end in spans
     ]
     Path(place).write_text(json.dumps({"traceEvents": events}) + "\n")
+
+
+def _micro(seconds: float) -> int:
+    """Whole microseconds: fractions would have a step end after the deploy that it is in."""
+    return round(seconds * 1e6)
