@@ -113,7 +113,7 @@ def many_runs(
 
 def commands(server: Sandbox, bare: Bare, results: Results, quick: bool) -> None:
     """Commands on the server, and over ssh with a hundred apps."""
-    runs = 5 if quick else 20
+    runs = 5 if quick else 15
     pushed(server, server.repository("wsgi", apps.files("wsgi")), "wsgi")
     by_hand = [PYTHON, "-c", "import click"]
     for words in (("apps",), ("config", "wsgi"), ("ps", "wsgi")):
@@ -314,7 +314,7 @@ def board(server: Sandbox, bare: Bare, results: Results, quick: bool) -> None:
         size = peaks([str(server.checkout / PIKU), *words], server.server_env())
         name = f"`piku {words[0]}`"
         results.add(Row(group=BOARD, name=name, unit="MB", ours=[max(size.values(), default=0)]))
-    before, seconds = written(*roots), 20 if quick else 60
+    before, seconds = written(*roots), 20 if quick else 30
     time.sleep(seconds)
     hourly = (written(*roots) - before) / 1024 * 3600 / seconds
     results.add(Row(group=BOARD, name="written in an hour, while nobody asks", unit="kB", ours=[hourly]))  # fmt: skip
