@@ -101,6 +101,10 @@ def serve_emperor(paths: Paths, output: Output, calling: Sequence[str]) -> NoRet
     _prepare(paths, calling)
     _take_over(paths.uwsgi, _EMPEROR_LOCK, emperor.pid(paths), signal.SIGINT)
     _reconcile(paths, output)
+    try:
+        live_sites.update(paths, output.warn)  # of the nginx that may run already
+    except PikuError as error:
+        output.error(error)  # apps that it serves must start nevertheless
     # uWSGI could notify systemd itself, but by a second process, which takes the emperor's signals.
     if address := os.environ.get("NOTIFY_SOCKET", ""):
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
