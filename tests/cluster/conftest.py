@@ -49,8 +49,15 @@ class Cluster:
         answer = Path(self.about["folder"], "answer")
         before = answer.stat().st_mtime_ns if answer.exists() else 0
         Path(self.about["control"]).write_text(f"{word} {number}\n")
-        self.server.wait(lambda: answer.exists() and answer.stat().st_mtime_ns != before, 90)
-        assert answer.read_text() == "done\n"
+
+        def said() -> str:  # it is empty for a moment while it is written
+            return (
+                answer.read_text()
+                if answer.exists() and answer.stat().st_mtime_ns != before
+                else ""
+            )
+
+        assert self.server.wait(said, 90) == "done\n"
 
     def cut_power(self) -> None:
         """Of the manager: piku and the engine with its containers, none of the other node's."""
