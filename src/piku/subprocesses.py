@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-import shlex
 import shutil
 import signal
 import subprocess
@@ -26,7 +25,7 @@ _GENTLY = ("/usr/bin/nice", "-n", "10", "/usr/bin/ionice", "-c", "2", "-n", "7")
 
 
 # Each program that was run to its end, with its beginning and end (time.monotonic()).
-ran: list[tuple[str, float, float]] = []
+ran: list[tuple[Sequence[str], float, float]] = []
 
 
 class ProgramFailed(PikuError):
@@ -107,7 +106,7 @@ def run(
                 raise
             what = f"{argv[0]} did not end within {timeout:g} s and was killed"
             raise PikuError(what) from None
-    ran.append((shlex.join(argv), begun, time.monotonic()))
+    ran.append((argv, begun, time.monotonic()))
     if check and process.returncode:
         raise ProgramFailed(argv, process.returncode, said + errors)
     return said + errors if merged else said
@@ -163,7 +162,7 @@ def stream(
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        ran.append((shlex.join(argv), begun, time.monotonic()))
+        ran.append((argv, begun, time.monotonic()))
     if status:
         raise ProgramFailed(argv, status, "\n".join(last))
 

@@ -54,7 +54,7 @@ class Run:
 
 @functools.lru_cache(1)
 def _marked(root: Path, _second: int) -> dict[int, str]:
-    """Every process that is marked; whoever asks about each app looks at them once."""
+    """All marked processes. A command that goes through all apps looks for them once a second."""
     return procfs.marked(root)
 
 

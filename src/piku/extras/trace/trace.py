@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from pathlib import Path
 
 from piku import subprocesses
@@ -18,7 +19,8 @@ def write(deployment: Deployment) -> None:
         return
     steps = deployment.progress.spans()
     spans = [(f"deploy {deployment.app.name}", steps[0][1], steps[-1][2]), *steps]
-    spans += [span for span in subprocesses.ran if span[1] >= steps[0][1]]
+    programs = [(shlex.join(argv), begun, end) for argv, begun, end in subprocesses.ran]
+    spans += [span for span in programs if span[1] >= steps[0][1]]
     # "X": a complete event; its times are in microseconds. What lies within another is below it.
     events = [
         {
