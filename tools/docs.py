@@ -69,10 +69,12 @@ def _block(file: Path) -> str:
 
 # --- settings ------------------------------------------------------------------------------------
 
+# By a setting's name, or the first word of it.
 _TOPICS = {
-    "NGINX": "nginx", "DISABLE": "nginx", "ACME": "Certificates", "PORT": "Where an app listens",
-    "BIND": "Where an app listens", "UWSGI": "uWSGI", "PYTHON": "Languages", "NODE": "Languages",
-    "TZ": "Time",
+    "NGINX": "nginx", "DISABLE_IPV6": "nginx", "ACME": "Certificates", "UWSGI": "uWSGI",
+    "PORT": "Where an app listens", "BIND": "Where an app listens", "PYTHON": "Languages",
+    "NODE": "Languages", "DENO": "Languages", "DISABLE_COLLECTSTATIC": "Languages",
+    "PIKU_FETCH_RUNTIMES": "Languages", "TZ": "Time",
 }  # fmt: skip
 _OTHERS = "Deploys, limits and logs"
 _ORDER = ("nginx", "Certificates", "Where an app listens", "uWSGI", "Languages", _OTHERS, "Time")
@@ -81,11 +83,12 @@ _ORDER = ("nginx", "Certificates", "Where an app listens", "uWSGI", "Languages",
 _ABOUT_SETTINGS = """\
 # Settings
 
-What Piku itself reads. Set one for an app with `piku config:set APP NAME=value` or in the file
-`ENV` of its repository, or for all apps of a server in `ENV` in its Piku folder. The first of these
-that has it wins, in this order: `config:set`, the repository, the server. Every other setting is
-the app's own, and reaches its processes unchanged; one that begins like these and is none of them
-is refused. [How values are written](variables.md) is one rule for all of them."""
+The settings that Piku itself reads. Set one for an app with `piku config:set APP NAME=value` or in
+the file `ENV` of its repository, or for all apps of a server in the file `ENV` of its piku folder
+(with the package, `/var/lib/piku/.piku/ENV`). `config:set` wins over the repository, and the
+repository over the server. Any other setting is the app's own, and reaches its processes unchanged;
+an unknown one that begins with `NGINX_`, `PIKU_` or `UWSGI_` is refused.
+[How values are written](variables.md) is the same everywhere."""
 
 
 def _settings() -> Iterator[str]:
@@ -98,7 +101,7 @@ def _settings() -> Iterator[str]:
 
 
 def _topic(setting: Setting[Any]) -> str:
-    return _TOPICS.get(setting.name.partition("_")[0], _OTHERS)
+    return _TOPICS.get(setting.name) or _TOPICS.get(setting.name.partition("_")[0], _OTHERS)
 
 
 def _place(setting: Setting[Any]) -> int:
@@ -113,15 +116,15 @@ def _setting(setting: Setting[Any]) -> Iterator[str]:
     yield ""
     default = f" The default is `{setting.default}`." if setting.default else ""
     where = "" if setting.repository else " Not in a repository's `ENV`."
-    takes = f"*Takes {_takes(setting)}.*" if setting.check is not str else ""
-    yield f"{takes}{default}{where}".strip()
+    takes = _takes(setting)
+    yield f"{takes and f'*Takes {takes}.*'}{default}{where}".strip()
 
 
 def _takes(setting: Setting[Any]) -> str:
-    """What its check lets through, as `app/checks.py` says it."""
+    """What its check lets through, as `app/checks.py` says it, or ""."""
     check = setting.check
     if not inspect.isfunction(check):
-        return str(check)
+        return "" if check is str else str(check)
     said = re.split(r": |\.?$", (check.__doc__ or "").split("\n")[0])[0]
     return said[:1].lower() + said[1:]
 
@@ -142,11 +145,13 @@ def commands() -> Iterator[tuple[click.Context, click.Command]]:
 _ABOUT_COMMANDS = """\
 # Commands
 
-Run them on the server, or from a client whose key was added: `ssh piku@server COMMAND`. With
+Run them on the server, or from any machine whose key was added: `ssh piku@server COMMAND`. With
 [Piku on your laptop](client.md), `piku COMMAND` in the app's folder is enough, without the app's
-name. `piku help COMMAND` shows the same. The exit code is 0 when all went well, 1 when an app or
-its settings are at fault, 2 when the command was not understood, and 3 when Piku itself failed;
-`run` returns that of its program."""
+name; the commands from `init` on run there only. `piku help COMMAND` shows the same as this page.
+
+The exit code is 0 for success, 1 when an app or its settings are at fault, 2 when the command was
+not understood, 3 when Piku itself failed, and 130 after Ctrl-C. `run` and `cron:run` return the
+exit code of what they ran."""
 
 
 def _commands() -> Iterator[str]:

@@ -39,7 +39,7 @@ def ratio(row: Row) -> float | None:
 
 
 def reached(row: Row) -> bool | None:
-    """Whether the ratio is what it must be; None when nothing is asked of it."""
+    """Whether the ratio meets its target; None when it has none."""
     found, limit = ratio(row), row["limit"]
     if found is None or not limit:
         return None
@@ -47,7 +47,7 @@ def reached(row: Row) -> bool | None:
 
 
 def table(rows: Sequence[Row]) -> str:
-    lines = ["|  | Piku | bare tools | ratio | must be |", "| --- | ---: | ---: | ---: | ---: |"]
+    lines = ["|  | Piku | bare tools | ratio | target |", "| --- | ---: | ---: | ---: | ---: |"]
     for row in rows:
         found, good = ratio(row), reached(row)
         shown = f"{found:.2f}" if found is not None else ""
@@ -64,7 +64,7 @@ def text(found: Mapping[str, Any]) -> str:
     rows = [row for row in found["rows"] if reached(row) is not None]
     good = sum(bool(reached(row)) for row in rows)
     out = [f"Medians, with the least and the most. The machine: {facts}. {good} of {len(rows)} figures"
-           " are what they must be; the others are in bold.\n"]  # fmt: skip
+           " meet their target; the others are in bold.\n"]  # fmt: skip
     for name, reason in found.get("failed", {}).items():
         out.append(f"Not measured: `{name}` ({reason.splitlines()[0]}).\n")
     order = sorted(found["rows"], key=lambda row: ORDER.index(row["group"]))

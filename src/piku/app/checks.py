@@ -87,12 +87,12 @@ def boolean(text: str) -> bool:
 
 
 def port(text: str) -> int | None:
-    """A port from 1024 on: one that needs no privileges."""
+    """A port of 1024 or above: one that needs no privileges."""
     return whole(1024, 65535)(text) if text else None
 
 
 def host_names(text: str) -> tuple[str, ...]:
-    """Host names, several: in lower case, in their order, each once; `*.` may come first."""
+    """One or more host names: in lower case, in their order, each once; `*.` may come first."""
     names = [name.lower().rstrip(".") for name in parts(text.replace(" ", ","))]
     for name in names:
         labels = name.removeprefix("*.").split(".")
@@ -103,7 +103,7 @@ def host_names(text: str) -> tuple[str, ...]:
 
 
 def addresses(text: str) -> tuple[str, ...]:
-    """Host names, several: in lower case; `*.` may come first, and a path follow: a.org/blog."""
+    """One or more host names: in lower case; `*.` may come first, and a path follow: a.org/blog."""
     names = []
     for part in parts(text.replace(" ", ",")):
         found = _ADDRESS.fullmatch(part)
@@ -170,7 +170,7 @@ def url(text: str) -> str:
 
 
 def static_paths(text: str) -> tuple[tuple[str, str], ...]:
-    """`/prefix:path`, several: a prefix without a slash at its end, or "/"; a file or folder."""
+    """One or more `/prefix:path`: a prefix without a slash at its end, or "/"; a file or folder."""
     pairs = []
     for part in parts(text):
         prefix, colon, path = part.partition(":")

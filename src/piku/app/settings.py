@@ -67,7 +67,7 @@ IPV6_ADDRESS = Setting(name="NGINX_IPV6_ADDRESS", check=checks.ipv6,
 DISABLE_IPV6 = Setting(name="DISABLE_IPV6", default="false", check=checks.boolean,
     doc="true or false: do not listen on IPv6 for this app.")
 STATIC_PATHS = Setting(name="NGINX_STATIC_PATHS", check=checks.static_paths,
-    doc="Files that nginx serves itself: /prefix1:path1,/prefix2:path2, of the app or its data.")
+    doc="Files of the app or its data that nginx serves itself: /prefix1:path1,/prefix2:path2.")
 CATCH_ALL = Setting(name="NGINX_CATCH_ALL",
     check=lambda text: checks.url(text and f"/{text.removeprefix('/')}"),
     doc="What to serve when a static file does not exist, such as /index.html.")
@@ -101,11 +101,11 @@ ENABLE_THREADS = Setting(name="UWSGI_ENABLE_THREADS", default="true", check=chec
     doc="true or false: let a wsgi app start threads; with UWSGI_THREADS above 1 it always may.")
 LOG_X_FORWARDED_FOR = Setting(name="UWSGI_LOG_X_FORWARDED_FOR", default="false",
     check=checks.boolean,
-    doc="true or false: log the client that X-Forwarded-For names, and tell the app of it.")
+    doc="true or false: log the client that X-Forwarded-For names, and pass it to the app.")
 LOG_MAXSIZE = Setting(name="UWSGI_LOG_MAXSIZE", default="1048576", check=checks.whole(1024, 2**40),
     doc="Size in bytes at which a process's log is renamed to .old.")
 TIME_ZONE = Setting(name="TZ", check=schedule.check_zone,
-    doc="Time zone of the app and its scheduled jobs, such as Europe/Lisbon; else the server's.")
+    doc="Time zone of the app and its jobs, such as Europe/Lisbon; by default the server's.")
 UWSGI_INCLUDE = Setting(name="UWSGI_INCLUDE_FILE", check=checks.inner_path,
     doc="A file in the repository with uWSGI options (ini) for the app's uWSGI processes.")
 PYTHON_VERSION = Setting(name="PYTHON_VERSION", default="3", check=checks.python_version,
@@ -115,11 +115,11 @@ PYTHON_INSTALLER = Setting(name="PYTHON_INSTALLER", default="pip", check=checks.
 NODE_VERSION = Setting(name="NODE_VERSION", check=checks.node_version,
     doc="Node.js version of the app, such as 20, 20.11 or 20.11.1; by default the server's.")
 NODE_PACKAGE_MANAGER = Setting(name="NODE_PACKAGE_MANAGER", check=checks.words,
-    doc="npm, yarn, pnpm or another, with version and options: pnpm@9 --prod; else by lock file.")
+    doc="npm, yarn, pnpm or another, such as pnpm@9 --prod; by default the lock file decides.")
 AUTO_RESTART = Setting(name="PIKU_AUTO_RESTART", default="true", check=checks.boolean,
     doc="true or false: whether a deploy goes live at once, or waits for `piku restart`.")
 APP_DIR = Setting(name="PIKU_APP_DIR", check=checks.inner_path,
-    doc="The folder of the repository that the app is in, such as backend; by default its top.")
+    doc="The folder of the repository with the app, such as backend; by default the top folder.")
 DEPLOY_BRANCH = Setting(name="PIKU_DEPLOY_BRANCH", repository=False, check=checks.branch,
     doc="The branch that deploys; by default the first one pushed. Set it with config:set.")
 DEPLOY_STRATEGY = Setting(name="PIKU_DEPLOY_STRATEGY", default="overlap",

@@ -31,7 +31,7 @@ from piku.paths import AppPaths, Paths
 from piku.ssh import push
 
 _allow_untracked = click.option(
-    "--allow-untracked", is_flag=True, help="Go live although the app left files beside its code."
+    "--allow-untracked", is_flag=True, help="Go live even if the app left files beside its code."
 )
 
 

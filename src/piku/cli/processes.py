@@ -145,8 +145,8 @@ def _print_lines(lines: Iterable[Line], processes: Sequence[str]) -> None:
 def run(paths: Paths, app: AppPaths, command: tuple[str, ...]) -> None:
     """Run a command with the app's code, environment and settings.
 
-    A process type of the Procfile runs that line. One word is a shell's command line; several are
-    a program and its arguments, or over plain ssh what you typed, run by a shell.
+    A process type of the Procfile runs that line. A single word is run by a shell; several are a
+    program and its arguments. Over plain ssh, a shell runs what you typed.
     """
     from piku.operate import run as running
 

@@ -59,7 +59,7 @@ def confirm(question: str, *, yes: bool) -> None:
 def init(ctx: click.Context, server: str | None, hosts: Sequence[str], yes: bool) -> None:
     """Prepare this checkout: a Procfile, an ENV file and the git remote.
 
-    It shows first what it would do, and leaves what exists as it is.
+    It shows what it would do first, and changes no existing file.
     """
     from piku.client import init as preparing
 

@@ -24,7 +24,7 @@ from piku.output import Output
 @yes_option
 @pass_target
 def config_push(target: Target, file: Path, no_restart: bool, yes: bool) -> None:
-    """Set what a .env file has for the app; other settings stay.
+    """Set the app's settings from a .env file; other settings stay.
 
     Values are literal: $NAME is not replaced. The names that differ are shown first.
     """

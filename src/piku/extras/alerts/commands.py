@@ -49,7 +49,7 @@ def _receivers(values: Mapping[str, str]) -> Iterator[str]:
 @optional_app_argument
 @pass_paths
 def alerts_test(paths: Paths, app: AppPaths | None) -> None:
-    """Send an alert now, of the server or of APP, and say who took it."""
+    """Send a test alert, for the server or APP, and say which receivers took it."""
     name, values = app.name if app else "", settings.of_server(paths)
     values = settings.of_app(values, app) if app else values
     receivers = list(send.receivers(values))

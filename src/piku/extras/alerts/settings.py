@@ -16,7 +16,7 @@ _ADDRESS = re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9.-]{1,255}")
 
 
 def mailbox(text: str) -> str:
-    """An address for mail, or ValueError; none when empty."""
+    """An e-mail address: none when empty; or ValueError."""
     if text and not _ADDRESS.fullmatch(text):
         raise ValueError("not a mail address, such as ada@example.com")
     return text
@@ -34,7 +34,7 @@ ALERT_MAIL = Setting(name="PIKU_ALERT_MAIL", repository=False, check=mailbox,
     doc="The address to which alerts are mailed by the server's own sendmail.")
 HEARTBEAT_URL = Setting(name="PIKU_HEARTBEAT_URL", repository=False, secret=True,
     check=checks.http_url,
-    doc="An address that is asked every two minutes while nothing is wrong, so that silence is"
+    doc="An address requested every two minutes while nothing is wrong, so that silence is"
         " noticed elsewhere.")
 # fmt: on
 SETTINGS: tuple[Setting[Any], ...] = (

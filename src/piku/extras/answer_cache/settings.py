@@ -9,7 +9,7 @@ _SECONDS = checks.whole(0, 10**9)
 
 
 def prefixes(text: str) -> tuple[str, ...]:
-    """Prefixes of addresses, between `|` or commas."""
+    """Prefixes of URLs, separated by `|` or commas."""
     found = tuple(
         checks.url("/" + part.lstrip("/")) for part in checks.parts(text.replace("|", ","))
     )

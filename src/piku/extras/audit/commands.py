@@ -26,8 +26,8 @@ _FIELDS = ("id", "by", "address", "app", "command", "arguments", "outcome")
 def audit(paths: Paths, app: str | None, since: str, as_json: bool) -> None:
     """Show who did what, on this server or with APP, in the last seven days.
 
-    Commands that only look are listed when they were refused. "started" is what still runs, was
-    killed, or gave way to a program, as `run` does.
+    Commands that only read are listed if they were refused. "started" marks what still runs, was
+    killed, or became another program, as `run` does.
     """
     after = time.time() - seconds(since)
     name = AppName.parse(app) if app else ""  # it may be gone

@@ -18,7 +18,7 @@ from piku.paths import AppPaths
 @click.command("backup:run")
 @app_argument
 def backup_run(app: AppPaths) -> None:
-    """Make the backup of an app's schedule now, or one that is kept here."""
+    """Make an app's scheduled backup now; without a schedule, one that is kept here."""
     Output(sys.stdout).step(f"The backup of {app.name} is in {schedule.run(app)}")
 
 
@@ -31,11 +31,11 @@ def backup_run(app: AppPaths) -> None:
               help="/folder, user@host:folder or rclone:remote:path; by default here.")  # fmt: skip
 @click.option("--encrypt", metavar="RECIPIENT", default="",
               help="A public key of age or SSH, or a recipient of gpg.")  # fmt: skip
-@click.option("--off", is_flag=True, help="End it; what was made stays.")
+@click.option("--off", is_flag=True, help="Stop it; the backups made so far stay.")
 def backup_schedule(
     app: AppPaths, when: str | None, keep: int, to: str, encrypt: str, off: bool
 ) -> None:
-    """Back an app up regularly, such as "@daily", or show how that goes."""
+    """Back an app up regularly, such as "@daily", or show its schedule and backups."""
     output = Output(sys.stdout)
     if off:
         files.remove(schedule.plan_file(app))

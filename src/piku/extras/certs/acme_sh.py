@@ -17,7 +17,7 @@ from piku.tls.acme import Client, Issued
 
 # fmt: off
 ROOT = Setting(name="ACME_ROOT", repository=False, check=checks.absolute_path,
-    doc="The folder of acme.sh; by default .acme.sh in the home folder of piku.")
+    doc="The folder of acme.sh; by default .acme.sh in piku's home folder.")
 # fmt: on
 SETTINGS = (ROOT,)
 

@@ -24,7 +24,7 @@ _NETWORKS = 100
 # fmt: off
 API = Setting(name="PIKU_CLOUDFLARE_API", repository=False, check=checks.http_url,
     default="https://api.cloudflare.com/client/v4/ips",
-    doc="Where piku gets the addresses of Cloudflare: for all apps, so only in the server's ENV.")
+    doc="Where piku gets Cloudflare's networks: for all apps, so only in the server's ENV.")
 # fmt: on
 SETTINGS = (API,)
 

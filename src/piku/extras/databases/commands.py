@@ -22,8 +22,8 @@ from piku.extras.databases.kind import Kind
 from piku.output import Output, table
 from piku.paths import AppName, AppPaths, Paths
 
-_force = click.option("--force", is_flag=True, help="Without a question or a refusal.")
-_variable = click.option("--as", "variable", metavar="KEY", help="The setting for the address.")
+_force = click.option("--force", is_flag=True, help="Do not ask, and do not refuse.")
+_variable = click.option("--as", "variable", metavar="KEY", help="Which setting gets the address.")
 _OPTIONS: dict[str, Sequence[Callable[[Any], Any]]] = {
     "create": (_variable,),
     "link": (click.argument("owner", required=False), _variable),
@@ -71,7 +71,7 @@ def _set(paths: Paths, app: AppPaths, variable: str, value: str | None) -> None:
 
 
 def create(kind: type[Kind], paths: Paths, app: AppPaths, variable: str | None) -> None:
-    """Make a KIND database for APP, also before its first push."""
+    """Create a KIND database for APP, also before its first push."""
     variable = variable or kind.variable
     settings.check_all({variable: ""})
     make(paths, app)
@@ -128,7 +128,7 @@ def dump(kind: type[Kind], paths: Paths, app: AppPaths) -> None:
 
 
 def restore(kind: type[Kind], paths: Paths, app: AppPaths, force: bool) -> None:
-    """Replace APP's KIND database by a dump from standard input."""
+    """Replace APP's KIND database with a dump from standard input."""
 
     def check(here: set[str], there: set[str]) -> None:
         if (lost := sorted(here - there)) and not force:
@@ -169,7 +169,7 @@ def _users(own: Kind) -> Iterator[tuple[AppPaths, str]]:
 
 
 def destroy(kind: type[Kind], paths: Paths, app: AppPaths, force: bool) -> None:
-    """Remove APP's KIND database with all that is in it."""
+    """Remove APP's KIND database and everything in it."""
     own = _own(kind, paths, app)
     users = list(_users(own))
     if not force:

@@ -10,7 +10,7 @@ from piku.paths import AppPaths, Paths
 
 def with_flags(run: click.Command) -> click.Command:
     """`piku run` with --detach."""
-    what = "Let it go on when you disconnect, and print the name of the run."
+    what = "Keep it running when you disconnect, and print the name of the run."
     return with_flag(run, click.Option(["--detach"], is_flag=True, help=what), detach)
 
 

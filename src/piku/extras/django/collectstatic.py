@@ -24,7 +24,7 @@ _SERVED = re.compile(r"(?i)whitenoise|storages\.|dj_static")
 
 DISABLED = Setting(
     name="DISABLE_COLLECTSTATIC", default="false", check=checks.boolean,
-    doc="true or false (1 or 0): do not run Django's `collectstatic` in a push.",
+    doc="true or false (1 or 0): do not run Django's `collectstatic` during a push.",
 )  # fmt: skip
 SETTINGS = (DISABLED,)
 

@@ -22,7 +22,7 @@ _COLOURS = {PROBLEM: "red", WARNING: "yellow", OK: "green"}
 @click.command()
 @click.argument("app", metavar="[APP]", required=False)
 @click.option("--url", metavar="PATH|URL", help="What to request from APP; by default /.")
-@click.option("-v", "--verbose", is_flag=True, help="Also show what is well.")
+@click.option("-v", "--verbose", is_flag=True, help="Also show what is fine.")
 @click.option("--self", "only_self", is_flag=True, help="Only check that this piku works here.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 @pass_paths

@@ -14,15 +14,19 @@ from piku.paths import AppPaths, Paths
 @click.command()
 @app_argument
 @click.option(
-    "--to", "engine", required=True, type=click.Choice(("compose", "kubernetes")), help="For which."
+    "--to",
+    "engine",
+    required=True,
+    type=click.Choice(("compose", "kubernetes")),
+    help="The engine.",
 )
 @click.option("--image", default="", metavar="NAME", help="docker://REGISTRY/NAME:TAG, or a name.")
 @pass_paths
 def export(paths: Paths, app: AppPaths, engine: str, image: str) -> None:
     """Print files with which another engine runs the live release.
 
-    With --image docker://REGISTRY/NAME:TAG the image is made and sent there; any other is taken as
-    its name. They contain the app's settings.
+    With --image docker://REGISTRY/NAME:TAG the image is made and sent there; any other NAME is
+    written as it is. The files contain the app's settings.
     """
     from piku.extra import hooks
     from piku.extras.export import compose, kubernetes, yaml

@@ -18,7 +18,7 @@ from piku.paths import AppPaths, Paths
 @new_app_argument
 @pass_paths
 def create(paths: Paths, app: AppPaths) -> None:
-    """Make an app before its first push, which would make it as well."""
+    """Create an app before its first push, which otherwise creates it."""
     if app.repo.is_dir():
         raise PikuError(f"there is an app {app.name!r} already")
     make(paths, app, asked=True)

@@ -12,9 +12,9 @@ from piku.paths import AppPaths, Paths
 
 @click.command()
 @app_argument
-@click.option("--release", metavar="N", help="Of this release; by default of the live one.")
+@click.option("--release", metavar="N", help="The release; by default the live one.")
 @click.option("--to", "destination", default="", metavar="PLACE", help="Where to copy it.")
-@click.option("--new-base", is_flag=True, help="Make the layer of Debian's packages anew.")
+@click.option("--new-base", is_flag=True, help="Rebuild the layer of Debian's packages.")
 @pass_paths
 def image(
     paths: Paths, app: AppPaths, release: str | None, destination: str, new_base: bool

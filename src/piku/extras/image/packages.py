@@ -34,7 +34,7 @@ def names(text: str) -> tuple[str, ...]:
 PACKAGES = Setting(
     name="PIKU_IMAGE_PACKAGES",
     check=names,
-    doc="Debian packages that an app's image has besides those that piku finds: libpq5,ffmpeg.",
+    doc="Debian packages to add to those that piku finds for an app's image: libpq5,ffmpeg.",
 )
 SETTINGS: tuple[Setting[Any], ...] = (PACKAGES,)
 

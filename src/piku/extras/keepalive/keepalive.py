@@ -24,7 +24,7 @@ _PATIENCE = 0.5  # seconds for an answer: no deploy waits longer because of this
 # fmt: off
 KEEPALIVE = Setting(name="NGINX_PROXY_KEEPALIVE", default="auto",
     check=checks.choice("auto", "true", "false"),
-    doc="Whether nginx keeps its connections to a web app. auto: unless that delays its answers.")
+    doc="Whether nginx keeps connections to a web app open; auto: unless that delays answers.")
 # fmt: on
 SETTINGS = (KEEPALIVE,)
 

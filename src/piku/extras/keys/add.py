@@ -67,7 +67,7 @@ _limits = (
     click.option("--expires", metavar="30d", callback=_expiry,
         help="Only for so long: 12h, 30d or 8w."),
     click.option("--max-apps", metavar="N", type=click.IntRange(1),
-        help="How many apps it may make."),
+        help="How many apps it may create."),
     click.option("--max-disk", metavar="500M", callback=_bytes,
         help="How much of the disk its apps may take before a push."),
 )  # fmt: skip
@@ -91,10 +91,10 @@ def keys_add(
 ) -> None:
     """Add a public key with a role, or those of a class.
 
-    With `read` it looks at apps, processes and logs; with `deploy` it also pushes, restarts and
-    rolls back; with `admin` it may do everything. The key comes from FILE, or standard input. A
-    class is a table with a name and a key on each line; each is for apps called NAME-*, or as a
-    third column says.
+    With `read` it sees apps, processes and logs; with `deploy` it also pushes, restarts and rolls
+    back; with `admin` it may do everything. The key comes from FILE, or standard input. A class is
+    a table with a name and a key on each line; each key is for apps called NAME-*, or for those
+    that a third column names.
     """
     if (name is None) == (table is None) or (table and given["apps"]):
         raise PikuError("give a name and a key, or --csv FILE without --app", code=2)

@@ -24,7 +24,7 @@ class Drain:
 
 
 def receivers(text: str) -> tuple[Drain, ...]:
-    """Addresses, several: the receivers, each once; raises ValueError."""
+    """One or more addresses: the receivers, each once; raises ValueError."""
     words = (word.strip() for word in text.split(","))
     return tuple(dict.fromkeys(_drain(word) for word in words if word))
 

@@ -58,7 +58,7 @@ def _bars(points: history.Points, begin: int, end: int) -> str:
 @click.command("metrics:on")
 @pass_paths
 def metrics_on(paths: Paths) -> None:
-    """Begin to measure what apps do, every two minutes."""
+    """Start to measure what apps do, every two minutes."""
     request_log.folder(paths).mkdir(exist_ok=True)
     live_sites.update(paths)
     click.echo("Measuring. See it with: piku metrics APP")
@@ -67,7 +67,7 @@ def metrics_on(paths: Paths) -> None:
 @click.command("metrics:off")
 @pass_paths
 def metrics_off(paths: Paths) -> None:
-    """Measure no more, and forget what was measured."""
+    """Stop measuring, and delete what was measured."""
     files.remove(request_log.folder(paths))
     live_sites.update(paths)
     click.echo("Nothing is measured any more")

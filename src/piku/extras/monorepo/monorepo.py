@@ -15,7 +15,7 @@ from piku.paths import AppPaths, Paths
 
 
 def globs(text: str) -> tuple[str, ...]:
-    """Globs of paths from the top of the repository, several: as in .gitignore, without `!`."""
+    """One or more globs of paths from the top of the repository: as in .gitignore, without `!`."""
     found = tuple(part.lstrip("/") for part in checks.parts(text))
     if any(part.startswith((":", "!")) or ".." in part.split("/") for part in found):
         raise ValueError("a glob is a path in the repository, such as shared/** or *.lock")

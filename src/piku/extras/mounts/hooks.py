@@ -23,7 +23,7 @@ KEEP_PREFIX = Setting(
     name="NGINX_KEEP_PREFIX",
     default="false",
     check=checks.boolean,
-    doc="true or false: an app with a path in NGINX_SERVER_NAME gets requests with that path.",
+    doc="true or false: an app with a path in NGINX_SERVER_NAME sees requests with that path.",
 )
 
 SETTINGS: tuple[Setting[Any], ...] = (KEEP_PREFIX,)

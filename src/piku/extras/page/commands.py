@@ -21,7 +21,7 @@ from piku.ssh import git, push
 @click.command("page:on")
 @click.argument("host")
 @click.option("--user", default="piku", help="Who may see it (default: piku).")
-@click.option("--app", "name", default="status-page", help="The name of the app that it becomes.")
+@click.option("--app", "name", default="status-page", help="The name of the app that serves it.")
 @pass_paths
 def page_on(paths: Paths, host: str, user: str, name: str) -> None:
     """Show the server on a page at HOST, behind a password."""

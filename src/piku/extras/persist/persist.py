@@ -17,7 +17,7 @@ from piku.paths import AppPaths
 
 
 def paths(text: str) -> tuple[str, ...]:
-    """Paths in the repository, several: none of them inside another one."""
+    """One or more paths in the repository: none of them inside another one."""
     found = tuple(dict.fromkeys(map(checks.inner_path, checks.parts(text))))
     for path in found:
         if path.startswith(tuple(f"{other}/" for other in found)):

@@ -59,7 +59,7 @@ def apps_clone(paths: Paths, app: AppPaths, new: str, without_data: bool) -> Non
 @click.argument("new", metavar="NEW")
 @pass_paths
 def apps_rename(paths: Paths, app: AppPaths, new: str) -> None:
-    """Give an app another name; it stops, and is deployed anew."""
+    """Give an app another name; it stops, and is deployed again."""
     output = Output(sys.stdout)
     begun = time.monotonic()
     rename.begin(paths, app, paths.app(AppName.parse(new)), output)
@@ -71,7 +71,7 @@ def apps_rename(paths: Paths, app: AppPaths, new: str) -> None:
 @app_argument
 @click.argument("server", metavar="USER@SERVER")
 def apps_move(app: AppPaths, server: str) -> None:
-    """Move an app to another server with piku; here it is stopped.
+    """Move an app to another server with piku; here it stays, stopped.
 
     The piku user of this server must be able to log in there: give its key to `setup:ssh`.
     """

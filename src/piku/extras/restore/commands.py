@@ -37,7 +37,7 @@ def _opened(file: str) -> Iterator[io.BufferedReader]:
 @click.option("--as", "name", metavar="NAME", help="The app's name here; it gets no host name.")
 @pass_paths
 def restore(paths: Paths, file: str, name: str | None) -> None:
-    """Make an app of a backup, here or on another server, and deploy it."""
+    """Create an app from a backup, of this or another server, and deploy it."""
     output = Output(sys.stdout)
     with _opened(file) as stream:
         app = restoring.restore(paths, stream, name, output)
@@ -50,7 +50,7 @@ def restore(paths: Paths, file: str, name: str | None) -> None:
 @click.argument("file", metavar="FILE|-")
 @pass_paths
 def backup_verify(paths: Paths, file: str) -> None:
-    """Unpack a backup into a scratch place, and say what is in it."""
+    """Unpack a backup into a scratch folder, and say what is in it."""
     with _opened(file) as stream, restoring.unpacked(paths, stream, lambda _: None) as found:
         for line in restoring.report(found):
             click.echo(line)

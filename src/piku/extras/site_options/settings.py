@@ -20,7 +20,7 @@ size = form(r"(?i)[0-9]{1,9}[kmg]?", "a size such as 512k, 64m or 2g")
 
 
 def passwords(text: str) -> tuple[tuple[str, str], ...]:
-    """`user:hash`, several: hashes are those of crypt(5), or nginx's {SSHA}."""
+    """One or more `user:hash`: hashes are those of crypt(5), or nginx's {SSHA}."""
     pairs: dict[str, str] = {}
     for number, part in enumerate(parts(text), 1):
         # No part of the text is shown: where it is wrong, anything in it may be the password.
@@ -66,7 +66,7 @@ def hsts(text: str) -> str:
 
 
 def error_pages(text: str) -> tuple[tuple[int, str], ...]:
-    """`status:path`, several: "50x" and "5xx" stand for the errors of a server."""
+    """One or more `status:path`: "50x" and "5xx" stand for the errors of a server."""
     pairs = []
     for part in parts(text):
         status, colon, path = part.partition(":")
@@ -86,7 +86,7 @@ def error_pages(text: str) -> tuple[tuple[int, str], ...]:
 
 # fmt: off
 HSTS = Setting(name="NGINX_HSTS", default="false", check=hsts,
-    doc="Seconds for which browsers use only HTTPS (true: a year), includeSubDomains, preload.")
+    doc="Seconds that browsers use only HTTPS (true: a year); also includeSubDomains, preload.")
 BASIC_AUTH = Setting(name="NGINX_BASIC_AUTH", check=passwords, secret=True,
     doc="Who may see the app: user:hash, separated by commas. `openssl passwd -6` makes a hash.")
 BASIC_AUTH_PREFLIGHT = Setting(name="NGINX_BASIC_AUTH_PREFLIGHT", default="false",
@@ -101,9 +101,9 @@ PROXY_TIMEOUT = Setting(name="NGINX_PROXY_TIMEOUT", default="60", check=checks.w
 PROXY_BUFFERING = Setting(name="NGINX_PROXY_BUFFERING", default="false", check=checks.boolean,
     doc="true or false: nginx collects an answer before it passes it on, so nothing is streamed.")
 REQUEST_BUFFERING = Setting(name="NGINX_REQUEST_BUFFERING", default="true", check=checks.boolean,
-    doc="true or false: nginx collects an upload before the app is asked.")
+    doc="true or false: nginx collects an upload before it passes it on.")
 ERROR_PAGES = Setting(name="NGINX_ERROR_PAGES", check=error_pages,
-    doc="Pages in the app's folder for errors that nginx answers: 404:path,50x:path.")
+    doc="Pages in the app's folder for errors that nginx itself returns: 404:path,50x:path.")
 # fmt: on
 
 SETTINGS: tuple[Setting[Any], ...] = (

@@ -88,7 +88,7 @@ def _opened(file: str) -> contextlib.AbstractContextManager[BufferedReader]:
 @click.option("--webhook", "is_webhook", is_flag=True, hidden=True)
 @pass_paths
 def pull(paths: Paths, app: AppPaths, is_webhook: bool) -> None:
-    """Deploy what is new where the app came from (deploy --from)."""
+    """Deploy what is new in the app's source repository (deploy --from)."""
     from piku.extras.sources import fetching, incoming
 
     wanted, by = source.of(app), "a webhook" if is_webhook else caller()

@@ -24,7 +24,7 @@ _PORT = 2377
 def init(paths: Paths, address: str) -> None:
     """Make this server the manager of a cluster, reached at ADDRESS.
 
-    Prints what to run on them; shows it again when there is a cluster already.
+    Prints what to run on the other machines, also when the cluster exists already.
     """
     engine = Engine.of(paths)
     body = {"ListenAddr": f"0.0.0.0:{_PORT}", "AdvertiseAddr": address, "DataPathAddr": address}
@@ -42,10 +42,10 @@ def init(paths: Paths, address: str) -> None:
 
 @click.command(name="cluster:join")
 @click.argument("manager")
-@click.option("--address", help="The address of this machine that the others reach.")
+@click.option("--address", help="The address at which the others reach this machine.")
 @pass_paths
 def join(paths: Paths, manager: str, address: str | None) -> None:
-    """Make this machine a node of the cluster of MANAGER; reads the token."""
+    """Join the cluster of MANAGER as a node; reads the token from standard input."""
     host, _, given = manager.partition(":")
     port = int(given) if given.isdecimal() else _PORT
     token = sys.stdin.readline().strip()
@@ -78,7 +78,7 @@ def nodes(paths: Paths) -> None:
 
 
 @click.command(name="cluster:leave")
-@click.option("--force", is_flag=True, help="Although this is the manager: the cluster ends.")
+@click.option("--force", is_flag=True, help="Even if this is the manager: that ends the cluster.")
 @pass_paths
 def leave(paths: Paths, force: bool) -> None:
     """Take this machine out of its cluster."""

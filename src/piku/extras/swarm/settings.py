@@ -12,7 +12,7 @@ SWARM = "swarm"
 
 
 def _engine(text: str) -> str:
-    """Nothing, or swarm."""
+    """`swarm`, or nothing."""
     if text not in ("", SWARM):
         raise ValueError(f"not {SWARM!r}, nor empty")
     return text
@@ -26,7 +26,7 @@ def _registry(text: str) -> str:
 
 
 def _placement(text: str) -> tuple[str, ...]:
-    """Constraints as Swarm has them, separated by commas."""
+    """Constraints in Swarm's syntax, separated by commas."""
     found = tuple(word.strip() for word in text.split(",") if word.strip())
     for word in found:
         if not re.fullmatch(r"[a-z.]+(\.[A-Za-z0-9_-]+)* ?(==|!=) ?[\w.-]+", word):

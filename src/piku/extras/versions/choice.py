@@ -15,7 +15,7 @@ from piku.runtimes.base import Context, Run
 
 # fmt: off
 FETCH = Setting(name="PIKU_FETCH_RUNTIMES", default="false", check=checks.boolean, repository=False,
-    doc="true or false: fetch the Python, Node.js or Go that an app asks for and that is not here.")
+    doc="true or false: fetch the Python, Node.js or Go that an app asks for and the server lacks.")
 # fmt: on
 SETTINGS: tuple[Setting[Any], ...] = (FETCH,)
 

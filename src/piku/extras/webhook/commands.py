@@ -19,10 +19,10 @@ from piku.paths import AppPaths, Paths
 
 @click.command()
 @app_argument
-@click.option("--off", is_flag=True, help="Remove it; its secret is void then.")
+@click.option("--off", is_flag=True, help="Remove it, and its secret.")
 @pass_paths
 def webhook(paths: Paths, app: AppPaths, off: bool) -> None:
-    """Have a push to where the app came from deploy it; prints how."""
+    """Deploy on each push to the app's source repository; prints how to set it up."""
     output = Output(sys.stdout)
     if off:
         files.remove(state.record(app))
