@@ -63,7 +63,7 @@ WITH_PUSH = (
         says=("25",),
     ),
     Mistake(
-        title="A line of ENV is no setting",
+        title="A line of ENV is not a setting",
         files={"ENV": ENV + "export SECRET\n"},
         says=("ENV line 2",),
     ),
@@ -73,7 +73,7 @@ WITH_PUSH = (
         says=("NGINX_HTTPS_ONY", "NGINX_HTTPS_ONLY"),
     ),
     Mistake(
-        title="A setting has a value that it cannot have",
+        title="A setting has an invalid value",
         files={"ENV": ENV + "NGINX_HTTPS_ONLY=maybe\n"},
         says=("NGINX_HTTPS_ONLY=maybe",),
     ),
@@ -89,7 +89,7 @@ WITH_PUSH = (
         says=("shopp is a new app", "'shop'"),
     ),
     Mistake(
-        title="A name cannot be an app's",
+        title="A name that no app can have",
         command="git push piku@server:shop! main",
         code=128,  # git's own, for a server that takes no push
         says=("shop!",),
@@ -153,7 +153,7 @@ WITH_PUSH = (
         says=("::1",),
     ),
     Mistake(
-        title="The health check is answered with an error",
+        title="The health check gets an error",
         files={
             "ENV": ENV + "PIKU_HEALTHCHECK_PATH=/healthz\nPIKU_DEPLOY_TIMEOUT=2\n",
             "server.py": "{failing}",
@@ -190,7 +190,7 @@ WITH_PUSH = (
 
 WITH_COMMANDS = (
     Mistake(
-        title="An app that is not there",
+        title="An app that does not exist",
         command="ssh piku@server logs shpo",
         says=("'shpo'", "shop"),
     ),
@@ -223,23 +223,23 @@ WITH_COMMANDS = (
         says=("'worker'", "web"),
     ),
     Mistake(
-        title="Back to a release that there never was",
+        title="Rolling back to a release that never existed",
         command="piku rollback v99",
         says=("v99",),
     ),
     Mistake(
-        title="A program that is not there",
+        title="A program that does not exist",
         command="piku run pyton manage.py migrate",
         code=127,
         says=("pyton",),
     ),
     Mistake(
-        title="A file that is no key",
+        title="A file that is not a key",
         command="echo ssh-rsa AAAA | ssh piku@server setup:ssh -",
         says=("key",),
     ),
     Mistake(
-        title="No app is meant",
+        title="No app is named",
         command="cd .. && piku logs",
         code=2,
         says=("piku",),

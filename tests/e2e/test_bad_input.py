@@ -36,7 +36,7 @@ COMMANDS = [  # a sample; the rest is in tests/unit/cli
     (["confg", "good"], 2, ["did you mean 'config'"]),
     (["config:get", "good", "NOSUCH"], 1, ["no setting 'NOSUCH'", "piku config good"]),
     (["config:set", "good", "PORT=99999"], 1, ["PORT=99999"]),
-    (["ps:scale", "good", "nosuch=1"], 1, ["'nosuch' is no process type", "web"]),
+    (["ps:scale", "good", "nosuch=1"], 1, ["'nosuch' is not a process type", "web"]),
     (["logs", "good", "--release", "9"], 1, ["no release v9"]),
     (["rollback", "good", "v9"], 1, ["no release v9", "piku releases good"]),
 ]

@@ -119,7 +119,7 @@ def wait_workers(
                 finished.add(process)
             elif code is not None:
                 what = f"{_ended(app, process)} right after it was started"
-                hint = f"if it is to be run by hand: piku ps:scale {app.name} {process.kind}=0"
+                hint = f"to run it only by hand: piku ps:scale {app.name} {process.kind}=0"
                 raise failure(deployment, process, what, hint)
     for process in pids.keys() - finished:
         if not procfs.is_running(pids[process]):

@@ -114,6 +114,6 @@ def scaled(
     for kind, count in changes.items():
         if kind not in procfile.scalable and (count or kind in procfile):
             have = ", ".join(procfile.scalable) or "none"
-            hint = f"those that can be are: {have}"
-            raise PikuError(f"{kind!r} is no process type that can be scaled", hint=hint)
+            hint = f"these can be scaled: {have}"
+            raise PikuError(f"{kind!r} is not a process type that can be scaled", hint=hint)
     return dict.fromkeys(procfile.scalable, 1) | dict(counts) | dict(changes)

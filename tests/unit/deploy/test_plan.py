@@ -60,7 +60,7 @@ def test_workers_alone_are_nobodys_obstacle(values: dict[str, str]) -> None:
 def test_scheduled_jobs_have_no_count() -> None:
     found = planned("cron-a: @daily x\nworker: y\n", {}, **{"cron-a": 3})
     assert (found.jobs, found.workers) == (("cron-a",), (("worker", 1),))
-    with pytest.raises(PikuError, match="'cron-a' is no process type that can be scaled"):
+    with pytest.raises(PikuError, match="'cron-a' is not a process type that can be scaled"):
         scaled(procfile.parse("cron-a: @daily x\n"), {}, {"cron-a": 1})
 
 
@@ -135,16 +135,16 @@ def test_scaling_changes_what_is_named_and_keeps_the_rest() -> None:
 
 def test_a_type_of_a_later_procfile_can_be_scaled_to_0() -> None:
     assert scaled(procfile.parse("web: a\n"), {}, {"late": 0}) == {"web": 1, "late": 0}
-    with pytest.raises(PikuError, match="'release' is no process type that can be scaled"):
+    with pytest.raises(PikuError, match="'release' is not a process type that can be scaled"):
         scaled(procfile.parse("web: a\nrelease: b\n"), {}, {"release": 0})
 
 
 @pytest.mark.parametrize(
     ("text", "kind", "message"),
     [
-        ("web: a\nrelease: b", "release", "'release' is no process type that can be scaled"),
-        ("web: a", "worker", "'worker' is no process type"),
-        ("web: a\nwsgi: b", "web", "'web' is no process type"),
+        ("web: a\nrelease: b", "release", "'release' is not a process type that can be scaled"),
+        ("web: a", "worker", "'worker' is not a process type"),
+        ("web: a\nwsgi: b", "web", "'web' is not a process type"),
     ],
 )
 def test_what_cannot_be_scaled(text: str, kind: str, message: str) -> None:
@@ -155,4 +155,4 @@ def test_what_cannot_be_scaled(text: str, kind: str, message: str) -> None:
 def test_the_refusal_names_what_there_is() -> None:
     with pytest.raises(PikuError) as error:
         scaled(procfile.parse("web: a\nworker: b"), {}, {"wroker": 2})
-    assert error.value.hint == "those that can be are: web, worker"
+    assert error.value.hint == "these can be scaled: web, worker"

@@ -27,7 +27,7 @@ def detect(files: Files) -> Fit:
 def how_to_add(lines: tuple[str, ...]) -> str:
     """What a person is told to do with lines that were not sure enough to be used."""
     indented = (f"  {line}" for line in lines)
-    return "\n".join(("commit a file named Procfile with what is right, such as:", *indented))
+    return "\n".join(("commit a file named Procfile with the right line, such as:", *indented))
 
 
 def _ruby(files: Files) -> Fit | None:

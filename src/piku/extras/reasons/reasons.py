@@ -67,7 +67,7 @@ _HELP = (
     ),
     Help(
         text=r"No module named '(?P<name>\w+)",
-        fix="add the package that has the module {name} to the app's requirements",
+        fix="add the package that provides the module {name} to the app's requirements",
     ),
     Help(
         text=r"raise KeyError\(key\) from None\nKeyError: '(?P<name>[A-Z][A-Z0-9_]*)'",
@@ -75,12 +75,12 @@ _HELP = (
     ),
     Help(
         text=r"cannot load such file -- (?P<name>[\w-]+)",
-        fix="add the gem that has {name} to the Gemfile: bundle add {name}",
+        fix="add the gem that provides {name} to the Gemfile: bundle add {name}",
     ),
     Help(
         text=r"bash: line \d+: (?P<name>[^/\s]+): command not found",
-        fix="the app's environment has no program {name}: add the package that has it to what the"
-        " app requires",
+        fix="the app's environment has no program {name}: add the package that provides it to"
+        " the app's requirements",
     ),
     Help(
         text=r"required positional argument: 'send'",
