@@ -162,5 +162,5 @@ def _refuse_overlaps(owners: Iterable[tuple[str, str]]) -> None:
         if other.startswith(f"{name}-"):
             raise PikuError(
                 f"the apps of {other!r} would also be those of {name!r}: they match '{name}-*'",
-                hint="nothing was added; choose names of which none begins another's",
+                hint="nothing was added; no name may begin with another one and '-'",
             )
