@@ -1,4 +1,4 @@
-// A web server that listens where Piku says, and ends when it is told to.
+// A web server that listens where Piku says, and ends on SIGTERM.
 import ms from "ms";
 
 const GREETING = "Hello from Deno";

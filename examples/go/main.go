@@ -1,4 +1,4 @@
-// A web server that listens where Piku tells it to, and finishes what it has begun before it ends.
+// A web server that listens where Piku tells it to, and answers open requests before it ends.
 package main
 
 import (

@@ -1,4 +1,4 @@
-"""Writes the report as a new file that then replaces the old one: nobody reads half of it."""
+"""Writes the report as a new file that then replaces the old one, so nobody reads half of it."""
 
 import os
 import time

@@ -1,4 +1,4 @@
-// A chat: what one says, all hear.
+// A chat: every message goes to everybody.
 const fs = require("fs");
 const http = require("http");
 const { WebSocket, WebSocketServer } = require("ws");
@@ -17,12 +17,12 @@ sockets.on("connection", (socket) => {
   });
 });
 
-// nginx closes a connection on which nothing is said for 60 seconds.
+// nginx closes a connection that is silent for 60 seconds.
 setInterval(() => sockets.clients.forEach((client) => client.ping()), 30000);
 
 server.listen(process.env.PORT, process.env.BIND_ADDRESS);
 process.on("SIGTERM", () => {
   for (const client of sockets.clients) client.close(1012, "a new release"); // 1012: connect again
   server.close(() => process.exit(0));
-  setTimeout(() => process.exit(0), 2000); // who has not answered by then is gone
+  setTimeout(() => process.exit(0), 2000); // for clients that do not answer
 });

@@ -1,4 +1,4 @@
-// A web server that listens where Piku says, and ends when it is told to.
+// A web server that listens where Piku says, and ends on SIGTERM.
 const http = require("http");
 const ms = require("ms");
 

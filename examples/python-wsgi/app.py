@@ -1,4 +1,4 @@
-"""The smallest app that Piku serves: a WSGI callable, no framework."""
+"""The smallest app that Piku serves: a WSGI callable, without a framework."""
 
 import os
 from collections.abc import Callable, Iterable

@@ -1,4 +1,4 @@
-# The smallest Rack app: a thing that answers to `call`.
+# The smallest Rack app: an object with a method `call`.
 GREETING = "Hello from Ruby"
 
 run ->(_env) {

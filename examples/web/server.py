@@ -1,7 +1,7 @@
-"""A web server of one's own: any program that listens where Piku tells it to can be `web`.
+"""A web server: any program that listens where Piku tells it to can be `web`.
 
-Piku says where in BIND_ADDRESS and PORT, and stops it with SIGTERM. This one then finishes the
-answers that it has begun, and ends: so no request is lost when a new release takes over.
+Piku says where in BIND_ADDRESS and PORT, and stops it with SIGTERM. This one then answers open
+requests and exits, so no request is lost when a new release takes over.
 """
 
 import contextlib
@@ -49,10 +49,10 @@ class Server(ThreadingHTTPServer):
         threading.Thread(target=self.shutdown).start()
 
     def close(self) -> None:
-        """Take no more connections and requests; return when the last answer is sent."""
+        """Accept no more connections and requests; return when the last answer is sent."""
         self.socket.close()
         for connection in list(self.connections):
-            with contextlib.suppress(OSError):  # that one ended by itself
+            with contextlib.suppress(OSError):  # it has ended already
                 connection.shutdown(socket.SHUT_RD)
         self.server_close()
 

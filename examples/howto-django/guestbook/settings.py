@@ -12,7 +12,7 @@ HOSTS = [name for name in os.environ.get("NGINX_SERVER_NAME", "").split(",") if 
 
 
 def secret_key(file: Path) -> str:
-    """Made once and kept with the data, so that it is in no repository."""
+    """Made once and kept with the data, not in the repository."""
     if not file.exists():
         file.touch(mode=0o600)
         file.write_text(get_random_secret_key())

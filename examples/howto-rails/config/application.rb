@@ -12,7 +12,7 @@ module Guestbook
     config.log_level = :info
     config.colorize_logging = false
     config.active_record.dump_schema_after_migration = false # a release's code is not written to
-    # Made once and kept with the data. A key of yours is: piku config:set APP SECRET_KEY_BASE=...
+    # Made once and kept with the data. To use your own: piku config:set APP SECRET_KEY_BASE=...
     config.secret_key_base = ENV.fetch("SECRET_KEY_BASE") do
       file = File.join(ENV.fetch("DATA_ROOT", config.root), "secret_key")
       File.write(file, SecureRandom.hex(64), perm: 0o600) unless File.exist?(file)

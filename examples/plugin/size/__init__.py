@@ -1,4 +1,4 @@
-"""`piku size`: what each app takes on the disk. An example of a plugin, and useful all the same."""
+"""`piku size`: the disk usage of each app. An example of a plugin, and useful too."""
 
 import json
 import os
@@ -27,7 +27,7 @@ def commands() -> None:
 @click.option("--json", "as_json", is_flag=True, help="As JSON, for scripts: bytes.")
 @pass_paths
 def size(paths: Paths, as_json: bool) -> None:
-    """Show what each app takes on the disk, the largest first."""
+    """Show the disk usage of each app, the largest first."""
     found = {name: sum(parts(paths, name).values()) for name in paths.app_names()}
     ordered = dict(sorted(found.items(), key=lambda item: -item[1]))
     if as_json:
@@ -41,7 +41,7 @@ def size(paths: Paths, as_json: bool) -> None:
 @app_argument
 @pass_paths
 def size_of(paths: Paths, app: AppPaths) -> None:
-    """Show what APP takes on the disk, folder by folder."""
+    """Show the disk usage of APP, folder by folder."""
     for part, total in parts(paths, app.name).items():
         click.echo(f"{total / 2**20:8.1f} MB  {part}")
 

@@ -25,6 +25,6 @@
         server (HttpServer/create (InetSocketAddress. ^String host port) 128)]
     (.createContext server "/" handler)
     (.setExecutor server (Executors/newFixedThreadPool 4))
-    ;; SIGTERM: answer what has begun, at most so many seconds.
+    ;; SIGTERM: answer open requests, for at most a second.
     (.addShutdownHook (Runtime/getRuntime) (Thread. ^Runnable #(.stop server 1)))
     (.start server)))

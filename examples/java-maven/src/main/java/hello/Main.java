@@ -7,7 +7,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.concurrent.Executors;
 import org.apache.commons.codec.digest.DigestUtils;
 
-/** A web server of one's own: it listens where Piku tells it to. */
+/** A web server that listens where Piku tells it to. */
 public final class Main {
     static final String GREETING = "Hello from Maven";
 
@@ -23,7 +23,7 @@ public final class Main {
             exchange.close();
         });
         server.setExecutor(Executors.newFixedThreadPool(4));
-        // SIGTERM: answer what has begun, at most so many seconds.
+        // SIGTERM: answer open requests, for at most a second.
         Runtime.getRuntime().addShutdownHook(new Thread(() -> server.stop(1)));
         server.start();
     }
