@@ -14,11 +14,7 @@ from piku.paths import AppPaths, Paths
 @click.command()
 @app_argument
 @click.option(
-    "--to",
-    "engine",
-    required=True,
-    type=click.Choice(("compose", "kubernetes")),
-    help="The engine.",
+    "--to", "engine", required=True, type=click.Choice(("compose", "kubernetes")), help="Which one."
 )
 @click.option("--image", default="", metavar="NAME", help="docker://REGISTRY/NAME:TAG, or a name.")
 @pass_paths
