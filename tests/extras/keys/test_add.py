@@ -106,7 +106,7 @@ def test_apps_that_are_here_already_are_named(adds: Adds, paths: Paths, pairs: l
     for name in ("ann-shop", "annex"):
         (paths.root / "repos" / name).mkdir()
     said = adds("ann", "--app", "ann-*", text=public(pairs[0]))
-    assert said.splitlines()[-1].endswith("that are here, these match: ann-shop")
+    assert said.splitlines()[-1].endswith("apps here, these match: ann-shop")
 
 
 def test_the_last_administrator_stays(adds: Adds, paths: Paths, pairs: list[Path]) -> None:

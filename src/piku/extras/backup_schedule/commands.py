@@ -39,7 +39,7 @@ def backup_schedule(
     output = Output(sys.stdout)
     if off:
         files.remove(schedule.plan_file(app))
-        output.step(f"{app.name} is no longer backed up by itself")
+        output.step(f"{app.name} is no longer backed up on a schedule")
     elif when is None:
         _show(app)
     else:

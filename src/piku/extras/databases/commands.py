@@ -146,7 +146,7 @@ def restore(kind: type[Kind], paths: Paths, app: AppPaths, force: bool) -> None:
         own.ensure()
         base.put(app, kind.name, own.restore(file, check))
         server.start(own)
-    Output(sys.stdout).step(f"The {kind.title} database of {app.name} is that of the dump")
+    Output(sys.stdout).step(f"The {kind.title} database of {app.name} is restored")
 
 
 def info(kind: type[Kind], paths: Paths, app: AppPaths) -> None:

@@ -134,7 +134,7 @@ def _add(paths: Paths, name: str, text: str, given: Mapping[str, Any]) -> None:
     output.step(f"Key {name!r} has the role {role} for {apps}: {fingerprint}")
     matching = [app for app in paths.app_names() if apps != "*" and fnmatchcase(app, apps)]
     if matching:
-        output.detail(f"Of the apps that are here, these match: {', '.join(matching)}")
+        output.detail(f"Of the apps here, these match: {', '.join(matching)}")
 
 
 def _rows(text: str) -> Iterator[tuple[int, str, str, str]]:

@@ -94,6 +94,6 @@ def apps_move(app: AppPaths, server: str) -> None:
         if runs:
             subprocess.run(_piku("restart", app.name), env=subprocesses.environment(), check=False)
         raise
-    output.step(f"{app.name} is on {server} now; it was away for {time.monotonic() - begun:.1f} s")
-    output.detail("Now point its host names there. Here it is stopped; once it is not needed:")
+    output.step(f"{app.name} is on {server} now; it was down for {time.monotonic() - begun:.1f} s")
+    output.detail("Now point its host names there. Here it is stopped; once you no longer need it:")
     output.detail(f"  piku destroy {app.name}")

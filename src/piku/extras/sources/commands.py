@@ -49,7 +49,7 @@ def from_(
             incoming.deploy(paths, app, found, caller(), output, allow_untracked=allow_untracked)
             kept = source.Source(url=wanted.url, ref=found.branch or wanted.ref)
             records.save(source.record(app), kept)
-            output.detail(f"Deploy what comes there next with: piku pull {app.name}")
+            output.detail(f"Deploy later changes with: piku pull {app.name}")
 
 
 @pass_paths
@@ -123,6 +123,6 @@ def deploy_key(app: AppPaths) -> None:
         subprocesses.run([*make, str(place)])
     click.echo(files.read(place.with_suffix(".pub")).strip())
     said = Output(sys.stderr)
-    said.detail("Paste it where the repository is, for reading only:")
+    said.detail("Add it to the repository, with read access only:")
     said.detail("GitHub: Settings, Deploy keys. GitLab: Settings, Repository, Deploy keys.")
     said.detail(f"Then: piku deploy {app.name} --from git@HOST:PATH")
