@@ -46,10 +46,10 @@ def create_repository(app: AppPaths, command: list[str], environ: dict[str, str]
 #!/bin/sh
 # Written by piku at every push. What takes a push over SSH deploys it as well; its output is opened
 # first, for to open a pipe that nobody writes to any more would wait for ever.
-if [ -w "$PIKU_UPDATES" ]; then
+if [ -p "/proc/self/fd/$PIKU_UPDATES" ]; then
     updates=$(cat)
-    exec <"$PIKU_OUTPUT"
-    printf '%s\\n\\n' "$updates" >"$PIKU_UPDATES"
+    exec <"/proc/self/fd/$PIKU_OUTPUT"
+    printf '%s\\n\\n' "$updates" >"/proc/self/fd/$PIKU_UPDATES"
     exec cat
 fi
 {exports}exec {shlex.join([*command, "git-hook", app.name])}
@@ -72,7 +72,7 @@ def receive_pack(
     fresh = create_repository(app, command, environ)
     updates, handing_over = os.pipe()
     output, saying = os.pipe()
-    ends = {"PIKU_UPDATES": f"/dev/fd/{handing_over}", "PIKU_OUTPUT": f"/dev/fd/{output}"}
+    ends = {"PIKU_UPDATES": str(handing_over), "PIKU_OUTPUT": str(output)}
     try:
         with git_shell("git-receive-pack", app, ends, (handing_over, output)) as git:
             os.close(handing_over)
