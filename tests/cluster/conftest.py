@@ -34,6 +34,9 @@ insecure = true
 [[registry]]
 location = "{full}"
 insecure = true
+[[registry]]
+location = "{private}"
+insecure = true
 """
 
 
@@ -45,7 +48,7 @@ class Cluster:
     about: Mapping[str, Any]
 
     def node(self, word: str, number: int) -> None:
-        """ "kill", "stop" or "start" the engine of a node; node 0 is the registry."""
+        """ "kill", "stop", "start", "unplug" or "plug" a node; node 0 is the registry."""
         answer = Path(self.about["folder"], "answer")
         before = answer.stat().st_mtime_ns if answer.exists() else 0
         Path(self.about["control"]).write_text(f"{word} {number}\n")

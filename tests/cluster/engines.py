@@ -2,9 +2,10 @@
 
 As root. Each engine is in a network namespace of its own, on a bridge with the host. The command
 finds them below `folder` of PIKU_TEST_CLUSTER (JSON), whoever it runs as; by writing "kill N",
-"start N" or "stop N" and a line end to `control` it has a node taken away, as a power cut would,
-or brought back; node 0 is the registry. Another registry has next to no room. When the command
-ends, everything is ended by its process id and removed.
+"start N" or "stop N" and a line end to `control` it has a node taken away, as a crash would, or
+brought back; "unplug N" and "plug N" do so with its cable. Node 0 is the registry. Another registry
+has next to no room, and a third one wants a login. When the command ends, everything is ended by
+its process id and removed.
 """
 
 import contextlib
@@ -25,7 +26,9 @@ from pathlib import Path
 NODES = 2
 SUBNET = "10.77.77"
 HOST = f"{SUBNET}.254"
-REGISTRY, FULL = f"{HOST}:5077", f"{HOST}:5078"
+REGISTRY, FULL, PRIVATE = f"{HOST}:5077", f"{HOST}:5078", f"{HOST}:5079"
+# The login of PRIVATE: piku, with the password "secret".
+PASSWORDS = "piku:$2b$05$x6G4mfMGauikxROGZ0evBO.Okw3oqkJAekiranTitOk9q8fIjUTS6\n"
 SETTLES = 60.0  # seconds
 
 
@@ -72,7 +75,7 @@ class Engine:
             "exec-root": f"{self.folder}/exec",
             "pidfile": f"{self.folder}/pid",
             "hosts": [f"unix://{self.socket}"],
-            "insecure-registries": [REGISTRY],
+            "insecure-registries": [REGISTRY, PRIVATE],
             "userland-proxy": False,
             "shutdown-timeout": 3,
         }
@@ -89,6 +92,10 @@ class Engine:
         call(*inner, "addr", "add", f"{self.address}/24", "dev", inside)
         call(*inner, "link", "set", inside, "up")
         call(*inner, "route", "add", "default", "via", HOST)
+
+    def plug(self, way: str) -> None:
+        """Its cable, "up" or "down"."""
+        call("ip", "link", "set", f"{self.space}o", way)
 
     def start(self) -> None:
         if self._process is not None:
@@ -158,19 +165,23 @@ class Engine:
 
 
 class Registry:
-    """Debian's registry, which keeps its images in `folder`."""
+    """Debian's registry, which keeps its images in `folder`, and asks for one of `passwords`."""
 
-    def __init__(self, folder: Path, address: str) -> None:
-        self.folder, self.address = folder, address
+    def __init__(self, folder: Path, address: str, passwords: str = "") -> None:
+        self.folder, self.address, self.passwords = folder, address, passwords
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         self.folder.mkdir(exist_ok=True)
-        config = {
+        config: dict[str, object] = {
             "version": 0.1,
             "storage": {"filesystem": {"rootdirectory": str(self.folder)}},
             "http": {"addr": self.address},
         }
+        if self.passwords:
+            kept = self.folder.with_suffix(".htpasswd")
+            kept.write_text(self.passwords)
+            config["auth"] = {"htpasswd": {"realm": "piku", "path": str(kept)}}
         settings = self.folder.with_suffix(".yml")
         settings.write_text(json.dumps(config))
         with self.folder.with_suffix(".log").open("ab") as log:
@@ -192,19 +203,22 @@ def accepts(host: str, port: int) -> bool:
     return False
 
 
-def answer(control: Path, machines: list[Engine | Registry]) -> None:
+def answer(control: Path, registry: Registry, engines: list[Engine]) -> None:
     """Do what the command asks for, one line each; what was done is acknowledged in a file."""
-    actions: dict[str, Callable[[Engine | Registry], None]] = {
-        "kill": lambda machine: machine.end(signal.SIGKILL),
-        "stop": lambda machine: machine.end(signal.SIGTERM),
-        "start": lambda machine: machine.start(),
+    machines: list[Engine | Registry] = [registry, *engines]
+    actions: dict[str, Callable[[int], None]] = {
+        "kill": lambda number: machines[number].end(signal.SIGKILL),
+        "stop": lambda number: machines[number].end(signal.SIGTERM),
+        "start": lambda number: machines[number].start(),
+        "unplug": lambda number: engines[number - 1].plug("down"),
+        "plug": lambda number: engines[number - 1].plug("up"),
     }
     while True:
         with control.open() as lines:
             for line in lines:
                 word, number = line.split()
                 try:
-                    actions[word](machines[int(number)])
+                    actions[word](int(number))
                     said = "done"
                 except SystemExit as error:
                     said = str(error)
@@ -226,11 +240,12 @@ def network(tag: str) -> Iterator[str]:
 
 @contextlib.contextmanager
 def registries(folder: Path) -> Iterator[Registry]:
-    """One with room, which is returned, and one on a file system of 4 MB."""
+    """One with room, which is returned, one on a file system of 4 MB, and one with a login."""
     small = folder / "full"
     small.mkdir()
     call("mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(small))
-    found = [Registry(folder / "registry", REGISTRY), Registry(small, FULL)]
+    private = Registry(folder / "private", PRIVATE, PASSWORDS)
+    found = [Registry(folder / "registry", REGISTRY), Registry(small, FULL), private]
     try:
         for one in found:
             one.start()
@@ -266,12 +281,13 @@ def running() -> Iterator[Path]:
                     "folder": str(folder),
                     "registry": REGISTRY,
                     "full": FULL,
+                    "private": PRIVATE,
                     "control": str(control),
                     "nodes": [{"address": e.address, "socket": str(e.socket)} for e in engines],
                 }
                 (folder / "about.json").write_text(json.dumps(about))
-                machines = [registry, *engines]
-                threading.Thread(target=answer, args=(control, machines), daemon=True).start()
+                known = (control, registry, engines)
+                threading.Thread(target=answer, args=known, daemon=True).start()
                 yield folder
             finally:
                 for engine in engines:

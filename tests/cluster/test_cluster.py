@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import itertools
+import json
 import re
 import sys
 import time
@@ -39,7 +41,8 @@ def load(app: App) -> Iterator[Load]:
     with Load(plan) as running:
         yield running
     report = running.report
-    print(app.name, report.requests, report.failures, report.failed[:5], file=sys.stderr)
+    beyond = f"{report.beyond:.1f} s"
+    print(app.name, report.requests, report.failures, report.failed[:5], beyond, file=sys.stderr)
 
 
 def places(app: App) -> list[str]:
@@ -128,6 +131,24 @@ def test_a_registry_that_is_down_or_full_leaves_the_old_one(cluster: Cluster, sh
     cluster.server.wait(lambda: len(cluster.services("shop")) == 1)
 
 
+def test_a_registry_with_a_login(cluster: Cluster) -> None:
+    """The nodes get the login that this server has, also for a later start."""
+    registry = cluster.about["private"]
+    app = cluster.app("private", web("private", env=f"{ENGINE}PIKU_REGISTRY={registry}\n"))
+    said = "\n".join(app.failed())
+    assert "could not be copied" in said and "authentication required" in said
+    kept = cluster.server.home / ".docker" / "config.json"
+    kept.parent.mkdir()
+    pair = base64.b64encode(b"piku:secret").decode()
+    kept.write_text(json.dumps({"auths": {registry: {"auth": pair}}}))
+    app.server.piku("apps:create", "private")
+    app.does("ps:scale", "web=2")
+    app.deployed()
+    assert set(places(app)) == NODES
+    assert app.does("run", "echo $PIKU_RELEASE").strip() == str(app.live())
+    assert app.server.piku("destroy", "private", "--force").returncode == 0
+
+
 def test_one_off_commands_run_in_the_image(cluster: Cluster, shop: App) -> None:
     inside = "test -x /piku/start && echo $COLOUR $PIKU_RELEASE"
     assert shop.does("run", inside).split() == ["red", str(shop.live())]
@@ -204,6 +225,22 @@ def test_a_node_that_dies(cluster: Cluster, shop: App) -> None:
     assert running.report.failures <= 5, running.report.failed
     cluster.node("start", 2)
     cluster.server.wait(lambda: [row[3] for row in cluster.nodes()] == ["ready", "ready"], 60)
+    shop.does("restart")
+    assert set(places(shop)) == NODES
+
+
+def test_a_node_whose_cable_is_pulled(cluster: Cluster, shop: App) -> None:
+    """Its address does not even refuse: only what was sent to it before may be lost."""
+    try:
+        with load(shop) as running:
+            cluster.node("unplug", 2)
+            cluster.server.wait(lambda: places(shop) == [MANAGER] * 2, 90)
+        assert running.report.failures <= 5, running.report.failed
+    finally:
+        cluster.node("plug", 2)
+    cluster.server.wait(lambda: [row[3] for row in cluster.nodes()] == ["ready", "ready"], 60)
+    # What went on there alone has been ended.
+    cluster.server.wait(lambda: len(cluster.began("shop")) == 2, 60)
     shop.does("restart")
     assert set(places(shop)) == NODES
 

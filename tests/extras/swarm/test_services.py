@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from piku.deploy import instances, releases
 from piku.deploy.deployment import Deployment
 from piku.deploy.releases import Live, Process
 from piku.errors import PikuError
-from piku.extras.swarm import one_off, service, site, sweep
+from piku.extras.swarm import login, one_off, service, site, sweep
 from piku.extras.swarm.settings import PLACEMENT, REGISTRY, VOLUME
 from piku.nginx.directives import render
 from piku.nginx.site import Site
@@ -163,3 +164,21 @@ def test_settings_as_people_write_them() -> None:
     for setting, text in [(PLACEMENT, "disk"), (VOLUME, "local type"), (REGISTRY, "http://r")]:
         with pytest.raises(PikuError, match=f"^{setting.name}"):
             setting.read({setting.name: text})
+
+
+def test_the_login_of_a_registry(tmp_path: Path) -> None:
+    assert login.header("ghcr.io/me/shop@sha256:1", tmp_path) == {}
+    pair = base64.b64encode(b"me:pass:word").decode()
+    kept = tmp_path / ".docker" / "config.json"
+    kept.parent.mkdir()
+    auths = {"ghcr.io": {"auth": pair}, "https://index.docker.io/v1/": {"auth": pair}}
+    kept.write_text(json.dumps({"auths": auths}))
+    for registry in ("ghcr.io", "docker.io"):
+        found = login.header(f"{registry}/me/shop@sha256:1", tmp_path)["X-Registry-Auth"]
+        expected = {"username": "me", "password": "pass:word", "serveraddress": registry}
+        assert json.loads(base64.urlsafe_b64decode(found)) == expected
+    assert login.header("10.0.0.1:5000/shop@sha256:1", tmp_path) == {}
+    for damaged in ('{"auths": {"ghcr.io": {"auth": "%"}}}', "[]", "{"):
+        kept.write_text(damaged)
+        with pytest.raises(PikuError, match="damaged"):
+            login.header("ghcr.io/me/shop@sha256:1", tmp_path)

@@ -23,6 +23,7 @@ from typing import Any
 
 from piku import files
 from piku.errors import PikuError
+from piku.extras.swarm import login
 from piku.extras.swarm.api import ENDED, Engine, group
 from piku.paths import Paths
 from piku.uwsgi import ini
@@ -177,7 +178,8 @@ def create(engine: Engine, spec: dict[str, Any], secret: str) -> None:
             "SecretName": name,
         }
     ]
-    engine.create("services", spec)
+    image = spec["TaskTemplate"]["ContainerSpec"]["Image"]
+    engine.create("services", spec, login.header(image, Path.home()))
 
 
 def reason(task: dict[str, Any]) -> str:

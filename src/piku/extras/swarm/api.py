@@ -43,13 +43,15 @@ class Engine:
         values = dotenv.load(paths.server_env, {})
         return cls(DOCKER_HOST.read(values))
 
-    def call(self, method: str, path: str, body: Any = None) -> Any:
+    def call(
+        self, method: str, path: str, body: Any = None, headers: Mapping[str, str] = {}
+    ) -> Any:
         """Its answer; raises Refused, or PikuError when it does not answer."""
         from piku.extras.swarm.connection import FAILED, Connection
 
         connection = Connection(self._path, _TIMEOUT)
         try:
-            return self._call(connection, method, path, body)
+            return self._call(connection, method, path, body, headers)
         except FAILED as error:
             hint = "is docker.io installed, and may this user use it? docs/scaling-out.md says how"
             if isinstance(error, PermissionError):
@@ -60,10 +62,12 @@ class Engine:
             connection.close()
 
     @staticmethod
-    def _call(connection: HTTPConnection, method: str, path: str, body: Any) -> Any:
+    def _call(
+        connection: HTTPConnection, method: str, path: str, body: Any, headers: Mapping[str, str]
+    ) -> Any:
         text = None if body is None else json.dumps(body)
-        headers = {"Content-Type": "application/json"} if text else {}
-        connection.request(method, f"{_VERSION}{path}", text, headers)
+        kind = {"Content-Type": "application/json"} if text else {}
+        connection.request(method, f"{_VERSION}{path}", text, {**kind, **headers})
         answer = connection.getresponse()
         content = answer.read()
         found = json.loads(content) if content[:1] in (b"{", b"[", b'"') else None
@@ -89,10 +93,10 @@ class Engine:
         nodes = self.call("GET", "/nodes")
         return {one["ID"]: address_of(one) for one in nodes if one["Status"]["State"] == "ready"}
 
-    def create(self, what: str, body: Any) -> None:
+    def create(self, what: str, body: Any, headers: Mapping[str, str] = {}) -> None:
         """Make an object; one that is there is fine."""
         try:
-            self.call("POST", f"/{what}/create", body)
+            self.call("POST", f"/{what}/create", body, headers)
         except Refused as error:
             if error.status != 409:
                 raise

@@ -12,10 +12,15 @@ from piku.nginx.directives import d
 from piku.nginx.site import Additions, Site
 from piku.paths import AppPaths, Paths
 
-# A node that does not answer is left out for that long: connecting to it would cost each request
-# the time limit below.
+# A node that does not answer is left out for that long: to connect to it would cost each request
+# the first time limit below.
 _REST = "5s"
-_CONNECT = "2s"
+# What could not be sent goes to the next node; an answer that takes longer is not asked for twice.
+_NEXT = (
+    d("proxy_connect_timeout", "2s"),
+    d("proxy_next_upstream", "error", "timeout"),
+    d("proxy_next_upstream_timeout", "10s"),
+)
 
 
 def additions(_paths: Paths, app: AppPaths, site: Site) -> Additions | None:
@@ -27,7 +32,7 @@ def additions(_paths: Paths, app: AppPaths, site: Site) -> Additions | None:
         process.now(app).address for process in (live.processes if live else ()) if process.port
     ]
     servers = [d("server", each, "max_fails=1", f"fail_timeout={_REST}") for each in placed if each]
-    return Additions(servers=tuple(servers), proxy=(d("proxy_connect_timeout", _CONNECT),))
+    return Additions(servers=tuple(servers), proxy=_NEXT)
 
 
 def notes(paths: Paths, app: AppPaths) -> Iterator[str]:
