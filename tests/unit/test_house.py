@@ -58,7 +58,7 @@ LARGE_EXTRAS = {
     "restore": 500,
     "sandbox": 440,
     "sources": 600,
-    "swarm": 950,  # an engine: its API, logins, an agent, commands, one-off containers
+    "swarm": 955,  # an engine: its API, logins, an agent, commands, one-off containers
     "versions": 600,
 }
 
