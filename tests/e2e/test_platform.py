@@ -255,6 +255,18 @@ def test_a_backup_without_what_can_be_made_anew(
     assert app.body() == "one"
 
 
+def test_an_environment_whose_python_is_gone_is_built_anew(new_app: Callable[..., App]) -> None:
+    """As after the distribution's next release, which has another Python."""
+    app = new_app("aged", {**wsgi("aged"), "requirements.txt": ""})
+    [python] = (app.server.root / "envs/aged").glob("*/bin/python")
+    python.unlink()
+    python.symlink_to("/usr/bin/python3.0")
+    refused(app.says("restart"), 1, "the environment of v1 is missing", "piku deploy aged")
+    assert "v2 is live" in app.does("deploy")
+    assert python.exists()
+    assert app.body() == "one"
+
+
 def test_the_emperor_is_one_process_that_is_told_and_its_log_is_rotated(
     own_server: Sandbox, new_app: Callable[..., App]
 ) -> None:

@@ -22,8 +22,10 @@ _HALF_BUILT = ".building"
 
 
 def is_built(app: AppPaths, name: str) -> bool:
-    """Whether a dependency environment is there, built to its end."""
-    return not name or ((app.envs / name).is_dir() and not _marker(app, name).exists())
+    """Whether a dependency environment is there, built to its end, with the Python it is for."""
+    python = app.envs / name / "bin" / "python"
+    gone = python.is_symlink() and not python.exists()
+    return not name or ((app.envs / name).is_dir() and not _marker(app, name).exists() and not gone)
 
 
 def missing(app: AppPaths, release: Release) -> str:
