@@ -136,7 +136,9 @@ def test_a_server_without_uv_says_how_to_get_it(uv: Path, new_app: NewApp) -> No
             "this is a Python (uv) app, and this server lacks: uv" in line for line in said
         ), said
         assert any("pipx install uv" in line for line in said), said
-        app.server.commit(app.repository, {"requirements.txt": "", "ENV": "PYTHON_INSTALLER=uv\n"})
+        app.server.commit(
+            app.repository, {"requirements.txt": "itsdangerous\n", "ENV": "PYTHON_INSTALLER=uv\n"}
+        )
         said = app.failed()
         assert any("the program 'uv' is not installed" in line for line in said), said
         assert any("pipx install uv" in line for line in said), said
