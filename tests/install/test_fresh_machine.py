@@ -138,6 +138,20 @@ def test_root_does_what_belongs_to_piku_as_piku(
     assert "piku is already running" in running.stdout
 
 
+def test_another_user_of_the_machine_sees_nothing(box: Box) -> None:
+    def seen(command: str) -> str:
+        shell = ("runuser", "-u", "visitor", "--", "sh", "-c")
+        return box.run(*shell, f"{command} 2>/dev/null", check=False).stdout
+
+    assert "GREETING=hi" in box.sh("cat /proc/[0-9]*/environ | tr '\\0' '\\n'").stdout
+    assert "GREETING=hi" not in seen("cat /proc/[0-9]*/environ; ps -ef")
+    assert seen("find /var/lib/piku -mindepth 1 '(' -readable -o -writable ')' -print") == ""
+    sockets = box.sh("ss -lxH | grep -o '/var/lib/piku/[^ ]*'").stdout.split()
+    assert any("hello@" in place for place in sockets) and len(sockets) > 1
+    for place in sockets:
+        assert seen(f"curl --silent --unix-socket {place} http://hello/ || echo $?") == "7\n"
+
+
 def test_the_cgroup_of_the_service_is_for_limits(box: Box) -> None:
     """What the machine has, which is what the one around it hands down."""
     offered = box.run("cat", "/sys/fs/cgroup/cgroup.controllers").stdout.split()

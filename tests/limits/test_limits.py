@@ -34,6 +34,18 @@ def test_an_app_that_takes_too_much_memory_comes_back_at_once(
     assert about(neighbour)["pid"] == other
 
 
+@pytest.mark.parametrize("kind", ["wsgi", "web"])
+def test_limits_hold_behind_walls(hungry: Hungry, kind: str) -> None:
+    app = hungry(f"walled-{kind}", kind, "PIKU_MEMORY_LIMIT=64M\nPIKU_NPROC_LIMIT=40\n")
+    app.does("config:set", "PIKU_SANDBOX=true")
+    assert eat(app, 20)
+    assert 20 < memory(app) < 64 and "killed" not in limits(app)
+    assert 5 <= int(app.body("/threads/100")) < 40
+    assert not eat(app, 100)
+    is_back(app)
+    assert told(app) == 1
+
+
 def test_an_app_gets_no_more_processors_and_processes(hungry: Hungry, neighbour: App) -> None:
     app = hungry("busy", "web", "PIKU_CPU_LIMIT=20%\nPIKU_NPROC_LIMIT=20\n")
     assert int(app.body("/burn/300")) > 900
