@@ -234,7 +234,10 @@ def test_a_node_whose_cable_is_pulled(cluster: Cluster, shop: App) -> None:
     try:
         with load(shop) as running:
             cluster.node("unplug", 2)
+            shop.commit(server_py=SERVER, version_txt="unplugged")
+            shop.deployed()  # as soon as the engine knows that the node is gone
             cluster.server.wait(lambda: places(shop) == [MANAGER] * 2, 90)
+            assert shop.body() == "unplugged"
         assert running.report.failures <= 5, running.report.failed
     finally:
         cluster.node("plug", 2)
