@@ -257,7 +257,7 @@ RICH = {
 def test_everything_that_a_schema_may_have(server: Sandbox, kind: Kind) -> None:
     """In a dump that its own database takes, and in the backup for another one, with another role."""
     make, use = RICH[kind]
-    app, copy, backup = f"rich.{kind.name}", f"{kind.name}.twin", str(server.home / kind.name)
+    app, copy, backup = f"{kind.name}.schema", f"{kind.name}.twin", str(server.home / kind.name)
 
     def asked(name: str, text: str) -> str:
         said = server.piku(f"{kind.name}:connect", name, input=text)
