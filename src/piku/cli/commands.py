@@ -32,15 +32,6 @@ COMMANDS = {
     "serve:nginx": "piku.cli.server:serve_nginx",
     "serve:emperor": "piku.cli.server:serve_emperor",
 }
-# commands to which extras add flags
-EXTENSIBLE = (
-    "deploy",
-    "run",
-    "config:set",
-    "config:unset",
-    "ps:scale",
-    "restart",
-    "rollback",
-    "stop",
-)
 LOOKS = ("apps", "help", "logs", "ps", "releases")  # they change nothing, and show no secret
+# To which extras add flags; to run any of the others needs no extra.
+EXTENSIBLE = COMMANDS.keys() - LOOKS
