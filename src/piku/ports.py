@@ -15,11 +15,6 @@ from piku.errors import PikuError
 PORTS = range(20000, 30000)
 
 
-def is_free(address: str, port: int) -> bool:
-    """Whether a program could listen there now."""
-    return not cannot_listen(address, port)
-
-
 def cannot_listen(address: str, port: int) -> str:
     """Why no program could listen there now; empty when one could."""
     try:
@@ -38,7 +33,7 @@ def free_ports(address: str, count: int, used: Iterable[int]) -> list[int]:
     # Two servers on one machine that look at the same moment must not find the same ones.
     begin = int.from_bytes(os.urandom(2)) % len(PORTS)
     candidates = (port for port in (*PORTS[begin:], *PORTS[:begin]) if port not in taken)
-    found = list(islice((port for port in candidates if is_free(address, port)), count))
+    found = list(islice((port for port in candidates if not cannot_listen(address, port)), count))
     if len(found) < count:
         raise PikuError(f"no free port between {PORTS[0]} and {PORTS[-1]}")
     return found

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from piku import ports
 from piku.cli.common import (
     app_argument,
     caller,
@@ -75,11 +74,8 @@ def _listening(function: Callable[[Paths, Platform], None]) -> Callable[..., Non
     def call(paths: Paths, http_port: int, https_port: int, host: IPv4Address | None) -> None:
         from piku.nginx.site import Platform
 
-        where = Platform(
-            http_port=http_port, https_port=https_port, host=str(host or ""),
-            ipv6=ports.is_free("::", 0),
-        )  # fmt: skip
-        function(paths, where)
+        host_name = str(host or "")
+        function(paths, Platform(http_port=http_port, https_port=https_port, host=host_name))
 
     return update_wrapper(call, function)
 

@@ -190,7 +190,7 @@ def _wait_for_ports(deployment: Deployment, serving: Sequence[Process]) -> None:
     bind = settings.BIND_ADDRESS.read(deployment.values)
     for port in (process.port for process in serving if process.port is not None):
         for _ in files.poll(time.monotonic() + 3):
-            if ports.is_free(bind, port):
+            if not ports.cannot_listen(bind, port):
                 break
         else:
             raise instances.port_in_use(bind, port)

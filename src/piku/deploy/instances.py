@@ -79,7 +79,7 @@ def one_port(deployment: Deployment) -> int:
         raise PikuError(
             f"port {port} belongs to the app {others[port]!r}", hint="choose another PORT"
         )
-    if port not in ports_in_use(deployment.paths) and not ports.is_free(bind, port):
+    if port not in ports_in_use(deployment.paths) and ports.cannot_listen(bind, port):
         raise port_in_use(bind, port)
     return port
 

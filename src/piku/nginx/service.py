@@ -35,12 +35,12 @@ def platform(paths: Paths, where: Platform | None = None) -> Platform:
     """
     if where is None and (started := records.load(paths.platform, Platform)):
         return started
-    where = where or Platform(ipv6=ports.is_free("::", 0))
     version, modules = build("nginx")
     workers = os.cpu_count() or 1
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     most = min(max(memory // 4 // 48_000 // workers, 1024), 8192)  # a TLS handshake takes 48 kB
-    where = replace(where, workers=workers, connections=most)
+    ipv6 = not ports.cannot_listen("::", 0)
+    where = replace(where or Platform(), ipv6=ipv6, workers=workers, connections=most)
     return replace(where, root=str(paths.root), version=version, modules=modules)
 
 
