@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from piku import files
 from piku.nginx.directives import Directive, Raw, d, location, quote, render
 from piku.nginx.site import Platform, Site
-from piku.paths import TEMPLATES
+from piku.paths import TEMPLATES, Paths
 
 
 def _filled(name: str, **values: str | Iterable[Directive]) -> str:
@@ -39,6 +40,12 @@ def main_config(platform: Platform) -> str:
         errors="stderr" if checks else f"{state}/error.log",
         modules=[modules[name] for name in modules if name in platform.modules],
     )
+
+
+def cloudflare_networks(paths: Paths) -> tuple[str, ...]:
+    """Cloudflare's networks: as last fetched from its API, or those that come with piku."""
+    shipped = TEMPLATES / "cloudflare.txt"
+    return tuple((files.read(paths.cloudflare) or shipped.read_text()).split())
 
 
 def common_config(cloudflare: Iterable[str], platform: Platform) -> str:

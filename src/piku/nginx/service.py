@@ -15,7 +15,7 @@ from pathlib import Path
 from piku import files, ports, procfs, records, subprocesses
 from piku.app import settings
 from piku.errors import PikuError, of_system
-from piku.nginx import cloudflare, main_config, vhost
+from piku.nginx import main_config, vhost
 from piku.nginx.directives import render
 from piku.nginx.site import Platform, Site, SiteState
 from piku.paths import SEPARATOR, AppName, Paths
@@ -66,7 +66,7 @@ def _texts(paths: Paths, sites: Sites, where: Platform) -> dict[str, str]:
     every = (None, *(site for site, _ in sites.values()))
     where = replace(where, named=tuple(sorted({a for one in every for a in where.addresses(one)})))
     texts = {
-        COMMON: main_config.common_config(cloudflare.networks(paths), where),
+        COMMON: main_config.common_config(main_config.cloudflare_networks(paths), where),
         DEFAULT: main_config.default_config([site for site, _ in sites.values()], where),
     }
     for name, (site, state) in sites.items():

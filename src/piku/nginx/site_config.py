@@ -14,7 +14,7 @@ from piku import files
 from piku.app import checks, settings
 from piku.errors import PikuError
 from piku.extra import hooks
-from piku.nginx import cloudflare
+from piku.nginx.main_config import cloudflare_networks
 from piku.nginx.site import Additions, Site, SiteState, Static
 from piku.paths import SEPARATOR, AppName, AppPaths, Paths
 from piku.tls import certificate
@@ -154,6 +154,6 @@ def state(paths: Paths, name: AppName, site: Site, shared: Iterable[Additions] =
     restricted = settings.CLOUDFLARE_ACL.read(site.values)
     return SiteState(
         certificate=certificate.certificate(app, site.certified).path,
-        cloudflare=cloudflare.networks(paths) if restricted else (),
+        cloudflare=cloudflare_networks(paths) if restricted else (),
         additions=tuple(each for each in additions if each is not None),
     )

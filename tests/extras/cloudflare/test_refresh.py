@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from piku.extras.cloudflare import refresh
-from piku.nginx import cloudflare
+from piku.nginx.main_config import cloudflare_networks
 from piku.paths import Paths
 
 GOOD = {"ipv4_cidrs": ["192.0.2.0/24", "198.51.100.0/22"], "ipv6_cidrs": ["2001:db8::/32"]}
@@ -71,9 +71,9 @@ def keep(paths: Paths, fetched: float, *networks: str) -> None:
 
 
 def test_what_it_says_is_kept_for_a_day(paths: Paths, api: Api) -> None:
-    assert "104.16.0.0/13" in cloudflare.networks(paths), "those that come with piku"
+    assert "104.16.0.0/13" in cloudflare_networks(paths), "those that come with piku"
     assert refresh.refresh(paths, api.url) == ""
-    assert cloudflare.networks(paths) == ("192.0.2.0/24", "198.51.100.0/22", "2001:db8::/32")
+    assert cloudflare_networks(paths) == ("192.0.2.0/24", "198.51.100.0/22", "2001:db8::/32")
     assert refresh.refresh(paths, api.url) == ""
     assert api.asked == 1
     for seconds, asked in ((-90_000, 2), (+90_000, 3)):  # a day ago; before the clock was set right
@@ -116,14 +116,14 @@ def test_what_is_no_good_is_not_used(paths: Paths, api: Api, said: object, reaso
 
 def refused(paths: Paths, url: str, reason: str) -> None:
     """The list that comes with piku is used, then the one last fetched; the warning says which."""
-    shipped = cloudflare.networks(paths)
+    shipped = cloudflare_networks(paths)
     warning = refresh.refresh(paths, url)
     assert reason in warning and warning.endswith("using those that come with piku")
     assert "\n" not in warning
-    assert cloudflare.networks(paths) == shipped and not paths.cloudflare.exists()
+    assert cloudflare_networks(paths) == shipped and not paths.cloudflare.exists()
     keep(paths, 1_750_000_000, "192.0.2.0/24", "2001:db8::/32")
     assert refresh.refresh(paths, url).endswith("using those of 2025-06-15")
-    assert cloudflare.networks(paths) == ("192.0.2.0/24", "2001:db8::/32")
+    assert cloudflare_networks(paths) == ("192.0.2.0/24", "2001:db8::/32")
 
 
 @pytest.mark.parametrize(

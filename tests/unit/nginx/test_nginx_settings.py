@@ -23,7 +23,7 @@ from piku.deploy.deployment import Deployment
 from piku.deploy.releases import Live, Process
 from piku.errors import PikuError
 from piku.extra import hooks
-from piku.nginx import cloudflare, site_config, vhost
+from piku.nginx import main_config, site_config, vhost
 from piku.nginx.directives import render
 from piku.nginx.site import Additions, Platform, Site, SiteState
 from piku.paths import AppName, AppPaths, Paths
@@ -325,7 +325,7 @@ def test_every_wrong_value_is_refused_by_name(make: Make, paths: Paths) -> None:
 def judge(make: Make, paths: Paths, shop: AppPaths, tried: Tried) -> None:
     """Every set of settings is refused with a reason, or becomes exactly what was meant and pleases nginx."""
     certificate = certificate_module.certificate(shop, ("shop.example",)).path
-    networks = cloudflare.networks(paths)
+    networks = main_config.cloudflare_networks(paths)
     found: list[tuple[Site, SiteState]] = []
     said = []
     for name, (values, (kind, closed)) in zip(APPS, tried, strict=True):

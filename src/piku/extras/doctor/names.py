@@ -9,7 +9,7 @@ from ipaddress import ip_address, ip_network
 from piku import subprocesses
 from piku.errors import PikuError
 from piku.extras.doctor.context import Context, Finding, ok, problem, warning
-from piku.nginx import cloudflare
+from piku.nginx.main_config import cloudflare_networks
 from piku.paths import AppPaths
 from piku.tls import acme
 from piku.tls import certificate as tls_certificate
@@ -30,7 +30,7 @@ def names(context: Context, app: AppPaths) -> Iterator[Finding]:
             yield warning("the name servers do not answer", f"see: getent ahosts {name}")
             return
         found = dict.fromkeys(line.split()[0] for line in answer.splitlines())
-        yield judge_name(name, list(found), own, cloudflare.networks(context.paths))
+        yield judge_name(name, list(found), own, cloudflare_networks(context.paths))
 
 
 def judge_name(
