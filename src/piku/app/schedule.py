@@ -1,4 +1,4 @@
-"""Schedules of jobs, the five fields of crontab(5), and names of time zones.
+"""Schedules of jobs, the five fields of crontab(5).
 
 As in Debian's cron, a job whose day of the month and day of the week are both restricted runs on
 either; a field that begins with `*` does not restrict.
@@ -119,16 +119,3 @@ def _range(part: _Field, element: str) -> range:
 
 def _number(part: _Field, word: str) -> int:
     return part.low + part.names.index(word) if word in part.names else int(word)
-
-
-def check_zone(name: str) -> str:
-    """A time zone: its name as it is. Raises ValueError when this server does not know it."""
-    from zoneinfo import ZoneInfo  # slow to import
-
-    try:
-        if name not in ("", "UTC"):
-            ZoneInfo(name)
-    except (OSError, ValueError, KeyError):
-        what = "this server has no such time zone; write one such as Europe/Lisbon"
-        raise ValueError(what) from None
-    return name

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from typing import Any, Generic, TypeVar
 
 from piku import extra
-from piku.app import checks, schedule
+from piku.app import checks
 from piku.errors import PikuError
 
 T = TypeVar("T")
@@ -104,8 +104,6 @@ LOG_X_FORWARDED_FOR = Setting(name="UWSGI_LOG_X_FORWARDED_FOR", default="false",
     doc="true or false: log the client that X-Forwarded-For names, and pass it to the app.")
 LOG_MAXSIZE = Setting(name="UWSGI_LOG_MAXSIZE", default="1048576", check=checks.whole(1024, 2**40),
     doc="Size in bytes at which a process's log is renamed to .old.")
-TIME_ZONE = Setting(name="TZ", check=schedule.check_zone,
-    doc="Time zone of the app and its jobs, such as Europe/Lisbon; by default the server's.")
 UWSGI_INCLUDE = Setting(name="UWSGI_INCLUDE_FILE", check=checks.inner_path,
     doc="A file in the repository with uWSGI options (ini) for the app's uWSGI processes.")
 PYTHON_VERSION = Setting(name="PYTHON_VERSION", default="3", check=checks.python_version,

@@ -6,11 +6,14 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from piku.app import schedule as schedule_module
+from piku.errors import PikuError
 from piku.extras.cron.next_run import next_run, zone_of
+from piku.extras.cron.zone import TIME_ZONE
 
 
 def schedule(text: str) -> schedule_module.Schedule:
@@ -150,3 +153,19 @@ def test_the_zone_of_an_app() -> None:
     assert zone_of({"TZ": ""}) is zone_of({"TZ": "UTC"}) is UTC
     now = datetime.now(UTC)
     assert now.astimezone(zone_of({})).utcoffset() == now.astimezone().utcoffset()
+
+
+def test_zones() -> None:
+    for name in ("", "UTC", "Europe/Lisbon", "America/Argentina/Buenos_Aires", "EST5EDT"):
+        assert TIME_ZONE.read({"TZ": name}) == name
+    for name in (
+        "Europe/Lisboa",
+        "lisbon",
+        "Europe",
+        "../../../etc/passwd",
+        "/etc/localtime",
+        "a\0b",
+        "UTC+3",
+    ):
+        with pytest.raises(PikuError, match="no such time zone"):
+            TIME_ZONE.read({"TZ": name})

@@ -119,22 +119,3 @@ def test_refused(line: str, said: str) -> None:
         schedule_module.parse(line)
     assert said in error.value.message
     assert "\n" not in error.value.message
-
-
-# --- time zones ----------------------------------------------------------------------------------
-
-
-def test_zones() -> None:
-    for name in ("", "UTC", "Europe/Lisbon", "America/Argentina/Buenos_Aires", "EST5EDT"):
-        assert schedule_module.check_zone(name) == name
-    for name in (
-        "Europe/Lisboa",
-        "lisbon",
-        "Europe",
-        "../../../etc/passwd",
-        "/etc/localtime",
-        "a\0b",
-        "UTC+3",
-    ):
-        with pytest.raises(ValueError, match="no such time zone"):
-            schedule_module.check_zone(name)

@@ -92,7 +92,7 @@ def _deployment(app: App, kind: str, count: int) -> dict[str, Any]:
 def _cron(app: App, kind: str, schedule: str) -> dict[str, Any]:
     spec = {
         "schedule": schedule,
-        "timeZone": settings.TIME_ZONE.read(app.values) or None,
+        "timeZone": app.values.get("TZ", "").strip() or None,
         "concurrencyPolicy": "Forbid",
         "jobTemplate": {"spec": {"backoffLimit": 0, "template": _pod(app, kind, restart="Never")}},
     }
