@@ -32,8 +32,9 @@ class ProgramFailed(PikuError):
     """A program ended with something other than 0."""
 
     def __init__(self, argv: Sequence[str], status: int, output: str) -> None:
-        how = f"was ended by signal {-status}" if status < 0 else f"ended with exit code {status}"
+        how = f"was ended by signal {-status}" if status < 0 else f"failed with exit code {status}"
         super().__init__(f"{argv[0]} {how}", detail=tuple(output.splitlines()[-20:]))
+        self.how = how
         self.status = status
         self.output = output
 

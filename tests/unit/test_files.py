@@ -222,7 +222,7 @@ def test_what_a_program_says_and_how_it_ends() -> None:
         subprocesses.run(["sh", "-c", "printf caf\\\\351"]).encode(errors="surrogateescape")
         == b"caf\xe9"
     )
-    with pytest.raises(subprocesses.ProgramFailed, match="sh ended with exit code 3") as error:
+    with pytest.raises(subprocesses.ProgramFailed, match="sh failed with exit code 3") as error:
         subprocesses.run(["sh", "-c", "echo out; echo err >&2; exit 3"])
     assert error.value.status == 3
     assert sorted(error.value.detail) == ["err", "out"]

@@ -88,7 +88,7 @@ def run_phase(phase: str, deployment: Deployment, command: str = "") -> None:
     try:
         _run(deployment, Run(argv=tuple(subprocesses.shell(command))))
     except subprocesses.ProgramFailed as error:
-        raise PikuError(f"the {phase} command {_ending(error.status)}: {command}") from None
+        raise PikuError(f"the {phase} command {error.how}: {command}") from None
 
 
 def _step(deployment: Deployment, step: Run) -> None:
@@ -125,8 +125,4 @@ def _run(deployment: Deployment, step: Run) -> None:
             if reason := explain(deployment, error.output):
                 raise reason from None
         shown = " ".join(re.sub(r"(?:^|(?<==))/.*/", "", part) for part in argv)
-        raise PikuError(f"`{shown}` {_ending(error.status)}", hint=step.hint) from None
-
-
-def _ending(status: int) -> str:
-    return f"was ended by signal {-status}" if status < 0 else f"failed with exit code {status}"
+        raise PikuError(f"`{shown}` {error.how}", hint=step.hint) from None
