@@ -51,7 +51,15 @@ def _config(deployment: Deployment, process: Process) -> str:
         lines = scheduler.write(app, deployment.release, deployment.revision, folder)
         return ini.scheduler(vassal, lines)
     if process.served:
-        return _served(deployment, process, vassal)
+        bind = settings.BIND_ADDRESS.read(deployment.values)
+        return ini.served(
+            vassal,
+            process.kind,
+            _language(deployment, process.kind),
+            address=f"{bind}:{process.port}" if process.port else process.address,
+            threads=plugins.threads(deployment.values, process.kind),
+            listen=_listen(deployment),
+        )
     command = subprocesses.shell(deployment.revision.procfile.command(process.kind))
     argv = revision.confined(app, deployment.release, deployment.revision, command)
     for wrap in hooks("wrap"):
@@ -74,18 +82,6 @@ def _write_files(folder: Path, variables: Mapping[str, str]) -> None:
 
 
 # --- what uWSGI serves itself --------------------------------------------------------------------
-
-
-def _served(deployment: Deployment, process: Process, vassal: ini.Vassal) -> str:
-    bind = settings.BIND_ADDRESS.read(deployment.values)
-    return ini.served(
-        vassal,
-        process.kind,
-        _language(deployment, process.kind),
-        address=f"{bind}:{process.port}" if process.port else process.address,
-        threads=plugins.threads(deployment.values, process.kind),
-        listen=_listen(deployment),
-    )
 
 
 def _language(deployment: Deployment, kind: str) -> ini.Pairs:
