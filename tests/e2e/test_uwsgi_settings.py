@@ -184,16 +184,6 @@ def test_options_of_the_apps_own_are_those_of_its_language(new_app: NewApp) -> N
     app = new_app("own", files)
     assert app.status() == 200
     assert set(app.ps()) == {"wsgi.1", "worker.1"}  # which has no use for Python's options
-    for text, reason in (
-        ("pythonpath = lib\n", "UWSGI_INCLUDE_FILE=uwsgi.ini has no line [uwsgi]"),
-        ("[uwsgi]\nno-such-option = 1\n", "uWSGI refuses UWSGI_INCLUDE_FILE=uwsgi.ini"),
-    ):
-        app.commit(uwsgi_ini=text)
-        said = "\n".join(app.failed())
-        assert reason in said
-    app.commit(Procfile="web: exec sleep 1000\n", uwsgi_ini="[uwsgi]\npythonpath = lib\n")
-    assert any("uWSGI refuses UWSGI_INCLUDE_FILE" in line for line in app.failed())
-    assert app.status() == 200
 
 
 def test_an_app_has_threads_of_its_own_unless_told_otherwise(new_app: NewApp, named: bool) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,8 +13,6 @@ from piku.deploy.releases import Process
 from piku.errors import PikuError
 from piku.extra import hooks
 from piku.uwsgi import ini, plugins
-
-_INCLUDE_TIMEOUT = 30.0  # seconds
 
 
 def write(deployment: Deployment, process: Process) -> None:
@@ -45,7 +42,7 @@ def _config(deployment: Deployment, process: Process) -> str:
         envdir=str(envdir),
         log=str(releases.log_file(app, process)),
         options=tuple(options),
-        include=_include(deployment, process),
+        include=include(deployment, process),
     )
     if process.schedules:
         lines = scheduler.write(app, deployment.release, deployment.revision, folder)
@@ -55,7 +52,7 @@ def _config(deployment: Deployment, process: Process) -> str:
         return ini.served(
             vassal,
             process.kind,
-            _language(deployment, process.kind),
+            language(deployment, process.kind),
             address=f"{bind}:{process.port}" if process.port else process.address,
             threads=plugins.threads(deployment.values, process.kind),
             listen=_listen(deployment),
@@ -84,7 +81,7 @@ def _write_files(folder: Path, variables: Mapping[str, str]) -> None:
 # --- what uWSGI serves itself --------------------------------------------------------------------
 
 
-def _language(deployment: Deployment, kind: str) -> ini.Pairs:
+def language(deployment: Deployment, kind: str) -> ini.Pairs:
     context = deployment.context
     return plugins.options(
         context,
@@ -103,9 +100,9 @@ def _listen(deployment: Deployment) -> int:
     return min(wanted, allowed)
 
 
-def _include(deployment: Deployment, process: Process) -> str:
-    """The file of the app's own options. In an app that uWSGI serves they may be for its language,
-    and so mean nothing to its other processes."""
+def include(deployment: Deployment, process: Process) -> str:
+    """The file of the app's own options, if any. In an app that uWSGI serves they may be for its
+    language, and so mean nothing to its other processes."""
     wanted = settings.UWSGI_INCLUDE.read(deployment.values)
     if not wanted or (deployment.plan.serving in ini.MODIFIERS and not process.served):
         return ""
@@ -113,20 +110,4 @@ def _include(deployment: Deployment, process: Process) -> str:
     file = (checkout / wanted).resolve()
     if not file.is_relative_to(checkout) or not file.is_file():
         raise PikuError(f"UWSGI_INCLUDE_FILE={wanted}: there is no such file in this commit")
-    if not re.search(r"^\s*\[uwsgi\]", files.read(file), re.MULTILINE):
-        raise PikuError(f"UWSGI_INCLUDE_FILE={wanted} has no line [uwsgi]: nothing would count")
-    _check_include(deployment, process, file, wanted)
     return str(file)
-
-
-def _check_include(deployment: Deployment, process: Process, file: Path, wanted: str) -> None:
-    """Have uWSGI read the options: what it says at a start that fails would be in its own log."""
-    pairs = _language(deployment, process.kind) if process.served else ()
-    plugged = [f"--plugins={value}" for name, value in pairs if name == "plugins"]
-    command = ["uwsgi", "--strict", *plugged, "--no-server", "--ini", str(file)]
-    inside = revision.confined(deployment.app, deployment.release, deployment.revision, command)
-    try:
-        subprocesses.run(inside, cwd=deployment.checkout, timeout=_INCLUDE_TIMEOUT)
-    except subprocesses.ProgramFailed as error:
-        said = error.output.replace(str(file), wanted).splitlines()[-3:]
-        raise PikuError(f"uWSGI refuses UWSGI_INCLUDE_FILE={wanted}", detail=tuple(said)) from None

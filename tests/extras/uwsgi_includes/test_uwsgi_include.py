@@ -83,3 +83,17 @@ def test_what_concerns_others_is_refused(starts: Starts, text: str) -> None:
 def test_what_another_file_of_the_repository_says_counts(starts: Starts) -> None:
     with pytest.raises(PikuError, match="may not have emperor = x"):
         starts("include = %d../more.ini", more_ini="[uwsgi]\nemperor = x\n")
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"conf/own.ini": "pythonpath = lib\n"}, "=conf/own.ini has no line .uwsgi."),
+        ({"conf/own.ini": "[uwsgi]\nno-such-option = 1\n"}, "uWSGI refuses UWSGI_INCLUDE_FILE"),
+        # Options of a language are for what uWSGI serves.
+        ({"Procfile": "web: exec sleep 1000\n"}, "uWSGI refuses UWSGI_INCLUDE_FILE"),
+    ],
+)
+def test_uwsgi_reads_it_before_it_is_used(starts: Starts, files: dict[str, str], said: str) -> None:
+    with pytest.raises(PikuError, match=said):
+        starts("pythonpath = %d/lib", **files)

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import NoReturn
 
 from piku import files
-from piku.app import settings
+from piku.deploy import process_config
 from piku.deploy.deployment import Deployment
 from piku.deploy.releases import Process
 from piku.errors import PikuError
+from piku.extras.uwsgi_includes import dry_run
 
 # These make of a process what starts, routes to or replaces others.
 _NEVER = re.compile(
@@ -30,11 +31,12 @@ _PATH = re.compile(r"[\w.@+~-]*(?:/[\w.@+~-]*)+")
 
 
 def check(deployment: Deployment, process: Process) -> tuple[()]:
-    """Raise PikuError for an option of UWSGI_INCLUDE_FILE that concerns more than the app."""
-    wanted = settings.UWSGI_INCLUDE.read(deployment.values)
-    file = deployment.checkout / wanted
-    if wanted and file.is_file():  # what is none, the deploy refuses itself
-        _Reader(deployment, process).read((file.resolve(),))
+    """Raise PikuError for an option of UWSGI_INCLUDE_FILE that concerns more than the app, or that
+    uWSGI does not know."""
+    if place := process_config.include(deployment, process):
+        file = Path(place)
+        _Reader(deployment, process).read((file,))
+        dry_run.check(deployment, process, file)
     return ()
 
 
