@@ -30,10 +30,6 @@ def is_secret(name: str, value: str) -> bool:
     return bool(value and (_SECRET_NAME.search(name) or _SECRET_VALUE.search(value)))
 
 
-def masked(name: str, value: str) -> str:
-    return MASK if is_secret(name, value) else value
-
-
 def printable(text: str) -> str:
     """A line as a terminal may get it: colours stay, other control characters are spelled out."""
     return _CONTROL.sub(lambda found: found[1] or f"\\x{ord(found[0]) & 0xFF:02x}", text)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from piku import dotenv, files
 from piku.deploy import build, process_plan, releases, revision
-from piku.output import masked
+from piku.output import MASK, is_secret
 from piku.paths import AppPaths, Paths
 
 
@@ -51,5 +51,5 @@ def _settings(own: Mapping[str, str], before: releases.Release | None) -> Iterat
     for key in sorted({*old, *own}):
         if old.get(key) == own.get(key):
             continue
-        shown = masked(key, own[key]) if key in own else "(unset)"
-        yield f"setting:     {key}={shown}"
+        shown = own.get(key, "(unset)")
+        yield f"setting:     {key}={MASK if is_secret(key, shown) and key in own else shown}"
