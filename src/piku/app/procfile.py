@@ -9,10 +9,9 @@ from piku.app import schedule as schedule_module
 from piku.app.checks import quoted, static_paths
 from piku.errors import PikuError
 
-PHASES = ("preflight", "release")
 UWSGI_SERVED = ("wsgi", "jwsgi", "rwsgi", "php")
 # The process types with a meaning; any other is a worker.
-WITH_MEANING = (*PHASES, *UWSGI_SERVED, "web", "static")
+WITH_MEANING = ("preflight", "release", *UWSGI_SERVED, "web", "static")
 
 _KIND = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,40}")
 _PATH = (r"(?!/)(?!(.*/)?\.\.(/|$))[\w./ @+=,~-]+", "a path inside the app")

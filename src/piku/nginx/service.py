@@ -171,9 +171,8 @@ def foreign(paths: Paths) -> list[Path]:
 def master_pid(paths: Paths) -> int | None:
     """The nginx that runs from our configuration, if any."""
     text = files.read(paths.nginx_pid).strip()
-    command = files.read(Path("/proc", text, "cmdline")) if text.isdigit() else ""
     # nginx writes its title over its arguments, which may cut off the end of the path.
-    shown = command.replace("\0", " ").rstrip().partition(" -c ")[2]
+    shown = procfs.command(int(text)).partition(" -c ")[2] if text.isdecimal() else ""
     ours = str(paths.nginx_main)
     return int(text) if shown and ours.startswith(shown[: len(ours)]) else None
 
