@@ -38,10 +38,10 @@ def _run(arguments: list[str]) -> int:
             return 2
         # Clients say "piku", so that a login's shell would understand the command as well.
         arguments = words[1:] if words[:1] == ["piku"] else words
-    elif instruction := os.environ.get("_PIKU_COMPLETE"):
+    elif os.environ.get("_PIKU_COMPLETE"):
         from piku.cli.main import complete
 
-        return complete(instruction)
+        complete()
     else:
         from piku.client import main as client
 

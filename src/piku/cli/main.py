@@ -9,6 +9,7 @@ import time
 import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
+from typing import NoReturn
 
 import click
 
@@ -134,12 +135,9 @@ def help_(ctx: click.Context, command: str | None) -> None:
         click.echo(found.get_help(context))
 
 
-def complete(instruction: str) -> int:
+def complete() -> NoReturn:
     """Answer a shell that completes a command line, or print the script for it (click's own)."""
-    from click.shell_completion import shell_complete
-
-    paths = Paths.from_environment(os.environ)
-    return shell_complete(cli, {"obj": paths}, "piku", "_PIKU_COMPLETE", instruction)
+    cli.main(prog_name="piku", obj=Paths.from_environment(os.environ))
 
 
 def execute(arguments: Sequence[str]) -> int:
