@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -160,6 +159,6 @@ def _leaving(app: AppPaths, name: VassalName, state: State) -> Row:
         release=started.get(name.start, 0),
         pid=state.pid,
         state="stopping",
-        uptime=max(0, int(time.time() - state.since)),
+        uptime=int(procfs.age(state.pid)),
         memory=memory_of(state.pid),
     )

@@ -54,13 +54,12 @@ class VassalName:
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """What the emperor says of one vassal. `since` is when it started, in seconds since the epoch;
-    one that is `asleep` has no process, and a connection to its socket wakes it."""
+    """What the emperor says of one vassal. One that is `asleep` has no process, and a connection to
+    its socket wakes it."""
 
     pid: int
     accepting: bool
     respawns: int
-    since: int
     asleep: bool = False
 
 
@@ -82,7 +81,6 @@ def observe(paths: Paths) -> dict[VassalName, State] | None:
             pid=max(0, vassal["pid"]),
             accepting=bool(vassal["accepting"]),
             respawns=vassal["respawns"],
-            since=vassal["last_run"],
             asleep=vassal["pid"] <= 0 and bool(vassal.get("on_demand")),
         )
         for vassal in vassals
