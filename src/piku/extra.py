@@ -46,7 +46,6 @@ class Extra:
     nginx: str = ""  # paths, app, site -> the Additions to its configuration, or None
     together: str = ""  # paths, all sites by app -> Additions that apps have by their neighbours
     include: str = ""  # app, checkout, file, text of NGINX_INCLUDE_FILE -> as nginx gets it
-    acme_client: str = ""  # paths, settings -> a Client (piku.tls.acme) for an app, or None
     resting: str = ""  # paths, app, live record -> vassals that need not run now
     stopping: str = ""  # deployment: before the live release stops for one that cannot overlap it
     superseding: str = ""  # deployment, live checkout: before another checkout takes its place

@@ -64,10 +64,6 @@ def choice(*words: str) -> form:
 url_path = form(r"/[!#-~]*", "a path that begins with '/'")
 absolute_path = form(rf"/(?!(.*/)?\.\.(/|$)){_PATH}", "an absolute path")
 email = form(r"[\w.+-]{1,64}@[\w.-]{1,200}", "an e-mail address")
-# The address of an ACME directory: RFC 8555, section 7.1.1.
-authority = form(
-    r"[\w.-]{1,100}|https://[\w.\[\]:-]+/[\w./-]*", "an authority's name or an https address"
-)
 branch = form(r"(?!.*\.\.)[A-Za-z0-9_][\w./@+-]*(?<!\.lock)(?<!/)", "a branch name")
 python_version = form(r"[23](\.[0-9]{1,2})?", "a Python version such as 3 or 3.11")
 node_version = form(

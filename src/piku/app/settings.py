@@ -77,8 +77,6 @@ ALLOW_GIT = Setting(name="NGINX_ALLOW_GIT_FOLDERS", default="false", check=check
     doc="true or false: serve paths that begin with .git.")
 INCLUDE_FILE = Setting(name="NGINX_INCLUDE_FILE", check=checks.inner_path,
     doc="A file in the repository with nginx directives, included in the app's server block.")
-ACME_ROOT_CA = Setting(name="ACME_ROOT_CA", default="letsencrypt.org", check=checks.authority,
-    doc="The certificate authority: a name that acme.sh knows, or its ACME directory's address.")
 PORT = Setting(name="PORT", check=checks.port,
     doc="The TCP port of the app; by default piku assigns a free one.")
 BIND_ADDRESS = Setting(name="BIND_ADDRESS", default="127.0.0.1", check=checks.ipv4,

@@ -30,7 +30,6 @@ EXTRAS: tuple[str, ...] = (
     "keepalive",
     "keys",
     "languages",
-    "lego",
     "lfs",
     "limits",
     "links",

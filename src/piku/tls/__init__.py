@@ -1,4 +1,4 @@
-"""TLS: which certificate an app is served with, and acme.sh, which gets them from an authority.
+"""TLS: which certificate an app is served with; the extra `certs` gets them from an authority.
 
 Start in `certificate`. openssl reads and checks certificates; nothing here parses them.
 """

@@ -21,6 +21,12 @@ from piku.paths import SEPARATOR, AppPaths
 
 OWN, ACME, SELF_SIGNED = "own", "acme", "self-signed"  # APP@own.pem is what its owner gave
 _MARK = "# piku: "
+# Names of one machine or network, which no public authority certifies.
+_LOCAL = (
+    "localhost", "local", "test", "example", "invalid", "internal", "lan", "localdomain",
+    "home.arpa", "home", "corp", "intranet", "private", "onion",
+    "example.com", "example.net", "example.org",
+)  # fmt: skip
 _FACTS = ("-noout", "-subject_hash", "-issuer_hash", "-dates", "-pubkey", "-ext", "subjectAltName",
           "-issuer", "-nameopt", "sep_multiline,utf8")  # fmt: skip
 
@@ -106,6 +112,13 @@ def is_address(name: str) -> bool:
         return bool(ipaddress.IPv4Address(name))
     except ValueError:
         return False
+
+
+def is_public(name: str) -> bool:
+    """Whether a public authority would certify this host name."""
+    name = name.removeprefix("*.")
+    local = any(name == each or name.endswith(f".{each}") for each in _LOCAL)
+    return "." in name and not name.rpartition(".")[2].isdigit() and not local
 
 
 def inspect(text: str, source: str) -> Certificate:

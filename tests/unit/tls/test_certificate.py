@@ -180,3 +180,15 @@ def test_an_expired_one_is_refused(make: Make, tmp_path: Path) -> None:
     past = subprocess.run(again, check=True, capture_output=True, text=True).stdout
     with pytest.raises(PikuError, match="the certificate expired on 20"):
         certificate.inspect(past + Path(places[1]).read_text(), "x")
+
+
+@pytest.mark.parametrize(
+    ("name", "public"),
+    [
+        ("shop.de", True), ("*.shop.de", True), ("a.b.shop.co.uk", True), ("testing.de", True),
+        ("shop", False), ("shop.localhost", False), ("shop.test", False), ("www.example.com", False),
+        ("printer.lan", False), ("nas.home.arpa", False), ("192.0.2.1", False), ("a.internal", False),
+    ],
+)  # fmt: skip
+def test_names_that_a_public_authority_certifies(name: str, public: bool) -> None:
+    assert certificate.is_public(name) == public

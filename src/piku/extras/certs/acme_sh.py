@@ -8,18 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from piku import files
-from piku.app import checks, settings
-from piku.app.settings import Setting
 from piku.errors import PikuError
+from piku.extras.certs import acme
+from piku.extras.certs.acme import Client, Issued
+from piku.extras.certs.settings import ACME_ROOT, ACME_ROOT_CA
 from piku.paths import Paths
-from piku.tls import acme
-from piku.tls.acme import Client, Issued
-
-# fmt: off
-ROOT = Setting(name="ACME_ROOT", repository=False, check=checks.absolute_path,
-    doc="The folder of acme.sh; by default .acme.sh in piku's home folder.")
-# fmt: on
-SETTINGS = (ROOT,)
 
 
 def client(paths: Paths, values: Mapping[str, str]) -> Client | None:
@@ -30,7 +23,7 @@ def client(paths: Paths, values: Mapping[str, str]) -> Client | None:
 
 def home(paths: Paths, values: Mapping[str, str]) -> Path:
     """The folder of acme.sh, and of the certificates that it has and renews by its own timer."""
-    return Path(ROOT.read(values) or paths.home / ".acme.sh")
+    return Path(ACME_ROOT.read(values) or paths.home / ".acme.sh")
 
 
 def existing(root: Path, names: Sequence[str], since: float = 0) -> Issued | None:
@@ -47,7 +40,7 @@ def existing(root: Path, names: Sequence[str], since: float = 0) -> Issued | Non
 def _fetch(paths: Paths, names: Sequence[str], values: Mapping[str, str]) -> Issued:
     root = home(paths, values)
     domains = [word for name in names for word in ("-d", name)]
-    authority = settings.ACME_ROOT_CA.read(values)
+    authority = ACME_ROOT_CA.read(values)
     # With --force because the caller knows best what is due: acme.sh counts days.
     argv = [str(root / "acme.sh"), "--issue", "--force", *domains, "-w", str(paths.acme)]
     own = {"LE_WORKING_DIR": str(root), "LE_CONFIG_HOME": str(root)}

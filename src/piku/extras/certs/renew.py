@@ -13,12 +13,14 @@ from piku import dotenv, files, locks, records
 from piku.app import settings
 from piku.deploy import live_sites, revision
 from piku.errors import PikuError
-from piku.extras.certs import acme_sh
+from piku.extras.certs import acme_sh, clients
+from piku.extras.certs.acme import Client
+from piku.extras.certs.settings import ACME_ROOT_CA
 from piku.nginx import service
 from piku.nginx.site import Site
 from piku.output import Output
 from piku.paths import AppName, AppPaths, Paths
-from piku.tls import acme, certificate
+from piku.tls import certificate
 from piku.tls.certificate import ACME, OWN, Certificate
 from piku.uwsgi import housekeeping
 
@@ -85,7 +87,7 @@ def _renew(
         ours = certificate.place(app, ACME)
         since = ours.stat().st_mtime if ours.exists() else 0
         got = acme_sh.existing(acme_sh.home(paths, values), site.certified, since)
-        client = acme.client(paths, values)
+        client = clients.client(paths, values)
         names = certifiable(client, site.certified, values) if client else ()
         if client and names and not got and _is_due(app, names, force):
             if paused:
@@ -114,16 +116,14 @@ def given(paths: Paths, app: AppPaths, values: Mapping[str, str]) -> dict[str, s
     return {name: values[name] for name in settings.table() if name in values} | own
 
 
-def certifiable(
-    client: acme.Client, names: Sequence[str], values: Mapping[str, str]
-) -> tuple[str, ...]:
+def certifiable(client: Client, names: Sequence[str], values: Mapping[str, str]) -> tuple[str, ...]:
     """The names to ask the authority for: a public one certifies no name of a private network, and
     a wildcard is proven by DNS alone."""
-    private = settings.ACME_ROOT_CA.read(values) != settings.ACME_ROOT_CA.default
+    private = ACME_ROOT_CA.read(values) != ACME_ROOT_CA.default
     return tuple(
         name
         for name in names
-        if (acme.is_public(name) or (private and not certificate.is_address(name)))
+        if (certificate.is_public(name) or (private and not certificate.is_address(name)))
         and (client.wildcards or not name.startswith("*."))
     )
 

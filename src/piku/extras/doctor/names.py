@@ -11,7 +11,6 @@ from piku.errors import PikuError
 from piku.extras.doctor.context import Context, Finding, ok, problem, warning
 from piku.nginx.main_config import cloudflare_networks
 from piku.paths import AppPaths
-from piku.tls import acme
 from piku.tls import certificate as tls_certificate
 from piku.tls.certificate import SELF_SIGNED, Certificate
 
@@ -22,7 +21,7 @@ def names(context: Context, app: AppPaths) -> Iterator[Finding]:
     """Compare the addresses of each public name with those of this host."""
     site = context.site(app)
     own = subprocesses.run(["hostname", "-I"], check=False).split()
-    for name in filter(acme.is_public, site.certified if site else ()):
+    for name in filter(tls_certificate.is_public, site.certified if site else ()):
         ask = ["getent", "ahosts", name.replace("*", "piku-doctor", 1)]
         try:
             answer = subprocesses.run(ask, check=False, timeout=_PATIENCE)
@@ -70,7 +69,7 @@ def certificate(context: Context, app: AppPaths) -> Iterator[Finding]:
 def judge_certificate(app: str, names: Sequence[str], serving: Certificate, now: float) -> Finding:
     """Judge the certificate that these names are served with."""
     renew = f"piku certs:renew {app}"
-    if serving.source == SELF_SIGNED and any(map(acme.is_public, names)):
+    if serving.source == SELF_SIGNED and any(map(tls_certificate.is_public, names)):
         return warning("its certificate is self-signed: browsers warn about it", renew)
     if serving.ends_soon(now):
         severity = problem if serving.not_after <= now else warning

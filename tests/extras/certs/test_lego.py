@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from piku.errors import PikuError
-from piku.extras.lego import lego
+from piku.extras.certs import clients, lego
+from piku.extras.certs.settings import ACME_ROOT_CA
 from piku.paths import Paths
-from piku.tls import acme
 
 URL = "https://ca.example/dir"
 NAMES = ("shop.example", "www.shop.example")
@@ -48,12 +48,16 @@ def test_authorities() -> None:
     assert lego.directory(URL) == URL
     with pytest.raises(PikuError, match="zerossl"):
         lego.directory("zerossl")
+    for name in ("letsencrypt.org", "https://localhost:14000/dir"):
+        assert ACME_ROOT_CA.read({"ACME_ROOT_CA": name}) == name
+    with pytest.raises(PikuError, match="not an authority's name"):
+        ACME_ROOT_CA.read({"ACME_ROOT_CA": "http://x/"})
 
 
 def test_it_is_the_client_without_acme_sh_and_for_wildcards(paths: Paths) -> None:
     def client(**settings: str) -> tuple[bool, bool]:
         """Whether there is lego, and whether it is asked for wildcards."""
-        found = acme.client(paths, settings)
+        found = clients.client(paths, settings)
         assert found is not None
         return found.fetch is lego.fetch, found.wildcards
 

@@ -1,4 +1,4 @@
-"""Certificates from an authority (RFC 8555), by way of a client that an extra has.
+"""Certificates from an authority (RFC 8555), by way of a client: acme.sh, or lego.
 
 A client may take minutes and fail: no deploy waits for it.
 """
@@ -10,18 +10,11 @@ from dataclasses import dataclass
 
 from piku import subprocesses
 from piku.errors import PikuError
-from piku.extra import hooks
 from piku.paths import Paths
 from piku.tls import certificate
 from piku.tls.certificate import Certificate
 
 Issued = tuple[Certificate, str]  # and chain and key as PEM
-# Names of one machine or network, which no public authority certifies.
-_LOCAL = (
-    "localhost", "local", "test", "example", "invalid", "internal", "lan", "localdomain",
-    "home.arpa", "home", "corp", "intranet", "private", "onion",
-    "example.com", "example.net", "example.org",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,20 +27,6 @@ class Client:
 
     fetch: Callable[[Paths, Sequence[str], Mapping[str, str]], Issued]
     wildcards: bool = False
-
-
-def client(paths: Paths, values: Mapping[str, str]) -> Client | None:
-    """The client for an app with these settings, if any is installed: the first, unless another
-    one proves names by DNS."""
-    found = [hook(paths, values) for hook in hooks("acme_client")]
-    return max(filter(None, found), key=lambda each: each.wildcards, default=None)
-
-
-def is_public(name: str) -> bool:
-    """Whether a public authority would certify this host name."""
-    name = name.removeprefix("*.")
-    local = any(name == each or name.endswith(f".{each}") for each in _LOCAL)
-    return "." in name and not name.rpartition(".")[2].isdigit() and not local
 
 
 def issued(text: str, names: Sequence[str], source: str) -> Issued:

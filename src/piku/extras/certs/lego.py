@@ -7,14 +7,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from piku import files, subprocesses
-from piku.app import settings
-from piku.deploy.deployment import Deployment
 from piku.errors import PikuError
-from piku.extras.lego.settings import ACME_DNS, ACME_EMAIL, ACME_OPTIONS
-from piku.nginx.site import host_names
+from piku.extras.certs import acme
+from piku.extras.certs.acme import Client, Issued
+from piku.extras.certs.settings import ACME_DNS, ACME_EMAIL, ACME_OPTIONS, ACME_ROOT_CA
 from piku.paths import Paths
-from piku.tls import acme
-from piku.tls.acme import Client, Issued
 
 _LIVE = "https://acme-v02.api.letsencrypt.org/directory"
 _STAGING = "https://acme-staging-v02.api.letsencrypt.org/directory"
@@ -25,26 +22,11 @@ _DIRECTORIES = {
 }
 
 
-def client(_paths: Paths, values: Mapping[str, str]) -> Client | None:
+def client(values: Mapping[str, str]) -> Client | None:
     """lego for an app with these settings, if it is installed."""
     if subprocesses.which("lego", subprocesses.SYSTEM_PATH) is None:
         return None
     return Client(fetch=fetch, wildcards=bool(ACME_DNS.read(values)))
-
-
-def warnings(deployment: Deployment) -> list[str]:
-    """What a push says about names for which no certificate can be had."""
-    paths, values = deployment.paths, deployment.values
-    named = (*settings.SERVER_NAME.read(values), *settings.REDIRECT_FROM.read(values))
-    names = host_names(named)
-    public = [name for name in names if acme.is_public(name)]
-    found = acme.client(paths, values)
-    if public and found is None:
-        return ["Browsers will warn of its certificate; for others: apt-get install lego"]
-    stars = ", ".join(name for name in names if name.startswith("*."))
-    if stars and found and not found.wildcards:
-        return [f"No authority certifies {stars} by HTTP alone: a wildcard needs ACME_DNS"]
-    return []
 
 
 def directory(authority: str) -> str:
@@ -77,7 +59,7 @@ def state(paths: Paths) -> Path:
 
 
 def _server(values: Mapping[str, str]) -> str:
-    return directory(settings.ACME_ROOT_CA.read(values))
+    return directory(ACME_ROOT_CA.read(values))
 
 
 def _accounts(paths: Paths, values: Mapping[str, str]) -> Path:
