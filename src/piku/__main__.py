@@ -1,7 +1,5 @@
 """The entry point: `piku`, and what sshd runs for every key."""
 
-from __future__ import annotations
-
 import io
 import os
 import shlex

@@ -3,8 +3,6 @@
 The rules are python-dotenv's, with `$NAME` as well (docs/adr/0036-one-rule-for-values.md).
 """
 
-from __future__ import annotations
-
 import re
 from collections import ChainMap
 from collections.abc import Iterator, Mapping

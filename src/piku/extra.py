@@ -5,8 +5,6 @@ An extra is a folder of `piku/extras`, or a plugin of the server's owner, whose 
 nothing. `PIKU_EXTRAS` in the environment restricts those of the table: names, commas, or "none".
 """
 
-from __future__ import annotations
-
 import functools
 import os
 from collections.abc import Iterator, Mapping

@@ -1,7 +1,5 @@
 """The one place that writes files."""
 
-from __future__ import annotations
-
 import codecs
 import contextlib
 import os

@@ -1,7 +1,5 @@
 """Lock files (flock(2)): the kernel drops a lock when its holder dies."""
 
-from __future__ import annotations
-
 import contextlib
 import fcntl
 import os

@@ -3,8 +3,6 @@
 A plugin offers commands with `cli_commands()`, and may have an `EXTRA`. A broken one is a warning.
 """
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import os

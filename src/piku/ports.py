@@ -1,7 +1,5 @@
 """Listeners and connections of this host."""
 
-from __future__ import annotations
-
 import os
 import re
 import socket

@@ -1,7 +1,5 @@
 """What the kernel says of running processes (proc(5))."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re

@@ -4,8 +4,6 @@ elsewhere.
 The file becomes its standard input. No other word of a command is read as a file's name.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from itertools import pairwise

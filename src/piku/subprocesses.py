@@ -1,7 +1,5 @@
 """The one place that runs programs."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import select

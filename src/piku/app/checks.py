@@ -4,8 +4,6 @@ Unless a setting needs one, empty text is no value. What a check takes is said i
 its `str`, or for a function as the beginning of its docstring, up to the first colon or full stop.
 """
 
-from __future__ import annotations
-
 import ipaddress
 import re
 import shlex

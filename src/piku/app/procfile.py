@@ -1,7 +1,5 @@
 """A Procfile's text to what it says (specification, "Application Process Types")."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 

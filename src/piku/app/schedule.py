@@ -4,8 +4,6 @@ As in Debian's cron, a job whose day of the month and day of the week are both r
 either; a field that begins with `*` does not restrict.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass, field
 from typing import NamedTuple

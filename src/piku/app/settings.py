@@ -1,7 +1,5 @@
 """What a setting is, the core's, and the table of all that this server knows (docs/settings.md)."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

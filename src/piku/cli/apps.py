@@ -1,7 +1,5 @@
 """Commands that change an app, and its releases."""
 
-from __future__ import annotations
-
 import json
 import re
 import sys

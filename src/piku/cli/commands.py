@@ -1,7 +1,5 @@
 """The core's commands; those of extras and plugins come beside them."""
 
-from __future__ import annotations
-
 # "module:function" of each, in the order of the help.
 COMMANDS = {
     "apps": "piku.cli.main:apps",

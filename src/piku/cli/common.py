@@ -1,7 +1,5 @@
 """What several commands share."""
 
-from __future__ import annotations
-
 import contextlib
 import copy
 import os

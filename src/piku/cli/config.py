@@ -1,7 +1,5 @@
 """Commands for the settings of an app."""
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Mapping

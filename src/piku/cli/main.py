@@ -1,7 +1,5 @@
 """Finds the command, runs it, and reports its error."""
 
-from __future__ import annotations
-
 import json
 import os
 import sys

@@ -3,8 +3,6 @@
 Root's commands start anew as that account, or PIKU_ROOT's owner: what they run is the apps' own.
 """
 
-from __future__ import annotations
-
 import os
 import pwd
 import sys

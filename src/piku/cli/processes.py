@@ -1,7 +1,5 @@
 """Commands for the processes of an app: what runs, how many, and what they write."""
 
-from __future__ import annotations
-
 import json
 import os
 import sys

@@ -1,7 +1,5 @@
 """Building a release: its environment, and the commands that the app runs before it is live."""
 
-from __future__ import annotations
-
 import re
 from contextlib import ExitStack
 from itertools import chain

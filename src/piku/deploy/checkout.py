@@ -1,7 +1,5 @@
 """The folder of a release: the commit checked out, and what the app wrote into it."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -3,8 +3,6 @@
 Only what a record or a parsed name describes is removed; anything else is somebody's.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re

@@ -3,8 +3,6 @@
 It ends with the new release live, or with the one before exactly as it was.
 """
 
-from __future__ import annotations
-
 import contextlib
 import signal
 import sys

@@ -1,7 +1,5 @@
 """A release on its way to being live, and which step it is at."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

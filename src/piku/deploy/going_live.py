@@ -1,7 +1,5 @@
 """Starting a release's processes beside the live ones, and the commit; or leaving all as it was."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace

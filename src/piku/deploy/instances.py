@@ -1,7 +1,5 @@
 """The instances of a release: where they listen, and the files that they start from."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 from collections.abc import Sequence

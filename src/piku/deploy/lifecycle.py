@@ -3,8 +3,6 @@
 Each happens under the app's lock, and leaves either what was before or what was asked for.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 

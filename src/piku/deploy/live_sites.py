@@ -1,7 +1,5 @@
 """What nginx serves: the sites of all live records; a bad one is set aside alone."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress

@@ -4,8 +4,6 @@ uWSGI ends its own workers and a daemon's process group; whatever left that grou
 deploy was building, still has the variables that it was started with.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Collection
 

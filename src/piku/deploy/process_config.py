@@ -1,7 +1,5 @@
 """The files from which the emperor starts an app's processes."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 

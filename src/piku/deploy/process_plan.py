@@ -1,7 +1,5 @@
 """What a release is to run, and whether it may start beside the one before it. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

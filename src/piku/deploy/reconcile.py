@@ -5,8 +5,6 @@ The record says which processes run; links, nginx and workers follow from it. `r
 called at any time, and repeated: nothing else starts, stops, links or cleans up.
 """
 
-from __future__ import annotations
-
 import contextlib
 import time
 from collections.abc import Callable, Collection

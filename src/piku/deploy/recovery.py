@@ -1,7 +1,5 @@
 """Putting right what a command left half done when it was killed or the power went."""
 
-from __future__ import annotations
-
 from piku import files, locks
 from piku.deploy import build, checkout, health, orphans, reconcile, releases
 from piku.deploy.releases import BUILDING, FAILED, SUCCEEDED, Release

@@ -1,8 +1,6 @@
 """What a commit says: its Procfile, settings and runtime, the environment that it needs, and the
 variables that its processes see."""
 
-from __future__ import annotations
-
 import hashlib
 import posixpath
 import pwd

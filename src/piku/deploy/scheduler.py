@@ -8,8 +8,6 @@ after its last time, and so drifts until it misses a minute; a line for one minu
 first second. So there is a line for each minute, and the script looks at hour and day.
 """
 
-from __future__ import annotations
-
 import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass

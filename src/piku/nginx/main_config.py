@@ -1,7 +1,5 @@
 """The configuration that all apps share; the texts are in `piku/templates`."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 

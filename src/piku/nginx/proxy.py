@@ -1,7 +1,5 @@
 """How an app's server passes requests on to the app."""
 
-from __future__ import annotations
-
 import hashlib
 from itertools import chain
 from pathlib import PurePath

@@ -1,7 +1,5 @@
 """piku's own nginx: checking a configuration, installing it, and knowing that it is in use."""
 
-from __future__ import annotations
-
 import functools
 import os
 import re

@@ -1,7 +1,5 @@
 """From an app's settings to its site, with the paths in them looked up and checked."""
 
-from __future__ import annotations
-
 import hashlib
 import ipaddress
 import os

@@ -1,7 +1,5 @@
 """The configuration of one app: its servers, and the locations in them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from itertools import chain
 

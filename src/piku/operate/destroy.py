@@ -1,7 +1,5 @@
 """Taking an app off the server, without taking what it or a person wrote."""
 
-from __future__ import annotations
-
 import contextlib
 from pathlib import Path
 

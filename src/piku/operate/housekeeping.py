@@ -1,7 +1,5 @@
 """What is due now and then while nobody gives a command (`piku housekeeping`)."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import shutil

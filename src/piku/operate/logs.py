@@ -5,8 +5,6 @@ A line that starts with a time is placed by it. A file without any such line is 
 when it was last written to. uWSGI's remarks about its own starts and stops are left out.
 """
 
-from __future__ import annotations
-
 import contextlib
 import itertools
 import os

@@ -1,7 +1,5 @@
 """What runs: the processes that an app should have, and those that the emperor has."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

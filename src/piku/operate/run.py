@@ -1,7 +1,5 @@
 """One-off commands in an app's environment, in the caller's terminal."""
 
-from __future__ import annotations
-
 import io
 import os
 import shlex

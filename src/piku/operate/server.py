@@ -4,8 +4,6 @@ The services do in two halves what `piku up` does at once. Each half holds a loc
 runs, so that nothing else serves the same root.
 """
 
-from __future__ import annotations
-
 import contextlib
 import fcntl
 import os

@@ -4,8 +4,6 @@ A runtime is a row (`base.Runtime`) of functions: how its apps are recognised, w
 the programs that build them. `select` chooses the row; deploy/build.py runs what it yields.
 """
 
-from __future__ import annotations
-
 from piku import subprocesses
 from piku.app.procfile import Procfile
 from piku.app.tree import Tree

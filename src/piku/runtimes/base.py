@@ -1,7 +1,5 @@
 """What a runtime is: a row of functions, none of which runs or changes anything."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from os import getuid

@@ -1,7 +1,5 @@
 """Clojure with the Clojure CLI or with Leiningen: built in each checkout, libraries in ~/.m2."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from pathlib import Path

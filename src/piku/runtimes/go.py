@@ -1,7 +1,5 @@
 """Go: modules or plain files. Programs are built into the release's bin/, which is on PATH."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator, Mapping

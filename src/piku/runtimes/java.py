@@ -1,7 +1,5 @@
 """Java with Maven or Gradle: built in each checkout; downloads are kept in the app's cache."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """Node.js: packages in the environment, linked into each release; a Node.js of its own."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -1,7 +1,5 @@
 """Python: a requirements.txt by pip or uv, a pyproject.toml by Poetry or uv."""
 
-from __future__ import annotations
-
 import posixpath
 import re
 import tomllib

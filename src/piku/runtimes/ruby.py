@@ -1,7 +1,5 @@
 """Ruby with a Gemfile: Bundler, its gems in the environment."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 

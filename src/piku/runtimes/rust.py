@@ -1,7 +1,5 @@
 """Rust: `cargo build` in each checkout, with a target folder that outlives releases."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from piku.runtimes.base import Context, Run, Runtime

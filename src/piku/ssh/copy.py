@@ -1,7 +1,5 @@
 """File copy: OpenSSH's own programs, started in the piku root (docs/adr/0007-file-copy.md)."""
 
-from __future__ import annotations
-
 import glob
 from collections.abc import Sequence
 from itertools import chain

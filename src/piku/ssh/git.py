@@ -4,8 +4,6 @@ Specification, "Git Push Deployment Flow". git runs the hook, which hands the up
 process that takes the push, and prints what that says.
 """
 
-from __future__ import annotations
-
 import itertools
 import os
 import shlex

@@ -1,7 +1,5 @@
 """The SSH keys that may use this server (specification, "SSH Key Setup")."""
 
-from __future__ import annotations
-
 import contextlib
 import re
 import shlex

@@ -1,7 +1,5 @@
 """A push: which of its branches deploys, the deploy, and moving a branch back after a failure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 

@@ -5,8 +5,6 @@ meets another one's key. Its first line, which readers of PEM skip, says what is
 choosing runs no program.
 """
 
-from __future__ import annotations
-
 import ipaddress
 import json
 import re

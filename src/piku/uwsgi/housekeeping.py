@@ -4,8 +4,6 @@
 after it is asked for. It takes 2 MB.
 """
 
-from __future__ import annotations
-
 import os
 import shlex
 import time

@@ -3,8 +3,6 @@
 Options are those of the uWSGI 2.0 documentation; `strict` makes unknown ones an error.
 """
 
-from __future__ import annotations
-
 import re
 import shlex
 import signal

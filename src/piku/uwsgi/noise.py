@@ -1,7 +1,5 @@
 """uWSGI's routine remarks about its own starts and stops in an app's log."""
 
-from __future__ import annotations
-
 import functools
 import re
 

@@ -1,7 +1,5 @@
 """The options with which uWSGI serves an app of each language; PikuError when it cannot."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 
