@@ -37,7 +37,7 @@ BUDGETS: Mapping[str, int] = {
     "lines of the client": 1_000,
     "lines of tools": 2_000,
 }
-TODAY: Mapping[str, int] = {"lines of the core": 10_218}
+TODAY: Mapping[str, int] = {}
 # An extra has 300 lines; those that have more, with what they may have (design: at most 600).
 LARGE_EXTRAS = {
     "alerts": 600,

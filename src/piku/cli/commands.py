@@ -31,5 +31,5 @@ COMMANDS = {
     "serve:emperor": "piku.cli.server:serve_emperor",
 }
 LOOKS = ("apps", "help", "logs", "ps", "releases")  # they change nothing, and show no secret
-# To which extras add flags; to run any of the others needs no extra.
+# Extras may add flags to these; to load extras would slow the others down.
 EXTENSIBLE = COMMANDS.keys() - LOOKS
