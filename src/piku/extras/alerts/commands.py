@@ -1,7 +1,5 @@
 """The commands `piku alerts` and `piku alerts:test`."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit

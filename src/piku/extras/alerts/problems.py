@@ -1,7 +1,5 @@
 """What is wrong at this moment, by names under which it is recognised at the next look."""
 
-from __future__ import annotations
-
 import fcntl
 import re
 import time

@@ -1,7 +1,5 @@
 """How an alert looks to each kind of receiver, and its delivery by curl or sendmail."""
 
-from __future__ import annotations
-
 import base64
 import binascii
 import contextlib

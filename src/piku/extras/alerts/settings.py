@@ -1,7 +1,5 @@
 """Where alerts go. In the server's ENV for everything, with config:set for one app."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from typing import Any

@@ -5,8 +5,6 @@ that was, and alerts that could not be delivered yet. It is written before anyth
 power cut repeats an alert rather than lose one.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 import time

@@ -1,7 +1,5 @@
 """What nginx does by these settings, for one app (nginx: ngx_http_proxy_module, "proxy_cache")."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import re

@@ -1,7 +1,5 @@
 """The settings NGINX_CACHE_* (specification, "Nginx Configuration"), and their check."""
 
-from __future__ import annotations
-
 from piku.app import checks
 from piku.app.settings import Setting
 

@@ -1,7 +1,5 @@
 """The command `piku audit`."""
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Iterator

@@ -5,8 +5,6 @@ A command that is killed, or becomes another program (`run`, `scp`), has its fir
 are only ever added. A file that has grown large is renamed, in place of the one before it.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

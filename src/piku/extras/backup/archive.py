@@ -1,8 +1,6 @@
 """The file of a backup, written as a stream: a compressed tar, whose last member has a checksum of
 all before it (docs/adr/0052-backups.md). The extra `restore` reads it."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import io

@@ -1,7 +1,5 @@
 """The command for backups."""
 
-from __future__ import annotations
-
 import os
 import sys
 import time

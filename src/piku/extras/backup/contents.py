@@ -1,7 +1,5 @@
 """What of an app is in its backup."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

@@ -1,7 +1,5 @@
 """The commands for regular backups."""
 
-from __future__ import annotations
-
 import sys
 import time
 

@@ -1,7 +1,5 @@
 """Backups that are made regularly, and whether they still are."""
 
-from __future__ import annotations
-
 import contextlib
 import time
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Where backups are kept: a folder here, one on another machine over ssh, or a remote of rclone."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re

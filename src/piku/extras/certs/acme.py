@@ -3,8 +3,6 @@
 A client may take minutes and fail: no deploy waits for it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 

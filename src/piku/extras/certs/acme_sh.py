@@ -1,7 +1,5 @@
 """acme.sh, a client of certificate authorities that its user installs in a folder of theirs."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """Which client gets an app's certificate, and what a push says where none can."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from piku.app import settings

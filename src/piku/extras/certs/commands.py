@@ -1,7 +1,5 @@
 """Commands for the certificates of apps."""
 
-from __future__ import annotations
-
 import json
 import sys
 import time

@@ -1,7 +1,5 @@
 """lego, a client of certificate authorities that Debian has, and that can prove names by DNS."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit

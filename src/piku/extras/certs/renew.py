@@ -1,7 +1,5 @@
 """Getting and renewing the certificates of the live sites (`piku certs:renew`)."""
 
-from __future__ import annotations
-
 import contextlib
 import sys
 import time

@@ -1,7 +1,5 @@
 """What an app says of its authority, and the server's owner of the clients, acme.sh and lego."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from piku.app import checks

@@ -1,7 +1,5 @@
 """Fetching the networks from Cloudflare's API."""
 
-from __future__ import annotations
-
 import ipaddress
 import json
 import time

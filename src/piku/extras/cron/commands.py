@@ -1,7 +1,5 @@
 """Commands for the scheduled jobs of an app."""
 
-from __future__ import annotations
-
 import json
 from datetime import datetime
 

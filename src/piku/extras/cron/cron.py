@@ -1,7 +1,5 @@
 """An app's scheduled jobs: when they are due, how the last run went, and a run by hand."""
 
-from __future__ import annotations
-
 import os
 import re
 import signal

@@ -1,7 +1,5 @@
 """When a job runs next. Pure but for the server's time zone."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from itertools import product

@@ -1,7 +1,5 @@
 """The setting TZ: a name that the C library does not know would silently be UTC."""
 
-from __future__ import annotations
-
 from piku.app.settings import Setting
 
 

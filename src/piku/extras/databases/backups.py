@@ -1,7 +1,5 @@
 """The databases of an app in its backup, through the hooks `dump` and `load`."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 

@@ -1,7 +1,5 @@
 """The records of the apps' databases, and the programs that serve them."""
 
-from __future__ import annotations
-
 import secrets
 import signal
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """The commands of each kind of database; those of a new row come by themselves."""
 
-from __future__ import annotations
-
 import contextlib
 import shutil
 import sys

@@ -1,7 +1,5 @@
 """The hooks that every server calls. They load nothing while no app has had a database."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Mapping
 
 from piku.nginx.site import Site

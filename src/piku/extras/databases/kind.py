@@ -1,7 +1,5 @@
 """What a kind of database is: one of them, and its server. A row of the table says what differs."""
 
-from __future__ import annotations
-
 import re
 import secrets
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """Redis, or Valkey: a server for each app, as it has no walls between the databases of one."""
 
-from __future__ import annotations
-
 import os
 import re
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """The servers of databases: vassals of the emperor, there as long as there is a database."""
 
-from __future__ import annotations
-
 import contextlib
 import re
 import shlex

@@ -1,7 +1,5 @@
 """The rows of PostgreSQL, MariaDB and SQLite."""
 
-from __future__ import annotations
-
 import signal
 from pathlib import Path
 from urllib.parse import quote

@@ -1,7 +1,5 @@
 """The flag that starts a detached command, and the command that ends one."""
 
-from __future__ import annotations
-
 import click
 
 from piku.cli.common import app_argument, pass_paths, with_flag

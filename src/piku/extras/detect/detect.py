@@ -1,7 +1,5 @@
 """Which lines of a Procfile fit a checkout. Pure: it looks at files, and proposes."""
 
-from __future__ import annotations
-
 import re
 import shlex
 from collections.abc import Callable

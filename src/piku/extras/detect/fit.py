@@ -1,7 +1,5 @@
 """What detection looks at, and what it finds."""
 
-from __future__ import annotations
-
 import json
 import re
 import tomllib

@@ -1,7 +1,5 @@
 """What a push is given of it, and told."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 

@@ -1,7 +1,5 @@
 """Node.js by its package.json: a `start` script, a site that `build` makes, or a program."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from typing import Any

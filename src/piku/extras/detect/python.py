@@ -1,7 +1,5 @@
 """Python: Django by its manage.py, other applications by the lines that make them."""
 
-from __future__ import annotations
-
 import posixpath
 import re
 import shlex

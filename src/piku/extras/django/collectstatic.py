@@ -1,7 +1,5 @@
 """Whether a push runs `manage.py collectstatic`, and what follows from its settings."""
 
-from __future__ import annotations
-
 import contextlib
 import re
 from collections.abc import Iterator

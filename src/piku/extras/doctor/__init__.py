@@ -4,8 +4,6 @@ A check looks at a `Context` and yields `Finding`s; `checks.py` has the tables o
 them. None changes anything. `http_probe` and `diagnosis` explain what a visitor of an app gets.
 """
 
-from __future__ import annotations
-
 from piku.extra import Extra
 
 EXTRA = Extra(name="doctor", commands={"doctor": "piku.extras.doctor.commands:doctor"})

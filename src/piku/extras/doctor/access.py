@@ -1,7 +1,5 @@
 """The keys that may push: whether sshd accepts them, and whether they still lead to piku."""
 
-from __future__ import annotations
-
 import os
 import re
 import shlex

@@ -1,7 +1,5 @@
 """Apps: their releases, processes and jobs."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator, Sequence
 

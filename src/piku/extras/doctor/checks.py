@@ -1,7 +1,5 @@
 """The tables of checks, and running them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial

@@ -1,7 +1,5 @@
 """What the checks look at, and what they report."""
 
-from __future__ import annotations
-
 import os
 import pwd
 import re

@@ -1,7 +1,5 @@
 """Why an app answers as it does: which layer answered, and what stopped the next one."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """Requests to an app through nginx, as its visitors make them, with what nginx logged of each."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 

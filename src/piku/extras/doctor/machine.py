@@ -1,7 +1,5 @@
 """The machine: programs, disk, memory, clock, and whose the files are."""
 
-from __future__ import annotations
-
 import os
 import re
 import shlex

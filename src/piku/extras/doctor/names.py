@@ -1,7 +1,5 @@
 """Whether the names of apps lead to this host, and have certificates that browsers accept."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import ip_address, ip_network

@@ -1,7 +1,5 @@
 """The platform: nginx and the emperor, their units, ports and configuration."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator, Mapping, Sequence
 

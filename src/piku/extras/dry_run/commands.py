@@ -1,7 +1,5 @@
 """The flag that shows what a deploy would change."""
 
-from __future__ import annotations
-
 import click
 
 from piku.cli.common import pass_paths, with_flag

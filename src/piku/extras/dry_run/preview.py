@@ -1,7 +1,5 @@
 """What a deploy would change, found without changing anything."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 
 from piku import dotenv, files

@@ -1,7 +1,5 @@
 """What an app is to another engine. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The command that writes files for other engines."""
 
-from __future__ import annotations
-
 import sys
 
 import click

@@ -1,7 +1,5 @@
 """A Compose file (version 3.8), for `docker stack deploy` as well as for `docker compose`. Pure."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from piku.extras.export.app import PORT, App

@@ -1,7 +1,5 @@
 """Manifests of Kubernetes (1.27 or later, whose CronJobs know time zones). Pure."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from piku.app import settings

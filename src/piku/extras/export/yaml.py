@@ -1,7 +1,5 @@
 """Documents as YAML. Pure."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Which of an app's files count, where two of them say the same kind of thing."""
 
-from __future__ import annotations
-
 import contextlib
 import re
 import tomllib

@@ -1,7 +1,5 @@
 """app.json: settings of a new app, and a command that runs once."""
 
-from __future__ import annotations
-
 import json
 import secrets
 import shlex

@@ -1,7 +1,5 @@
 """What a push says of the files of other systems, when they are new or have changed."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator, Set
 

@@ -1,7 +1,5 @@
 """`piku apps:create`, for those who look for it: a push would make the app as well."""
 
-from __future__ import annotations
-
 import os
 import pwd
 import sys

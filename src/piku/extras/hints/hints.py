@@ -1,7 +1,5 @@
 """What is said about pushes that cannot do what they are meant to."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 

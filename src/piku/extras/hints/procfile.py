@@ -1,7 +1,5 @@
 """Lines of a Procfile that would run as workers, and are hardly meant as such."""
 
-from __future__ import annotations
-
 import re
 from difflib import get_close_matches
 

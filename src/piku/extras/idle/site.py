@@ -1,8 +1,6 @@
 """What nginx does for a `web` app that may sleep: the waker answers once the app listens again; and
 the vassal that the waker is."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from pathlib import Path
 

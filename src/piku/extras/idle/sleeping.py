@@ -4,8 +4,6 @@ A marker file says that an app sleeps. nginx looks for it at every request, and 
 so no request is on its way to a process that is being stopped.
 """
 
-from __future__ import annotations
-
 import contextlib
 import time
 from pathlib import Path

@@ -4,8 +4,6 @@ nginx keeps the request. Once the app listens, the answer here has nginx pass th
 (`X-Accel-Redirect` to a named location, which leaves method and body as they are).
 """
 
-from __future__ import annotations
-
 import os
 import threading
 from collections import Counter

@@ -4,8 +4,6 @@ It is kept under a name made from those packages and their versions, for all app
 same: when the distribution offers others, another is made.
 """
 
-from __future__ import annotations
-
 import os
 import platform
 import pwd

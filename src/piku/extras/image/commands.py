@@ -1,7 +1,5 @@
 """The command that makes images."""
 
-from __future__ import annotations
-
 import sys
 
 import click

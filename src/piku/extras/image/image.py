@@ -4,8 +4,6 @@ The first two are kept under tags made from what they were made from, and made a
 is another. The same files give the same layer, and what a registry has is not sent again.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Layers as tar archives: the same files give the same bytes, whoever made them and when."""
 
-from __future__ import annotations
-
 import io
 import os
 import tarfile

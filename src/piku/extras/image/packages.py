@@ -1,7 +1,5 @@
 """Which Debian packages an app's processes need when they run."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`/piku/start TYPE`: how a process of an app starts in a container. Pure."""
 
-from __future__ import annotations
-
 import shlex
 from collections.abc import Mapping
 from pathlib import Path

@@ -4,8 +4,6 @@ A tag is a name in the layout. umoci writes a layer or a configuration and point
 result; what no tag leads to is removed by `collect`.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import time

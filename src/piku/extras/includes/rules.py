@@ -1,7 +1,5 @@
 """What an app's own file for nginx may say: directives that concern its requests alone."""
 
-from __future__ import annotations
-
 import glob
 import os
 import re

@@ -1,7 +1,5 @@
 """nginx's syntax: the statements of a text, as its parser splits it (ngx_conf_read_token)."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass

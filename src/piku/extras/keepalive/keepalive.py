@@ -1,7 +1,5 @@
 """The setting, how a server that delays its answers is noticed, and what nginx does then."""
 
-from __future__ import annotations
-
 import re
 import socket
 import time

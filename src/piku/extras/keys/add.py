@@ -1,7 +1,5 @@
 """The command that adds a key with a role, or those of a whole class."""
 
-from __future__ import annotations
-
 import csv
 import functools
 import itertools

@@ -1,7 +1,5 @@
 """Commands that list the keys that may use piku, and remove one."""
 
-from __future__ import annotations
-
 import re
 import shlex
 import sys

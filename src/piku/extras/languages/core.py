@@ -1,7 +1,5 @@
 """What the core would make of a commit, and which programs its Procfile runs."""
 
-from __future__ import annotations
-
 import re
 
 from piku import runtimes

@@ -1,7 +1,5 @@
 """.NET: the project in the top folder, published into each checkout's bin/publish."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 

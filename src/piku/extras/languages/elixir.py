@@ -1,7 +1,5 @@
 """Elixir: dependencies compiled in the environment, the app in each checkout, from a copy."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 

@@ -1,7 +1,5 @@
 """Deno and Bun, as the server has them or from the npm registry."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Python projects by PDM, with its lock file, and by Hatch, with its environments."""
 
-from __future__ import annotations
-
 import tomllib
 from collections.abc import Iterator
 from os import getuid

@@ -1,7 +1,5 @@
 """The rows in the order in which they are tried, all before those of the core."""
 
-from __future__ import annotations
-
 from piku.extras.languages.dotnet import DOTNET
 from piku.extras.languages.elixir import ELIXIR
 from piku.extras.languages.javascript import BUN, DENO

@@ -1,7 +1,5 @@
 """What the git-lfs client calls through sshd."""
 
-from __future__ import annotations
-
 import sys
 
 import click

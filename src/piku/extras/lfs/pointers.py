@@ -1,7 +1,5 @@
 """The files of Git LFS in a repository: small texts, each of which names a content by its hash."""
 
-from __future__ import annotations
-
 import functools
 import re
 from collections.abc import Iterable

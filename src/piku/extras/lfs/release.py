@@ -1,7 +1,5 @@
 """A release has the content of its LFS files, or is refused before anything is built."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Iterable
 from pathlib import Path

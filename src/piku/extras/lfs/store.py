@@ -1,7 +1,5 @@
 """The content of an app's LFS files, in its repository as git-lfs keeps it: named by its hash."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import os

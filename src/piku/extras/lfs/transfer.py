@@ -4,8 +4,6 @@ A request is a command with arguments, then perhaps lines or data; an answer beg
 as HTTP has it. Locks are not offered.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Iterator, Sequence

@@ -4,8 +4,6 @@ A link, `uwsgi/cgroup`, leads to it. In there each start of an app has a group, 
 each of its processes.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re

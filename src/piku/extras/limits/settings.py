@@ -1,7 +1,5 @@
 """The settings of limits, and their checks: text to value, or ValueError with what is wrong."""
 
-from __future__ import annotations
-
 import re
 from typing import Any
 

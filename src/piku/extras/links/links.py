@@ -1,7 +1,5 @@
 """Finds the links that nginx may follow, and tells it which they are."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re

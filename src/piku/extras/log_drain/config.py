@@ -1,7 +1,5 @@
 """rsyslogd's configuration for the drains of one app. Pure."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 

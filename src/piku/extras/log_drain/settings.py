@@ -1,7 +1,5 @@
 """The settings of log drains."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """A rsyslogd for each app with a drain, run by the emperor as long as the app has one."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import shlex

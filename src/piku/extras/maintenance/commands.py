@@ -1,7 +1,5 @@
 """Commands that take an app out of service for a while, and back."""
 
-from __future__ import annotations
-
 import sys
 import time
 

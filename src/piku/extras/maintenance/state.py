@@ -1,7 +1,5 @@
 """The record of an app's maintenance, and what nginx answers meanwhile."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The commands `piku metrics`, `metrics:on` and `metrics:off`."""
 
-from __future__ import annotations
-
 import json
 import time
 

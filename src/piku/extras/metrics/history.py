@@ -5,8 +5,6 @@ Each step has one place in the file, which its successor a day (a month) later t
 is not of the step that is asked for is none.
 """
 
-from __future__ import annotations
-
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass

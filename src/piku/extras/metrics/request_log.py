@@ -1,7 +1,5 @@
 """Where nginx notes each request of an app: loaded by every deploy, so it is small."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from piku.nginx import proxy

@@ -1,7 +1,5 @@
 """Taking the figures: requests from a log of nginx's, memory and processor time from the kernel."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

@@ -1,7 +1,5 @@
 """Whether a push concerns an app, and which folders of a repository could be one."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 

@@ -4,8 +4,6 @@ What the core does in the top folder of a repository is done where the workspace
 copy of the repository, or in that copy's folder of the app.
 """
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Iterator

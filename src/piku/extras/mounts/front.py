@@ -1,7 +1,5 @@
 """The server of a host name that several apps share: it passes requests on by their path."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence

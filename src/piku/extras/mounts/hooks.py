@@ -1,8 +1,6 @@
 """The setting, what a mounted app may not set, and what is in nginx's files of apps that share a
 name."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

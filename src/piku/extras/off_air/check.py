@@ -1,7 +1,5 @@
 """Whether a release would answer where the live one does."""
 
-from __future__ import annotations
-
 from piku.app import settings
 from piku.deploy import releases
 from piku.deploy.deployment import Deployment

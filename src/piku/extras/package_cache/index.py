@@ -4,8 +4,6 @@ Whatever goes wrong here, the client is sent to the real index, and then it is a
 there.
 """
 
-from __future__ import annotations
-
 import gzip
 import hashlib
 import html

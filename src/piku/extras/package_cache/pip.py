@@ -1,7 +1,5 @@
 """When pip gets its packages through the index here: unless somebody has told it another way."""
 
-from __future__ import annotations
-
 import re
 import ssl
 from collections.abc import Iterator, Mapping

@@ -1,7 +1,5 @@
 """The commands `piku page:on` and `page:off`."""
 
-from __future__ import annotations
-
 import secrets
 
 import click

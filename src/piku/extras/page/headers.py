@@ -1,7 +1,5 @@
 """Which app is the page, and what nginx says with it: loaded by every deploy, so it is small."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from piku import files

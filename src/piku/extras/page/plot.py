@@ -1,7 +1,5 @@
 """Figures over time as a drawing: inline SVG, coloured by the page's style sheet."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from html import escape

@@ -1,7 +1,5 @@
 """What the page shows, and writing its files."""
 
-from __future__ import annotations
-
 import os
 import time
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,5 @@
 """Moving persisted paths of a checkout to the data folder, and linking them."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 from collections.abc import Iterable, Iterator

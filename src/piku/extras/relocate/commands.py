@@ -1,7 +1,5 @@
 """Commands that give an app another name or another place."""
 
-from __future__ import annotations
-
 import re
 import subprocess
 import sys

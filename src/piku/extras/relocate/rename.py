@@ -5,8 +5,6 @@ says that this has begun: what is killed meanwhile is finished by the next house
 step can be done twice.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re

@@ -1,7 +1,5 @@
 """The commands that read a backup."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import os

@@ -1,7 +1,5 @@
 """The way back: a backup becomes an app, checked like any deploy, or nothing of it stays."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import os

@@ -3,8 +3,6 @@
 The extra `backup` writes it (docs/adr/0052-backups.md).
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import io

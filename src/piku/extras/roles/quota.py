@@ -1,7 +1,5 @@
 """How many apps a key may make, and how much of the disk they may take; checked at a push."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Who may use which command: decided once, before the command runs."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase

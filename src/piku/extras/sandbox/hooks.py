@@ -1,7 +1,5 @@
 """Putting what an app runs behind its walls."""
 
-from __future__ import annotations
-
 import shlex
 import shutil
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """The settings of walls, and the check of one."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from piku.app import checks

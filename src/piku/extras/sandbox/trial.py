@@ -1,7 +1,5 @@
 """Whether this server lets walls be built, and if not, how to allow it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

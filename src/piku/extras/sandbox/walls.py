@@ -1,7 +1,5 @@
 """What is inside the walls of an app, as the command line of bubblewrap."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Which files a command line runs, and what keeps them from running."""
 
-from __future__ import annotations
-
 import posixpath
 import re
 from collections.abc import Iterator

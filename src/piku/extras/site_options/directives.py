@@ -1,7 +1,5 @@
 """What nginx does by these settings, for one app."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Makes the folder of a static line, where the commit has none and no release command makes it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 

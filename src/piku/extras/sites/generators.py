@@ -1,7 +1,5 @@
 """The table of generators: how each is recognised, and how it is told where to write."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping

@@ -3,8 +3,6 @@
 Nothing is extracted: git's fast-import gets the members as they come.
 """
 
-from __future__ import annotations
-
 import gzip
 import posixpath
 import shutil

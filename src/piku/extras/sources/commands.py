@@ -1,7 +1,5 @@
 """The flags of `piku deploy`, and the commands for an app's source."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import sys

@@ -1,7 +1,5 @@
 """Fetching a commit from a source, with git."""
 
-from __future__ import annotations
-
 import shlex
 from collections.abc import Callable
 from pathlib import Path

@@ -1,8 +1,6 @@
 """The way of a commit from outside into the app: a repository that exists for as long as it takes,
 then the app's own, then a deploy as of a push."""
 
-from __future__ import annotations
-
 import contextlib
 import shutil
 from collections.abc import Iterator

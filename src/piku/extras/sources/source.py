@@ -1,7 +1,5 @@
 """Where an app's code is fetched from, and what it keeps for that: the address, a key, a secret."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The commands `piku status` and `piku url`."""
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The whole server at one look: the machine, every app by its state, and what needs attention."""
 
-from __future__ import annotations
-
 import os
 import platform as system
 import shutil

@@ -1,7 +1,5 @@
 """The setting, and what nginx does by it (nginx: ngx_http_upstream_module, "hash")."""
 
-from __future__ import annotations
-
 from piku.app import checks
 from piku.app.settings import Setting
 from piku.nginx import proxy

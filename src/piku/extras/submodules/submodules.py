@@ -1,7 +1,5 @@
 """Which folders of a commit are other repositories, and getting their files."""
 
-from __future__ import annotations
-
 import posixpath
 from collections.abc import Iterable, Mapping
 from pathlib import Path

@@ -5,8 +5,6 @@ that it is on, which nginx is told of when it changes; and removes it when the v
 When the platform stops, the vassal is still enabled: the service goes on, and is found again.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import json

@@ -3,8 +3,6 @@
 Each is one question to the Docker engine: Swarm keeps the members, elects and watches.
 """
 
-from __future__ import annotations
-
 import sys
 
 import click

@@ -1,7 +1,5 @@
 """HTTP over the socket of the engine; loaded when it is asked something, for it takes 10 ms."""
 
-from __future__ import annotations
-
 import http.client
 import socket
 

@@ -1,7 +1,5 @@
 """Have nginx pass requests on to where the processes of apps on the cluster are now."""
 
-from __future__ import annotations
-
 import os
 
 from piku.deploy import live_sites

@@ -1,7 +1,5 @@
 """The login of a registry, for the nodes that get images from it."""
 
-from __future__ import annotations
-
 import base64
 import json
 from pathlib import Path

@@ -1,8 +1,6 @@
 """Commands that run once, such as those of `piku run`: in a container of the release's image, on
 this server."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """What the engine is to run: a service per process type and start, its settings as a secret."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

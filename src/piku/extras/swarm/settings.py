@@ -1,7 +1,5 @@
 """The settings of apps that run on a cluster."""
 
-from __future__ import annotations
-
 import re
 from typing import Any
 

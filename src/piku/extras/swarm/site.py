@@ -1,7 +1,5 @@
 """Where the processes of an app on the cluster are: for nginx, and for a person."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from piku.deploy import releases

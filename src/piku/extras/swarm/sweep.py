@@ -1,7 +1,5 @@
 """Removing services whose vassal is gone: it was killed before it could remove them."""
 
-from __future__ import annotations
-
 import contextlib
 
 from piku import files, locks

@@ -1,7 +1,5 @@
 """A deploy as a file in the Trace Event format, with what it ran."""
 
-from __future__ import annotations
-
 import json
 import os
 import shlex

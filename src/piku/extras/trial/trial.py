@@ -1,7 +1,5 @@
 """Loading a release on a socket of its own."""
 
-from __future__ import annotations
-
 from piku.deploy import health, instances, process_config, reconcile, releases
 from piku.deploy.deployment import Deployment
 from piku.deploy.releases import Process

@@ -1,7 +1,5 @@
 """The command that updates piku itself."""
 
-from __future__ import annotations
-
 import sys
 
 import click

@@ -1,7 +1,5 @@
 """Updating the Debian package: fetched, tried, installed by apt, and back if that fails."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 import urllib.request

@@ -1,7 +1,5 @@
 """Whether a piku works on this server: what its own doctor finds, compared with before."""
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Sequence

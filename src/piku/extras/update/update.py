@@ -1,7 +1,5 @@
 """How this piku was installed, and updating a checkout by `git pull`."""
 
-from __future__ import annotations
-
 import os
 import re
 import sys

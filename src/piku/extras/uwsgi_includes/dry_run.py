@@ -1,8 +1,6 @@
 """Whether uWSGI understands an app's own options: at a start that fails, it would say so in its own
 log."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

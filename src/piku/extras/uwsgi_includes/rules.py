@@ -1,8 +1,6 @@
 """What an app's own file for uWSGI may say: no second emperor, no socket outside the app's folders,
 and no file of piku or of another app."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Iterator, Mapping

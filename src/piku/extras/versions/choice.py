@@ -1,7 +1,5 @@
 """What is decided about the version of an app's language, and what may be fetched for it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path

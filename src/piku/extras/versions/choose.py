@@ -1,7 +1,5 @@
 """Deciding, for each language: what is here, what the app asks for, and how it comes to be used."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace

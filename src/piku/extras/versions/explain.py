@@ -1,7 +1,5 @@
 """Why a build failed, where it is the version of Python: pip hides it among hundreds of others."""
 
-from __future__ import annotations
-
 import re
 
 from piku.deploy.deployment import Deployment

@@ -4,8 +4,6 @@ Each tool puts a version in place whole or not at all. A link with the name that
 made last, so that half a download is never used, and a version that is there is not fetched again.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Iterator

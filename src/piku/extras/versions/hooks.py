@@ -1,7 +1,5 @@
 """The hooks: the runtime of an app with its version, and what the push says of it."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import replace

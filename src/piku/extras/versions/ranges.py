@@ -1,7 +1,5 @@
 """Ranges of versions as npm, Python, Poetry and Ruby write them. Pure."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 

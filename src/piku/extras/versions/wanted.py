@@ -1,7 +1,5 @@
 """Which version of its language an app asks for, and in which file. Pure."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The flag with which a command fails at once where another one is at work on the app."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import click

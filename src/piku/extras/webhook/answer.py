@@ -4,8 +4,6 @@ A request that is signed with the app's secret, and says that the branch of its 
 starts `piku pull`. It sleeps between requests.
 """
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import json

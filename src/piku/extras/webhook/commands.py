@@ -1,7 +1,5 @@
 """The command that makes a webhook and takes it away."""
 
-from __future__ import annotations
-
 import secrets
 import sys
 

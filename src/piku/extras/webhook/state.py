@@ -1,7 +1,5 @@
 """What an app keeps for its webhook, and what nginx and the emperor do for it."""
 
-from __future__ import annotations
-
 import os
 import shlex
 from collections.abc import Collection
