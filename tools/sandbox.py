@@ -49,7 +49,7 @@ class Sandbox(Laptop):
         self.platform_log = self.base / "up.log"
         self.leftovers: list[str] = []  # what close() had to kill, because it was not stopped
         self._path = path
-        self._prefix = prefix
+        self.prefix = prefix
         self._sshd: subprocess.Popen[bytes] | None = None
         self._platform: subprocess.Popen[bytes] | None = None
 
@@ -131,7 +131,7 @@ class Sandbox(Laptop):
         """Start nginx and the emperor with `piku up`, return when both answer."""
         ports = ["--http-port", str(self.http_port), "--https-port", str(self.https_port)]
         piku = str(self.checkout / "bin/piku")
-        command = [*self._prefix, piku, "up", *ports, "--host", HOST, *options]
+        command = [*self.prefix, piku, "up", *ports, "--host", HOST, *options]
         self._platform = _start(command, self.platform_log, self.server_env())
 
         def ready() -> bool:

@@ -3,6 +3,7 @@
 import hashlib
 import http.client
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -20,6 +21,7 @@ SERVER = (APPS / "server.py").read_text()
 WORKER = (APPS / "worker.py").read_text()
 WSGI = (APPS / "app.py").read_text()
 WEB = "web: exec python3 -IS server.py\n"
+BARE = os.environ.get("PIKU_EXTRAS") == "none"  # the servers have no extras
 
 
 @dataclass(frozen=True, kw_only=True)
