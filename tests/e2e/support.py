@@ -21,7 +21,7 @@ SERVER = (APPS / "server.py").read_text()
 WORKER = (APPS / "worker.py").read_text()
 WSGI = (APPS / "app.py").read_text()
 WEB = "web: exec python3 -IS server.py\n"
-BARE = os.environ.get("PIKU_EXTRAS") == "none"  # the servers have no extras
+NO_EXTRAS = os.environ.get("PIKU_EXTRAS") == "none"  # the servers have no extras
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sandbox import Sandbox
 
-from tests.e2e.support import BARE, WEB, WORKER, App, refused, web, wsgi
+from tests.e2e.support import NO_EXTRAS, WEB, WORKER, App, refused, web, wsgi
 
 
 @pytest.fixture(scope="module")
@@ -265,7 +265,7 @@ def test_no_command_line_has_a_secret(new_app: Callable[..., App]) -> None:
         assert app.about()["env"]["API_TOKEN"] == secret
         app.does("restart")
         assert app.does("run", "sleep 0.1; printenv API_TOKEN") == f"{secret}\n"
-        if not BARE:
+        if not NO_EXTRAS:
             app.does("cron:run", "tidy")
         app.does("config:set", f"PLAIN={shown}")
         app.does("rollback")

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from piku import dotenv
+from tests.e2e.support import NO_EXTRAS, App, web, wsgi
 from tests.e2e.support import WSGI as CALLABLE
-from tests.e2e.support import BARE, App, web, wsgi
 
 NewApp = Callable[..., App]
 
@@ -316,7 +316,7 @@ def test_variables_reach_every_process_as_they_are_set(new_app: NewApp, given: s
         found = json.loads((app.data / f"{process}.json").read_text())
         assert wrong(found) == {}, process
     assert wrong(app.about()["env"]) == {}
-    if not BARE:
+    if not NO_EXTRAS:
         app.does("cron:run", "job")
         assert wrong(json.loads((app.data / "cron.json").read_text())) == {}
     app.does("run", "python3 -IS dump.py run")
