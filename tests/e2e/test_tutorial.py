@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from sandbox import Sandbox
 
+from tests.e2e.support import NO_EXTRAS
 from tests.e2e.tutorial import FAILS, PAGE, Command, File, Reader, steps
 
 LEFT_OUT = "..."
@@ -51,6 +52,7 @@ def mismatch(shown: Sequence[str], real: Sequence[str]) -> str:
     return f"the page does not show {rest[0]!r}" if rest and not skipping else ""
 
 
+@pytest.mark.skipif(NO_EXTRAS, reason="it shows the remarks of an extra")
 def test_every_line_of_the_tutorial(own_server: Sandbox, tmp_path: Path) -> None:
     reader = Reader(own_server, tmp_path)
     wrong = []
