@@ -95,9 +95,10 @@ def select_logs(
 
 
 def history(logs: Iterable[LogFile], count: int | None) -> list[Line]:
-    """The last lines of these logs together, in the order of time as far as it is known; without a
-    count, from the beginning of the last deploy in its transcript."""
-    lines = [line for log in logs for line in _last_lines(log, count)]
+    """The last lines of these logs together, in the order of time as far as it is known, then of
+    starts; without a count, from the beginning of the last deploy in its transcript."""
+    by_start = sorted(logs, key=lambda log: log.start)
+    lines = [line for log in by_start for line in _last_lines(log, count)]
     lines.sort(key=lambda line: line.place)
     deploys = (at for at, line in enumerate(lines) if _DEPLOY in line.text)
     return lines[max(deploys, default=0) if count is None else max(0, len(lines) - count) :]

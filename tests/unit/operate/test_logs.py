@@ -69,6 +69,12 @@ def test_lines_are_merged_by_their_times(shop: AppPaths) -> None:
     assert shown(shop, process="worker") == shown(shop, process="worker.1") == ["one", "two"]
 
 
+def test_of_one_second_a_later_start_comes_later(shop: AppPaths) -> None:
+    write(shop, "web.1@2.log", "2026-11-20T12:00:01Z old\n", NOON + 9)  # at its end it said more
+    write(shop, "web.1@3.log", "2026-11-20T12:00:01Z new\n", NOON + 5)
+    assert [line[-3:] for line in shown(shop)] == ["old", "new"]
+
+
 def test_which_logs(shop: AppPaths) -> None:
     write(shop, "web.1@2.log.old", "old\n", NOON - 2)
     write(shop, "web.1@2.log", "new\n", NOON - 1)
