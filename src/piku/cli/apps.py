@@ -60,7 +60,7 @@ def list_releases(app: AppPaths, as_json: bool) -> None:
     """List the releases of an app, the newest first."""
     live = releases.live(app)
     current = live.release if live else 0
-    found = releases.releases(app)
+    found = list(releases.releases(app))
     if as_json:
         rows = [{**asdict(one), "live": one.number == current} for one in found]
         for row in rows:

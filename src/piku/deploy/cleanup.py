@@ -6,7 +6,7 @@ Only what a record or a parsed name describes is removed; anything else is someb
 import contextlib
 import os
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from piku import files, subprocesses
@@ -70,9 +70,9 @@ def prune(app: AppPaths, keep: int, warn: Say = lambda _: None) -> None:
     its own stays. The release that was made is live: nothing here fails.
     """
     try:
-        before = releases.releases(app)
-        files.discard(_past_releases(app, keep), warn)
-        kept = {release.commit for release in releases.releases(app)}
+        before = list(releases.releases(app))
+        files.discard(_past_releases(app, before, keep), warn)
+        kept = {one.commit for one in before if app.release_record(one.number).exists()}
         git = ["git", "-C", str(app.repo)]
         if gone := {release.commit for release in before} - kept:
             forgotten = "".join(f"delete refs/piku/{commit}\n" for commit in gone)
@@ -85,10 +85,9 @@ def prune(app: AppPaths, keep: int, warn: Say = lambda _: None) -> None:
         warn(f"old releases were not removed: {error}")
 
 
-def _past_releases(app: AppPaths, keep: int) -> Iterator[Path]:
+def _past_releases(app: AppPaths, every: Sequence[Release], keep: int) -> Iterator[Path]:
     """The files of releases that go. They are removed as they are yielded: a release's record goes
     once its code has gone."""
-    every = releases.releases(app)
     live = releases.live(app)
     needed = {number for in_use in hooks("in_use") for number in in_use(app)}
     needed |= {run.release for run in scheduler.running(app).values()}

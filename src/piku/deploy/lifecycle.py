@@ -3,6 +3,7 @@
 Each happens under the app's lock, and leaves either what was before or what was asked for.
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -114,9 +115,9 @@ def restart(paths: Paths, app: AppPaths, output: Output) -> None:
 
 
 def _waiting(app: AppPaths, live: Live | None) -> Release | None:
-    newest = next((r for r in releases.releases(app) if r.outcome == releases.PREPARED), None)
-    later = newest is not None and (live is None or newest.number > live.release)
-    return newest if later else None
+    since = live.release if live else 0
+    later = itertools.takewhile(lambda release: release.number > since, releases.releases(app))
+    return next((release for release in later if release.outcome == releases.PREPARED), None)
 
 
 def scale(paths: Paths, app: AppPaths, changes: Mapping[str, int], output: Output) -> None:

@@ -64,7 +64,7 @@ def _sweep(paths: Paths, app: AppPaths) -> None:
 
 def _unfinished(app: AppPaths) -> Release | None:
     """The release that was being made: nobody else holds the lock."""
-    newest = next(iter(releases.releases(app)), None)
+    newest = next(releases.releases(app), None)
     return newest if newest is not None and newest.outcome == BUILDING else None
 
 

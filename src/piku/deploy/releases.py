@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -175,13 +175,12 @@ def release_numbers(app: AppPaths) -> list[int]:
     return sorted(int(stem) for stem in stems if stem.isdecimal())
 
 
-def releases(app: AppPaths) -> list[Release]:
-    """All releases, the newest first; one whose record is damaged is left out."""
-    found = []
+def releases(app: AppPaths) -> Iterator[Release]:
+    """All releases, the newest first, each read when it is asked for; one whose record is damaged
+    is left out."""
     for number in reversed(release_numbers(app)):
         with contextlib.suppress(PikuError):
-            found.append(load_release(app, number))
-    return found
+            yield load_release(app, number)
 
 
 def new_release(app: AppPaths, **values: Any) -> Release:

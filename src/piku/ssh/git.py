@@ -96,7 +96,7 @@ def _report_last(app: AppPaths) -> None:
     have disconnected."""
     from piku.deploy import releases
 
-    if newest := next(iter(releases.releases(app)), None):
+    if newest := next(releases.releases(app), None):
         since = time.strftime("%H:%M:%S", time.localtime(newest.created))
         live = releases.live(app)
         is_live = live is not None and live.release == newest.number
@@ -118,7 +118,7 @@ def _finish_killed(paths: Paths, app: AppPaths, lines: list[str]) -> None:
             return
         for update in updates:
             push.reset(app, update)
-        newest = next(iter(releases.releases(app)), None)
+        newest = next(releases.releases(app), None)
     step = f" ({newest.reason})" if newest and newest.reason and newest.commit in commits else ""
     hint = f"{recovery.what_runs(paths, app)}\nThe branch was put back: push again to retry."
     raise PikuError(f"the deploy was killed{step}", hint=hint)

@@ -136,7 +136,7 @@ def tip(app: AppPaths, branch: str) -> str:
 def reset(app: AppPaths, update: Update) -> bool:
     """Move a branch back after its deploy failed; False if somebody has moved it since, or what
     failed came after its commit went live."""
-    newest, live = next(iter(releases.releases(app)), None), releases.live(app)
+    newest, live = next(releases.releases(app), None), releases.live(app)
     if newest and live and (newest.number, newest.commit) == (live.release, update.new):
         return False
     target = ["-d", update.ref] if update.old == _NO_COMMIT else [update.ref, update.old]
@@ -145,7 +145,7 @@ def reset(app: AppPaths, update: Update) -> bool:
 
 def failed_commit(app: AppPaths) -> str:
     """The commit of the last push if that failed and nothing came after it; else empty."""
-    newest = next(iter(releases.releases(app)), None)
+    newest = next(releases.releases(app), None)
     if newest is None or newest.kind != "push" or newest.outcome != releases.FAILED:
         return ""
     return newest.commit

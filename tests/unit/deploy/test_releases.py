@@ -76,7 +76,7 @@ def test_a_record_of_another_version_is_read_and_a_damaged_one_named(shop: AppPa
 
 def test_releases_are_numbered_and_listed_with_the_newest_first(shop: AppPaths) -> None:
     values = {"kind": "push", "description": "", "commit": "c", "by": "me"}
-    assert releases.releases(shop) == []
+    assert list(releases.releases(shop)) == []
     assert [releases.new_release(shop, **values).number for _ in range(11)] == list(range(1, 12))
     (shop.releases / "vx.json").write_text("not ours")
     (shop.releases / "v².json").write_text("not ours")

@@ -138,7 +138,7 @@ def _deploys(paths: Paths, before: State, now: State) -> Iterator[Alert]:
     """Releases made since the last look."""
     for app in map(paths.app, paths.app_names()):
         first, last = before.told.get(app.name, 0), now.told.get(app.name, 0)
-        for one in reversed(releases.releases(app)):
+        for one in reversed(list(releases.releases(app))):
             what = f"v{one.number} ({one.description}, by {one.by.partition(' ')[0]})"
             if first < one.number <= last and one.outcome == releases.SUCCEEDED:
                 yield alert(app.name, "live", f"{what} went live")

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from html import escape
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,7 @@ def _app(paths: Paths, found: ps.AppState) -> AppView:
         about = _site(paths, app, live.site) if live and live.site else {}
     except PikuError as error:
         return AppView(name=found.app, state=ps.UNKNOWN, error=error.message)
-    deploys = releases.releases(app)[:5]
+    deploys = list(islice(releases.releases(app), 5))
     states = {row.state for row in found.processes}
     failed = deploys and deploys[0].outcome == FAILED
     return AppView(

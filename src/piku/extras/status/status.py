@@ -5,6 +5,7 @@ import platform as system
 import shutil
 import time
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import piku
@@ -71,7 +72,9 @@ def observe(paths: Paths) -> Status:
     """How the server is now."""
     apps = [paths.app(name) for name in paths.app_names()]
     found = [_app(paths, one) for one in ps.of_all(paths, emperor.observe(paths))]
-    deploys = [(str(app.name), one) for app in apps for one in releases.releases(app)[:_DEPLOYS]]
+    deploys = [
+        (str(app.name), one) for app in apps for one in islice(releases.releases(app), _DEPLOYS)
+    ]
     return Status(
         machine=_machine(paths),
         apps=sorted(found, key=lambda app: (_ORDER.index(app.state), app.app)),
