@@ -30,6 +30,15 @@ COMMANDS = {
     "serve:nginx": "piku.cli.server:serve_nginx",
     "serve:emperor": "piku.cli.server:serve_emperor",
 }
+# commands to which extras add flags
+EXTENSIBLE = (
+    "deploy",
+    "run",
+    "config:set",
+    "config:unset",
+    "ps:scale",
+    "restart",
+    "rollback",
+    "stop",
+)
 LOOKS = ("apps", "help", "logs", "ps", "releases")  # they change nothing, and show no secret
-# Extras may add flags to these; to load extras would slow the others down.
-EXTENSIBLE = COMMANDS.keys() - LOOKS
