@@ -43,7 +43,7 @@ def create_repository(app: AppPaths, command: list[str], environ: dict[str, str]
     hook = f"""\
 #!/bin/sh
 # Written by piku at every push. What takes a push over SSH deploys it as well; its output is opened
-# first, for to open a pipe that nobody writes to any more would wait for ever.
+# first: opening a pipe that nobody writes to any more would wait for ever.
 if [ -p "/proc/self/fd/$PIKU_UPDATES" ]; then
     updates=$(cat)
     exec <"/proc/self/fd/$PIKU_OUTPUT"

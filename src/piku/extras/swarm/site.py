@@ -10,7 +10,7 @@ from piku.nginx.directives import d
 from piku.nginx.site import Additions, Site
 from piku.paths import AppPaths, Paths
 
-# A node that does not answer is left out for that long: to connect to it would cost each request
+# A node that does not answer is left out for that long: connecting to it would cost each request
 # the first time limit below.
 _REST = "5s"
 # What could not be sent goes to the next node; an answer that takes longer is not asked for twice.
