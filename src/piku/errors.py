@@ -36,10 +36,18 @@ def of_system(error: OSError) -> PikuError | None:
     """What a user can do about an error of the system; None for one that is a bug."""
     place, what = error.filename2 or error.filename, error.strerror
     if error.errno in _NO_SPACE:
-        hint = "free some space on this server and try again; what was live still is"
+        hint = "free some space on this server and try again; the live release still runs"
         return PikuError(f"cannot write: {what}{f': {place}' if place else ''}", hint=hint)
     if isinstance(error, PermissionError):
         hint = "everything below the piku root must belong to the user that runs piku"
         return PikuError(f"{place}: permission denied", hint=hint)
-    found = PikuError(f"{place}: {what}", hint="move it away: piku makes it anew")
+    found = PikuError(f"{place}: {what}", hint="move it away; piku will recreate it")
     return found if error.errno in _IN_THE_WAY else None
+
+
+def of(error: Exception) -> PikuError:
+    """Any error as one to print, where others still have to be served."""
+    if isinstance(error, PikuError):
+        return error
+    found = of_system(error) if isinstance(error, OSError) else None
+    return found or PikuError(f"{type(error).__name__}: {error}"[:300])

@@ -29,6 +29,12 @@ def read(path: Path) -> str:
         raise damaged(path, f"cannot be read: {error.strerror}") from None
 
 
+def inside(folder: Path, path: str) -> Path | None:
+    """What a path in this folder leads to, or None when that is outside of it."""
+    found = Path(os.path.realpath(folder / path))
+    return found if found.is_relative_to(folder.resolve()) else None
+
+
 def damaged(path: Path, how: str = "is damaged") -> PikuError:
     """The error of a file that is not what piku wrote."""
     return PikuError(f"{path} {how}", hint="restore it from a backup, or move it away")
@@ -100,8 +106,8 @@ def link(target: Path | str, place: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file, a link or a whole folder; a missing one is fine. Raises OSError when the name
-    is still taken, and PikuError for what is left of a folder under another."""
+    """Remove a file, a link or a whole folder; a missing one is fine. Raises OSError if it is still
+    there, and PikuError if a folder was renamed but could not be emptied."""
     if path.is_symlink() or not path.is_dir():
         path.unlink(missing_ok=True)
         return

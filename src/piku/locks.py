@@ -24,7 +24,8 @@ def lock(
     """Hold the lock file while the block runs.
 
     When another process holds it, `waiting` is called with who does and since when, and we wait; or
-    LockHeld is raised when not `patient`. Yields whether the holder before was killed.
+    LockHeld is raised when not `patient`. Yields whether the holder before was killed: one that
+    raised PikuError has left everything in order.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     while True:
@@ -35,7 +36,11 @@ def lock(
             killed = bool(file.read(1))
             since = time.strftime("%H:%M:%S")
             _replace(file, what and f"{what} (process {os.getpid()}, since {since})")
-            yield killed
+            try:
+                yield killed
+            except PikuError:
+                _replace(file, "")
+                raise
             _replace(file, "")
             return
 

@@ -48,7 +48,7 @@ class AppPaths:
         self.lock = root / "releases" / f"{name}{SEPARATOR}lock"
         self.live_link = root / "apps" / name
         # The checkout before the live one: pages that are open may still ask for its files.
-        self.before_link = root / "apps" / f"{name}{SEPARATOR}before"
+        self.previous_link = root / "apps" / f"{name}{SEPARATOR}before"
         self.releases = root / "releases" / name
         # What is live; replacing it is the commit point (design, "On disk").
         self.live_record = self.releases / "live.json"

@@ -99,6 +99,11 @@ def memory(pid: int) -> int:
     return _kilobytes("Pss", Path(f"/proc/{pid}/smaps_rollup"))
 
 
+def tree_memory(pid: int) -> int:
+    """The same of a process and all below it; 0 for none."""
+    return sum(map(memory, (pid, *descendants(pid)))) if pid else 0
+
+
 def available_memory() -> int:
     """Bytes that programs could still use without swapping."""
     return _kilobytes("MemAvailable", Path("/proc/meminfo"))

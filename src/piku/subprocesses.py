@@ -86,8 +86,8 @@ def run(
     merged: bool = False,
     timeout: float | None = None,
 ) -> str:
-    """Run a program to its end and return its standard output, when `merged` with its errors after
-    it; raises ProgramFailed unless `check` is off, and PikuError when it has not ended after
+    """Run a program to its end and return its standard output, if `merged` followed by its standard
+    error; raises ProgramFailed unless `check` is off, and PikuError when it has not ended after
     `timeout` seconds: then it is killed with what it has started."""
     begun = time.monotonic()
     with subprocess.Popen(

@@ -287,3 +287,12 @@ def test_the_emperor_is_one_process_that_is_told_and_its_log_is_rotated(
     assert old.stat().st_size > 2**20 and stat.S_IMODE(old.stat().st_mode) == 0o640
     new_app("heard", wsgi("heard"), on=server)
     server.wait(lambda: "vassal heard@1.wsgi.1.ini has been spawned" in log.read_text())
+
+
+def test_nginx_reloads_although_its_log_of_errors_was_removed(
+    server: Sandbox, new_app: Callable[..., App]
+) -> None:
+    app = new_app("unlogged", wsgi("unlogged"))
+    (server.root / "nginx" / "error.log").unlink()
+    app.does("config:set", "NGINX_HTTPS_ONLY=true")
+    assert server.get(app.host)[0] == 301

@@ -150,3 +150,18 @@ EXTRA = Extra(name="mine", flags={"deploy": "piku_plugins.mine:mine"})
 """
     plugin(plugins, "mine", text)
     assert app.does("deploy", "--mine", "x") == "not done: x added\n"
+
+
+def test_housekeeping_goes_on_after_what_fails(server: Sandbox, plugins: Path) -> None:
+    text = """\
+from piku.extra import Extra
+
+def due(paths):
+    (paths.root / "plugins" / "done").mkdir() if __name__.endswith("second") else {}["key"]
+
+EXTRA = Extra(name=__name__, periodic=f"{__name__}:due")
+"""
+    for name in ("first", "second"):
+        plugin(plugins, name, text)
+    assert "KeyError: 'key'" in server.piku("housekeeping").stdout
+    assert (plugins / "done").is_dir()

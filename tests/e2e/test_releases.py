@@ -156,7 +156,7 @@ def test_auto_restart_off_prepares(new_app: Callable[..., App]) -> None:
     assert any("is ready and waits" in line and "piku restart manual" in line for line in said)
     assert app.about()["version"] == "one"
     assert app.about()["pid"] == before
-    assert json.loads(app.does("releases", "--json"))[0]["outcome"] == "prepared"
+    assert json.loads(app.does("releases", "--json"))[0]["outcome"] == "built"
     app.commit(version_txt="three")
     app.deployed()
     assert app.about()["pid"] == before

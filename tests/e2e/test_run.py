@@ -29,6 +29,7 @@ def test_run(app: App) -> None:
     assert app.asked("run", "printf", "%s|", "a b", "$HOME", "*").stdout == "a b|$HOME|*|"
     assert app.asked("run", "ls", "-a", "version.txt").stdout == "version.txt\n"
     assert app.asked("run", "--", "echo", "--help").stdout == "--help\n"
+    assert app.asked("run", "--").returncode == 2
     assert app.asked("run", "pwd").stdout.strip() == app.about()["cwd"]
     assert app.asked("run", "kill -9 $$").returncode == 137
     assert app.asked("run", "kill -9 $$", tty=True).returncode == 137

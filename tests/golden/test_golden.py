@@ -135,7 +135,7 @@ def bring(folder: Path, base: Path) -> Case:
     recovery.make_folders(app)
     checkout.create(app, name, commit)
     deployment = Deployment(
-        paths=paths, app=app, release=release, revision=found, plan=planned, output=output,
+        paths=paths, app=app, live=None, release=release, revision=found, plan=planned, output=output,
         progress=progress,
     )  # fmt: skip
     if facts.get("cgroup"):
@@ -167,7 +167,7 @@ def bring(folder: Path, base: Path) -> Case:
 
 def trust(app: AppPaths, site: Site) -> None:
     """Give the app a certificate that seems to be an authority's."""
-    own = certificate.certificate(app, site.certified)
+    own = certificate.certificate(app, site.all_names)
     text = Path(own.path).read_text().partition("\n")[2]
     trusted = replace(own, trusted=True, source="acme.sh")
     certificate.write(app, certificate.ACME, trusted, text)
@@ -341,7 +341,7 @@ def started(case: Case, process: Process, log: Path) -> Iterator[subprocess.Pope
 def works(case: Case, process: Process, uwsgi: int) -> bool:
     """Whether a daemon's command was run, or an app that uWSGI serves answers a request."""
     if process.schedules:
-        return "spawned uWSGI master" in files_module.read(releases.log_file(case.app, process))
+        return "spawned uWSGI master" in files_module.read(process.log(case.app))
     if (case.folder / f"{process.worker}.sh").exists():
         ended = health.ending(case.app, process) is not None
         return ended or bool(health.daemon_pid(case.app, process, uwsgi))

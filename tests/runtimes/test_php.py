@@ -44,6 +44,13 @@ def test_php(new_app: NewApp, example: Callable[[str], Path]) -> None:
     app.server.commit(app.repository, {"Procfile": "php: no-such-folder\n"})
     said = app.failed()
     assert any("php: there is no folder 'no-such-folder'" in line for line in said), said
+    # A link that leads out of the app shows nobody what is there.
+    app.server.commit(app.repository, {"Procfile": "php: outside\n"})
+    (app.repository / "outside").symlink_to("/etc")
+    app.commit(linked="yes")
+    said = app.failed()
+    assert any("php: there is no folder 'outside'" in line for line in said), said
+
     app.server.commit(
         app.repository, {"Procfile": "php: public\n", "public/index.php": "<?php broken(\n"}
     )

@@ -53,7 +53,7 @@ def commit() -> Commit:
     """A function that commits files to an app's bare repository (made at need), and names the commit.
 
     Time and author are always the same: equal files make equal commits. A file's text may be bytes;
-    a value that begins with "submodule:" is the commit of one.
+    a value that begins with "submodule:" is the commit of one, with "link:" the target of a link.
     """
 
     def make(app: AppPaths, files: Mapping[str, str | bytes], branch: str = "main") -> str:
@@ -69,9 +69,12 @@ def commit() -> Commit:
             if isinstance(content, str) and content.startswith("submodule:"):
                 parts.append(f"M 160000 {content.removeprefix('submodule:')} {name}\n".encode())
                 continue
+            mode = "100644"
+            if isinstance(content, str) and content.startswith("link:"):
+                mode, content = "120000", content.removeprefix("link:")
             data = content.encode() if isinstance(content, str) else content
             parts.append(
-                f"M 100644 inline {name}\ndata {len(data)}\n".encode(errors="surrogateescape")
+                f"M {mode} inline {name}\ndata {len(data)}\n".encode(errors="surrogateescape")
                 + data
                 + b"\n"
             )
@@ -108,7 +111,7 @@ def deployment(paths: Paths, commit: Commit) -> Callable[..., Deployment]:
         recovery.make_folders(app)
         checkout.create(app, name, release.commit)
         return Deployment(
-            paths=paths, app=app, release=release, revision=found,
+            paths=paths, app=app, live=releases.live(app), release=release, revision=found,
             plan=process_plan.plan(found.procfile, found.values, counts or {}),
             output=Output(io.StringIO()), progress=progress,
         )  # fmt: skip

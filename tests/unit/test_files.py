@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -395,6 +396,17 @@ def test_a_lock_can_be_taken_again(tmp_path: Path) -> None:
         raise KeyError
     with locks.lock(tmp_path / "lock", "mine", waiting=pytest.fail):
         pass
+
+
+def test_a_command_that_was_refused_was_not_killed(tmp_path: Path) -> None:
+    with contextlib.suppress(PikuError), locks.lock(tmp_path / "lock", "refused"):
+        raise PikuError("no")
+    with locks.lock(tmp_path / "lock", "next") as killed:
+        assert not killed
+    with contextlib.suppress(SystemExit), locks.lock(tmp_path / "lock", "interrupted"):
+        raise SystemExit
+    with locks.lock(tmp_path / "lock", "next") as killed:
+        assert killed
 
 
 def test_polling_ends_and_looks_once_more_at_the_end() -> None:

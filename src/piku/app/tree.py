@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import posixpath
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +16,8 @@ _MOST = 5 << 20  # bytes of a file that says how to build or run; reading takes 
 
 @dataclass(frozen=True, kw_only=True)
 class Tree:
-    """The files of a commit: each path with the id of its content (a submodule's: its commit).
+    """The files of a commit: each path with the id of its content (a submodule's: its commit; that
+    of a link: what the file has to which it leads).
 
     Paths are relative to the app's folder, so those of files outside of it begin with "../".
     `read` returns the text of a file, nothing when there is none.
@@ -56,6 +57,8 @@ def of_commit(repository: Path, commit: str) -> Tree:
     files, modes, sizes = {}, {}, {}
     for head, _, path in (entry.partition("\t") for entry in listing.split("\0") if entry):
         modes[path], _, files[path], sizes[path] = head.split()
+    for path, content, size in _linked(git, commit, modes):
+        files[path], sizes[path] = content, size
 
     @functools.cache
     def read(path: str) -> str:
@@ -67,3 +70,22 @@ def of_commit(repository: Path, commit: str) -> Tree:
         return subprocesses.run([*git, "cat-file", "blob", files[path]])
 
     return Tree(files=files, read=read, modes=modes)
+
+
+def _linked(
+    git: Sequence[str], commit: str, modes: Mapping[str, str]
+) -> Iterator[tuple[str, str, str]]:
+    """The links that lead to a file of the same commit, each with the id of its content and its
+    size (git-cat-file(1), --follow-symlinks)."""
+    links = [path for path, mode in modes.items() if mode == "120000" and "\n" not in path]
+    asked = "".join(f"{commit}:{path}\n" for path in links)
+    follow = ("cat-file", "--batch-check", "--follow-symlinks")
+    told = subprocesses.run([*git, *follow], stdin=asked) if links else ""
+    left = told.encode(errors="surrogateescape")
+    for path in links:
+        head, _, left = left.partition(b"\n")
+        words = head.decode().split(" ")
+        if words[0] in ("symlink", "dangling", "loop", "notdir"):
+            left = left[int(words[1]) + 1 :]  # where it leads to, which is no file of the commit
+        elif words[1] == "blob":
+            yield path, words[0], words[2]

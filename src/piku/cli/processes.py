@@ -148,4 +148,4 @@ def run(paths: Paths, app: AppPaths, command: tuple[str, ...]) -> None:
     """
     from piku.operate import run as running
 
-    running.run(paths, app, command[1:] if command[0] == "--" else command)
+    running.run(paths, app, command[1:] if command[0] == "--" and command[1:] else command)

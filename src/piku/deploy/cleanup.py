@@ -67,8 +67,7 @@ def _unused_links(app: AppPaths, live: Live | None) -> Iterator[Path]:
 def prune(app: AppPaths, keep: int, warn: Say = lambda _: None) -> None:
     """Remove the releases before the last `keep` usable ones, each with its code, environment and
     logs, unless something that runs still needs it. A checkout in which the app left files of
-    its own stays. The release that was made is live: nothing here fails.
-    """
+    its own stays. The release that was made is live: nothing here fails."""
     try:
         before = list(releases.releases(app))
         files.discard(_past_releases(app, before, keep), warn)
@@ -92,11 +91,13 @@ def _past_releases(app: AppPaths, every: Sequence[Release], keep: int) -> Iterat
     needed = {number for in_use in hooks("in_use") for number in in_use(app)}
     needed |= {run.release for run in scheduler.running(app).values()}
     needed |= {live.release} if live else set()
+    draining = {one.process.start for one in live.draining} if live else set()
+    needed |= {release.number for release in every if draining.intersection(release.starts)}
     usable = [release for release in every if release.usable]
     kept = [*usable[:keep], *(release for release in usable[keep:] if release.number in needed)]
     oldest = min((release.number for release in usable[:keep]), default=0)
     over = [release for release in every if release.number < oldest and release not in kept]
-    before = os.path.relpath(app.before_link.resolve(), app.releases.resolve())
+    before = os.path.relpath(app.previous_link.resolve(), app.releases.resolve())
     checkouts = {before, *(release.checkout for release in kept)}
     environments = {release.environment for release in kept}
     gone = [*over, *(release for release in every if release.outcome == FAILED)]

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
-from piku import files, locks, procfs, subprocesses
+from piku import locks, procfs, subprocesses
 from piku.app import settings
 from piku.deploy import (
     build,
@@ -24,10 +24,10 @@ from piku.deploy import (
     revision,
 )  # fmt: skip
 from piku.deploy.deployment import STEPS, Deployment, Progress
-from piku.deploy.releases import FAILED, PREPARED, SUCCEEDED, Release
+from piku.deploy.releases import BUILT, SUCCEEDED, Live, Release
 from piku.deploy.revision import Revision
 from piku.errors import PikuError
-from piku.extra import hooks
+from piku.extra import commands, hooks
 from piku.nginx import service
 from piku.output import Output
 from piku.paths import AppPaths, Paths
@@ -53,7 +53,7 @@ class Request:
 
 @contextlib.contextmanager
 def locked(paths: Paths, app: AppPaths, what: str, output: Output) -> Iterator[None]:
-    """Hold the app's lock, with whatever an interrupted command left put right first.
+    """Hold the app's lock, after repairing what an interrupted command left.
 
     A failure is shown here, where the app's secrets are known and its log is kept. A terminal that
     goes away does not end what has begun, and a request to end it undoes it first.
@@ -120,7 +120,7 @@ def _make(
         environment=found.environment,
         checkout=str(found.context.checkout.relative_to(app.releases)),
     )
-    deployment = prepare(paths, app, found, counts(app), output, progress)
+    deployment = prepare(paths, app, found, releases.counts(app), output, progress)
     checks = [warning for hook in hooks("check") for warning in hook(deployment)]
     for warning in (*deployment.plan.warnings, *checks):
         output.warn(warning)
@@ -135,7 +135,7 @@ def _make(
     waits = request.kind in ("push", "deploy") and not settings.AUTO_RESTART.read(found.values)
     if waits or not request.activate:
         output.step(f"v{number} is ready and waits: go live with `piku restart {app.name}`")
-        return releases.finish(app, progress.record, PREPARED)
+        return releases.finish(app, progress.record, BUILT)
     return go_live(deployment)
 
 
@@ -158,7 +158,7 @@ def _read(
 
 def _keep_files(deployment: Deployment, *, allow_untracked: bool) -> None:
     """See to files that the live release wrote, before another checkout takes its place."""
-    app, live = deployment.app, releases.live(deployment.app)
+    app, live = deployment.app, deployment.live
     if live is None or live.checkout == deployment.release.checkout:
         return
     for superseding in hooks("superseding"):
@@ -190,24 +190,22 @@ def go_live(deployment: Deployment) -> Release:
     if release.has_own_code and deployment.revision.procfile.command("release"):
         build.run_phase("release", deployment)
         checkout.mark_built(app, release.checkout)
-    going_live.activate(deployment)
+    live = going_live.activate(deployment)
     done = releases.finish(app, progress.record, SUCCEEDED)
     for hook in hooks("deployed"):
         hook(deployment)
     cleanup.prune(app, settings.KEEP_RELEASES.read(deployment.values), deployment.output.warn)
-    _report(deployment)
+    _report(deployment, live)
     return done
 
 
-def _report(deployment: Deployment) -> None:
+def _report(deployment: Deployment, live: Live) -> None:
     """Say that the release is live, how long it took, and where it answers."""
     output, plan, app = deployment.output, deployment.plan, deployment.app
     output.step(f"v{deployment.release.number} is live after {deployment.progress.summary()}")
     if plan.jobs:
-        output.detail(f"Scheduled: {', '.join(plan.jobs)}; see when with: piku cron {app.name}")
-    live = releases.live(app)
-    if live is None:
-        return
+        when = f"; see when with: piku cron {app.name}" if "cron" in commands() else ""
+        output.detail(f"Scheduled: {', '.join(plan.jobs)}{when}")
     serves = plan.instances if plan.serving else live.site and live.site.static
     address = next((process.address for process in live.processes if process.address), "")
     if serves and live.site is not None:
@@ -223,27 +221,22 @@ def prepare(
 ) -> Deployment:  # fmt: skip
     """The deployment of making, or of starting again, the release whose record `progress` has."""
     output.hide(found.values)
+    live = releases.live(app)
     planned = process_plan.plan(
-        found.procfile, found.values, scaling, memory_short=_memory_short(paths, app),
-        elsewhere=any(engine(found.values) for engine in hooks("engine")),
+        found.procfile, found.values, scaling, memory_short=_memory_short(paths, app, live),
+        elsewhere=any(engine(found.values) for engine in hooks("engine")), app=app.name,
     )  # fmt: skip
     return Deployment(
-        paths=paths, app=app, release=progress.record, revision=found, plan=planned, output=output,
-        progress=progress,
+        paths=paths, app=app, live=live, release=progress.record, revision=found, plan=planned,
+        output=output, progress=progress,
     )  # fmt: skip
 
 
-def counts(app: AppPaths) -> dict[str, int]:
-    """How many processes of each type the app should have."""
-    return process_plan.parse_scaling(files.read(app.scaling))
-
-
-def _memory_short(paths: Paths, app: AppPaths) -> bool:
+def _memory_short(paths: Paths, app: AppPaths, live: Live | None) -> bool:
     """Whether what the live release takes would not fit a second time."""
-    live = releases.live(app)
     names = live.vassals(app.name) if live else []
-    pids = [s.pid for name, s in (emperor.observe(paths) or {}).items() if name in names and s.pid]
-    taken = sum(procfs.memory(p) for pid in pids for p in (pid, *procfs.descendants(pid)))
+    running = (emperor.observe(paths) or {}).items()
+    taken = sum(procfs.tree_memory(state.pid) for name, state in running if name in names)
     return procfs.available_memory() < taken * 5 // 4
 
 
@@ -258,17 +251,12 @@ def failed(paths: Paths, app: AppPaths, progress: Progress, error: PikuError) ->
     """The error of a deploy that ended: where, why, and what runs now."""
     release = progress.record
     orphans.end_builds(paths, app.name, release.number)
-    live = releases.live(app)
-    if live is not None and live.release == release.number:
+    if recovery.close(app, release, error.message):
         # Past the commit point: the new release serves, and something after that went wrong.
-        releases.finish(app, release, SUCCEEDED)
         what = f"v{release.number} is live, but not everything was finished: "
         return error.within(what, f"repair it with: piku restart {app.name}")
-    if release.outcome == PREPARED and release.kind == "config" and live is not None:
+    if release.outcome == BUILT and release.kind == "config" and (live := releases.live(app)):
         releases.write_settings(app, releases.load_release(app, live.release).settings)
-    if release.outcome != PREPARED and release.has_own_code:
-        files.discard([app.code(release.checkout)])
-    releases.finish(app, release, FAILED, error.message)
-    housekeeping.ask(paths)  # extras may tell of it
+    housekeeping.ask(paths)  # extras may report it
     where = STEPS.get(release.step, release.step)
     return error.within(f"v{release.number} failed at {where}: ", recovery.what_runs(paths, app))

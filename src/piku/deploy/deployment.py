@@ -8,7 +8,7 @@ from typing import Any
 
 from piku.deploy import releases, revision
 from piku.deploy.process_plan import Plan
-from piku.deploy.releases import Process, Release
+from piku.deploy.releases import Live, Process, Release
 from piku.deploy.revision import Revision
 from piku.output import Output
 from piku.paths import AppPaths, Paths
@@ -41,7 +41,7 @@ class Progress:
     def at(self, step: str) -> None:
         """Note that this step begins now."""
         self._times.append((step, time.monotonic()))
-        if self.record.outcome in (releases.BUILDING, releases.PREPARED):
+        if self.record.outcome in (releases.BUILDING, releases.BUILT):
             # Right before the commit the disk must have what that refers to.
             self.update(durable=step == "switch", step=step)
 
@@ -73,6 +73,7 @@ class Deployment:
 
     paths: Paths
     app: AppPaths
+    live: Live | None  # what serves until this one does
     release: Release
     revision: Revision
     plan: Plan

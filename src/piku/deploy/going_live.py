@@ -4,11 +4,10 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from piku import dotenv, files, locks, ports
+from piku import dotenv, errors, files, locks, ports
 from piku.app import settings
 from piku.deploy import health, instances, live_sites, reconcile, recovery, releases
 from piku.deploy.deployment import Deployment
-from piku.deploy.process_plan import parse_scaling
 from piku.deploy.releases import Live, Process
 from piku.errors import PikuError
 from piku.extra import hooks
@@ -17,19 +16,18 @@ from piku.nginx.site import Site
 from piku.uwsgi import emperor
 
 
-def activate(deployment: Deployment, *, carried: Sequence[Process] = ()) -> Live:
+def activate(deployment: Deployment, *, reused: Sequence[Process] = ()) -> Live:
     """Start the processes of a release and make it the live one.
 
     Until the commit any failure stops what was started, brings back what was stopped, and is raised
-    again. `carried` are processes of the live release that go on as they are.
+    again. `reused` are processes of the live release that go on as they are.
     """
-    paths, app = deployment.paths, deployment.app
-    live = releases.live(app)
-    going = [process for process in (live.processes if live else ()) if process not in carried]
+    paths, app, live = deployment.paths, deployment.app, deployment.live
+    going = [process for process in (live.processes if live else ()) if process not in reused]
     try:
         deployment.progress.at("configuration")
-        number, started = instances.create(deployment, carried)
-        new = record(deployment, number, (*carried, *started), going)
+        number, started = instances.create(deployment, reused)
+        new = record(deployment, number, (*reused, *started), going)
         # The disk has all that the record refers to before that is written.
         with files.syncing(paths.root):
             _check_nginx(deployment, new)
@@ -43,7 +41,10 @@ def activate(deployment: Deployment, *, carried: Sequence[Process] = ()) -> Live
             releases.commit(app, new)
             files.remove(app.refused)
     except BaseException:
-        recovery.go_back(paths, app)
+        try:
+            recovery.roll_back(paths, app)
+        except Exception as second:  # noqa: BLE001 (the first one says why the deploy failed)
+            deployment.output.error(errors.of(second).within("going back failed as well: ", ""))
         raise
     reconcile.reconcile(paths, app, say=deployment.output.detail)
     return new
@@ -64,7 +65,7 @@ def record(
 ) -> Live:
     """The live record of this start; `going` are the processes that it replaces."""
     app, values, release = deployment.app, deployment.values, deployment.release
-    live = releases.live(app)
+    live = deployment.live
     seen = deployment.variables(next((process for process in processes if process.port), None))
     live_env = app.start(number) / "LIVE_ENV"
     files.write(live_env, dotenv.render(seen), mode=0o600)
@@ -98,10 +99,9 @@ def site(
 
 
 def _check_nginx(deployment: Deployment, new: Live) -> None:
-    paths, app, site = deployment.paths, deployment.app, new.site
+    paths, app, live, site = deployment.paths, deployment.app, deployment.live, new.site
     if site is None:
         return
-    live = releases.live(app)
     if live is not None and live.site == site and not app.refused.exists():
         return  # nginx has accepted exactly this already
     sites, damaged = live_sites.states(paths, {app.name: site})
@@ -124,7 +124,7 @@ def _without(deployment: Deployment, new: Live, finished: set[Process]) -> Live:
     for kind in kinds:
         deployment.output.warn(f"{kind} has ended with exit code 0, so it is scaled to 0 now:")
         deployment.output.warn(f"run it with: piku run {app.name} {kind}")
-    counts = parse_scaling(files.read(app.scaling)) | dict.fromkeys(kinds, 0)
+    counts = releases.counts(app) | dict.fromkeys(kinds, 0)
     processes = tuple(process for process in new.processes if process.kind not in kinds)
     return replace(new, processes=processes, counts=counts)
 
@@ -136,30 +136,25 @@ def _start(
     the commit. Returns the workers of a first release that have ended well."""
     serving = [process for process in started if process.address]
     workers = [process for process in started if not process.address and not process.schedules]
-    live = releases.live(deployment.app)
     deployment.progress.at("start")
     if serving:
         live_status = None
         if reason := deployment.plan.no_overlap_reason:
             deployment.output.step(f"The old release stops before the new one starts: {reason}")
-            live_status = health.ask_live(deployment, live)
+            live_status = health.ask_live(deployment)
             for stopping in hooks("stopping"):
                 stopping(deployment)
             _stop_old(deployment, [process for process in going if process.address])
             _wait_for_ports(deployment, serving)
         begun = time.monotonic()
         _enable(deployment, serving)
-        health.wait_serving(
-            deployment,
-            serving,
-            lambda: health.ask_live(deployment, live) if live_status is None else live_status,
-        )
+        health.wait_serving(deployment, serving, live_status)
         deployment.output.detail(f"healthy after {time.monotonic() - begun:.2f} s")
     _stop_old(deployment, [p for p in going if not p.address and not p.schedules])
     if workers:
         deployment.progress.at("workers")
         _enable(deployment, workers)
-        return health.wait_workers(deployment, workers, may_finish=live is None)
+        return health.wait_workers(deployment, workers, may_finish=deployment.live is None)
     return set()
 
 
@@ -170,8 +165,7 @@ def _enable(deployment: Deployment, chosen: Sequence[Process]) -> None:
 
 def _stop_old(deployment: Deployment, old: Sequence[Process]) -> None:
     """Stop processes that the new ones cannot run beside, after the requests they have begun."""
-    app = deployment.app
-    live = releases.live(app)
+    live = deployment.live
     if not old or live is None:
         return
     # nginx keeps idle connections to a `web` process open: only of a socket is the end seen.
@@ -179,7 +173,7 @@ def _stop_old(deployment: Deployment, old: Sequence[Process]) -> None:
     for _ in files.poll(time.monotonic() + live.drain_timeout, first=0.005):
         if not by_socket or not ports.connections(by_socket):
             break
-    names = [process.vassal(app.name) for process in old]
+    names = [process.vassal(deployment.app.name) for process in old]
     reconcile.stop(deployment.paths, names, live.stop_timeout)
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from piku import files, ports, procfs
 from piku.app import settings
-from piku.deploy import probe, releases
+from piku.deploy import probe
 from piku.deploy.probe import Check
-from piku.deploy.releases import Live, Process
+from piku.deploy.releases import Process
 from piku.errors import PikuError
 from piku.extra import hooks
 from piku.paths import AppPaths, Paths
@@ -29,19 +29,21 @@ _SIGN_OF_LIFE = 10.0  # seconds after which a push says what it waits for
 _TAIL = 1 << 16  # bytes at the end of a log in which its last lines are looked for
 
 
-def ask_live(deployment: Deployment, live: Live | None) -> int:
+def ask_live(deployment: Deployment) -> int:
     """What the live release answers to the same question; 0 for nothing."""
+    live = deployment.live
     serving = [process for process in live.processes if process.address] if live else []
     return probe.ask(serving[0].now(deployment.app), Check.of(deployment)) if serving else 0
 
 
 def wait_serving(
-    deployment: Deployment, chosen: Sequence[Process], live_status: Callable[[], int]
+    deployment: Deployment, chosen: Sequence[Process], live_status: int | None = None
 ) -> None:
     """Wait until every serving process answers; raises PikuError with the cause as soon as one
     fails.
 
-    A release whose answer is an error of its own (500 and above) replaces none whose answer is not.
+    A release whose answer is an error of its own (500 and above) replaces none whose answer is not:
+    `live_status` is the answer of one that was stopped before.
     """
     check = Check.of(deployment)
     deadline = time.monotonic() + settings.DEPLOY_TIMEOUT.read(deployment.values)
@@ -50,8 +52,8 @@ def wait_serving(
         if status < 500:
             continue
         what = f"answers {check.path} with {status}"
-        replaced = live_status()
-        log = tail(releases.log_file(deployment.app, process))
+        replaced = ask_live(deployment) if live_status is None else live_status
+        log = tail(process.log(deployment.app))
         is_asgi = process.kind == "wsgi" and "required positional argument: 'send'" in log
         if check.strict or is_asgi or 0 < replaced < 500:
             if not check.strict and replaced:
@@ -143,7 +145,7 @@ def daemon_pid(app: AppPaths, process: Process, vassal: int) -> int:
     """The program that uWSGI, the process `vassal`, watches over; 0 when it does not run now."""
     if process.elsewhere and not process.now(app).address:
         return 0
-    runner = str(releases.runner(app, process))
+    runner = str(process.script(app))
     for child in procfs.children(vassal) if vassal else ():
         if runner in procfs.command(child):
             return next(iter(procfs.children(child)), 0)
@@ -155,7 +157,7 @@ def ending(app: AppPaths, process: Process) -> int | None:
     for one of uWSGI's, which does not say it, and None for one that has not ended."""
     # uWSGI starts a worker that died, for one because a Java class is missing, again without end.
     mark = ini.ENDED.format(worker=process.worker)
-    text = tail(releases.log_file(app, process))
+    text = tail(process.log(app))
     lines = [line for line in text.splitlines() if line.startswith((mark, "DAMN ! worker "))]
     code = lines[-1].removeprefix(mark) if lines else None
     return None if code is None else int(code) if code.isdigit() else -1
@@ -177,7 +179,7 @@ def _reason(process: Process, vassal: int) -> str:
     if process.served:
         return "the app is still loading"
     if process.elsewhere and not process.address:
-        return "it runs nowhere yet"
+        return "it is not running yet"
     own = f"{process.address} (its $BIND_ADDRESS and $PORT)"
     found = ports.listening(procfs.descendants(vassal)) if vassal else []
     if found and probe.accepts(process.address):
@@ -191,7 +193,7 @@ def failure(deployment: Deployment, process: Process, what: str, fix: str = "") 
     """The error of a process that is not well, with the end of its log."""
     app = deployment.app
     what += "".join(ended(app, process) for ended in hooks("ended"))
-    log = last_lines(releases.log_file(app, process), 200)
+    log = last_lines(process.log(app), 200)
     lines = log[-15:] or ("(it wrote nothing to its log)",)
     fixes = [fix] if fix else []
     for hook in hooks("unwell"):

@@ -17,14 +17,13 @@ from piku.paths import AppName, AppPaths, Paths
 _MAX_SOCKET = 107
 
 
-def create(deployment: Deployment, carried: Sequence[Process] = ()) -> tuple[int, list[Process]]:
+def create(deployment: Deployment, reused: Sequence[Process] = ()) -> tuple[int, list[Process]]:
     """Write what the processes of a new start need; nothing runs yet. Returns the start's number
-    and its processes. `carried` are processes of the live release that go on.
-    """
+    and its processes. `reused` are processes of the live release that go on."""
     plan = deployment.plan
     number = releases.next_start(deployment.paths)
     counts = ((plan.serving, plan.instances), *plan.workers, (SCHEDULER, 1 if plan.jobs else 0))
-    going_on = {(process.kind, process.instance) for process in carried}
+    going_on = {(process.kind, process.instance) for process in reused}
     wanted = [(k, i) for k, count in counts for i in range(1, count + 1) if (k, i) not in going_on]
     serving = [instance for kind, instance in wanted if kind == plan.serving]
     with locks.lock(deployment.paths.uwsgi / "ports.lock", "assigning ports"):

@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from piku import dotenv, files
+from piku import dotenv
 from piku.app import settings
 from piku.deploy import (
     build,
@@ -102,7 +102,7 @@ def restart(paths: Paths, app: AppPaths, output: Output) -> None:
     """Start the newest release that waits, or the live one anew, without downtime."""
     waiting = _waiting(app, releases.live(app))
     if waiting is not None:
-        deployment = _deployment(paths, app, waiting, deploy.counts(app), output)
+        deployment = _deployment(paths, app, waiting, releases.counts(app), output)
         try:
             deploy.go_live(deployment)
         except PikuError as error:
@@ -110,14 +110,14 @@ def restart(paths: Paths, app: AppPaths, output: Output) -> None:
         return
     live = releases.require_live(app)
     release = releases.load_release(app, live.release)
-    _start_again(_deployment(paths, app, release, deploy.counts(app), output))
+    _start_again(_deployment(paths, app, release, releases.counts(app), output))
     output.step(f"v{live.release} of {app.name} was restarted")
 
 
 def _waiting(app: AppPaths, live: Live | None) -> Release | None:
     since = live.release if live else 0
     later = itertools.takewhile(lambda release: release.number > since, releases.releases(app))
-    return next((release for release in later if release.outcome == releases.PREPARED), None)
+    return next((release for release in later if release.outcome == releases.BUILT), None)
 
 
 def scale(paths: Paths, app: AppPaths, changes: Mapping[str, int], output: Output) -> None:
@@ -125,22 +125,22 @@ def scale(paths: Paths, app: AppPaths, changes: Mapping[str, int], output: Outpu
     done = f"{app.name} has {', '.join(f'{kind}={n}' for kind, n in changes.items())}"
     live = releases.live(app)
     if live is None:  # which types there are, nobody knows before the first push
-        counts = {**deploy.counts(app), **changes}
-        files.write(app.scaling, process_plan.render_scaling(counts), durable=True)
+        counts = {**releases.counts(app), **changes}
+        releases.write_counts(app, counts)
         output.step(f"{done} from its first release on")
         return
     release = releases.load_release(app, live.release)
     found = revision.of_release(paths, app, release)
-    counts = process_plan.scaled(found.procfile, deploy.counts(app), changes)
+    counts = process_plan.scaled(found.procfile, releases.counts(app), changes)
     if live.stopped:
-        files.write(app.scaling, process_plan.render_scaling(counts), durable=True)
+        releases.write_counts(app, counts)
     else:
         deployment = _deployment(paths, app, release, counts, output)
         kept = [p for p in live.processes if p.instance <= counts.get(p.kind, 1)]
         # An engine spreads what starts together.
-        carried = [p for p in kept if not (p.elsewhere and p.kind in changes)]
+        reused = [p for p in kept if not (p.elsewhere and p.kind in changes)]
         plan = replace(deployment.plan, counts=counts)
-        _start_again(replace(deployment, plan=plan), carried)
+        _start_again(replace(deployment, plan=plan), reused)
     output.step(done)
     if later := [kind for kind in changes if kind not in found.procfile]:
         output.detail(f"The Procfile has no {' or '.join(later)} yet: kept for a later release")
@@ -164,7 +164,7 @@ def stop(paths: Paths, app: AppPaths, output: Output) -> None:
         counts=None,
     )
     releases.commit(app, new)
-    reconcile.reconcile(paths, app, say=output.detail, patient=True)
+    reconcile.reconcile(paths, app, say=output.detail, wait_stopped=True)
     scheduler.end(app, live.stop_timeout)
     output.step(f"{app.name} is stopped; start it again with `piku restart {app.name}`")
 
@@ -181,9 +181,9 @@ def _deployment(
     return deploy.prepare(paths, app, found, counts, output, Progress(app, release))
 
 
-def _start_again(deployment: Deployment, carried: Sequence[Process] = ()) -> None:
+def _start_again(deployment: Deployment, reused: Sequence[Process] = ()) -> None:
     try:
-        going_live.activate(deployment, carried=carried)
+        going_live.activate(deployment, reused=reused)
     except PikuError as error:
         runs = recovery.what_runs(deployment.paths, deployment.app)
         raise error.within("", runs) from error

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from piku import files, procfs, subprocesses
 from piku.app import settings
-from piku.deploy import releases, revision, scheduler
+from piku.deploy import revision, scheduler
 from piku.deploy.deployment import Deployment
 from piku.deploy.releases import Process
 from piku.errors import PikuError
@@ -38,7 +38,7 @@ def _config(deployment: Deployment, process: Process) -> str:
         values=deployment.values,
         checkout=str(deployment.checkout),
         envdir=str(envdir),
-        log=str(releases.log_file(app, process)),
+        log=str(process.log(app)),
         options=tuple(options),
         include=include(deployment, process),
     )
@@ -59,7 +59,7 @@ def _config(deployment: Deployment, process: Process) -> str:
     argv = revision.confined(app, deployment.release, deployment.revision, command)
     for wrap in hooks("wrap"):
         argv = wrap(deployment, process, argv)
-    script = releases.runner(app, process)
+    script = process.script(app)
     files.write(script, ini.runner(argv, process.worker))
     return ini.daemon(vassal, str(script))
 
@@ -104,8 +104,7 @@ def include(deployment: Deployment, process: Process) -> str:
     wanted = settings.UWSGI_INCLUDE.read(deployment.values)
     if not wanted or (deployment.plan.serving in ini.MODIFIERS and not process.served):
         return ""
-    checkout = deployment.checkout.resolve()
-    file = (checkout / wanted).resolve()
-    if not file.is_relative_to(checkout) or not file.is_file():
+    file = files.inside(deployment.checkout, wanted)
+    if file is None or not file.is_file():
         raise PikuError(f"UWSGI_INCLUDE_FILE={wanted}: there is no such file in this commit")
     return str(file)

@@ -30,37 +30,30 @@ class Plan:
 
 def plan(
     procfile: Procfile, values: Mapping[str, str], counts: Mapping[str, int], *,
-    memory_short: bool = False, elsewhere: bool = False,
+    memory_short: bool = False, elsewhere: bool = False, app: str = "APP",
 ) -> Plan:  # fmt: skip
     """Decide; raises PikuError when the settings contradict each other."""
     serving = procfile.serving
     named = bool(settings.SERVER_NAME.read(values))
+    get_name = f"piku config:set {app} NGINX_SERVER_NAME=www.example.com"
     instances = counts.get(serving, 1) if serving else 0
     short = memory_short and not elsewhere
     port = _port(serving, named, bool(settings.PORT.read(values)), elsewhere)
     if instances > 1 and port in ("fixed", "kept"):
         raise PikuError(
             f"{serving}={instances} needs a port for each process, and this app has one",
-            hint="give the app a host name: piku config:set APP NGINX_SERVER_NAME=www.example.com"
+            hint=f"give the app a host name: {get_name}"
             if port == "kept"
             else "remove PORT from the settings, or scale back to 1",
         )
     warnings = list(procfile.warnings)
     if "static" in procfile and not named:
-        warnings.append("for nginx to serve it: piku config:set APP NGINX_SERVER_NAME=example.com")
-    if (
-        named
-        and not serving
-        and "static" not in procfile
-        and not settings.STATIC_PATHS.read(values)
-    ):
-        warnings.append(
-            "The app has a host name, but no web, wsgi or static line that answers there"
-        )
+        warnings.append(f"for nginx to serve it: {get_name}")
+    answers = serving or "static" in procfile or settings.STATIC_PATHS.read(values)
+    if named and not answers:
+        warnings.append("The app has a host name, but no web, wsgi or static line to answer there")
     if serving and not instances:
-        warnings.append(
-            f"{serving} is scaled to 0, so nothing answers: piku ps:scale APP {serving}=1"
-        )
+        warnings.append(f"{serving} is scaled to 0: start one with piku ps:scale {app} {serving}=1")
     return Plan(
         serving=serving,
         instances=instances,

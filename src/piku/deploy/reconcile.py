@@ -7,7 +7,7 @@ called at any time, and repeated: nothing else starts, stops, links or cleans up
 
 import contextlib
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 
 from piku import files, locks, ports, procfs
 from piku.deploy import cleanup, live_sites, orphans, process_plan, releases
@@ -26,6 +26,7 @@ _PATIENCE = 1.0  # seconds for which a command waits for open requests
 # Seconds of PIKU_DRAIN_TIMEOUT at most: an end that is further off is from before the clock was set
 # back.
 _LONGEST = 3600
+_ROUND = 100.0  # seconds; housekeeping comes again after 120
 
 
 def wanted(paths: Paths, app: AppPaths, live: Live | None) -> list[VassalName]:
@@ -44,14 +45,14 @@ def is_settled(paths: Paths, app: AppPaths) -> bool:
 
 
 def reconcile(
-    paths: Paths, app: AppPaths, *, say: Say = lambda _: None, patient: bool = False,
+    paths: Paths, app: AppPaths, *, say: Say = lambda _: None, wait_stopped: bool = False,
     nginx: bool = True,
 ) -> None:  # fmt: skip
     """Make everything follow from the live record; the caller holds the app's lock, and sees to
     nginx without `nginx`.
 
-    Processes that are no longer wanted get SIGTERM; `patient` waits until they have ended, and may
-    raise PikuError.
+    Processes that are no longer wanted get SIGTERM; `wait_stopped` waits until they have ended, and
+    may raise PikuError.
     """
     live = releases.live(app)
     enabled = emperor.enabled(paths, app.name)
@@ -59,7 +60,7 @@ def reconcile(
     draining = _still_draining(paths, app, live)
     stale = [name for name in enabled if name not in (*should, *draining)]
     missing = [name for name in should if name not in enabled]
-    if missing or patient:
+    if missing or wait_stopped:
         # Those must be gone before others start: one may hold a port, or be a worker's twin.
         stop(paths, stale, live.stop_timeout if live else 10)
     else:
@@ -69,8 +70,8 @@ def reconcile(
         _link(app, live)
     if nginx:
         live_sites.update(paths, say)
-    if live is not None:
-        _drain(paths, app, live, say, patient=patient)
+    if live is not None and draining:
+        _drain(paths, app, live, draining, say, to_the_end=wait_stopped and live.stopped)
     cleanup.clean(paths, app, live, say)
     # It stops what is still busy in time, ends what stopped processes left, gets certificates.
     housekeeping.ask(paths)
@@ -82,13 +83,13 @@ def _link(app: AppPaths, live: Live) -> None:
     """Point the stable names at what is live: its code, sockets, logs and variables."""
     now = app.live_link.resolve() if app.live_link.is_symlink() else None
     if now is not None and now != (app.releases / live.checkout).resolve():
-        files.link(now, app.before_link)
+        files.link(now, app.previous_link)
     files.link(app.releases / live.checkout, app.live_link)
     for process in live.processes:
         if process.by_socket:
             files.link(process.address, app.socket(process.instance))
         if not process.schedules:
-            log = releases.log_file(app, process)
+            log = process.log(app)
             files.link(log.name, app.logs / f"{process.worker}.log")
     if live.counts is not None:
         files.write(app.scaling, process_plan.render_scaling(live.counts))
@@ -138,19 +139,19 @@ def _still_draining(paths: Paths, app: AppPaths, live: Live | None) -> dict[Vass
     return {name: one for name, one in replaced.items() if name in enabled}
 
 
-def _drain(paths: Paths, app: AppPaths, live: Live, say: Say, *, patient: bool) -> None:
+def _drain(
+    paths: Paths, app: AppPaths, live: Live, left: Mapping[VassalName, Draining], say: Say, *,
+    to_the_end: bool,
+) -> None:  # fmt: skip
     """Stop what has nothing left to answer; what is still busy goes on behind the command."""
-    left = _still_draining(paths, app, live)
-    if not left:
-        return
     last = max(one.until for one in left.values()) - time.time()
-    busy = dict(left)
-    for _ in files.poll(time.monotonic() + (last if patient else _PATIENCE), first=0.005):
+    busy = left
+    for _ in files.poll(time.monotonic() + (last if to_the_end else _PATIENCE), first=0.005):
         busy = {name: one for name, one in left.items() if is_busy(paths, app, one)}
         if not busy:
             break
     idle = [name for name in left if name not in busy]
-    if patient:
+    if to_the_end:
         stop(paths, [*idle, *busy], live.stop_timeout)
         return
     emperor.disable(paths, idle)
@@ -169,17 +170,23 @@ def is_busy(paths: Paths, app: AppPaths, one: Draining) -> bool:
 
 
 def finish_draining(paths: Paths) -> None:
-    """Wait until the old processes of all apps have finished their requests, then stop them
-    (housekeeping). A damaged record concerns its own app alone."""
-    for name in paths.app_names():
-        app = paths.app(name)
-        with contextlib.suppress(PikuError, OSError):
-            left = _still_draining(paths, app, releases.live(app)).values()
-            if not left:
-                continue
-            last = max(one.until for one in left) - time.time()
-            for _ in files.poll(time.monotonic() + last, most=0.5):
-                if not any(is_busy(paths, app, one) for one in left):
-                    break
+    """Wait until the old processes of all apps have finished their requests, and stop them; what
+    takes longer is left to the next time (housekeeping)."""
+    left = set(paths.app_names())
+    for _ in files.poll(time.monotonic() + _ROUND, most=0.5):
+        left = {name for name in left if not _drained(paths, paths.app(name))}
+        if not left:
+            return
+
+
+def _drained(paths: Paths, app: AppPaths) -> bool:
+    """Whether nothing of the app has requests to finish any more; that is stopped. A damaged record
+    concerns its own app alone."""
+    with contextlib.suppress(PikuError, OSError):
+        replaced = _still_draining(paths, app, releases.live(app)).values()
+        if any(is_busy(paths, app, one) for one in replaced):
+            return False
+        if replaced:
             with locks.lock(app.lock, "ending old processes", patient=False):
                 reconcile(paths, app)
+    return True

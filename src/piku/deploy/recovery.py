@@ -1,9 +1,8 @@
 """Putting right what a command left half done when it was killed or the power went."""
 
-from piku import files, locks
+from piku import errors, files, locks
 from piku.deploy import build, checkout, health, orphans, reconcile, releases
-from piku.deploy.releases import BUILDING, FAILED, SUCCEEDED, Release
-from piku.errors import PikuError, of_system
+from piku.deploy.releases import BUILDING, BUILT, FAILED, SUCCEEDED, Release
 from piku.output import Output
 from piku.paths import AppPaths, Paths
 from piku.uwsgi import emperor
@@ -11,25 +10,55 @@ from piku.uwsgi import emperor
 
 def recover(paths: Paths, app: AppPaths, *, killed: bool) -> None:
     """Recover an app, whose lock the caller holds; its last command may have been `killed`."""
+    unfinished = _clear(paths, app)
+    if killed or unfinished is not None or not reconcile.is_settled(paths, app):
+        roll_back(paths, app)
+        if unfinished is not None:
+            close(app, unfinished)
+
+
+def _clear(paths: Paths, app: AppPaths) -> Release | None:
+    """Remove what a killed command had begun, and end what it ran; returns the release that was
+    being made, if any: nobody else holds the lock."""
     make_folders(app)
     _sweep(paths, app)
     checkout.remove_stale_locks(app.repo)
     unfinished = _unfinished(app)
-    if not killed and unfinished is None and reconcile.is_settled(paths, app):
-        return
     if unfinished is not None:
         orphans.end_builds(paths, app.name, unfinished.number)
     build.remove_half_built(app)
-    go_back(paths, app)
-    _close(app, unfinished)
+    return unfinished
 
 
-def go_back(paths: Paths, app: AppPaths) -> None:
-    """Go back to the live record: new processes end, stopped ones come back and answer again."""
+def _unfinished(app: AppPaths) -> Release | None:
+    """The release that was being made, or one that waited and has just gone live."""
+    newest = releases.newest(app)
+    if newest is not None and newest.outcome == BUILT:
+        live = releases.live(app)
+        return newest if live is not None and live.release == newest.number else None
+    return newest if newest is not None and newest.outcome == BUILDING else None
+
+
+def close(app: AppPaths, release: Release, reason: str = "") -> bool:
+    """Give a release that was not finished its outcome; returns whether it is live. The code of one
+    that failed is removed, unless it was complete and had waited."""
+    live = releases.live(app)
+    if live is not None and live.release == release.number:
+        releases.finish(app, release, SUCCEEDED)
+        return True
+    if release.outcome == BUILDING and release.has_own_code:
+        files.discard([app.code(release.checkout)])
+    reason = reason or f"interrupted at {release.step or 'its start'}"
+    releases.finish(app, release, FAILED, reason)
+    return False
+
+
+def roll_back(paths: Paths, app: AppPaths) -> None:
+    """Roll back to the live record: new processes end, stopped ones come back and answer again."""
     live = releases.live(app)
     enabled = emperor.enabled(paths, app.name)
     stopped = [p for p in (live.processes if live else ()) if p.vassal(app.name) not in enabled]
-    reconcile.reconcile(paths, app, patient=True)
+    reconcile.reconcile(paths, app, wait_stopped=True)
     resumed = set(emperor.enabled(paths, app.name))
     health.wait_back(paths, app, [p for p in stopped if p.vassal(app.name) in resumed], 30)
 
@@ -62,25 +91,6 @@ def _sweep(paths: Paths, app: AppPaths) -> None:
     files.sweep(app.logs, name="link")
 
 
-def _unfinished(app: AppPaths) -> Release | None:
-    """The release that was being made: nobody else holds the lock."""
-    newest = next(releases.releases(app), None)
-    return newest if newest is not None and newest.outcome == BUILDING else None
-
-
-def _close(app: AppPaths, release: Release | None) -> None:
-    """Give the unfinished release its outcome; nothing of one that failed runs any more."""
-    if release is None:
-        return
-    live = releases.live(app)
-    if live is not None and live.release == release.number:
-        releases.finish(app, release, SUCCEEDED)
-        return
-    releases.finish(app, release, FAILED, f"interrupted at {release.step or 'its start'}")
-    if release.has_own_code:
-        files.discard([app.code(release.checkout)])
-
-
 def recover_all(paths: Paths, output: Output) -> None:
     """Before the platform starts: every app as its live record says, with nothing else enabled;
     nginx comes after it.
@@ -91,21 +101,16 @@ def recover_all(paths: Paths, output: Output) -> None:
         app = paths.app(name)
         try:
             with locks.lock(app.lock, "starting the platform", patient=False):
-                make_folders(app)
-                _sweep(paths, app)
-                build.remove_half_built(app)
+                unfinished = _clear(paths, app)
                 reconcile.reconcile(paths, app, nginx=False)
-                _close(app, _unfinished(app))
+                if unfinished is not None:
+                    close(app, unfinished)
                 _name_missing(app, output)
         except locks.LockHeld as held:
             # That deploy needs the platform to go on, and reconciles the app when it ends.
             output.detail(f"{name}: {held}")
         except Exception as error:  # noqa: BLE001 (nothing of one app keeps the others down)
-            what = f"{type(error).__name__}: {error}"[:300]
-            found = error if isinstance(error, PikuError) else PikuError(what)
-            if isinstance(error, OSError):
-                found = of_system(error) or found
-            output.error(found.within(f"{name} could not be brought back: ", ""))
+            output.error(errors.of(error).within(f"{name} could not be brought back: ", ""))
     known = set(paths.app_names())
     emperor.disable(paths, [name for name in emperor.enabled(paths) if name.app not in known])
 

@@ -15,13 +15,14 @@ from typing import Any
 
 from piku import dotenv, files, locks, records
 from piku.app.procfile import UWSGI_SERVED
+from piku.deploy import process_plan
 from piku.errors import PikuError
 from piku.nginx.site import Site
 from piku.paths import SEPARATOR, AppName, AppPaths, Paths
 from piku.uwsgi.emperor import VassalName
 
 SCHEDULER = "_cron"  # no process type of a Procfile begins like that
-BUILDING, PREPARED, SUCCEEDED, FAILED = "building", "prepared", "succeeded", "failed"
+BUILDING, BUILT, SUCCEEDED, FAILED = "building", "built", "succeeded", "failed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +63,7 @@ class Release:
     @property
     def usable(self) -> bool:
         """Whether everything it needs to start was built once."""
-        return self.outcome in (SUCCEEDED, PREPARED)
+        return self.outcome in (SUCCEEDED, BUILT)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +100,17 @@ class Process:
         """It with the address where it is reached now; without one while it runs nowhere."""
         place = files.read(self.place(app)).strip() if self.elsewhere else self.address
         return replace(self, address=place)
+
+    def log(self, app: AppPaths) -> Path:
+        """Its log; `logs/APP/KIND.N.log` links to the live one's. What uWSGI says of its cron is
+        only for finding a fault of piku's."""
+        if self.schedules:
+            return app.start(self.start) / "cron.log"
+        return app.logs / f"{self.worker}{SEPARATOR}{self.start}.log"
+
+    def script(self, app: AppPaths) -> Path:
+        """The script by which uWSGI starts one that it only watches."""
+        return app.start(self.start) / f"{self.worker}.sh"
 
     def place(self, app: AppPaths) -> Path:
         """The file in which the vassal of one that runs elsewhere keeps its address."""
@@ -183,6 +195,11 @@ def releases(app: AppPaths) -> Iterator[Release]:
             yield load_release(app, number)
 
 
+def newest(app: AppPaths) -> Release | None:
+    """The newest release whose record can be read."""
+    return next(releases(app), None)
+
+
 def new_release(app: AppPaths, **values: Any) -> Release:
     """Record the beginning of a release under the next number."""
     number = max(release_numbers(app), default=0) + 1
@@ -193,11 +210,20 @@ def new_release(app: AppPaths, **values: Any) -> Release:
 
 def finish(app: AppPaths, release: Release, outcome: str, reason: str = "") -> Release:
     """Record how a release ended. One made of other settings takes them with it."""
-    if outcome in (SUCCEEDED, PREPARED) and release.kind in ("config", "rollback"):
+    if outcome in (SUCCEEDED, BUILT) and release.kind in ("config", "rollback"):
         write_settings(app, release.settings)
     done = replace(release, outcome=outcome, reason=reason, ended=time.time())
     save_release(app, done)
     return done
+
+
+def counts(app: AppPaths) -> dict[str, int]:
+    """How many processes of each type the app should have."""
+    return process_plan.parse_scaling(files.read(app.scaling))
+
+
+def write_counts(app: AppPaths, values: Mapping[str, int]) -> None:
+    files.write(app.scaling, process_plan.render_scaling(values), durable=True)
 
 
 def write_settings(app: AppPaths, values: Mapping[str, str]) -> None:
@@ -235,19 +261,6 @@ def commit(app: AppPaths, record: Live) -> None:
     Whatever it refers to must be on disk already.
     """
     records.save(app.live_record, record)
-
-
-def log_file(app: AppPaths, process: Process) -> Path:
-    """The log of one start of a process; `logs/APP/KIND.N.log` links to the live one's. What uWSGI
-    says of its cron is only for finding a fault of piku's."""
-    if process.schedules:
-        return app.start(process.start) / "cron.log"
-    return app.logs / f"{process.worker}{SEPARATOR}{process.start}.log"
-
-
-def runner(app: AppPaths, process: Process) -> Path:
-    """The script by which uWSGI starts a process that it only watches."""
-    return app.start(process.start) / f"{process.worker}.sh"
 
 
 def next_start(paths: Paths) -> int:

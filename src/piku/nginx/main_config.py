@@ -73,7 +73,7 @@ def default_config(sites: Iterable[Site], platform: Platform) -> str:
 
 
 def challenge(platform: Platform) -> Directive:
-    """The answers to certificate authorities (RFC 8555, section 8.3): for everybody, always."""
+    """The answers to certificate authorities (RFC 8555, 8.3): no access rule blocks them."""
     body = [
         d("auth_basic", "off"),
         d("allow", "all"),

@@ -10,9 +10,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from piku import files, ports, procfs, records, subprocesses
+from piku import errors, files, ports, procfs, records, subprocesses
 from piku.app import settings
-from piku.errors import PikuError, of_system
+from piku.errors import PikuError
 from piku.nginx import main_config, vhost
 from piku.nginx.directives import render
 from piku.nginx.site import Platform, Site, SiteState
@@ -84,7 +84,7 @@ def check(paths: Paths, sites: Sites) -> None:
         try:
             open(site.access_log or os.devnull, "a").close()  # nginx does not, for a check
         except OSError as error:
-            raise of_system(error) or error from None
+            raise errors.of(error) from None
         if site.include:
             names[site.include] = settings.INCLUDE_FILE.read(site.values)
     # Not below the piku root: the paths of unix sockets must be short.
@@ -193,7 +193,8 @@ def reload(paths: Paths) -> None:
         files.remove(paths.nginx / _PENDING)
         return
     before = set(procfs.children(master))
-    seen = paths.nginx_errors.stat().st_size if paths.nginx_errors.exists() else 0
+    paths.nginx_errors.touch(mode=0o640)  # somebody may have removed it
+    seen = paths.nginx_errors.stat().st_size
     os.kill(master, signal.SIGHUP)
     for _ in files.poll(time.monotonic() + _RELOAD_TIMEOUT, most=0.01):
         now = [pid for pid in procfs.children(master) if "shutting down" not in procfs.command(pid)]

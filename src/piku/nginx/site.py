@@ -136,7 +136,7 @@ class Site:
         return settings.HTTPS_ONLY.read(self.values)
 
     @property
-    def certified(self) -> tuple[str, ...]:
+    def all_names(self) -> tuple[str, ...]:
         """Every host name that the app's certificate is for."""
         return host_names((*self.names, *self.redirect_from))
 

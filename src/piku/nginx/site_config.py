@@ -69,8 +69,8 @@ def _include(app: AppPaths, checkout: Path, values: Mapping[str, str]) -> str:
     wanted = settings.INCLUDE_FILE.read(values)
     if not wanted:
         return ""
-    file = Path(os.path.realpath(checkout / wanted))
-    if not file.is_relative_to(checkout.resolve()) or not file.is_file():
+    file = files.inside(checkout, wanted)
+    if file is None or not file.is_file():
         raise PikuError(f"NGINX_INCLUDE_FILE={wanted}: there is no such file in this commit")
     text = files.read(file)
     for hook in hooks("include"):
@@ -108,7 +108,7 @@ def _static(
         yield Static(
             prefix=prefix,
             path=str(app.live_link / inner),
-            before="" if file else str(app.before_link / inner),
+            before="" if file else str(app.previous_link / inner),
             file=file,
             base=str(app.live_link),
             links=tuple(chain(*(each(app, checkout, values, found) for each in hooks("links")))),
@@ -151,7 +151,7 @@ def state(paths: Paths, name: AppName, site: Site, shared: Iterable[Additions] =
     additions = [*shared, *(hook(paths, app, site) for hook in hooks("nginx"))]
     restricted = settings.CLOUDFLARE_ACL.read(site.values)
     return SiteState(
-        certificate=certificate.certificate(app, site.certified).path,
+        certificate=certificate.certificate(app, site.all_names).path,
         cloudflare=cloudflare_networks(paths) if restricted else (),
         additions=tuple(each for each in additions if each is not None),
     )

@@ -1,7 +1,6 @@
 """Taking an app off the server, without taking what it or a person wrote."""
 
 import contextlib
-from pathlib import Path
 
 from piku import files
 from piku.deploy import live_sites, reconcile, releases, scheduler
@@ -35,9 +34,8 @@ def destroy(paths: Paths, app: AppPaths, output: Output) -> None:
     """
     end(paths, app)
     # Certificates that an authority or a person gave are kept: an authority gives only so many.
-    stored = certificate.stored(app)
-    kept = [Path(one.path) for one in stored if one.source != certificate.SELF_SIGNED]
-    own = [app.live_link, app.before_link, app.releases, app.envs, app.logs, app.nginx]
+    kept = [certificate.place(app, kind) for kind in (certificate.OWN, certificate.ACME)]
+    own = [app.live_link, app.previous_link, app.releases, app.envs, app.logs, app.nginx]
     for folder in (paths.nginx, paths.available):
         own += folder.glob(f"{app.name}{SEPARATOR}*")
     for destroyed in hooks("destroyed"):

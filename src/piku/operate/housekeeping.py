@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from piku import locks
+from piku import errors, locks
 from piku.app import settings
 from piku.deploy import orphans, reconcile, releases
 from piku.errors import PikuError
@@ -33,10 +33,8 @@ def run(paths: Paths, output: Output) -> None:
             work()
         except locks.LockHeld:
             pass
-        except PikuError as error:
-            output.error(error)
-        except OSError as error:
-            output.warn(str(error))
+        except Exception as error:  # noqa: BLE001 (of an extra, or a plugin of the server's owner)
+            output.error(errors.of(error))
 
 
 def rotate(paths: Paths) -> None:
@@ -59,8 +57,8 @@ def rotate(paths: Paths) -> None:
 
 
 def end_hanging(paths: Paths) -> None:
-    """Kill what was told to stop, has had its time, and has not ended: a deploy does not wait for
-    the processes of the release before."""
+    """Kill processes that have outlived their time to stop: a deploy does not wait for those of the
+    release before it."""
     wanted = emperor.enabled(paths)
     told = time.time() - paths.enabled.stat().st_mtime  # or longer ago
     for name, state in (emperor.observe(paths) or {}).items():

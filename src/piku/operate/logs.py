@@ -51,7 +51,7 @@ class Line:
     """A line, and its place in time in seconds of the epoch."""
 
     process: str
-    place: float
+    at: float
     text: bytes
 
 
@@ -99,7 +99,7 @@ def history(logs: Iterable[LogFile], count: int | None) -> list[Line]:
     starts; without a count, from the beginning of the last deploy in its transcript."""
     by_start = sorted(logs, key=lambda log: log.start)
     lines = [line for log in by_start for line in _last_lines(log, count)]
-    lines.sort(key=lambda line: line.place)
+    lines.sort(key=lambda line: line.at)
     deploys = (at for at, line in enumerate(lines) if _DEPLOY in line.text)
     return lines[max(deploys, default=0) if count is None else max(0, len(lines) - count) :]
 
@@ -113,12 +113,12 @@ def _last_lines(log: LogFile, count: int | None) -> list[Line]:
     texts = list(itertools.islice(newest, count))[::-1]
     times = [time_of(text) for text in texts]
     known = [time for time in times if time is not None]
-    place, left = min([log.written, *known[:1]]), len(known)
+    at, left = min([log.written, *known[:1]]), len(known)
     lines = []
     for text, time in zip(texts, times, strict=True):
-        place = max(place, min(time or place, log.written)) if left else log.written
+        at = max(at, min(time or at, log.written)) if left else log.written
         left -= time is not None
-        lines.append(Line(process=log.process, place=place, text=text))
+        lines.append(Line(process=log.process, at=at, text=text))
     return lines
 
 
@@ -158,7 +158,7 @@ def follow(app: AppPaths, known: Iterable[LogFile], process: str) -> Iterator[li
             *lines, rest = data.split(b"\n")  # a line without an end is read again
             offsets[log.status.st_ino] = start + len(data) - len(rest)
             batch += [
-                Line(process=log.process, place=log.written, text=text)
+                Line(process=log.process, at=log.written, text=text)
                 for text in lines
                 if not noise.is_routine(text)
             ]

@@ -111,15 +111,10 @@ def rows(paths: Paths, app: AppPaths, live: Live | None, states: States | None) 
     return [*found, *(row for further in hooks("rows") for row in further(app))]
 
 
-def memory_of(pid: int) -> int:
-    """Bytes that a process and all below it use; shared pages count by the share."""
-    return sum(procfs.memory(each) for each in (pid, *procfs.descendants(pid))) if pid else 0
-
-
 def _seen(app: AppPaths, row: Row, process: Process, state: State | None) -> Row:
     """The row of a process that should run, by what the emperor and its log say."""
     is_served = process.served
-    file = releases.log_file(app, process)
+    file = process.log(app)
     log = health.tail(file, _READ)
     failures = _FAILURE.findall(log)
     pid = vassal = state.pid if state else 0
@@ -143,7 +138,7 @@ def _seen(app: AppPaths, row: Row, process: Process, state: State | None) -> Row
         state=current,
         pid=pid,
         uptime=int(procfs.age(pid)) if pid else 0,
-        memory=memory_of(vassal),
+        memory=procfs.tree_memory(vassal),
         restarts=len(failures),
         exit_code=int(failures[-1]) if failures and failures[-1] else None,
         last_lines=health.last_lines(file, 5) if current == "crashing" else (),
@@ -158,5 +153,5 @@ def _leaving(app: AppPaths, name: VassalName, state: State) -> Row:
         pid=state.pid,
         state="stopping",
         uptime=int(procfs.age(state.pid)),
-        memory=memory_of(state.pid),
+        memory=procfs.tree_memory(state.pid),
     )

@@ -35,10 +35,10 @@ _NGINX_LOCK, _EMPEROR_LOCK = 8, 9
 _NGINX_MEMORY = "GLIBC_TUNABLES=glibc.malloc.mxfast=0:glibc.malloc.tcache_count=0"
 
 
-def setup(paths: Paths, calling: Sequence[str] = (), platform: Platform | None = None) -> list[str]:
+def setup(paths: Paths, argv: Sequence[str] = (), platform: Platform | None = None) -> list[str]:
     """Make the folders and files of a server; returns what was missing or out of date.
 
-    `calling` is how programs that we start call this piku.
+    `argv` is how programs that we start call this piku.
     """
     made = [name for name in paths.FOLDERS if not (paths.root / name).is_dir()]
     for name in made:
@@ -48,8 +48,8 @@ def setup(paths: Paths, calling: Sequence[str] = (), platform: Platform | None =
         paths.nginx_main: main_config.main_config(service.platform(paths, platform)),
         paths.server_env: files.read(paths.server_env) or _SERVER_ENV,
     }
-    if calling:
-        texts[paths.available / housekeeping.VASSAL] = housekeeping.config(paths, calling)
+    if argv:
+        texts[paths.available / housekeeping.VASSAL] = housekeeping.config(paths, argv)
     for path, text in texts.items():
         if files.peek(path) != text:
             files.write(path, text, mode=0o600)
@@ -65,9 +65,9 @@ def missing_programs() -> list[str]:
 # --- running -------------------------------------------------------------------------------------
 
 
-def up(paths: Paths, platform: Platform, output: Output, calling: Sequence[str]) -> NoReturn:
+def up(paths: Paths, platform: Platform, output: Output, argv: Sequence[str]) -> NoReturn:
     """Run nginx and the emperor in the foreground, in place of this process; raises PikuError."""
-    _prepare(paths, calling, platform)
+    _prepare(paths, argv, platform)
     _take_over(paths.nginx, _NGINX_LOCK, service.master_pid(paths), signal.SIGTERM)
     _take_over(paths.uwsgi, _EMPEROR_LOCK, emperor.pid(paths), signal.SIGINT)
     _listen(paths, platform)
@@ -83,20 +83,18 @@ def up(paths: Paths, platform: Platform, output: Output, calling: Sequence[str])
     _exec(paths, "bash", str(script), nginx, main, uwsgi, emperor_ini, _NGINX_MEMORY)
 
 
-def serve_nginx(
-    paths: Paths, platform: Platform, output: Output, calling: Sequence[str]
-) -> NoReturn:
+def serve_nginx(paths: Paths, platform: Platform, output: Output, argv: Sequence[str]) -> NoReturn:
     """Become nginx, for its service: it goes to the background once it listens."""
-    _prepare(paths, calling, platform)
+    _prepare(paths, argv, platform)
     _take_over(paths.nginx, _NGINX_LOCK, service.master_pid(paths), signal.SIGTERM)
     _listen(paths, platform)
     live_sites.install_all(paths, output.warn)
     _exec(paths, "env", _NGINX_MEMORY, "nginx", "-e", "stderr", "-c", str(paths.nginx_main))
 
 
-def serve_emperor(paths: Paths, output: Output, calling: Sequence[str]) -> NoReturn:
+def serve_emperor(paths: Paths, output: Output, argv: Sequence[str]) -> NoReturn:
     """Become the emperor, for its service, after every app was reconciled. Raises PikuError."""
-    _prepare(paths, calling)
+    _prepare(paths, argv)
     _take_over(paths.uwsgi, _EMPEROR_LOCK, emperor.pid(paths), signal.SIGINT)
     _reconcile(paths, output)
     try:
@@ -110,14 +108,14 @@ def serve_emperor(paths: Paths, output: Output, calling: Sequence[str]) -> NoRet
     _exec(paths, "uwsgi", "--ini", str(paths.emperor_ini))
 
 
-def _prepare(paths: Paths, calling: Sequence[str], platform: Platform | None = None) -> None:
+def _prepare(paths: Paths, argv: Sequence[str], platform: Platform | None = None) -> None:
     if os.geteuid() == 0:
         hint = "run it as an ordinary user, or install the package, which makes one for piku"
         raise PikuError("as root, every app could do anything on this server", hint=hint)
     if missing := missing_programs():
         hint = f"install with: apt-get install {' '.join(missing)}"
         raise PikuError(f"this server lacks: {' '.join(missing)}", hint=hint)
-    setup(paths, calling, platform)
+    setup(paths, argv, platform)
 
 
 def _take_over(folder: Path, number: int, left: int | None, end: signal.Signals) -> None:
@@ -141,7 +139,9 @@ def _take_over(folder: Path, number: int, left: int | None, end: signal.Signals)
         os.kill(left, end)
     for _ in files.poll(time.monotonic() + 20):
         if not procfs.is_running(left):
-            break
+            return
+    hint = f"it waits for processes of apps; start again later, or: kill -9 {left}"
+    raise PikuError(f"process {left} of the last start has not ended", hint=hint)
 
 
 def _listen(paths: Paths, platform: Platform) -> None:

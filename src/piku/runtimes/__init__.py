@@ -35,12 +35,10 @@ PLAIN = Runtime(
     detect=lambda _tree, _procfile: True,
 )
 
-# fmt: off
 RUNTIMES = (
     PIP, POETRY, UV, RUBY, NODE, MAVEN, GRADLE, GO, CLOJURE, LEIN, PHP, RUST,
     GENERIC, STATIC, PLAIN,
-)
-# fmt: on
+)  # fmt: skip
 
 
 def select(tree: Tree, procfile: Procfile, path: str | None = None) -> Runtime:

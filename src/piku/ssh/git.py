@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 
-from piku import files, subprocesses
+from piku import files, locks, subprocesses
 from piku.deploy import checkout
 from piku.errors import PikuError
 from piku.output import Output
@@ -30,15 +30,16 @@ def app_from_path(text: str) -> AppName:
 
 def create_repository(app: AppPaths, command: list[str], environ: dict[str, str]) -> bool:
     """Make the app's bare repository, and its hook anew; returns whether the repository is new."""
-    fresh = not app.repo.is_dir()
-    if fresh:
-        with files.temporary_folder(app.repo.parent, app.name) as folder:
-            place = Path(folder, "repository")
-            init = ["git", "init", "--quiet", "--bare", "--template=", "--initial-branch=main"]
-            subprocesses.run([*init, str(place)])
-            with (place / "config").open("a") as config:
-                config.write((TEMPLATES / "repository.config").read_text())
-            place.rename(app.repo)
+    with locks.lock(app.root / "uwsgi" / "repositories.lock", ""):
+        fresh = not app.repo.is_dir()
+        if fresh:
+            with files.temporary_folder(app.repo.parent, app.name) as folder:
+                place = Path(folder, "repository")
+                init = ["git", "init", "--quiet", "--bare", "--template=", "--initial-branch=main"]
+                subprocesses.run([*init, str(place)])
+                with (place / "config").open("a") as config:
+                    config.write((TEMPLATES / "repository.config").read_text())
+                place.rename(app.repo)
     exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in environ.items())
     hook = f"""\
 #!/bin/sh
@@ -96,7 +97,7 @@ def _report_last(app: AppPaths) -> None:
     have disconnected."""
     from piku.deploy import releases
 
-    if newest := next(releases.releases(app), None):
+    if newest := releases.newest(app):
         since = time.strftime("%H:%M:%S", time.localtime(newest.created))
         live = releases.live(app)
         is_live = live is not None and live.release == newest.number
@@ -118,7 +119,7 @@ def _finish_killed(paths: Paths, app: AppPaths, lines: list[str]) -> None:
             return
         for update in updates:
             push.reset(app, update)
-        newest = next(releases.releases(app), None)
+        newest = releases.newest(app)
     step = f" ({newest.reason})" if newest and newest.reason and newest.commit in commits else ""
     hint = f"{recovery.what_runs(paths, app)}\nThe branch was put back: push again to retry."
     raise PikuError(f"the deploy was killed{step}", hint=hint)

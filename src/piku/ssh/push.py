@@ -1,5 +1,6 @@
 """A push: which of its branches deploys, the deploy, and moving a branch back after a failure."""
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -90,16 +91,16 @@ def _deploy(paths: Paths, app: AppPaths, update: Update, by: str, output: Output
 
 
 def _report_stored(app: AppPaths, update: Update, main: str, output: Output) -> None:
-    tag = update.ref.removeprefix("refs/tags/") if update.ref.startswith("refs/tags/") else ""
-    what = f"tag {tag!r}" if tag else f"branch {update.branch!r}" if update.branch else update.ref
+    kind, _, name = update.ref.removeprefix("refs/").partition("/")
+    what = f"{'branch' if update.branch else kind.removesuffix('s')} {name!r}"
     done = "removed" if update.deletes else "stored"
     output.step(f"{what} is {done}, not deployed: {app.name} deploys {main!r}")
     if update.deletes:
         return
-    source = update.branch or f"{tag or update.ref}^{{}}"  # a branch holds no annotated tag
+    source = name if update.branch else f"{update.ref}^{{}}"  # a branch holds no annotated tag
     output.detail(f"Deploy it with: git push REMOTE {source}:refs/heads/{main}")
     if update.branch:
-        output.detail(f"or for good: piku config:set {app.name} PIKU_DEPLOY_BRANCH={update.branch}")
+        output.detail(f"or for good: piku config:set {app.name} PIKU_DEPLOY_BRANCH={name}")
         output.detail(f"and then: piku deploy {app.name}")
 
 
@@ -136,7 +137,9 @@ def tip(app: AppPaths, branch: str) -> str:
 def reset(app: AppPaths, update: Update) -> bool:
     """Move a branch back after its deploy failed; False if somebody has moved it since, or what
     failed came after its commit went live."""
-    newest, live = next(releases.releases(app), None), releases.live(app)
+    newest, live = releases.newest(app), None
+    with contextlib.suppress(PikuError):  # a damaged record: then nothing went live either
+        live = releases.live(app)
     if newest and live and (newest.number, newest.commit) == (live.release, update.new):
         return False
     target = ["-d", update.ref] if update.old == _NO_COMMIT else [update.ref, update.old]
@@ -145,7 +148,7 @@ def reset(app: AppPaths, update: Update) -> bool:
 
 def failed_commit(app: AppPaths) -> str:
     """The commit of the last push if that failed and nothing came after it; else empty."""
-    newest = next(releases.releases(app), None)
+    newest = releases.newest(app)
     if newest is None or newest.kind != "push" or newest.outcome != releases.FAILED:
         return ""
     return newest.commit

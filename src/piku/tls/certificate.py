@@ -49,10 +49,6 @@ class Certificate:
         wildcard = {name: f"*.{name.partition('.')[2]}" for name in names}
         return [name for name in wildcard if not {name, wildcard[name]} & set(self.names)]
 
-    def due(self, now: float) -> bool:
-        """Whether less than a third of its lifetime is left."""
-        return self.not_after - now < (self.not_after - self.not_before) / 3
-
     def ends_soon(self, now: float) -> bool:
         """Whether it should be replaced by now; what piku renews by itself is, long before."""
         return self.not_after - now < min(14 * 86400, (self.not_after - self.not_before) / 5)
@@ -96,11 +92,13 @@ def place(app: AppPaths, kind: str) -> Path:
 
 
 def _read(path: Path) -> Certificate | None:
-    """The certificate in this file; None for a file that piku did not write."""
+    """The certificate in this file; None when it is missing, or piku did not write it. Raises
+    PikuError when it cannot be read."""
+    text = files.read(path)
     try:
-        facts = json.loads(files.read(path).partition("\n")[0].removeprefix(_MARK))
+        facts = json.loads(text.partition("\n")[0].removeprefix(_MARK))
         return Certificate(**{**facts, "names": tuple(facts["names"]), "path": str(path)})
-    except (PikuError, ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError):
         return None
 
 

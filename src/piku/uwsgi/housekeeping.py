@@ -20,10 +20,10 @@ VASSAL = f"{SEPARATOR}housekeeping.ini"  # no app's vassal can have such a name
 _REQUEST = "housekeeping.request"
 
 
-def config(paths: Paths, calling: Sequence[str]) -> str:
-    """The ini of `@housekeeping`; `calling` is how this piku is called."""
+def config(paths: Paths, argv: Sequence[str]) -> str:
+    """The ini of `@housekeeping`; `argv` is how this piku is called."""
     # uWSGI would leave the command running when it ends.
-    command = f"exec setpriv --pdeathsig TERM {shlex.join((*calling, 'housekeeping'))}"
+    command = f"exec setpriv --pdeathsig TERM {shlex.join((*argv, 'housekeeping'))}"
     options = (
         ("processes", "0"),
         ("chdir", str(paths.uwsgi)),

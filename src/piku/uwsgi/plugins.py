@@ -13,7 +13,7 @@ _JWSGI = "/usr/share/java/uwsgi.jar"
 
 
 def options(context: Context, kind: str, command: str, *, virtualenv: str, data: Path) -> Pairs:
-    """The options of an app of this process type; PHP may serve links into `data`."""
+    """The options of an app of this process type; PHP may serve files of `data` as well."""
     if kind == "wsgi":
         return _python(context, command, virtualenv)
     if kind == "rwsgi":
@@ -101,9 +101,9 @@ def _php(context: Context, command: str, data: Path) -> Pairs:
     """Specification, "PHP Configuration". Links may lead into the app's data, of which only what is
     no script is served."""
     _require("php", "uwsgi-plugin-php")
-    checkout = context.checkout.resolve()
-    folder = (checkout / command).resolve()
-    if not folder.is_dir():
+    folder = (context.checkout / command).resolve()
+    is_own = any(folder.is_relative_to(own.resolve()) for own in (context.checkout, data))
+    if not is_own or not folder.is_dir():
         raise PikuError(f"php: there is no folder {command!r} in this commit")
     return (
         ("plugins", "php"),

@@ -114,6 +114,14 @@ def test_what_an_authority_is_asked_for(
     assert bool(calls(root)) == asked
 
 
+@pytest.mark.parametrize(("left", "late"), [(31, False), (29, True), (-1, True)])
+def test_late_with_less_than_a_third_left(left: int, late: bool) -> None:
+    found = certificate.Certificate(
+        names=("a.example",), issuer="CA", not_before=0, not_after=90, trusted=True, source="lego"
+    )
+    assert renew.is_late(found, 90 - left) is late
+
+
 def test_pauses_grow_and_other_names_end_them(paths: Paths, shop: AppPaths, root: Path) -> None:
     goes_live(shop, "shop.de")
     (root / "away").touch()

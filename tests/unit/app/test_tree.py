@@ -91,3 +91,33 @@ def test_many_files_and_names_of_any_bytes(shop: AppPaths, commit: Commit) -> No
     found = tree.of_commit(shop.repo, commit(shop, {**names, **odd}))
     assert len(found.files) == 5002
     assert [found.read(name) for name in odd] == ["long", "odd"]
+
+
+def test_a_link_has_what_it_leads_to(shop: AppPaths, commit: Commit) -> None:
+    files = {
+        "requirements.txt": "link:needs/prod.txt",
+        "needs/prod.txt": "flask==1\n",
+        "api/Procfile": "link:../ü web.txt",
+        "ü web.txt": "web: x\n",
+        "twice": "link:requirements.txt",
+        "missing": "link:none",
+        "outside": "link:/etc/hostname",
+        "folder": "link:needs",
+        "circle": "link:circle",
+    }
+    one = tree.of_commit(shop.repo, commit(shop, files))
+    assert one.read("requirements.txt") == one.read("twice") == "flask==1\n"
+    assert one.seen_from("api").read("Procfile") == "web: x\n"
+    assert one.files["requirements.txt"] == one.files["needs/prod.txt"]
+    assert one.modes["requirements.txt"] == "120000"
+    assert [one.read(name) for name in ("missing", "outside", "folder", "circle")] == [
+        "none", "/etc/hostname", "needs", "circle"
+    ]  # fmt: skip
+    two = tree.of_commit(shop.repo, commit(shop, files | {"needs/prod.txt": "flask==2\n"}))
+    assert two.files["requirements.txt"] != one.files["requirements.txt"], "built anew"
+
+
+def test_a_link_to_a_file_that_is_too_large_is_refused(shop: AppPaths, commit: Commit) -> None:
+    last = commit(shop, {"ENV": "link:large", "large": "A=" + "x" * (6 << 20)})
+    with pytest.raises(PikuError, match="ENV has 6 MB"):
+        tree.of_commit(shop.repo, last).read("ENV")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -9,7 +10,7 @@ import pytest
 
 from piku import files, subprocesses
 from piku.deploy import checkout, cleanup, releases
-from piku.deploy.releases import Live
+from piku.deploy.releases import Draining, Live, Process
 from piku.paths import AppPaths
 
 Commit = Callable[..., str]
@@ -74,6 +75,16 @@ def test_the_live_release_is_kept_however_old(shop: AppPaths, grown: list[str]) 
     releases.commit(shop, Live(start=11, release=1, checkout="v1"))
     cleanup.prune(shop, 1)
     assert kept(shop) == of(grown, 1, 5)
+
+
+def test_a_release_is_kept_while_its_processes_answer_requests(
+    shop: AppPaths, grown: list[str]
+) -> None:
+    old = Process(kind="web", instance=1, start=12, port=20001, address="127.0.0.1:20001")
+    draining = (Draining(process=old, until=time.time() + 60),)
+    releases.commit(shop, Live(start=15, release=5, checkout="v5", draining=draining))
+    cleanup.prune(shop, 1)
+    assert kept(shop) == of(grown, 2, 5)
 
 
 def test_failed_releases_count_for_nothing(shop: AppPaths, grown: list[str]) -> None:

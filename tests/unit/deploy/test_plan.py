@@ -98,9 +98,9 @@ def test_warnings() -> None:
     assert "piku config:set APP NGINX_SERVER_NAME=" in warning
     assert planned("static: public", NAMED).warnings == ()
     [warning] = planned("queue: x", NAMED).warnings
-    assert warning == "The app has a host name, but no web, wsgi or static line that answers there"
+    assert warning == "The app has a host name, but no web, wsgi or static line to answer there"
     [warning] = planned("web: x", NAMED, web=0).warnings
-    assert warning == "web is scaled to 0, so nothing answers: piku ps:scale APP web=1"
+    assert warning == "web is scaled to 0: start one with piku ps:scale APP web=1"
 
 
 def test_bad_settings_are_found_while_planning() -> None:

@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import re
 import socket
+import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 
-from piku.deploy import cleanup, going_live, instances, live_sites, reconcile, recovery, releases
-from piku.deploy.deployment import Deployment
+from piku import files, procfs
+from piku.deploy import (
+    cleanup,
+    going_live,
+    instances,
+    live_sites,
+    orphans,
+    reconcile,
+    recovery,
+    releases,
+)
+from piku.deploy.deployment import Deployment, Progress
 from piku.deploy.releases import Draining, Live, Process
 from piku.errors import PikuError
 from piku.nginx import service
 from piku.output import Output
 from piku.paths import AppName, AppPaths, Paths
 from piku.uwsgi import emperor
+from piku.uwsgi.emperor import VassalName
 
 MakeDeployment = Callable[..., Deployment]
 GoLive = Callable[[Deployment], Live]
@@ -115,6 +129,50 @@ def test_what_a_deploy_killed_after_its_commit_left_is_finished(
     assert releases.load_release(shop, second.release.number).outcome == releases.SUCCEEDED
 
 
+def test_a_release_that_waited_and_was_killed_after_its_commit_is_finished(
+    paths: Paths, shop: AppPaths, deployment: MakeDeployment, go_live: GoLive
+) -> None:
+    go_live(deployment(shop, WSGI, **NAME))
+    second = deployment(shop, WSGI | {"x": "2"}, **NAME)
+    waiting = releases.finish(shop, second.progress.record, releases.BUILT)
+    second = replace(second, progress=Progress(shop, waiting))
+    recovery.recover(paths, shop, killed=True)
+    assert releases.load_release(shop, 2).outcome == releases.BUILT, "it waits"
+    releases.commit(shop, going_live.record(second, *instances.create(second)))
+    recovery.recover(paths, shop, killed=True)
+    assert releases.load_release(shop, 2).outcome == releases.SUCCEEDED
+
+
+def test_before_the_platform_starts_what_a_killed_build_left_running_is_ended(
+    paths: Paths, shop: AppPaths, deployment: MakeDeployment
+) -> None:
+    made = deployment(shop, WSGI)
+    mark = {procfs.MARK: orphans.build_mark(shop.name, made.release.number)}
+    mark |= {"LOG_ROOT": str(shop.logs)}
+    stale = shop.repo / "index.lock"
+    stale.touch()
+    with subprocess.Popen(["sleep", "20"], cwd=paths.root, env=mark) as build:
+        recovery.recover_all(paths, Output(io.StringIO()))
+        assert build.wait() < 0
+    assert not stale.exists()
+    assert releases.load_release(shop, 1).outcome == releases.FAILED
+
+
+def test_why_a_deploy_failed_is_said_although_going_back_fails_too(
+    paths: Paths, shop: AppPaths, deployment: MakeDeployment, go_live: GoLive
+) -> None:
+    go_live(deployment(shop, WEB, **NAME))
+    second = deployment(shop, WEB | {"x": "2"}, **NAME, BIND_ADDRESS="192.0.2.1")
+    second = replace(second, output=Output(said := io.StringIO()))
+    paths.nginx.chmod(0o500)  # so that nginx cannot get the file of the live release
+    try:
+        with pytest.raises(PikuError, match=r"BIND_ADDRESS=192\.0\.2\.1"):
+            going_live.activate(second)
+    finally:
+        paths.nginx.chmod(0o700)
+    assert str(paths.nginx) in said.getvalue()
+
+
 def test_apps_whose_names_begin_alike_stay_apart(
     paths: Paths, deployment: MakeDeployment, go_live: GoLive
 ) -> None:
@@ -149,9 +207,9 @@ def test_a_name_belongs_to_one_app(
     mine = going_live.record(other, *instances.create(other)).site
     assert mine is not None
     with pytest.raises(PikuError, match=r"b\.example belongs to the app 'shop'") as error:
-        live_sites.refuse_taken_names(paths, blog.name, mine.certified)
+        live_sites.refuse_taken_names(paths, blog.name, mine.all_names)
     assert "push to 'shop'" in error.value.hint
-    live_sites.refuse_taken_names(paths, shop.name, mine.certified)
+    live_sites.refuse_taken_names(paths, shop.name, mine.all_names)
     live_sites.refuse_taken_names(paths, blog.name, ("*.example", "bb.example"))
 
 
@@ -224,6 +282,53 @@ def test_a_missing_record_is_an_error_not_an_app_that_was_never_live(
         reconcile.reconcile(paths, shop)
     reconcile.reconcile(paths, blog)  # the others work, and the site of this one stays
     assert listing(paths) == before
+
+
+@contextlib.contextmanager
+def connected(
+    paths: Paths, app: AppPaths, until: float
+) -> Iterator[tuple[VassalName, socket.socket]]:
+    """An old `web` process of a live app, with a client that stays, such as a WebSocket."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+        old = Process(kind="web", instance=1, start=1, address=address)
+        draining = (Draining(process=old, until=until),)
+        releases.commit(app, Live(start=2, release=2, checkout="v2", draining=draining))
+        files.write(app.start(2) / "LIVE_ENV", "")
+        (app.repo).mkdir(parents=True)
+        recovery.make_folders(app)
+        name = old.vassal(app.name)
+        files.write(paths.available / f"{name}.ini", "")
+        emperor.enable(paths, [name])
+        with socket.create_connection(listener.getsockname()) as client:
+            yield name, client
+
+
+def test_a_deploy_that_failed_does_not_wait_for_open_requests(paths: Paths, shop: AppPaths) -> None:
+    with connected(paths, shop, time.time() + 60) as (old, _):
+        begun = time.monotonic()
+        recovery.roll_back(paths, shop)
+        assert time.monotonic() - begun < 30
+        assert emperor.enabled(paths, shop.name) == [old]
+
+
+def test_open_requests_of_one_app_hold_up_no_other(paths: Paths, shop: AppPaths) -> None:
+    wiki = paths.app(AppName("wiki"))
+    with (
+        connected(paths, shop, time.time() + 60) as (first, client),
+        connected(paths, wiki, time.time() + 60) as (second, other),
+        ThreadPoolExecutor(1) as pool,
+    ):
+        ended = pool.submit(reconcile.finish_draining, paths)
+        other.close()
+        deadline = time.monotonic() + 30
+        for _ in files.poll(deadline):
+            if second not in emperor.enabled(paths):
+                break
+        assert emperor.enabled(paths) == [first]
+        client.close()
+        ended.result(30)
+        assert emperor.enabled(paths) == []
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ RELEASES = st.builds(
     Release,
     number=st.integers(1, 10**6), kind=TEXT, description=TEXT, commit=TEXT, by=TEXT, created=st.floats(0,
     1e10),
-    outcome=st.sampled_from(["building", "prepared", "succeeded", "failed"]), step=TEXT, reason=TEXT,
+    outcome=st.sampled_from(["building", "built", "succeeded", "failed"]), step=TEXT, reason=TEXT,
     settings=st.dictionaries(TEXT, TEXT, max_size=3), runtime=TEXT, environment=TEXT, checkout=TEXT,
 )  # fmt: skip
 PROCESSES = st.builds(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from piku.deploy import going_live
+from piku.deploy import going_live, releases
 from piku.deploy.deployment import Deployment
 from piku.deploy.releases import Live
 from piku.errors import PikuError
@@ -59,7 +59,7 @@ def test_what_may_be_shown(paths: Paths, shop: AppPaths, of: Callable[..., Site]
     )
     assert [(one.path, one.before, one.file) for one in found.static] == [
         (f"{shop.data}/kept", "", False),
-        (f"{shop.live_link}/public", f"{shop.before_link}/public", False),
+        (f"{shop.live_link}/public", f"{shop.previous_link}/public", False),
         (f"{shop.live_link}/public/page.html", "", True),
         (f"{shop.data}/new/deep", "", False),
     ]
@@ -71,8 +71,12 @@ def test_the_own_folder_of_the_live_release_means_the_new_one(
     elsewhere = shop.releases / "another"
     elsewhere.mkdir(parents=True)
     shop.live_link.symlink_to(elsewhere)
+    releases.commit(shop, Live(release=1, checkout="another", start=1))
     [found] = of(NGINX_STATIC_PATHS=f"/a:{shop.live_link}/public").static
-    assert (found.path, found.before) == (f"{shop.live_link}/public", f"{shop.before_link}/public")
+    assert (found.path, found.before) == (
+        f"{shop.live_link}/public",
+        f"{shop.previous_link}/public",
+    )
 
 
 @pytest.mark.parametrize("folder", Paths.FOLDERS)

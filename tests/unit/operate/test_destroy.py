@@ -11,6 +11,7 @@ from piku.deploy.releases import Live
 from piku.operate import destroy
 from piku.output import Output
 from piku.paths import AppName, AppPaths, Paths
+from piku.tls import certificate
 from piku.uwsgi import emperor
 
 MakeDeployment = Callable[..., Deployment]
@@ -28,6 +29,7 @@ def test_data_and_cache_stay_and_like_named_apps_are_not_touched(
         reconcile.reconcile(paths, app)
         app.data.mkdir(exist_ok=True)
         (app.data / "precious").write_text("x")
+    certificate.place(shop, certificate.OWN).write_text("put here by hand\n")
     before = {
         path
         for path in paths.root.rglob("*")
@@ -43,7 +45,7 @@ def test_data_and_cache_stay_and_like_named_apps_are_not_touched(
         for p in paths.root.rglob("*")
         if p not in before and "/shop" in f"{p}/"
     }
-    assert left <= {"data/shop", "data/shop/precious"}
+    assert left == {"data/shop", "data/shop/precious", "nginx/shop@own.pem"}
     assert (shop.data / "precious").read_text() == "x"
     assert f"Kept: {shop.data}" in stream.getvalue()
     assert not shop.cache.exists()

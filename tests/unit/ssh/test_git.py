@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -138,3 +139,10 @@ def test_what_a_hook_is_told() -> None:
         ("main", "refs/heads/main", False), ("", "refs/tags/v 1", False), ("x/y", "refs/heads/x/y", True),
     ]  # fmt: skip
     assert (updates[0].old, updates[0].new) == (a, b)
+
+
+def test_two_first_pushes_at_once_make_one_repository(shop: AppPaths) -> None:
+    shop.repo.parent.mkdir(parents=True, exist_ok=True)
+    with ThreadPoolExecutor(8) as pool:
+        made = pool.map(lambda _: git.create_repository(shop, ["piku"], {}), range(8))
+        assert sorted(made) == [False] * 7 + [True]

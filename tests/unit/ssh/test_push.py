@@ -22,3 +22,14 @@ def test_a_branch_is_put_back_unless_its_commit_went_live(
     releases.new_release(shop, kind="push", description="", commit=new, by="me")  # this one failed
     assert push.reset(shop, update)
     assert push.commit_of(shop, update.ref) == old
+
+
+def test_a_branch_is_put_back_when_the_live_record_is_damaged(
+    shop: AppPaths, commit: Callable[..., str]
+) -> None:
+    old, new = commit(shop, {"a": "1"}), commit(shop, {"a": "2"})
+    update = push.Update(old=old, new=new, ref="refs/heads/main")
+    releases.new_release(shop, kind="push", description="", commit=old, by="me")
+    shop.live_record.write_text("{")
+    assert push.reset(shop, update)
+    assert push.commit_of(shop, update.ref) == old

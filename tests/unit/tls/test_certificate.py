@@ -56,11 +56,6 @@ def test_choice(known: list[Certificate], best: str | None) -> None:
     assert (found.path if found else None) == best
 
 
-def test_due_with_less_than_a_third_left() -> None:
-    assert not one("x", days=16).due(NOW)
-    assert one("x", days=14).due(NOW)
-
-
 @pytest.mark.parametrize(
     ("life", "left", "soon"),
     [(90, 15, False), (90, 13.9, True), (365, 15, False), (45, 10, False), (45, 8, True),

@@ -99,7 +99,7 @@ def _age(row: ps.Row) -> float:
 def _certificate(app: AppPaths, live: Live) -> Iterator[tuple[str, Problem]]:
     """The certificate that browsers accept, when it was not renewed in time. After its end nginx
     serves a self-signed one, which is none."""
-    names, now = live.site.certified if live.site else (), time.time()
+    names, now = live.site.all_names if live.site else (), time.time()
     known = list(certificate.stored(app))
     found = certificate.choose(known, names, now) or certificate.choose(known, names, 0)
     if found and found.ends_soon(now):

@@ -40,9 +40,9 @@ def status(paths: Paths, only: AppPaths | None) -> Iterator[Status]:
     for name, site in live_sites.load(paths)[0].items():
         app = paths.app(name)
         if only is None or only.name == name:
-            serving = certificate.certificate(app, site.certified)
+            serving = certificate.certificate(app, site.all_names)
             failed = renew.failures(app)
-            yield Status(app=name, names=site.certified, serving=serving, failed=failed)
+            yield Status(app=name, names=site.all_names, serving=serving, failed=failed)
 
 
 @click.command()

@@ -78,15 +78,15 @@ def _renew(
     last = failures(app)
     # A pause of more than a day was noted before the clock was set back.
     within = 0 < last.retry - time.time() <= _DAY
-    paused = not asked and last.names == site.certified and within
+    paused = not asked and last.names == site.all_names and within
     try:
         values = dotenv.parse(files.read(app.live_env), "LIVE_ENV")
         output.hide(values)
         ours = certificate.place(app, ACME)
         since = ours.stat().st_mtime if ours.exists() else 0
-        got = acme_sh.existing(acme_sh.home(paths, values), site.certified, since)
+        got = acme_sh.existing(acme_sh.home(paths, values), site.all_names, since)
         client = clients.client(paths, values)
-        names = certifiable(client, site.certified, values) if client else ()
+        names = certifiable(client, site.all_names, values) if client else ()
         if client and names and not got and _is_due(app, names, force):
             if paused:
                 return False
@@ -96,7 +96,7 @@ def _renew(
             put(paths, app, ACME, found, text)
             output.step(f"{app.name}: certificate from {found.issuer}, until {found.last_day}")
         elif asked:
-            now = certificate.certificate(app, site.certified)
+            now = certificate.certificate(app, site.all_names)
             output.detail(f"{app.name}: {now.source} certificate, valid until {now.last_day}")
         files.remove(_record(app))
     except PikuError as error:
@@ -132,7 +132,12 @@ def _is_due(app: AppPaths, names: tuple[str, ...], force: bool) -> bool:
     found = certificate.choose(certificate.stored(app), names, now)
     if found is None or found.missing(names):
         return True
-    return found.source != OWN and (force or found.due(now))
+    return found.source != OWN and (force or is_late(found, now))
+
+
+def is_late(found: Certificate, now: float) -> bool:
+    """Whether less than a third of its lifetime is left."""
+    return found.not_after - now < (found.not_after - found.not_before) / 3
 
 
 def put(paths: Paths, app: AppPaths, kind: str, found: Certificate, text: str) -> None:
@@ -155,10 +160,10 @@ def _note_failure(
 ) -> None:
     """Report a failure. The pause until the next attempt grows to a day: Let's Encrypt lets five
     fail for a name within an hour."""
-    count = last.count + 1 if last.names == site.certified else 1
+    count = last.count + 1 if last.names == site.all_names else 1
     retry = time.time() + min(60 * 5 ** (count - 1), _DAY)
     text = "\n".join(error.detail) or error.message
-    now = Failures(names=site.certified, count=count, error=text, retry=retry)
+    now = Failures(names=site.all_names, count=count, error=text, retry=retry)
     records.save(_record(app), now)
     again = f"the next attempt is at {time.strftime('%H:%M', time.localtime(retry))}"
     hint = "; ".join(filter(None, (error.hint, again)))

@@ -14,7 +14,7 @@ from piku import files, procfs, subprocesses
 from piku.deploy import releases
 from piku.deploy.releases import Live, Release
 from piku.errors import PikuError
-from piku.operate.ps import Row, memory_of
+from piku.operate.ps import Row
 from piku.paths import SEPARATOR, AppPaths, Paths
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def rows(app: AppPaths) -> list[Row]:
             pid=run.leader,
             state="running",
             uptime=int(procfs.age(run.leader)),
-            memory=memory_of(run.leader),
+            memory=procfs.tree_memory(run.leader),
         )
         for run in running(app).values()
     ]

@@ -52,7 +52,7 @@ class Visit:
         file = re.search(r'"(/[^"]+)"', line)
         timeout = self.site.values.get("NGINX_PROXY_TIMEOUT", 60)
         values = {"app": self.app.name, "timeout": timeout, "file": file and file[1]}
-        logs = [releases.log_file(self.app, p) for p in self.live.processes if p.address]
+        logs = [p.log(self.app) for p in self.live.processes if p.address]
         detail = health.last_lines(logs[0], 5) if logs and fix == _LOGS else ()
         what, fix = what.format(**values), fix.format(**values)
         return Finding(severity=severity, what=what, fix=fix, detail=detail)

@@ -31,7 +31,7 @@ class Answer:
 
 def hosts(site: Site) -> list[str]:
     """The names of a site, with a host for each wildcard."""
-    return [name.replace("*", "piku-doctor", 1) for name in site.certified]
+    return [name.replace("*", "piku-doctor", 1) for name in site.all_names]
 
 
 def follow(context: Context, site: Site, url: str) -> list[Answer]:

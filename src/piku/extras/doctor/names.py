@@ -19,7 +19,7 @@ def names(context: Context, app: AppPaths) -> Iterator[Finding]:
     """Compare the addresses of each public name with those of this host."""
     site = context.site(app)
     own = subprocesses.run(["hostname", "-I"], check=False).split()
-    for name in filter(tls_certificate.is_public, site.certified if site else ()):
+    for name in filter(tls_certificate.is_public, site.all_names if site else ()):
         ask = ["getent", "ahosts", name.replace("*", "piku-doctor", 1)]
         try:
             answer = subprocesses.run(ask, check=False, timeout=_PATIENCE)
@@ -60,8 +60,8 @@ def judge_name(
 def certificate(context: Context, app: AppPaths) -> Iterator[Finding]:
     """Whether browsers accept the certificate of an app."""
     if site := context.site(app):
-        serving = tls_certificate.certificate(app, site.certified)
-        yield judge_certificate(app.name, site.certified, serving, time.time())
+        serving = tls_certificate.certificate(app, site.all_names)
+        yield judge_certificate(app.name, site.all_names, serving, time.time())
 
 
 def judge_certificate(app: str, names: Sequence[str], serving: Certificate, now: float) -> Finding:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from piku import dotenv, files
+from piku import dotenv
 from piku.deploy import build, process_plan, releases, revision
 from piku.output import MASK, is_secret
 from piku.paths import AppPaths, Paths
@@ -17,8 +17,8 @@ def lines(paths: Paths, app: AppPaths, commit: str) -> Iterator[str]:
     if new := revision.initial(app, found):
         own |= new
         found = revision.read(paths, app, commit, own, checkout="next")
-    counts = process_plan.parse_scaling(files.read(app.scaling))
-    planned = process_plan.plan(found.procfile, found.values, counts)
+    counts = releases.counts(app)
+    planned = process_plan.plan(found.procfile, found.values, counts, app=app.name)
     old = f"v{before.number} ({before.commit[:8]})" if before else "nothing"
     yield f"code:        {old} -> {commit[:8]}"
     yield f"runtime:     {found.runtime.title}"

@@ -120,7 +120,7 @@ def wake(paths: Paths, app: AppPaths) -> None:
         if any(probe.accepts(process.address) for process in web):
             took = time.monotonic() - begun
             if slept:
-                with releases.log_file(app, web[0]).open("a") as log:
+                with web[0].log(app).open("a") as log:
                     log.write(f"[piku] woken by a request, ready after {took:.2f} s\n")
             return
         if all(_ends(app, process) > ends.get(process, 0) for process in web):
@@ -137,5 +137,5 @@ def _running(app: AppPaths) -> Live:
 
 def _ends(app: AppPaths, process: Process) -> int:
     """How often the process has ended, without having been stopped, as far as its log goes back."""
-    text = files.read(releases.log_file(app, process))
+    text = files.read(process.log(app))
     return text.count(ini.ENDED.format(worker=process.worker))

@@ -80,7 +80,7 @@ class Own:
         place = Path(fixed.rpartition("/")[0] if variable else fixed)
         if not place.is_absolute() or ".." in path.split("/"):
             return None
-        for link in (self.app.live_link, self.app.before_link):
+        for link in (self.app.live_link, self.app.previous_link):
             if place.is_relative_to(link):  # to a release that is to go, or has gone
                 place = self.checkout / place.relative_to(link)
         found = Path(os.path.realpath(place))

@@ -62,7 +62,7 @@ def wrap(deployment: Deployment, process: Process, argv: Sequence[str]) -> Seque
 
 
 def _call(app: AppPaths, process: Process, script: str, action: str) -> list[str]:
-    log = str(releases.log_file(app, process))
+    log = str(process.log(app))
     return ["/bin/sh", script, action, "-", process.worker, log]
 
 

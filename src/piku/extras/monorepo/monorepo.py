@@ -52,7 +52,7 @@ def unchanged(paths: Paths, app: AppPaths, commit: str) -> str:
     Empty for a first release, after one that failed, and when the app is stopped.
     """
     own, live = dotenv.load(app.settings), releases.live(app)
-    last = next(releases.releases(app), None)
+    last = releases.newest(app)
     if live is None or live.stopped or last is None or not last.usable:
         return ""
     try:

@@ -107,7 +107,7 @@ def _additions(
         d("real_ip_header", "X-Real-IP"),
     ]
     if all("/" in name or name in fronts for name in site.names):
-        listen.append(d("server_name", *site.certified))
+        listen.append(d("server_name", *site.all_names))
     # PHP has a program's own path there.
     script = d("uwsgi_param", "SCRIPT_NAME", Raw("$piku_prefix"), "if_not_empty")
     told = (script,) if site.backend == "uwsgi" and site.serving != "php" else ()

@@ -120,7 +120,7 @@ def _app(paths: Paths, found: ps.AppState) -> AppView:
 
 def _site(paths: Paths, app: AppPaths, site: Site) -> dict[str, Any]:
     """The address of an app, and its certificate."""
-    found, now = certificate.certificate(app, site.certified), time.time()
+    found, now = certificate.certificate(app, site.all_names), time.time()
     return {
         "url": service.url(paths, site),
         "days": int((found.not_after - now) // 86400),

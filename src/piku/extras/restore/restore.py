@@ -16,7 +16,7 @@ from piku import dotenv, files, locks, subprocesses
 from piku.app import settings
 from piku.app.procfile import WITH_MEANING
 from piku.cli.common import caller, changing, own_command, own_environment
-from piku.deploy import deploy, process_plan, releases, revision
+from piku.deploy import deploy, releases, revision
 from piku.errors import PikuError
 from piku.extra import hooks
 from piku.extras.restore import unpack
@@ -186,13 +186,13 @@ def _without_places(
     if head.commit:  # the repository may have them, too
         values = revision.read(paths, app, head.commit, own, checkout="").values
         own |= {name: "" for name in gone if name in values}
-    counts = deploy.counts(app)
+    counts = releases.counts(app)
     for kind, count in counts.items():
         if kind in WITH_MEANING and count > 1:
             counts[kind] = 1
             later = f"piku ps:scale {app.name} {kind}={count}"
             output.detail(f"{kind}=1 until it has a host name, then: {later}")
-    files.write(app.scaling, process_plan.render_scaling(counts))
+    releases.write_counts(app, counts)
 
 
 def _deploy(paths: Paths, app: AppPaths, head: Head) -> None:

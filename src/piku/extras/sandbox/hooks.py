@@ -10,7 +10,7 @@ from typing import Any
 from piku import files, procfs, subprocesses
 from piku.app import settings
 from piku.app.procfile import UWSGI_SERVED
-from piku.deploy import releases, revision
+from piku.deploy import revision
 from piku.deploy.deployment import Deployment
 from piku.deploy.releases import Process, Release
 from piku.deploy.revision import Revision
@@ -153,7 +153,7 @@ def uwsgi(deployment: Deployment, process: Process) -> Sequence[tuple[str, str]]
     if process.kind not in UWSGI_SERVED or not SANDBOX.read(values):
         return ()
     walls.make_folders(app)
-    start, log = app.start(process.start), releases.log_file(app, process)
+    start, log = app.start(process.start), process.log(app)
     log.parent.mkdir(parents=True, exist_ok=True)
     log.touch(mode=0o640)
     name = f"{process.vassal(app.name)}.ini"

@@ -48,7 +48,7 @@ def _policy(app: AppPaths, site: Site) -> tuple[tuple[Directive, ...], tuple[Dir
     """HSTS: the header's value, and the header."""
     value = settings.HSTS.read(site.values)
     # Nobody could get past a browser's warning of a self-signed certificate.
-    if not value or not certificate.certificate(app, site.certified).trusted:
+    if not value or not certificate.certificate(app, site.all_names).trusted:
         return (), ()
     # Over plain HTTP a browser must not believe it (RFC 6797, section 7.2).
     variable = Raw(f"$piku_hsts_{proxy.identifier(site)}")

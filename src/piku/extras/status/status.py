@@ -114,7 +114,7 @@ def _app(paths: Paths, found: AppState) -> App:
     state, url, notes = found.state, "", [found.error] if found.error else _notes(paths, app)
     if live is not None and live.site is not None:
         url = service.url(paths, live.site)
-        serving = certificate.certificate(app, live.site.certified)
+        serving = certificate.certificate(app, live.site.all_names)
         if serving.ends_soon(time.time()):
             notes.append(f"its certificate is valid until {serving.last_day}")
     for worst in ("down", "crashing", "unknown"):

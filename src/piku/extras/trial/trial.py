@@ -18,6 +18,6 @@ def load(deployment: Deployment) -> None:
     trial = Process(kind=plan.serving, instance=1, start=number, address=address)
     process_config.write(deployment, trial)
     emperor.enable(paths, [trial.vassal(app.name)])
-    health.wait_serving(deployment, [trial], lambda: 0)
+    health.wait_serving(deployment, [trial], 0)
     reconcile.stop(paths, [trial.vassal(app.name)], 0)
     deployment.progress.at("start")
