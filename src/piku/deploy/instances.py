@@ -1,6 +1,5 @@
 """The instances of a release: where they listen, and the files that they start from."""
 
-import contextlib
 import os
 from collections.abc import Sequence
 from functools import partial
@@ -28,6 +27,8 @@ def create(deployment: Deployment, reused: Sequence[Process] = ()) -> tuple[int,
     serving = [instance for kind, instance in wanted if kind == plan.serving]
     with locks.lock(deployment.paths.uwsgi / "ports.lock", "assigning ports"):
         processes = _serving(deployment, number, serving)
+        taken = "".join(f"{process.port}\n" for process in processes if process.port)
+        files.write(deployment.app.start(number) / "ports", taken)
     processes += [
         Process(kind=kind, instance=i, start=number, elsewhere=plan.elsewhere and kind != SCHEDULER)
         for kind, i in wanted
@@ -94,19 +95,12 @@ def _kept_port(app: AppPaths) -> int | None:
 
 
 def ports_in_use(paths: Paths, *, except_app: AppName | None = None) -> dict[int, AppName]:
-    """The ports that apps have, whether their processes run or not."""
+    """The ports that apps have, and those of starts that nothing listens for yet."""
     found: dict[int, AppName] = {}
-    for name in paths.app_names():
-        if name == except_app:
-            continue
-        app, live = paths.app(name), None
-        with contextlib.suppress(PikuError):  # a damaged record concerns its own app alone
-            live = releases.live(app)
-        draining = (one.process for one in live.draining) if live else ()
-        processes = (*live.processes, *draining) if live else ()
-        found |= {process.port: name for process in processes if process.port}
-        if (kept := _kept_port(app)) is not None:
-            found[kept] = name
+    for app in (paths.app(name) for name in paths.app_names() if name != except_app):
+        for place in (app.port_file, *app.releases.glob("starts/*/ports")):
+            texts = (files.peek(place) or "").split()
+            found |= {int(text): app.name for text in texts if text.isdecimal()}
     return found
 
 

@@ -77,6 +77,14 @@ def test_apps_never_share_a_port(
         instances.create(deployment(other, WEB, PORT=str(port)))
 
 
+def test_a_port_is_taken_before_anything_listens_there(
+    paths: Paths, shop: AppPaths, deployment: MakeDeployment
+) -> None:
+    """Two pushes at once: nothing of either is live yet."""
+    _, processes = instances.create(deployment(shop, WEB, **NAME))
+    assert instances.ports_in_use(paths) == {processes[0].port: shop.name}
+
+
 def test_an_assigned_port_is_kept_for_good(shop: AppPaths, deployment: MakeDeployment) -> None:
     ports = [instances.create(deployment(shop, files))[1][0].port for files in (WEB, WSGI, WEB)]
     assert len(set(ports)) == 1
