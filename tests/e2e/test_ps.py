@@ -154,3 +154,21 @@ def test_the_list_of_apps_marks_those_that_run(new_app: Callable[..., App]) -> N
     app.does("stop")
     assert "  listed" in app.server.piku("apps").stdout.splitlines()
     assert "listed" in app.server.piku("apps", "--plain").stdout.splitlines()
+
+
+def test_what_failed_before_a_reboot_is_over(
+    own_server: Sandbox, new_app: Callable[..., App]
+) -> None:
+    frail = "frail: test ! -e $DATA_ROOT/bad || exit 3; exec sleep 1000\n"
+    app = new_app("rebooted", web("rebooted", procfile=frail), on=own_server)
+    (app.data / "bad").touch()
+    os.kill(app.ps()["frail.1"]["pid"], signal.SIGKILL)
+    own_server.wait(lambda: app.ps()["frail.1"]["restarts"] > 1)
+    (app.data / "bad").unlink()
+    own_server.wait(lambda: states(app)["frail.1"] == "up")
+    own_server.stop_platform()
+    own_server.start_platform()
+    seen = []
+    own_server.wait(lambda: seen.append(states(app)["frail.1"]) or seen[-1] == "up")  # type: ignore[func-returns-value]
+    assert "crashing" not in seen
+    assert app.ps()["frail.1"]["restarts"] > 1

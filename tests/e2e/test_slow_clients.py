@@ -123,7 +123,7 @@ def test_an_answer_that_nobody_takes_keeps_no_thread_busy(
 def share(app: App) -> int:
     """How many requests nginx takes from one client at a time."""
     common = (app.server.root / "nginx" / "@common.conf").read_text()
-    found = re.search(r"limit_conn piku_clients (\d+)", common)
+    found = re.search(r"limit_conn of_clients (\d+)", common)
     assert found
     return int(found[1])
 

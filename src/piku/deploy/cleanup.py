@@ -64,13 +64,13 @@ def _unused_links(app: AppPaths, live: Live | None) -> Iterator[Path]:
 # --- releases ------------------------------------------------------------------------------------
 
 
-def prune(app: AppPaths, keep: int, warn: Say = lambda _: None) -> None:
+def prune(paths: Paths, app: AppPaths, keep: int, warn: Say = lambda _: None) -> None:
     """Remove the releases before the last `keep` usable ones, each with its code, environment and
     logs, unless something that runs still needs it. A checkout in which the app left files of
     its own stays. The release that was made is live: nothing here fails."""
     try:
         before = list(releases.releases(app))
-        files.discard(_past_releases(app, before, keep), warn)
+        files.discard(_past_releases(paths, app, before, keep), warn)
         kept = {one.commit for one in before if app.release_record(one.number).exists()}
         git = ["git", "-C", str(app.repo)]
         if gone := {release.commit for release in before} - kept:
@@ -84,15 +84,17 @@ def prune(app: AppPaths, keep: int, warn: Say = lambda _: None) -> None:
         warn(f"old releases were not removed: {error}")
 
 
-def _past_releases(app: AppPaths, every: Sequence[Release], keep: int) -> Iterator[Path]:
+def _past_releases(
+    paths: Paths, app: AppPaths, every: Sequence[Release], keep: int
+) -> Iterator[Path]:
     """The files of releases that go. They are removed as they are yielded: a release's record goes
     once its code has gone."""
     live = releases.live(app)
     needed = {number for in_use in hooks("in_use") for number in in_use(app)}
     needed |= {run.release for run in scheduler.running(app).values()}
     needed |= {live.release} if live else set()
-    draining = {one.process.start for one in live.draining} if live else set()
-    needed |= {release.number for release in every if draining.intersection(release.starts)}
+    answering = {name.start for name in emperor.enabled(paths, app.name)}
+    needed |= {release.number for release in every if answering.intersection(release.starts)}
     usable = [release for release in every if release.usable]
     kept = [*usable[:keep], *(release for release in usable[keep:] if release.number in needed)]
     oldest = min((release.number for release in usable[:keep]), default=0)

@@ -194,7 +194,8 @@ def go_live(deployment: Deployment) -> Release:
     done = releases.finish(app, progress.record, SUCCEEDED)
     for hook in hooks("deployed"):
         hook(deployment)
-    cleanup.prune(app, settings.KEEP_RELEASES.read(deployment.values), deployment.output.warn)
+    keep = settings.KEEP_RELEASES.read(deployment.values)
+    cleanup.prune(deployment.paths, app, keep, deployment.output.warn)
     _report(deployment, live)
     return done
 

@@ -109,7 +109,8 @@ def running(app: AppPaths) -> dict[str, Run]:
     return {
         name: run
         for name, run in last_runs(app).items()
-        if not subprocesses.succeeds([*free, str(state / f"{name}.lock"), "true"])
+        if run.ended is None
+        and not subprocesses.succeeds([*free, str(state / f"{name}.lock"), "true"])
     }
 
 

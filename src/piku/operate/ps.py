@@ -20,6 +20,7 @@ UP, ASLEEP, STATIC, STOPPED, NEVER, NOTHING, UNKNOWN = (
 )  # fmt: skip
 _STEADY = 10  # seconds that a program must run after two ends to count as up
 _READ = 1 << 20  # bytes at the end of a log in which starts and ends are looked for
+_STARTED = "*** Starting uWSGI"
 _NOT_LOADED, _LOADED = "GAME OVER ***", "\nspawned uWSGI master process"
 _FAILURE = re.compile(
     r"^(?:\[piku\] \S+ ended with exit code (\d+)$|DAMN ! worker |.*GAME OVER \*\*\*)",
@@ -121,13 +122,15 @@ def _seen(app: AppPaths, row: Row, process: Process, state: State | None) -> Row
     if not is_served and not process.schedules:
         pid = health.daemon_pid(app, process, vassal)
     working = procfs.children(pid) if is_served else [pid]
-    is_looping = len(failures) > 1 and all(procfs.age(one) < _STEADY for one in working if one)
+    are_young = all(procfs.age(one) < _STEADY for one in working if one)
+    # The log goes on after a reboot.
+    recent = _FAILURE.findall(log, max(0, log.rfind(_STARTED)))
     # Between two attempts the emperor forgets a vassal that could not load; its log does not.
     if is_served and log.rfind(_NOT_LOADED) > log.rfind(_LOADED):
         current = "crashing"
     elif state is None or not vassal:
         current = ASLEEP if state and state.asleep else "down"
-    elif is_looping or (failures and not pid):
+    elif (len(recent) > 1 and are_young) or (recent and not pid):
         current = "crashing"
     elif not pid or (is_served and not state.accepting):
         current = "crashing" if is_served and state.respawns else "starting"

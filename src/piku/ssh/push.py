@@ -97,7 +97,7 @@ def _report_stored(app: AppPaths, update: Update, main: str, output: Output) -> 
     output.step(f"{what} is {done}, not deployed: {app.name} deploys {main!r}")
     if update.deletes:
         return
-    source = name if update.branch else f"{update.ref}^{{}}"  # a branch holds no annotated tag
+    source = name if update.branch else f"{name}^{{}}"  # a branch holds no annotated tag
     output.detail(f"Deploy it with: git push REMOTE {source}:refs/heads/{main}")
     if update.branch:
         output.detail(f"or for good: piku config:set {app.name} PIKU_DEPLOY_BRANCH={name}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from piku.deploy import releases
 from piku.extras.certs import renew
 from piku.nginx.site import Site
 from piku.output import Output
-from piku.paths import AppPaths, Paths
+from piku.paths import AppName, AppPaths, Paths
 from piku.tls import certificate
 
 SCRIPT = """\
@@ -174,3 +175,37 @@ def test_what_a_client_obeys_is_not_for_a_repository_to_say(paths: Paths, shop: 
         "HTTPS_PROXY": "http://proxy",
         "LEGO_CA_CERTIFICATES": "/ca",
     }
+
+
+def test_what_cannot_be_read_of_one_app_stops_no_other(
+    paths: Paths, shop: AppPaths, root: Path
+) -> None:
+    first, closed = paths.app(AppName("first")), paths.home / "closed"
+    closed.mkdir(mode=0)
+    goes_live(first, "first.de", settings=f"ACME_ROOT={closed}/acme.sh\n")
+    goes_live(shop, "shop.de")
+    said = renewed(paths)
+    closed.chmod(0o700)
+    assert "certificate from Office" in said, said
+    assert certificate.certificate(shop, ("shop.de",)).source == "acme.sh"
+
+
+def test_an_attempt_that_is_cut_off_is_followed_by_a_pause(
+    paths: Paths, shop: AppPaths, root: Path
+) -> None:
+    goes_live(shop, "shop.de")
+    record = certificate.place(shop, certificate.ACME).with_suffix(".json")
+    (root / "acme.sh").write_text(f"#!/bin/sh\ncp '{record}' \"$LE_WORKING_DIR/noted\"; exit 1\n")
+    renewed(paths)
+    noted = json.loads((root / "noted").read_text())
+    assert (noted["count"], noted["error"]) == (1, "the last attempt was interrupted")
+    assert noted["retry"] > time.time() + 30
+    assert renew.failures(shop).count == 1
+
+
+def test_nothing_gets_certificates(paths: Paths, shop: AppPaths) -> None:
+    goes_live(shop, "shop.de")
+    if shutil.which("lego"):
+        pytest.skip("lego would")
+    assert "sudo apt-get install lego" in renewed(paths, asked=True)
+    assert renewed(paths) == ""

@@ -90,3 +90,15 @@ def test_a_job_sees_values_of_several_lines(new_app: Callable[..., App]) -> None
     app = new_app("keys", web("keys", env='KEY="one\n two "\n', procfile=job))
     app.does("cron:run", "cron-key")
     assert (app.data / "key").read_text() == "one\n two "
+
+
+def test_a_job_that_is_no_more_is_forgotten(new_app: Callable[..., App]) -> None:
+    app = new_app("forgets", {"Procfile": "worker: sleep 1000\ncron-bad: @yearly exit 7\n"})
+    assert app.says("cron:run", "bad").returncode == 7
+    folder = app.server.root / "releases" / "forgets" / "cron"
+    assert (folder / "cron-bad.json").exists()
+    app.does("stop")
+    assert (folder / "cron-bad.json").exists()
+    app.commit(Procfile="worker: sleep 1000\n")
+    app.deployed()
+    assert not (folder / "cron-bad.json").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,9 @@ def test_certificates(days: int, severity: str, text: str) -> None:
     found = names.judge_certificate("shop", ["shop.com"], one, now)
     assert (found.severity, text in found.what) == (severity, True)
     more = names.judge_certificate("shop", ["shop.com", "www.shop.com"], one, now)
+    assert more.fix == "piku certs:renew shop"
+    mine = names.judge_certificate("shop", ["www.shop.com"], replace(one, source="own"), now)
+    assert mine.fix == "piku certs:add shop FILE", "nobody else can renew it"
     assert more.severity == (severity if severity == PROBLEM else WARNING)
 
 

@@ -85,3 +85,8 @@ def test_a_field_of_another_version_is_ignored(new_app: NewApp, server: Sandbox)
     place.write_text(place.read_text().replace("{", '{"colour": "blue", ', 1))
     app.does("restart")
     assert (of(app, "/").status, of(app, "/").header("Retry-After")) == (503, "9")
+
+
+def test_an_app_that_nginx_does_not_serve(new_app: NewApp) -> None:
+    app = new_app("unserved", {"Procfile": "worker: sleep 1000\n"})
+    refused(app.says("maintenance:on"), 1, "nginx does not serve unserved")

@@ -84,6 +84,8 @@ def test_without_apps(page: Page) -> None:
 
 def test_apps_and_what_they_did(page: Page, new_app: NewApp) -> None:
     app = new_app("shop", wsgi("shop"))
+    # All in one step, which does not end meanwhile.
+    page.server.wait(lambda: time.time() % STEP < STEP - 30, timeout=31)
     for _ in range(20):
         assert app.status() == 200
     page.server.wait(lambda: requests(app) == 20)
@@ -133,6 +135,13 @@ def test_it_goes(page: Page) -> None:
     refused(page.server.piku("page:off"), 1, "there is no page")
     assert page.server.piku("metrics:off").returncode == 0
     assert not (page.server.root / "metrics").exists()
+
+
+def test_a_page_that_is_destroyed_like_any_app_is_forgotten(server: Sandbox) -> None:
+    Page(server)
+    assert server.piku("destroy", "status-page", "--force").returncode == 0
+    assert not (server.root / "data" / "status-page").exists()
+    refused(server.piku("page:off"), 1, "there is no page")
 
 
 def test_a_page_that_cannot_be_made_leaves_nothing(server: Sandbox) -> None:

@@ -47,6 +47,8 @@ def test_a_deploy_key(server: Sandbox, new_app: NewApp, deploy_key: Path) -> Non
     # What shows secrets, or runs what it is given.
     for line in ("config ann-site", "run ann-site env"):
         refused(server.ssh(line, key=deploy_key), 1, "needs the role admin", "'ann'")
+    said = server.ssh("deploy ann-site --archive /etc/hostname", key=deploy_key)
+    refused(said, 1, "a key with a role deploys no file of the server", "--archive - < FILE")
 
 
 @pytest.mark.parametrize("form", ["scp -O", "scp -s", "sftp"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -10,8 +9,10 @@ import pytest
 
 from piku import files, subprocesses
 from piku.deploy import checkout, cleanup, releases
-from piku.deploy.releases import Draining, Live, Process
-from piku.paths import AppPaths
+from piku.deploy.releases import Live
+from piku.paths import AppPaths, Paths
+from piku.uwsgi import emperor
+from piku.uwsgi.emperor import VassalName
 
 Commit = Callable[..., str]
 Kept = tuple[set[str], set[str], set[str], list[int], set[str]]
@@ -61,62 +62,66 @@ def of(commits: list[str], *numbers: int) -> Kept:
     )
 
 
-def test_a_release_goes_with_all_that_it_describes(shop: AppPaths, grown: list[str]) -> None:
+def test_a_release_goes_with_all_that_it_describes(
+    paths: Paths, shop: AppPaths, grown: list[str]
+) -> None:
     (shop.envs / "somebodys").mkdir()
-    cleanup.prune(shop, 2)
+    cleanup.prune(paths, shop, 2)
     (shop.envs / "somebodys").rmdir()  # was left alone
     assert kept(shop) == of(grown, 4, 5)
     assert not shop.build_marker("v1").exists()
-    cleanup.prune(shop, 2)
+    cleanup.prune(paths, shop, 2)
     assert kept(shop) == of(grown, 4, 5)
 
 
-def test_the_live_release_is_kept_however_old(shop: AppPaths, grown: list[str]) -> None:
+def test_the_live_release_is_kept_however_old(
+    paths: Paths, shop: AppPaths, grown: list[str]
+) -> None:
     releases.commit(shop, Live(start=11, release=1, checkout="v1"))
-    cleanup.prune(shop, 1)
+    cleanup.prune(paths, shop, 1)
     assert kept(shop) == of(grown, 1, 5)
 
 
 def test_a_release_is_kept_while_its_processes_answer_requests(
-    shop: AppPaths, grown: list[str]
+    paths: Paths, shop: AppPaths, grown: list[str]
 ) -> None:
-    old = Process(kind="web", instance=1, start=12, port=20001, address="127.0.0.1:20001")
-    draining = (Draining(process=old, until=time.time() + 60),)
-    releases.commit(shop, Live(start=15, release=5, checkout="v5", draining=draining))
-    cleanup.prune(shop, 1)
+    emperor.enable(paths, [VassalName(shop.name, 12, "web", 1)])
+    cleanup.prune(paths, shop, 1)
     assert kept(shop) == of(grown, 2, 5)
 
 
-def test_failed_releases_count_for_nothing(shop: AppPaths, grown: list[str]) -> None:
+def test_failed_releases_count_for_nothing(paths: Paths, shop: AppPaths, grown: list[str]) -> None:
     for number in (3, 4):
         record = replace(releases.load_release(shop, number), outcome=releases.FAILED)
         releases.save_release(shop, record)
-    cleanup.prune(shop, 2)
+    cleanup.prune(paths, shop, 2)
     assert kept(shop)[0] == {"v2", "v5"}
     assert kept(shop)[3] == [2, 3, 4, 5], "why they failed is kept as long as what is older"
 
 
-def test_a_checkout_with_files_of_the_app_stays(shop: AppPaths, grown: list[str]) -> None:
+def test_a_checkout_with_files_of_the_app_stays(
+    paths: Paths, shop: AppPaths, grown: list[str]
+) -> None:
     (shop.releases / "v1" / "upload.txt").write_text("precious")
-    cleanup.prune(shop, 1)
+    cleanup.prune(paths, shop, 1)
     assert kept(shop)[0] == {"v1", "v5"}
     assert (shop.releases / "v1" / "upload.txt").read_text() == "precious"
 
 
-def test_logs_of_restarts_do_not_pile_up(shop: AppPaths, grown: list[str]) -> None:
+def test_logs_of_restarts_do_not_pile_up(paths: Paths, shop: AppPaths, grown: list[str]) -> None:
     record = replace(releases.load_release(shop, 5), starts=tuple(range(15, 25)))
     releases.save_release(shop, record)
     for start in range(15, 25):
         files.write(shop.logs / f"web.1@{start}.log.old", "x")
-    cleanup.prune(shop, 1)
+    cleanup.prune(paths, shop, 1)
     assert kept(shop)[4] == {f"web.1@{start}.log.old" for start in range(20, 25)}
 
 
 def test_a_kept_checkout_still_has_its_objects(
-    shop: AppPaths, commit: Commit, grown: list[str]
+    paths: Paths, shop: AppPaths, commit: Commit, grown: list[str]
 ) -> None:
     commit(shop, {"Procfile": "web: other\n"})  # the branch moves on, by force
-    cleanup.prune(shop, 1)
+    cleanup.prune(paths, shop, 1)
     subprocesses.run(["git", "-C", str(shop.repo), "gc", "--quiet", "--prune=now"])
     status = ["git", "-C", str(shop.releases / "v5"), "status", "--porcelain"]
     assert subprocesses.run(status) == ""

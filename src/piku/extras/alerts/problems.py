@@ -6,10 +6,9 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from piku import files, procfs
+from piku import errors, files, procfs
 from piku.deploy import releases, scheduler
 from piku.deploy.releases import Live
-from piku.errors import PikuError
 from piku.extra import hooks
 from piku.operate import ps
 from piku.paths import AppPaths, Paths
@@ -39,13 +38,13 @@ def of_server(paths: Paths) -> Problems:
 def of_app(paths: Paths, app: AppPaths, states: ps.States | None) -> Problems | None:
     """What is wrong with an app; None while that cannot be told: during a deploy, and when the
     emperor does not answer."""
-    if states is None or _is_changing(app):
-        return None
     try:
+        if states is None or _is_changing(app):
+            return None
         found = dict(_problems(paths, app, states))
-    except PikuError as error:
-        found = {"records": Problem(what=error.message)}
-    return None if _is_changing(app) else found
+        return None if _is_changing(app) else found
+    except Exception as error:  # noqa: BLE001 (of one app, or a plugin: others are looked at)
+        return {"records": Problem(what=errors.of(error).message)}
 
 
 def _is_changing(app: AppPaths) -> bool:

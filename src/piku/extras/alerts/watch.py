@@ -129,9 +129,9 @@ def _changes(before: State, now: State) -> Iterator[Alert]:
 
 
 def _newest(app: AppPaths) -> int:
-    """The newest release that has ended; the one being made is told of later."""
-    ended = (one.number for one in releases.releases(app) if one.outcome != releases.BUILDING)
-    return max(ended, default=0)
+    """The newest release that went live or failed; others are told of later."""
+    ended = (releases.SUCCEEDED, releases.FAILED)
+    return max((one.number for one in releases.releases(app) if one.outcome in ended), default=0)
 
 
 def _deploys(paths: Paths, before: State, now: State) -> Iterator[Alert]:

@@ -28,7 +28,7 @@ def existing(root: Path, names: Sequence[str], since: float = 0) -> Issued | Non
     """The certificate that acme.sh has for these names, if it is newer than `since`."""
     for folder in (root / f"{names[0]}_ecc", root / names[0]):
         chain = folder / "fullchain.cer"
-        if chain.exists() and chain.stat().st_mtime > since:
+        if os.path.exists(chain) and chain.stat().st_mtime > since:
             text = files.read(chain) + files.read(folder / f"{names[0]}.key")
             with contextlib.suppress(PikuError):  # expired, for other names, or being written
                 return acme.issued(text, names, "acme.sh")

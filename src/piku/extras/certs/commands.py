@@ -9,15 +9,13 @@ from typing import TextIO
 
 import click
 
-from piku import dotenv, files
-from piku.app import settings
+from piku import files
 from piku.cli.common import app_argument, optional_app_argument, pass_paths
-from piku.deploy import live_sites
+from piku.deploy import live_sites, releases
 from piku.errors import PikuError
 from piku.extras.certs import renew
 from piku.extras.certs.renew import Failures
 from piku.nginx import service
-from piku.nginx.site import host_names
 from piku.output import Output, table
 from piku.paths import AppName, AppPaths, Paths
 from piku.tls import certificate
@@ -40,7 +38,11 @@ def status(paths: Paths, only: AppPaths | None) -> Iterator[Status]:
     for name, site in live_sites.load(paths)[0].items():
         app = paths.app(name)
         if only is None or only.name == name:
-            serving = certificate.certificate(app, site.all_names)
+            try:
+                serving = certificate.certificate(app, site.all_names)
+            except PikuError as error:
+                Output(sys.stderr).warn(f"{name}: {error.message}")
+                continue
             failed = renew.failures(app)
             yield Status(app=name, names=site.all_names, serving=serving, failed=failed)
 
@@ -56,14 +58,19 @@ def certs(paths: Paths, app: AppPaths | None, as_json: bool) -> None:
         click.echo(json.dumps([_record(each) for each in found], indent=1))
         return
     if app and not found:
-        raise PikuError(
-            f"nginx does not serve {app.name}: it needs NGINX_SERVER_NAME, and to be deployed"
-        )
+        _require_site(paths, app)
     for line in table(_row(each) for each in found):
         click.echo(line)
     for each in found:
         for line in _problems(each):
             click.echo(f" !     {each.app}: {line}")
+
+
+def _require_site(paths: Paths, app: AppPaths) -> None:
+    if app.name not in live_sites.load(paths)[0]:
+        raise PikuError(
+            f"nginx does not serve {app.name}: it needs NGINX_SERVER_NAME, and to be deployed"
+        )
 
 
 def _row(status: Status) -> tuple[str, ...]:
@@ -103,10 +110,8 @@ def certs_add(paths: Paths, app: AppPaths, file: TextIO) -> None:
     """
     text = file.read(_MAX)
     found = certificate.inspect(text, OWN)
-    values = dotenv.parse(files.read(app.live_env), "LIVE_ENV")
-    named = (*settings.SERVER_NAME.read(values), *settings.REDIRECT_FROM.read(values))
-    names = host_names(named)
-    if missing := found.missing(names):
+    live = releases.live(app)
+    if missing := found.missing(live.site.all_names if live and live.site else ()):
         raise PikuError(
             f"the certificate is not for {', '.join(missing)}, a name of {app.name}",
             hint=f"it is for {', '.join(found.names) or 'no name at all'}",
@@ -143,6 +148,8 @@ def certs_remove(paths: Paths, app: AppPaths) -> None:
 @pass_paths
 def certs_renew(paths: Paths, app: AppPaths | None, force: bool) -> None:
     """Get and renew certificates now; housekeeping does so whenever one is due."""
+    if app:
+        _require_site(paths, app)
     output = Output(sys.stdout)
     if failed := renew.renew(paths, output, only=app, asked=True, force=force):
         raise PikuError(f"no certificate for {', '.join(failed)}")

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from piku import dotenv, files, locks, records
+from piku import dotenv, errors, files, locks, records
 from piku.app import settings
 from piku.deploy import live_sites, revision
 from piku.errors import PikuError
@@ -23,6 +23,7 @@ from piku.tls.certificate import ACME, OWN, Certificate
 from piku.uwsgi import housekeeping
 
 _DAY = 86400  # seconds
+_LONG = 60.0  # seconds after which one housekeeping asks for no further certificate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,13 +43,9 @@ def periodic(paths: Paths) -> None:
 
 
 def renew(
-    paths: Paths,
-    output: Output,
-    *,
-    only: AppPaths | None = None,
-    asked: bool = False,
+    paths: Paths, output: Output, *, only: AppPaths | None = None, asked: bool = False,
     force: bool = False,
-) -> list[AppName]:
+) -> list[AppName]:  # fmt: skip
     """Get what is due, or everything by `force`; returns the apps for which that failed.
 
     With `asked`, the pause after a failure is ignored, and another renewal is waited for; without,
@@ -59,13 +56,15 @@ def renew(
         waiting=lambda holder: output.step(f"Waiting for {holder}"), patient=asked,
     ):  # fmt: skip
         while True:
-            request = housekeeping.requested(paths)
-            failed = [
-                name
-                for name, site in live_sites.load(paths)[0].items()
-                if (only is None or only.name == name)
-                and not _renew(paths, output, paths.app(name), site, asked, force)
-            ]
+            request, begun = housekeeping.requested(paths), time.monotonic()
+            failed = []
+            for name, site in live_sites.load(paths)[0].items():
+                if not asked and time.monotonic() - begun > _LONG:
+                    break  # an authority takes its time: whatever else is due comes first
+                if (only is None or only.name == name) and not _renew(
+                    paths, output, paths.app(name), site, asked, force
+                ):
+                    failed.append(name)
             # An app that went live meanwhile asked while we held the lock: its turn is now.
             if asked or housekeeping.requested(paths) == request:
                 return failed
@@ -90,18 +89,23 @@ def _renew(
         if client and names and not got and _is_due(app, names, force):
             if paused:
                 return False
+            # First: where it cannot be noted, an authority would be asked again and again.
+            _note(app, site, last, "the last attempt was interrupted")
             got = client.fetch(paths, names, given(paths, app, values))
         if got:
             found, text = got
             put(paths, app, ACME, found, text)
             output.step(f"{app.name}: certificate from {found.issuer}, until {found.last_day}")
+        elif asked and client is None and any(map(certificate.is_public, site.all_names)):
+            hint = "install one: sudo apt-get install lego"
+            raise PikuError("no program on this server gets certificates", hint=hint)
         elif asked:
             now = certificate.certificate(app, site.all_names)
             output.detail(f"{app.name}: {now.source} certificate, valid until {now.last_day}")
         files.remove(_record(app))
-    except PikuError as error:
+    except (PikuError, OSError) as error:
         if not paused:
-            _note_failure(output, app, site, last, error)
+            _report(output, app, site, last, errors.of(error))
         return False
     return True
 
@@ -155,19 +159,24 @@ def failures(app: AppPaths) -> Failures:
     return Failures()
 
 
-def _note_failure(
-    output: Output, app: AppPaths, site: Site, last: Failures, error: PikuError
-) -> None:
-    """Report a failure. The pause until the next attempt grows to a day: Let's Encrypt lets five
-    fail for a name within an hour."""
+def _note(app: AppPaths, site: Site, last: Failures, text: str) -> Failures:
+    """Record an attempt that failed. The pause until the next one grows to a day: Let's Encrypt
+    lets five fail for a name within an hour."""
     count = last.count + 1 if last.names == site.all_names else 1
     retry = time.time() + min(60 * 5 ** (count - 1), _DAY)
-    text = "\n".join(error.detail) or error.message
     now = Failures(names=site.all_names, count=count, error=text, retry=retry)
     records.save(_record(app), now)
-    again = f"the next attempt is at {time.strftime('%H:%M', time.localtime(retry))}"
-    hint = "; ".join(filter(None, (error.hint, again)))
-    output.error(PikuError(f"{app.name}: {error.message}", hint=hint, detail=error.detail))
+    return now
+
+
+def _report(output: Output, app: AppPaths, site: Site, last: Failures, error: PikuError) -> None:
+    """Record and print a failure."""
+    hints = [error.hint] if error.hint else []
+    with contextlib.suppress(OSError):  # the disk is full
+        now = _note(app, site, last, "\n".join(error.detail) or error.message)
+        hints.append(f"the next attempt is at {time.strftime('%H:%M', time.localtime(now.retry))}")
+    said = PikuError(f"{app.name}: {error.message}", hint="; ".join(hints), detail=error.detail)
+    output.error(said)
 
 
 def _record(app: AppPaths) -> Path:

@@ -9,4 +9,5 @@ EXTRA = Extra(
         "cron": "piku.extras.cron.commands:cron",
         "cron:run": "piku.extras.cron.commands:cron_run",
     },
+    reconciled="piku.extras.cron.forget:reconciled",
 )

@@ -50,11 +50,11 @@ def _time(moment: datetime | None) -> str:
 @app_argument
 @click.argument("job", metavar="JOB")
 @pass_paths
-def cron_run(paths: Paths, app: AppPaths, job: str) -> None:
+def cron_run(paths: Paths, app: AppPaths, job: str) -> int:
     """Run a scheduled job now, and show its output.
 
     JOB is its name, with or without "cron-".
     """
     from piku.extras.cron import cron as jobs
 
-    raise SystemExit(jobs.run(paths, app, job))
+    return jobs.run(paths, app, job)

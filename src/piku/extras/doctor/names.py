@@ -10,7 +10,7 @@ from piku.extras.doctor.context import Context, Finding, ok, problem, warning
 from piku.nginx.main_config import cloudflare_networks
 from piku.paths import AppPaths
 from piku.tls import certificate as tls_certificate
-from piku.tls.certificate import SELF_SIGNED, Certificate
+from piku.tls.certificate import OWN, SELF_SIGNED, Certificate
 
 _PATIENCE = 3.0  # seconds
 
@@ -66,7 +66,8 @@ def certificate(context: Context, app: AppPaths) -> Iterator[Finding]:
 
 def judge_certificate(app: str, names: Sequence[str], serving: Certificate, now: float) -> Finding:
     """Judge the certificate that these names are served with."""
-    renew = f"piku certs:renew {app}"
+    own = f"piku certs:add {app} FILE"
+    renew = own if serving.source == OWN else f"piku certs:renew {app}"
     if serving.source == SELF_SIGNED and any(map(tls_certificate.is_public, names)):
         return warning("its certificate is self-signed: browsers warn about it", renew)
     if serving.ends_soon(now):

@@ -69,12 +69,13 @@ def periodic(paths: Paths) -> None:
     """Once a day, remove content that no commit in the repository has named for a day."""
     for app in map(paths.app, paths.app_names()):
         stamp, now = app.repo / "lfs" / "pruned", time.time()
-        with contextlib.suppress(FileNotFoundError):  # the app is being destroyed
+        # The app is being destroyed, or its repository is damaged: others are looked at.
+        with contextlib.suppress(FileNotFoundError, PikuError):
             if stamp.parent.is_dir() and not (
                 stamp.exists() and now - stamp.stat().st_mtime < _DAY
             ):
-                prune(app, now - _DAY)
                 stamp.touch()
+                prune(app, now - _DAY)
 
 
 def prune(app: AppPaths, before: float) -> None:

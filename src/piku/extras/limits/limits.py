@@ -99,8 +99,12 @@ def _stored(app: AppPaths, live: Live | None, start: int = 0) -> Any:
 def ended(app: AppPaths, process: Process) -> str:
     """Whether a process that ended was killed for its memory."""
     stored = _stored(app, None, process.start)
-    killed = stored and _killed(app, stored.get("group", ""), process)
-    return ": it was killed, for the app used more than PIKU_MEMORY_LIMIT" if killed else ""
+    if not stored or not _killed(app, stored.get("group", ""), process):
+        return ""
+    of_app = cgroups.place(app.root) / stored["group"] / "memory.events"
+    is_own = cgroups.number(of_app, "oom")
+    why = "the app used more than PIKU_MEMORY_LIMIT" if is_own else "the server had no memory left"
+    return f": it was killed, for {why}"
 
 
 def _killed(app: AppPaths, group: str, process: Process) -> int:

@@ -41,8 +41,9 @@ def periodic(paths: Paths) -> None:
         return
     with locks.lock(folder(paths) / "lock", "measuring", patient=False):
         state = folder(paths) / "state.json"
-        before = _known(state)
-        states, now = emperor.observe(paths) or {}, int(time.time())
+        before, now = _known(state), int(time.time())
+        if (states := emperor.observe(paths)) is None:
+            return  # no answer is no figure: the next look has all that came since the last
         after = dict[str, dict[str, float]]()
         for name in paths.app_names():
             pids = {one.pid for vassal, one in states.items() if vassal.app == name and one.pid}
@@ -51,7 +52,7 @@ def periodic(paths: Paths) -> None:
 
 
 def _known(state: Path) -> dict[str, dict[str, float]]:
-    """Of each app: how far its log was read, and the processor time of each process then."""
+    """Of each app: how far its log was read, and the processor time of each vassal then."""
     with contextlib.suppress(ValueError):
         found = json.loads(files.read(state) or "{}")
         if isinstance(found, dict):
@@ -63,11 +64,15 @@ def _sample(
     paths: Paths, name: AppName, now: int, vassals: Iterable[int], known: Mapping[str, float]
 ) -> dict[str, float]:
     """Add to the figures of an app what came since the last look, of which this is known."""
-    pids = {child for pid in vassals for child in (pid, *procfs.descendants(pid))}
-    times = {f"{pid} {procfs.started(pid)}": _processor_time(pid) for pid in pids}
-    spent = sum(max(0.0, time - known.get(key, 0.0)) for key, time in times.items())
+    times, spent, memory = dict[str, float](), 0.0, 0
+    for pid in vassals:
+        # In all, for a process that ends leaves its time to its parent.
+        key = f"{pid} {procfs.started(pid)}"
+        times[key] = sum(map(_processor_time, (pid, *procfs.descendants(pid))))
+        unseen = 0.0 if procfs.age(pid) < 2 * STEP else times[key]
+        spent += max(0.0, times[key] - known.get(key, unseen))
+        memory += procfs.tree_memory(pid) // 1024
     steps, offset = requests(log(paths, name), int(known.get("read", 0)), now)
-    memory = sum(procfs.memory(pid) for pid in pids) // 1024
     last = now - now % STEP
     for at in sorted({*steps, last}):
         old = next(history.read(ring(paths, name), STEP, at, at + STEP), Sample(at=at))

@@ -13,5 +13,6 @@ EXTRA = Extra(
         "page:on": "piku.extras.page.commands:page_on",
     },
     nginx="piku.extras.page.headers:additions",
+    destroyed="piku.extras.page.headers:destroyed",
     periodic="piku.extras.page.view:periodic",
 )

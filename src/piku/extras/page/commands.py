@@ -75,7 +75,5 @@ def page_off(paths: Paths) -> None:
 
 
 def _remove(paths: Paths, app: AppPaths) -> None:
-    files.remove(headers.record(paths))
     with locks.lock(app.lock, "removing the page"):
-        files.discard([app.data])  # nothing but what was written for the page
         destroy.destroy(paths, app, Output())

@@ -32,3 +32,9 @@ def additions(paths: Paths, app: AppPaths, _site: Site) -> Additions | None:
         return None
     headers = (d("add_header", name, text, "always") for name, text in _HEADERS.items())
     return Additions(headers=tuple(headers))
+
+
+def destroyed(paths: Paths, app: AppPaths) -> None:
+    """Forget the page with its app, whose name another may get."""
+    if page(paths) == app.name:  # its data is nothing but what was written for the page
+        files.discard([record(paths), app.data])

@@ -1,5 +1,6 @@
 """Putting what an app runs behind its walls."""
 
+import os
 import shlex
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -189,9 +190,12 @@ def periodic(paths: Paths) -> None:
         given = files.read(launch.with_suffix(".env") / settings.LOG_MAXSIZE.name).strip()
         most = settings.LOG_MAXSIZE.read({settings.LOG_MAXSIZE.name: given} if given else {})
         if log.is_file() and log.stat().st_size >= most:
-            shutil.copy(log, log.with_name(f"{log.name}.old"))
-            with log.open("r+") as file:
-                file.truncate()
+            copied = log.with_name(f"{log.name}.old")
+            try:
+                shutil.copy(log, copied)
+            except OSError:
+                files.discard([copied])  # a full disk needs the space more than a copy
+            os.truncate(log, 0)
 
 
 def destroyed(_paths: Paths, app: AppPaths) -> None:

@@ -69,6 +69,9 @@ def archive(
 
 
 def _opened(file: str) -> contextlib.AbstractContextManager[BufferedReader]:
+    if file != "-" and os.environ.get("PIKU_ROLE"):
+        hint = "send it: --archive - < FILE"
+        raise PikuError("a key with a role deploys no file of the server", hint=hint)
     if file != "-":
         try:
             return open(file, "rb")

@@ -80,8 +80,8 @@ def observe(paths: Paths) -> Status:
         apps=sorted(found, key=lambda app: (_ORDER.index(app.state), app.app)),
         deploys=sorted(deploys, key=lambda pair: -pair[1].created)[:_DEPLOYS],
         jobs=[
-            (str(app.name), name, run, name in scheduler.running(app))
-            for app in apps
+            (str(app.name), name, run, name in running)
+            for app, running in ((app, scheduler.running(app)) for app in apps)
             for name, run in scheduler.last_runs(app).items()
         ],
     )
@@ -114,10 +114,13 @@ def _app(paths: Paths, found: AppState) -> App:
     state, url, notes = found.state, "", [found.error] if found.error else _notes(paths, app)
     if live is not None and live.site is not None:
         url = service.url(paths, live.site)
-        serving = certificate.certificate(app, live.site.all_names)
-        if serving.ends_soon(time.time()):
-            notes.append(f"its certificate is valid until {serving.last_day}")
-    for worst in ("down", "crashing", "unknown"):
+        try:
+            serving = certificate.certificate(app, live.site.all_names)
+            if serving.ends_soon(time.time()):
+                notes.append(f"its certificate is valid until {serving.last_day}")
+        except PikuError as error:
+            notes.append(error.message)
+    for worst in ("unknown", "down", "crashing"):
         if names := [row.process for row in found.processes if row.state == worst]:
             state, notes = worst, [f"{', '.join(names)}: {worst}"]
     return App(

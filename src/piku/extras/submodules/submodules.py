@@ -10,6 +10,7 @@ from piku.deploy.deployment import Deployment
 from piku.errors import PikuError
 from piku.paths import AppPaths
 
+_TIMEOUT = 600.0  # seconds; the app's lock is held meanwhile
 _REPOSITORY = "160000"  # git's mode for the commit of another repository
 _PATHS = ("config", "--file", "-", "--null", "--get-regexp", r"^submodule\..*\.path$")
 
@@ -55,9 +56,8 @@ def fetch(_app: AppPaths, folder: Path, _commit: str) -> None:
     update = ("submodule", "--quiet", "update", "--init", "--recursive")
     env = {**subprocesses.environment(), "GIT_TERMINAL_PROMPT": "0"}
     try:
-        subprocesses.run(["git", "-C", str(folder), *update], env=env)
-    except subprocesses.ProgramFailed as error:
+        subprocesses.run(["git", "-C", str(folder), *update], env=env, timeout=_TIMEOUT)
+    except PikuError as error:
         hint = "the server must reach its address; private ones need a key in piku's ~/.ssh"
-        raise PikuError(
-            "a submodule could not be fetched", detail=error.detail, hint=hint
-        ) from None
+        detail = error.detail or (error.message,)
+        raise PikuError("a submodule could not be fetched", detail=detail, hint=hint) from None
