@@ -197,3 +197,15 @@ def test_a_full_disk_is_an_error(tmp_path: Path) -> None:
     for size in (10, 10 << 20):
         with pytest.raises(PikuError, match=r"cannot be written: .*No space left"):
             made(Path("/dev/full"), lambda writer: writer.content("data/x", os.urandom(size)))  # noqa: B023
+
+
+def test_a_database_that_stays_locked_is_an_error(
+    app: AppPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(contents, "_LOCKED", 0.2)
+    app.data.mkdir(parents=True)
+    with contextlib.closing(sqlite3.connect(app.data / "rows")) as database:
+        database.execute("CREATE TABLE rows (number INTEGER)")
+        database.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(PikuError, match="rows cannot be copied: a program keeps it locked"):
+            made(tmp_path / "file", lambda writer: contents.tree(app, writer, app.data, "data"))

@@ -128,7 +128,13 @@ def test_missed_when_they_fail(shop: App) -> None:
 
     assert server.piku("housekeeping").returncode == 0
     assert not backups(folder)
+    # One whose backup cannot be started keeps no other from it.
+    assert server.piku("apps:create", "aaa").returncode == 0
+    assert server.piku("backup:schedule", "aaa", "@hourly").returncode == 0
+    (server.root / "logs" / "aaa").touch()
+    shutil.copy(plan, server.root / "envs" / "aaa" / "backup.json")
     hours_pass(1)
+    shutil.copy(plan, server.root / "envs" / "aaa" / "backup.json")
     assert server.piku("housekeeping").returncode == 0
     server.wait(lambda: [place for place in backups(folder) if place.name.endswith("zst")])
     server.wait(lambda: json.loads(state.read_text())["succeeded"])
@@ -137,7 +143,7 @@ def test_missed_when_they_fail(shop: App) -> None:
     os.chmod(folder, 0o500)
     hours_pass(1)
     assert server.piku("housekeeping").returncode == 0
-    server.wait(lambda: json.loads(state.read_text())["error"])
+    server.wait(lambda: "denied" in json.loads(state.read_text())["error"])
     assert "backup" not in server.piku("status").stdout  # it may be a passing trouble
     hours_pass(2)
     said = server.piku("status").stdout

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from piku.extras.log_drain import config, settings
+from piku import files
+from piku.extras.log_drain import config, settings, vassals
 from piku.extras.log_drain.settings import Drain
-from piku.paths import AppName, AppPaths
+from piku.paths import AppName, AppPaths, Paths
 
 
 def test_receivers() -> None:
@@ -50,3 +51,22 @@ def test_rsyslogd_accepts_it(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "error" not in done.stderr and "warning" not in done.stderr.lower()
+
+
+def test_of_several_one_that_is_down_holds_up_no_other() -> None:
+    app = AppPaths(root=Path("/root"), name=AppName("shop"))
+    for text, held_up in (("syslog+tcp://a", True), ("syslog+tcp://a,syslog+tcp://b", False)):
+        made = config.render(app, settings.receivers(text), "/state", "/ca.pem", "gtls")
+        assert ('queue.timeoutEnqueue="0"' in made) != held_up
+
+
+def test_which_apps_have_a_rsyslogd(paths: Paths, shop: AppPaths) -> None:
+    shop.repo.mkdir()
+    files.write(shop.live_env, "PIKU_LOG_DRAIN=syslog://127.0.0.1:5140\n")
+    assert vassals.vassals(paths, ()) == {}, "its live code is gone: it is being destroyed"
+    shop.live_link.parent.mkdir(exist_ok=True)
+    shop.live_link.symlink_to(paths.root)
+    [(name, text)] = vassals.vassals(paths, ()).items()
+    files.write(paths.enabled / name, text)
+    shop.live_env.chmod(0)
+    assert vassals.vassals(paths, ()) == {name: text}, "nobody knows whether it still wants one"

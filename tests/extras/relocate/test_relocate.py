@@ -1,12 +1,19 @@
 """An app under another name, and twice."""
 
+import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 from sandbox import Sandbox, free_ports
 
+from piku import files
+from piku.extras.relocate.unfinished import Rename, record_file, unfinished
+from piku.paths import AppPaths, Paths
 from tests.e2e.support import App, own_certificate, web
 from tests.faults.killed import KILL, at_moment
+
+ONE = Rename(old="shop", new="store", commit="c", stopped=False)
 
 
 def under(app: App, name: str) -> App:
@@ -39,6 +46,15 @@ def test_renamed_with_everything(new_app: Callable[..., App], server: Sandbox) -
     assert "not an app name" in shop.says("apps:rename", "a/b").stderr
     assert "no app called 'nobody'" in server.piku("apps:rename", "nobody", "x").stderr
     assert shop.body(host="a.localhost") == "one"
+    # What it wrote beside its code would go with its old checkout.
+    code = (server.root / "apps" / "shop").resolve()
+    (code / "uploaded.txt").write_text("precious")
+    refused = shop.says("apps:rename", "store")
+    assert refused.returncode == 1 and "wrote files beside its code" in refused.stderr
+    assert "uploaded.txt" in refused.stderr and "PIKU_PERSIST" in refused.stderr
+    said = shop.says("backup", str(server.client / "shop.tar.zst")).stderr
+    assert "NOT in it: 1 files beside the code, such as uploaded.txt" in said
+    (code / "uploaded.txt").unlink()
 
     said = shop.does("apps:rename", "store")
     assert "v1 is live" in said and "shop is store now" in said
@@ -113,3 +129,9 @@ def test_a_copy_of_an_app_with_a_port_of_its_own(
     copy = under(app, "fixed-2")
     assert copy.ps()["web.1"]["address"] != f"127.0.0.1:{port}"
     assert app.direct(port) == "one"
+
+
+def test_a_damaged_record_of_a_rename_stops_no_other_app(paths: Paths, shop: AppPaths) -> None:
+    files.write(record_file(paths, "old"), "{")
+    files.write(record_file(paths, "shop"), json.dumps(asdict(ONE)))
+    assert list(unfinished(paths)) == [ONE]

@@ -67,6 +67,7 @@ def _every(paths: Paths, *, data: bool) -> None:
     for name in paths.app_names():
         folder = paths.root / "backups" / name
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        files.sweep(folder)
         try:
             _to_file(paths, paths.app(name), folder / f"{name}-{ending}", data=data)
         except (PikuError, OSError) as error:

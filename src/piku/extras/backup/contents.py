@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import piku
 from piku import files, subprocesses
-from piku.deploy import releases, revision
+from piku.deploy import checkout, releases, revision
 from piku.errors import PikuError
 from piku.extra import hooks
 from piku.extras.backup import archive
@@ -27,7 +27,8 @@ from piku.tls import certificate
 _OWN_FILES = ("ENV", "SCALING", "source.json", "deploy_key", "deploy_key.pub", "webhook.json")
 _CERTIFICATES = (certificate.OWN, certificate.ACME)
 _SQLITE, _BESIDE = b"SQLite format 3\0", ("-wal", "-shm", "-journal")
-_TIMEOUT = 3600  # seconds for PIKU_BACKUP_COMMAND; and 60 for who writes to a database
+_TIMEOUT = 3600  # seconds for PIKU_BACKUP_COMMAND
+_LOCKED = 60  # seconds for a program that keeps a database locked
 
 
 def write(
@@ -60,6 +61,8 @@ def write(
             for name, argv in hook(paths, app):
                 writer.output(f"dumps/{name}", argv)
         tree(app, writer, app.data, "data")
+        if live and (left := checkout.untracked_files(app, live.checkout)):
+            say(f"NOT in it: {len(left)} files beside the code, such as {left[0]} (PIKU_PERSIST)")
     if not app.repo.is_dir():
         raise PikuError(f"{app.name} was removed or renamed meanwhile")
     writer.end()
@@ -166,13 +169,20 @@ def _file(app: AppPaths, writer: Writer, place: Path, info: tarfile.TarInfo) -> 
             writer.add(info, file)
 
 
+def _refuse_locked(status: int, _left: int, _all: int) -> None:
+    """End a copy that waited for its time limit; SQLite itself would try again for ever."""
+    if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        raise sqlite3.OperationalError("a program keeps it locked")
+
+
 def _copy_database(place: Path, copy: Path) -> None:
     try:
         address = f"file:{quote(os.fsencode(place))}?mode=rw"
-        source = sqlite3.connect(address, uri=True, timeout=60)
+        source = sqlite3.connect(address, uri=True, timeout=_LOCKED)
         target = sqlite3.connect(copy)
         with contextlib.closing(source), contextlib.closing(target):
-            source.backup(target)  # in one step: who writes meanwhile cannot make it begin again
+            # In one step: who writes meanwhile cannot make it begin again.
+            source.backup(target, progress=_refuse_locked)
     except sqlite3.Error as error:
         hint = "there is no backup: repair the database, or move it away"
         raise PikuError(f"{place} cannot be copied: {error}", hint=hint) from None

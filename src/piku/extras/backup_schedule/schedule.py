@@ -91,9 +91,10 @@ def start_due(paths: Paths) -> None:
     """Start the backups that are due: they take their time, and housekeeping goes on."""
     for name in paths.app_names():
         app = paths.app(name)
-        with contextlib.suppress(PikuError):  # a damaged plan is a finding
+        with contextlib.suppress(PikuError, OSError):  # a damaged plan is a finding
             if (found := plan(app)) is None or not is_due(found, state(app), time.time()):
                 continue
+            app.logs.mkdir(parents=True, exist_ok=True)  # it may have been made without a push
             with (app.logs / "backup.log").open("wb") as output:
                 subprocesses.spawn(
                     [*self_argv(), "backup:run", name], cwd=paths.root,
@@ -106,18 +107,24 @@ def run(app: AppPaths) -> str:
     it went."""
     found = plan(app) or Plan(when="", since=0, keep=0)
     with locks.lock(app.envs / "backup.lock", "a backup", patient=False):
-        begun = replace(state(app), attempted=time.time())
+        begun = replace(state(app), attempted=time.time(), error="it was cut off, or still runs")
         records.save(state_file(app), begun)
         try:
             target = targets.parse(found.to) if found.to else targets.own(app)
             backup = [*self_argv(), "backup", app.name]
-            place = targets.store(app, target, found.encrypt, found.keep, backup)
+            place = targets.store(app, target, found.encrypt, backup)
         except (PikuError, OSError) as error:
             records.save(state_file(app), replace(begun, error=str(error)[:300]))
             raise
         place = f"{target.host}:{place}" if target.host else place
         done = State(attempted=begun.attempted, succeeded=begun.attempted, place=place)
         records.save(state_file(app), done)
+        try:
+            targets.prune(app, target, found.keep)
+        except PikuError as error:
+            what = f"old backups were not removed: {error}"
+            records.save(state_file(app), replace(done, error=what[:300]))
+            raise PikuError(f"the backup is in {place}, but {what}", detail=error.detail) from None
     return place
 
 

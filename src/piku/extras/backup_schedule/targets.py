@@ -36,7 +36,8 @@ class Target:
         """A program where the folder is."""
         if not self.host:
             return list(words)
-        return ["ssh", "-o", "BatchMode=yes", self.host, shlex.join(words)]
+        options = ("-o", "BatchMode=yes", "-o", "ServerAliveInterval=15")
+        return ["ssh", *options, self.host, shlex.join(words)]
 
     def place(self, name: str) -> str:
         """The path of a file in it."""
@@ -99,9 +100,9 @@ def check_recipient(recipient: str) -> None:
         raise PikuError(f"cannot encrypt to {recipient[:80]!r}", hint=hint, detail=lines)
 
 
-def store(app: AppPaths, target: Target, recipient: str, keep: int, backup: Sequence[str]) -> str:
-    """Keep there what `backup` writes, then remove all but the last `keep`, if that is not 0;
-    returns where it is. One that was cut off has another name, and is removed by the next."""
+def store(app: AppPaths, target: Target, recipient: str, backup: Sequence[str]) -> str:
+    """Keep there what `backup` writes; returns where it is. One that was cut off has another name,
+    and is removed with old ones."""
     compressed = "zst" if subprocesses.which("zstd") else "gz"
     encrypt = encryption(recipient) if recipient else []
     ending = f"{compressed}.{encrypt[0]}" if encrypt else compressed
@@ -112,14 +113,21 @@ def store(app: AppPaths, target: Target, recipient: str, keep: int, backup: Sequ
     programs = [backup, encrypt, target.store(f"{place}.part")]
     _through([argv for argv in programs if argv])
     _through([target.move(f"{place}.part", place)])
+    return place
+
+
+def prune(app: AppPaths, target: Target, keep: int) -> None:
+    """Remove all backups but the last `keep`, if that is not 0."""
     for old in superseded(app.name, subprocesses.run(target.listing()).splitlines(), keep):
         _through([target.remove(target.place(old))])
-    return place
 
 
 def _through(programs: Sequence[Sequence[str]]) -> None:
     """Run programs, each of which reads what the one before writes; raises PikuError with what the
     last that failed said: those before it fail because of it."""
+    for program in (argv[0] for argv in programs):
+        if subprocesses.which(program) is None:
+            raise PikuError(f"{program} is not installed", hint=f"apt-get install {program}")
     with contextlib.ExitStack() as stack:
         said = [stack.enter_context(tempfile.TemporaryFile()) for _ in programs]
         running: list[subprocess.Popen[bytes]] = []

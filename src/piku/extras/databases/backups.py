@@ -42,5 +42,6 @@ def _load(
     try:
         yield argv, {made.one.variable: made.url}
     except BaseException:
-        commands.remove(app, made)
+        with contextlib.suppress(PikuError):  # the first one says why
+            commands.remove(app, made)
         raise

@@ -57,7 +57,10 @@ def _own(kind: type[Kind], paths: Paths, app: AppPaths) -> Kind:
 def _lock(paths: Paths, what: str) -> contextlib.AbstractContextManager[bool]:
     """One command at a time makes, replaces or removes databases."""
     (paths.root / "databases").mkdir(mode=0o700, exist_ok=True)
-    return locks.lock(paths.root / "databases" / "lock", what)
+    waiting = Output(sys.stderr).step
+    return locks.lock(
+        paths.root / "databases" / "lock", what, waiting=lambda who: waiting(f"Waiting for {who}")
+    )
 
 
 def _set(paths: Paths, app: AppPaths, variable: str, value: str | None) -> None:
@@ -134,16 +137,21 @@ def restore(kind: type[Kind], paths: Paths, app: AppPaths, force: bool) -> None:
             hint = f"nothing was changed; to lose that: {kind.name}:restore {app.name} --force"
             raise PikuError(f"the dump is of an older schema, without {named}", hint=hint)
 
-    own = _own(kind, paths, app)
-    temporary = files.temporary_folder(paths.root / "databases", "restore")
-    with _lock(paths, f"{kind.name}:restore"), temporary as folder:
+    if sys.stdin.isatty():
+        hint = f"write: piku {kind.name}:restore {app.name} < FILE"
+        raise PikuError("a dump comes on standard input", hint=hint, code=2)
+    _own(kind, paths, app)  # before anything is sent
+    files.sweep(paths.root / "databases")
+    with files.temporary_folder(paths.root / "databases", "restore") as folder:
         with (file := Path(folder) / "dump").open("wb") as dumped:
             shutil.copyfileobj(sys.stdin.buffer, dumped)
         if not file.stat().st_size:
             raise PikuError("there is no dump on standard input: nothing was changed")
-        own.ensure()
-        base.put(app, kind.name, own.restore(file, check))
-        server.start(own)
+        with _lock(paths, f"{kind.name}:restore"):
+            own = _own(kind, paths, app)  # as it is now
+            own.ensure()
+            base.put(app, kind.name, own.restore(file, check))
+            server.start(own)
     Output(sys.stdout).step(f"The {kind.title} database of {app.name} is restored")
 
 

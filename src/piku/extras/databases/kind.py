@@ -1,5 +1,6 @@
 """What a kind of database is: one of them, and its server. A row of the table says what differs."""
 
+import contextlib
 import re
 import secrets
 from collections.abc import Callable, Sequence
@@ -126,8 +127,11 @@ class Kind:
             self.sql("replace")
             if self.loads_twice:
                 self.load(file, self.one.name)
-        finally:
-            self.sql("clean")
+        except BaseException:
+            with contextlib.suppress(PikuError):  # the first one says why
+                self.sql("clean")
+            raise
+        self.sql("clean")
         return self.one
 
     def info(self) -> tuple[str, str]:

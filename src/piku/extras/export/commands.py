@@ -22,13 +22,14 @@ def export(paths: Paths, app: AppPaths, engine: str, image: str) -> None:
     With --image docker://REGISTRY/NAME:TAG the image is made and sent there; any other NAME is
     written as it is. The files contain the app's settings.
     """
+    from piku.deploy import releases
     from piku.extra import hooks
     from piku.extras.export import compose, kubernetes, yaml
     from piku.extras.export.app import App
     from piku.operate.run import live_source
     from piku.output import Output
 
-    live, release, found = live_source(paths, app)
+    _, release, found = live_source(paths, app)
     output = Output(sys.stderr)
     # As `docker load` calls what `piku image APP --to FILE.tar` has written.
     name = image or f"{app.name.label}:v{release.number}"
@@ -40,7 +41,7 @@ def export(paths: Paths, app: AppPaths, engine: str, image: str) -> None:
     data = str(app.data) if app.data.is_dir() and any(app.data.iterdir()) else ""
     facts = App(
         name=app.name, release=release.number, image=name, procfile=found.procfile,
-        values=found.values, counts=live.counts or {}, data=data,
+        values=found.values, counts=releases.counts(app), data=data,
     )  # fmt: skip
     facts.check()
     module = compose if engine == "compose" else kubernetes

@@ -26,15 +26,19 @@ If {user} has no line in /etc/subuid and /etc/subgid, as root (with numbers that
 usermod --add-subuids 400000-465535 --add-subgids 400000-465535 {user}"""
 
 
-def ensure(paths: Paths, store: Store, needed: Sequence[str], output: Output, *, anew: bool) -> str:
-    """The tag of the base that has what is needed; it is made when it is not there, when there are
-    other versions, and when it is asked for `anew`."""
+def ensure(
+    paths: Paths, store: Store, app: str, needed: Sequence[str], output: Output, *, anew: bool
+) -> str:
+    """The tag of the base that has what an app needs; it is made when it is not there, when there
+    are other versions, and when it is asked for `anew`. `app` is the app's digest."""
     user = pwd.getpwuid(os.getuid())
     suite = platform.freedesktop_os_release().get("VERSION_CODENAME", "")
     whose = (suite, *map(str, user[:4]), str(paths.home))
-    known = store.folder.with_name(f"{digest(*whose, *needed)}.base")  # its tag, and when it was so
-    tag = "" if anew else files.read(known)
-    if tag in store.digests() and known.stat().st_mtime_ns > _LISTS.stat().st_mtime_ns:
+    # What it was chosen by, its tag, and when that was so.
+    known, by = store.folder.with_name(f"{app}.base"), digest(*whose, *needed)
+    before, _, tag = files.read(known).partition(" ")
+    is_known = not anew and before == by and tag in store.digests()
+    if is_known and known.stat().st_mtime_ns > _LISTS.stat().st_mtime_ns:
         return tag
     chosen = packages.of(needed)
     tag = f"base-{digest(*whose, *chosen, *_offered(chosen))}"
@@ -44,7 +48,7 @@ def ensure(paths: Paths, store: Store, needed: Sequence[str], output: Output, *,
             layer = Path(folder, "base.tar")
             _bootstrap(suite, layer, chosen, user, paths.home)
             store.add("empty", layer, tag)
-    files.write(known, tag)
+    files.write(known, f"{by} {tag}")
     return tag
 
 

@@ -44,9 +44,10 @@ def make(
         store = Store(folder / "store")
         making = _Making(paths, app, release, found, store)
         tag = making.image(output, anew=anew)
-        if target:
-            store.copy(tag, target)
-        return f"{name or store.at(tag)}@{store.digests()[tag]}"
+        digested = store.digests()[tag]
+    if target:  # a registry may be slow: others need not wait for it
+        store.copy(tag, target)
+    return f"{name or store.at(tag)}@{digested}"
 
 
 def _target(app: AppPaths, release: Release, destination: str) -> tuple[str, str]:
@@ -73,7 +74,9 @@ def tidy(paths: Paths) -> None:
         return
     with locks.lock(folder / "lock", "removing images", patient=False):
         store = Store(folder / "store")
-        known |= {files.read(place).partition("-")[2] for place in folder.glob("*.base")}
+        bases = list(folder.glob("*.base"))
+        files.discard(place for place in bases if place.stem not in known)
+        known |= {files.read(place).rpartition("-")[2] for place in bases}
         store.prune(lambda tag: "-" in tag and tag.split("-")[1] not in known)
         store.collect()
 
@@ -92,7 +95,7 @@ class _Making:
         """Its tag in the store."""
         release, language, own = self.release, self._language(), digest(self.app.name)
         needed = packages.needed(self.found, language)
-        bottom = base.ensure(self.paths, self.store, needed, output, anew=anew)
+        bottom = base.ensure(self.paths, self.store, own, needed, output, anew=anew)
         env = f"env-{own}-{digest(self.store.digests()[bottom], release.environment)}"
         if env not in self.store.digests():
             self._layer(bottom, env, self._environment)

@@ -31,8 +31,11 @@ _ACTION = """\
     action(type="omfwd" target={host} port="{port}" template="line" {protocol}
            action.resumeRetryCount="-1" action.resumeInterval="5" action.resumeIntervalMax="60"
            queue.type="LinkedList" queue.size="5000" queue.filename="drain{number}"
-           queue.maxDiskSpace="16m" queue.saveOnShutdown="on")
+           queue.maxDiskSpace="16m" queue.saveOnShutdown="on"{several})
 """
+# One receiver that is down slows the reading of logs down, so that nothing is lost; of several, it
+# must not hold up the others.
+_SEVERAL = ' queue.timeoutEnqueue="0"'
 _TLS = """
            StreamDriver="{driver}" StreamDriverMode="1" StreamDriverAuthMode="x509/name"
            StreamDriverPermittedPeers={host} StreamDriver.CAFile={authorities}"""
@@ -51,20 +54,23 @@ def render(
         app=app.name[:48],  # the longest APP-NAME of RFC 5424
         state=_quoted(state),
         actions="".join(
-            _action(number, drain, authorities, tls_driver) for number, drain in enumerate(drains)
+            _action(number, drain, authorities, tls_driver, _SEVERAL if len(drains) > 1 else "")
+            for number, drain in enumerate(drains)
         ),
         inputs="".join(_INPUT.format(file=_quoted(f"{app.logs}/{name}")) for name in _FILES),
     )
 
 
-def _action(number: int, drain: Drain, authorities: str, tls_driver: str) -> str:
+def _action(number: int, drain: Drain, authorities: str, tls_driver: str, several: str) -> str:
     host = _quoted(drain.host)
     protocol = 'protocol="tcp" TCP_Framing="octet-counted"'
     if drain.scheme == UDP:
         protocol = 'protocol="udp"'
     elif drain.scheme == TLS:
         protocol += _TLS.format(driver=tls_driver, host=host, authorities=_quoted(authorities))
-    return _ACTION.format(number=number, host=host, port=drain.port, protocol=protocol)
+    return _ACTION.format(
+        number=number, host=host, port=drain.port, protocol=protocol, several=several
+    )
 
 
 def _quoted(path: str) -> str:

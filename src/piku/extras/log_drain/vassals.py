@@ -1,6 +1,5 @@
 """A rsyslogd for each app with a drain, run by the emperor as long as the app has one."""
 
-import contextlib
 import hashlib
 import shlex
 from collections.abc import Collection
@@ -41,14 +40,20 @@ def vassals(paths: Paths, _sites: Collection[Site]) -> dict[str, str]:
     """The ini of each app's rsyslogd. One app's damaged settings do not concern the others."""
     found = {}
     for name in paths.app_names():
-        with contextlib.suppress(PikuError, OSError):
-            if text := _configured(paths, paths.app(name)):
-                found[f"{SEPARATOR}drain-{name}.ini"] = text
+        vassal = f"{SEPARATOR}drain-{name}.ini"
+        try:
+            text = _configured(paths, paths.app(name))
+        except (PikuError, OSError):
+            text = files.peek(paths.enabled / vassal) or ""  # as before
+        if text:
+            found[vassal] = text
     return found
 
 
 def _configured(paths: Paths, app: AppPaths) -> str:
     """Write the configuration of an app's rsyslogd; returns its ini, or "" without a drain."""
+    if not app.live_link.is_symlink():
+        return ""  # it is being destroyed
     values = dotenv.parse(files.read(app.live_env), "LIVE_ENV")
     drains = LOG_DRAIN.read(values)
     if not drains:

@@ -1,6 +1,7 @@
 """Commands that give an app another name or another place."""
 
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -26,6 +27,11 @@ def _new_name(paths: Paths, text: str) -> AppPaths:
 
 def _piku(*words: str) -> list[str]:
     return [*self_argv(), *words]
+
+
+def _succeeds(*words: str) -> bool:
+    done = subprocess.run(_piku(*words), env=subprocesses.environment(), check=False)
+    return not done.returncode
 
 
 def _passed_on(backup: Sequence[str], restore: Sequence[str]) -> bool:
@@ -77,20 +83,22 @@ def apps_move(app: AppPaths, server: str) -> None:
         hint = "for example piku@example.org, or ssh://piku@example.org:2222"
         raise PikuError(f"{server[:80]!r} is not a server", hint=hint, code=2)
     output = Output(sys.stdout)
-    ssh = ["ssh", "-o", "BatchMode=yes", server]
+    ssh = ["ssh", "-o", "BatchMode=yes", "-o", "ServerAliveInterval=15", server]
     if app.name in subprocesses.run([*ssh, "apps", "--plain"]).split():
         raise PikuError(f"there is already an app called {app.name!r} on {server}")
     live = releases.live(app)
     runs = live is not None and not live.stopped
     begun = time.monotonic()
-    if runs:  # what it writes from now on would be lost
-        subprocess.run(_piku("stop", app.name), env=subprocesses.environment(), check=False)
+    for number in (signal.SIGHUP, signal.SIGTERM):  # whoever ends us: it runs again
+        signal.signal(number, lambda number, _frame: sys.exit(128 + number))
     try:
+        if runs and not _succeeds("stop", app.name):  # what it writes from now on would be lost
+            raise PikuError(f"{app.name} was not moved: it could not be stopped")
         if not _passed_on(_piku("backup", app.name), [*ssh, "restore", "-"]):
             raise PikuError(f"{app.name} was not moved", hint="it stays here, as it was")
     except BaseException:
         if runs:
-            subprocess.run(_piku("restart", app.name), env=subprocesses.environment(), check=False)
+            _succeeds("restart", app.name)
         raise
     output.step(f"{app.name} is on {server} now; it was down for {time.monotonic() - begun:.1f} s")
     output.detail("Now point its host names there. Here it is stopped; once you no longer need it:")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from piku import dotenv, files, locks, records
 from piku.cli.common import caller, changing, own_command, own_environment
-from piku.deploy import deploy, releases
+from piku.deploy import checkout, deploy, releases
 from piku.errors import PikuError
 from piku.extras.relocate.unfinished import Rename, record_file, unfinished
 from piku.operate import destroy
@@ -38,6 +38,16 @@ def begin(paths: Paths, old: AppPaths, new: AppPaths, output: Output) -> None:
                 hint = "choose another name, or move it away"
                 raise PikuError(f"the name {new.name!r} is taken: {place} {what}", hint=hint)
         live = releases.live(old)
+        if live and (names := checkout.untracked_files(old, live.checkout)):
+            keep = f"keep them: piku config:set {old.name} PIKU_PERSIST=…, piku deploy {old.name}"
+            raise PikuError(
+                f"{old.name} wrote files beside its code, which it would lose",
+                detail=tuple(names[:10]),
+                hint=f"{keep} — or leave them: piku deploy {old.name} --allow-untracked",
+            )
+        if os.path.ismount(old.data):
+            hint = f"unmount it, and mount it at {new.data} afterwards"
+            raise PikuError(f"{old.data} is a disk of its own, which cannot be moved", hint=hint)
         begun = Rename(
             old=old.name, new=new.name, stopped=bool(live and live.stopped),
             commit=releases.load_release(old, live.release).commit if live else "",
@@ -49,7 +59,8 @@ def begin(paths: Paths, old: AppPaths, new: AppPaths, output: Output) -> None:
 def finish_all(paths: Paths) -> None:
     """Finish what was cut off (housekeeping)."""
     for one in list(unfinished(paths)):
-        finish(paths, one.old, Output(), patient=False)
+        with contextlib.suppress(locks.LockHeld):
+            finish(paths, one.old, Output(), patient=False)
 
 
 def finish(paths: Paths, name: str, output: Output, *, patient: bool = True) -> None:
@@ -65,7 +76,10 @@ def finish(paths: Paths, name: str, output: Output, *, patient: bool = True) -> 
 def _finish(paths: Paths, one: Rename, output: Output, *, patient: bool) -> None:
     old, new = paths.app(AppName.parse(one.old)), paths.app(AppName.parse(one.new))
     if not one.moved:
-        with _both_locked(old, new, patient=patient):
+        with (
+            locks.lock(old.lock, f"renaming it to {new.name}", patient=patient),
+            locks.lock(new.lock, f"renaming {old.name} to it", patient=patient),
+        ):
             output.step(f"Stopping {old.name}, and moving it to {new.name}")
             destroy.end(paths, old)
             _move(old, new)
@@ -80,15 +94,6 @@ def _finish(paths: Paths, one: Rename, output: Output, *, patient: bool) -> None
         output.warn(f"{new.name} has everything of {old.name}: piku deploy {new.name}")
         raise
     files.remove(record_file(paths, one.old))
-
-
-@contextlib.contextmanager
-def _both_locked(old: AppPaths, new: AppPaths, *, patient: bool) -> Iterator[None]:
-    with (
-        locks.lock(old.lock, f"renaming it to {new.name}", patient=patient),
-        locks.lock(new.lock, f"renaming {old.name} to it", patient=patient),
-    ):
-        yield
 
 
 def _places(old: AppPaths, new: AppPaths) -> Iterator[tuple[Path, Path]]:

@@ -1,5 +1,6 @@
 """Renames that have begun."""
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,10 +30,11 @@ def record_file(paths: Paths, old: str) -> Path:
 
 
 def unfinished(paths: Paths) -> Iterator[Rename]:
-    """The renames that have begun, and were cut off."""
+    """The renames that have begun, and were cut off; a damaged record concerns its own app."""
     for path in (paths.root / "releases").glob(f"*{_SUFFIX}"):
-        if found := records.load(path, Rename):
-            yield found
+        with contextlib.suppress(PikuError):
+            if found := records.load(path, Rename):
+                yield found
 
 
 def refuse_deploy(deployment: Deployment) -> list[str]:

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import signal
 import sys
 from collections.abc import Iterator
 
@@ -37,6 +38,8 @@ def _opened(file: str) -> Iterator[io.BufferedReader]:
 def restore(paths: Paths, file: str, name: str | None) -> None:
     """Create an app from a backup, of this or another server, and deploy it."""
     output = Output(sys.stdout)
+    for number in (signal.SIGHUP, signal.SIGTERM):  # whoever ends us: nothing of it stays
+        signal.signal(number, lambda number, _frame: sys.exit(128 + number))
     with _opened(file) as stream:
         app = restoring.restore(paths, stream, name, output)
     output.step(f"{app.name} is restored")

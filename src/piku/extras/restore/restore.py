@@ -4,6 +4,7 @@ import contextlib
 import io
 import os
 import re
+import shutil
 import sqlite3
 import subprocess
 import time
@@ -102,11 +103,17 @@ def restore(
                 argv, more = stack.enter_context(loading)
                 output.step(f"Loading {path.parent.name}")
                 _load(argv, path)
-                own |= more
+                own = _addressed(own, more)
             releases.write_settings(app, own)
             if found.head.commit:
                 _deploy(paths, app, found.head)
     return app
+
+
+def _addressed(own: Mapping[str, str], more: Mapping[str, str]) -> dict[str, str]:
+    """The settings with the new addresses of databases, also where a second one had the old."""
+    new = {own[name]: address for name, address in more.items() if own.get(name)}
+    return {name: new.get(value, value) for name, value in own.items()} | dict(more)
 
 
 def _refuse_taken(app: AppPaths) -> None:
@@ -144,9 +151,13 @@ def _whole_or_nothing(paths: Paths, app: AppPaths, output: Output) -> Iterator[N
     new = [app.data, *([] if app.cache.exists() else [app.cache])]
     try:
         yield
-    except BaseException:
-        with locks.lock(app.lock, "removing what was restored"), open(os.devnull, "w") as null:
-            destroy.destroy(paths, app, Output(null))
+    except BaseException as first:
+        try:
+            with locks.lock(app.lock, "removing what was restored"), open(os.devnull, "w") as null:
+                destroy.destroy(paths, app, Output(null))
+        except PikuError as second:
+            output.error(second.within(f"not all of {app.name} could be removed: ", ""))
+            raise first from None
         files.discard(new, output.warn)
         if aside.exists():
             aside.rename(app.data)
@@ -161,7 +172,7 @@ def _place(app: AppPaths, found: Unpacked) -> dict[str, str]:
     app.data.parent.mkdir(parents=True, exist_ok=True)
     if (folder / "data").is_dir():
         files.remove(app.data)  # it is empty
-        (folder / "data").rename(app.data)
+        shutil.move(folder / "data", app.data)  # which may be on another disk
     (folder / "settings" / "release.json").unlink(missing_ok=True)
     for kept in (folder / "settings").glob("*"):
         files.write(app.envs / kept.name, files.read(kept), mode=0o600, durable=True)

@@ -58,6 +58,7 @@ def _chosen(listing: str, wanted: Source) -> str:
 def _run(argv: list[str], paths: Paths, app: AppPaths) -> str:
     known = f'UserKnownHostsFile="{paths.home}/.ssh/known_hosts"'
     options = ["BatchMode=yes", "ConnectTimeout=15", "StrictHostKeyChecking=accept-new", known]
+    options.append("ServerAliveInterval=15")  # a host that stalls is given up after 45 s
     if source.key(app).exists():
         options += ["IdentitiesOnly=yes", "IdentityAgent=none", f'IdentityFile="{source.key(app)}"']
     ssh = ["ssh", *(word for option in options for word in ("-o", option))]

@@ -31,7 +31,7 @@ _LOOK = 0.5  # seconds between looks at the tasks; the engine announces nothing 
 _FIRST = 0.05  # seconds, while the task is not yet running
 _LOGS = ("starting", "running", "complete", "failed")
 # The log of a task that ended is complete after so many seconds, if the last are without a line.
-_LATE, _SILENCE = 0.9, 0.3
+_LATE, _SILENCE, _LONG = 0.9, 0.3, 5.0
 
 
 class Agent:
@@ -128,7 +128,8 @@ class Agent:
             return
         self._reported.add(task["ID"])
         seen = time.monotonic()
-        while time.monotonic() < max(seen + _LATE, self._written + _SILENCE):
+        # Another task may write without a pause.
+        while time.monotonic() < min(seen + _LONG, max(seen + _LATE, self._written + _SILENCE)):
             time.sleep(_SILENCE)
         status = task["Status"]
         if status["State"] == "rejected":

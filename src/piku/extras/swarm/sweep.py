@@ -5,6 +5,7 @@ import contextlib
 from piku import files, locks
 from piku.deploy import recovery, releases
 from piku.deploy.releases import Live
+from piku.errors import PikuError
 from piku.extras.swarm import service
 from piku.extras.swarm.api import Engine, group, piku_id
 from piku.paths import AppPaths, Paths
@@ -14,8 +15,9 @@ from piku.uwsgi import emperor
 def reconciled(paths: Paths, app: AppPaths, live: Live | None) -> None:
     """Remove the app's services that no vassal stands for; without an answer, nothing. Before the
     platform starts, the engine may not be up yet either: `periodic` sees to it then."""
-    if emperor.is_running(paths):
-        _sweep(paths, app, live)
+    with contextlib.suppress(PikuError):
+        if emperor.is_running(paths):
+            _sweep(paths, app, live)
 
 
 def _sweep(paths: Paths, app: AppPaths, live: Live | None) -> None:
@@ -45,9 +47,9 @@ def periodic(paths: Paths) -> None:
         if not service.marker(app).exists():
             continue
         held = locks.lock(app.lock, "removing services", patient=False)
-        with contextlib.suppress(locks.LockHeld), held as killed:
+        with contextlib.suppress(PikuError), held as killed:  # also of one that is damaged
             recovery.recover(paths, app, killed=killed)
-            reconciled(paths, app, releases.live(app))
+            _sweep(paths, app, releases.live(app))
 
 
 def destroyed(paths: Paths, app: AppPaths) -> None:

@@ -30,7 +30,7 @@ def update(command: Sequence[str], output: Output) -> None:
     """Install the package at PIKU_RELEASE_URL; raises PikuError."""
     if not (url := release_url(files.read(SETTINGS))):
         raise PikuError(f"{SETTINGS} has no PIKU_RELEASE_URL", hint="apt install ./piku_*.deb")
-    old = subprocesses.run(["dpkg-query", "-W", "-f", "${Version}", "piku"])
+    old = _installed()
     output.step(f"Fetching {url}")
     with files.temporary_folder(KEPT, "update") as folder:
         deb = Path(folder, "piku.deb")
@@ -42,13 +42,20 @@ def update(command: Sequence[str], output: Output) -> None:
         before = selfcheck.examine(command)
         if faults := selfcheck.new_faults(before, _try(deb)):
             raise PikuError(f"{version} does not work here: it was not installed", detail=faults)
-        faults = _install(deb) or selfcheck.new_faults(before, selfcheck.examine(command))
+        faults = _install(deb)
+        if faults and _installed() == old:  # apt itself failed
+            raise PikuError(f"{version} was not installed: piku is {old}, as it was", detail=faults)
+        faults = faults or selfcheck.new_faults(before, selfcheck.examine(command))
         if faults:
             raise _taken_back(version, old, faults)
         for kept in {*KEPT.glob("piku_*.deb")} - {_kept(old)}:
             kept.unlink()
         deb.rename(_kept(version))
     output.step(f"piku was {old} and is now {version}; the apps kept running")
+
+
+def _installed() -> str:
+    return subprocesses.run(["dpkg-query", "-W", "-f", "${Version}", "piku"])
 
 
 def _fetch(url: str) -> bytes:
@@ -96,5 +103,6 @@ def _taken_back(version: str, old: str, faults: tuple[str, ...]) -> PikuError:
     what, hint = f"{version} does not work here: went back to {old}", ""
     if not _kept(old).exists() or _install(_kept(old), "--allow-downgrades"):
         what = f"{version} does not work here, and going back to {old} failed"
-        hint = f"install its package: apt install --allow-downgrades {_kept(old)}"
+        place = _kept(old) if _kept(old).exists() else f"./piku_{old}_all.deb"
+        hint = f"install its package: apt install --allow-downgrades {place}"
     return PikuError(what, hint=hint, detail=faults)
