@@ -43,7 +43,7 @@ LARGE_EXTRAS = {
     "alerts": 600,
     "backup": 400,
     "backup_schedule": 400,
-    "certs": 610,  # two clients of an authority
+    "certs": 605,  # two clients of an authority
     "databases": 935,  # four kinds of server
     "detect": 600,
     "doctor": 900,

@@ -92,13 +92,12 @@ def place(app: AppPaths, kind: str) -> Path:
 
 
 def _read(path: Path) -> Certificate | None:
-    """The certificate in this file; None when it is missing, or piku did not write it. Raises
-    PikuError when it cannot be read."""
-    text = files.read(path)
+    """The certificate in this file; None for one that piku did not write, or that cannot be read:
+    nginx would not start with it."""
     try:
-        facts = json.loads(text.partition("\n")[0].removeprefix(_MARK))
+        facts = json.loads(files.read(path).partition("\n")[0].removeprefix(_MARK))
         return Certificate(**{**facts, "names": tuple(facts["names"]), "path": str(path)})
-    except (ValueError, TypeError, KeyError):
+    except (PikuError, ValueError, TypeError, KeyError):
         return None
 
 

@@ -38,11 +38,7 @@ def status(paths: Paths, only: AppPaths | None) -> Iterator[Status]:
     for name, site in live_sites.load(paths)[0].items():
         app = paths.app(name)
         if only is None or only.name == name:
-            try:
-                serving = certificate.certificate(app, site.all_names)
-            except PikuError as error:
-                Output(sys.stderr).warn(f"{name}: {error.message}")
-                continue
+            serving = certificate.certificate(app, site.all_names)
             failed = renew.failures(app)
             yield Status(app=name, names=site.all_names, serving=serving, failed=failed)
 

@@ -114,12 +114,9 @@ def _app(paths: Paths, found: AppState) -> App:
     state, url, notes = found.state, "", [found.error] if found.error else _notes(paths, app)
     if live is not None and live.site is not None:
         url = service.url(paths, live.site)
-        try:
-            serving = certificate.certificate(app, live.site.all_names)
-            if serving.ends_soon(time.time()):
-                notes.append(f"its certificate is valid until {serving.last_day}")
-        except PikuError as error:
-            notes.append(error.message)
+        serving = certificate.certificate(app, live.site.all_names)
+        if serving.ends_soon(time.time()):
+            notes.append(f"its certificate is valid until {serving.last_day}")
     for worst in ("unknown", "down", "crashing"):
         if names := [row.process for row in found.processes if row.state == worst]:
             state, notes = worst, [f"{', '.join(names)}: {worst}"]
