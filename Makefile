@@ -97,8 +97,9 @@ deb: ## Build the Debian package: dist/piku_VERSION_all.deb
 	@tools/install-packages package
 	@/usr/bin/python3 -B tools/deb.py $(ARGS)
 
-zipapp: test-packages ## Build dist/piku: the command line in one file, for laptops
-	@$(DEV) && "$$dev/bin/python" -B tools/build_zipapp.py
+zipapp: ## Build dist/piku: the command line in one file, for laptops
+	@python3 -m venv build/zipapp && build/zipapp/bin/pip install --quiet 'click>=8.1,<9'
+	@build/zipapp/bin/python -B tools/build_zipapp.py
 
 lint: test-packages ## Check style and formatting
 	@$(DEV) && "$$dev/bin/ruff" check && "$$dev/bin/ruff" format --check

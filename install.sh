@@ -36,7 +36,9 @@ case $source in
         file=$(readlink -f "$source")
         [ -f "$file" ] || fail "there is no file $source"
         # Changes to /etc/default/piku stay: often nobody can be asked.
-        apt-get install --yes -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "$file"
+        get() { apt-get install --yes -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "$file"; }
+        # A new machine may have no lists of packages, or old ones.
+        get || { apt-get update --quiet && get; }
         # With its package, "piku update" can go back to this version.
         version=$(dpkg-query -W -f '${Version}' piku)
         cp "$file" "/var/cache/piku/piku_${version}_all.deb"
@@ -71,6 +73,8 @@ fetch_clone() { # FROM [LATER]
         step "$target is there already: bringing it up to date"
         git -C "$target" fetch --quiet --tags "$1" '+refs/heads/*:refs/remotes/origin/*' ||
             fail "nothing can be fetched from $1"
+        [ -n "$reference" ] || git -C "$target" symbolic-ref --quiet HEAD >/dev/null ||
+            fail "$target is at a tag, which has no newer version" "name a newer one: $0 $1 TAG"
         wanted=${reference:-@\{upstream\}}
         if [ -n "$reference" ] && git -C "$target" rev-parse --quiet --verify "origin/$reference" >/dev/null; then
             wanted=origin/$reference
@@ -105,11 +109,11 @@ else
 fi
 chown -R root:root "$target"
 chmod -R go-w,a+rX "$target"
-python3 -m compileall -q "$target/src/piku"
 
 before=
 if getent passwd piku >/dev/null; then before=yes; fi
 sh "$target/contrib/checkout.sh" "$piku" Recommends || fail "not all that Piku needs could be installed, see above"
+python3 -m compileall -q "$target/src/piku"
 step "Setting Piku up"
 sh "$target/contrib/server.sh" prepare "$piku" yes "$before"
 if command -v systemctl >/dev/null; then

@@ -17,8 +17,8 @@ make_account() {
         adduser --quiet --system --group --home "$home" --shell /bin/bash --gecos 'Piku' piku
     elif [ "$(getent passwd piku | cut -d: -f6)" != "$home" ]; then
         warn "there is a user called piku already, whose home is $(getent passwd piku | cut -d: -f6)"
-        warn "Piku wants that name for a user of its own, in $home: rename the other one first"
-        warn "(usermod -l NEWNAME piku; groupmod -n NEWNAME piku), then go on with: dpkg --configure piku"
+        warn "Piku wants that name for a user of its own, in $home. End the other one's processes, rename it"
+        warn "(usermod -l NEWNAME piku; groupmod -n NEWNAME piku), then install again"
         exit 1
     fi
     case $(getent shadow piku | cut -d: -f2) in
@@ -41,7 +41,7 @@ add_keys() {
 add_key() { # NAME KEY PLACE
     said=$(printf '%s\n' "$2" | "$piku" setup:ssh - --name "$1" 2>&1) && return 0
     case $said in
-        *'is here already'*) return 0 ;;
+        *'can already log in'*) return 0 ;;
     esac
     warn "the key in $3 may not push:"
     printf '%s\n' "$said"
@@ -100,11 +100,20 @@ prepare() {
     make_account
     # Whether a new server has walls between apps is said on the other channel.
     "$piku" setup >/dev/null
-    if [ "$keys" = yes ]; then
+    # Keys that the package let in call its program, which is gone.
+    if [ ! -e /usr/bin/piku ] && [ -f "$home/.ssh/authorized_keys" ]; then
+        runuser -u piku -- sed -i "s|/usr/bin/piku |$piku |" "$home/.ssh/authorized_keys"
+    fi
+    # Not again: one that was removed stays away.
+    if [ "$keys" = yes ] && [ ! -s "$home/.ssh/authorized_keys" ]; then
         add_keys
     fi
     if [ -z "$before" ] && command -v systemctl >/dev/null; then
         quiet_nginx
+    fi
+    # A new version may have written nginx's configuration anew.
+    if [ -n "$before" ] && [ -d /run/systemd/system ]; then
+        systemctl try-reload-or-restart piku-nginx || true
     fi
 }
 
@@ -128,13 +137,16 @@ summary() {
     fi
     [ -z "$before" ] || return 0
     if [ -z "$("$piku" keys)" ]; then
-        say "Piku is installed. Let a first key in, from your laptop:"
-        say "    ssh root@$(hostname) piku setup:ssh - <~/.ssh/id_ed25519.pub"
+        say "Piku is installed. Now let a first key in. On your laptop, show its public one (ssh-keygen makes one):"
+        say "    cat ~/.ssh/id_ed25519.pub"
+        say "and here, as root, give the line that it shows:"
+        say "    echo 'ssh-ed25519 AAAA…' | piku setup:ssh - --name laptop"
     else
         say "Piku is installed. These keys may push (piku keys:remove takes one away):"
         "$piku" keys | sed 's/^/    /'
     fi
-    say "Then push an app: git push piku@$(hostname):APP main"
+    address=$(hostname -I 2>/dev/null | cut -d' ' -f1)
+    say "Then push an app: git push piku@${address:-$(hostname)}:APP main"
 }
 
 command=$1 piku=$2

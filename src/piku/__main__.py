@@ -11,6 +11,8 @@ from piku.output import silence
 
 def main() -> None:
     """Run the command that the arguments, or an SSH client, ask for; ends the process."""
+    if os.name == "nt":
+        sys.exit(" !     on Windows, piku runs in WSL; without it: ssh piku@SERVER COMMAND")
     for stream in (sys.stdout, sys.stderr):
         assert isinstance(stream, io.TextIOWrapper)
         stream.reconfigure(errors="replace")  # file names need not be UTF-8

@@ -1,5 +1,7 @@
 """The address of a remote, as git itself would use it."""
 
+import subprocess
+
 import pytest
 
 from piku.client import address
@@ -42,3 +44,15 @@ def test_forms(text: str, expected: Address) -> None:
 def test_what_is_none(text: str) -> None:
     with pytest.raises(PikuError):
         address.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("me@[::1]:shop", ["me@::1"]), ("ssh://me@[::1]:2222/shop", ["-p", "2222", "me@::1"]), ("x:shop", ["x"])],
+)  # fmt: skip
+def test_ssh_takes_it(text: str, expected: list[str]) -> None:
+    found = address.parse(text)
+    assert found.ssh == expected
+    said = subprocess.run(["ssh", "-G", *expected], capture_output=True, text=True, check=True)
+    assert f"hostname {found.host}\n" in said.stdout
+    assert not found.port or f"port {found.port}\n" in said.stdout

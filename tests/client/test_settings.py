@@ -126,3 +126,10 @@ def test_settings_from_standard_input(laptop: Laptop, kept: tuple[App, Path]) ->
     assert app.does("config:get", "SECOND") == "$x='y'\n"
     refused(laptop.piku(folder, "config:set", "-", input="nonsense\n"), 1, "line 1", "NAME=value")
     assert "Nothing to change" in laptop.says(folder, "config:set", "-", input="")
+
+
+def test_before_the_first_push(laptop: Laptop) -> None:
+    folder = laptop.checkout("unborn", f"{ALIAS}:unborn")
+    (folder / ".env").write_text("A=1\n")
+    laptop.says(folder, "config:push", "--yes")
+    assert laptop.says(folder, "config:get", "A") == "1\n"

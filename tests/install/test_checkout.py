@@ -85,7 +85,7 @@ def test_install_sh_makes_a_server(box: Box, laptop: Laptop, upstream: Path) -> 
     assert laptop.get("site.example.com") == (200, "a site\n")
     again = box.sh("./piku/install.sh").stdout
     assert "bringing it up to date" in again
-    assert "may not push" in again
+    assert "may not push" not in again, "keys are let in once: one that was removed stays away"
     box.sh("cp -r /srv/piku.git /srv/other.git")
     failed = box.sh("./piku/install.sh file:///srv/other.git no-such-tag", check=False)
     assert (failed.returncode, "does not lead to that version" in failed.stdout) == (1, True), (

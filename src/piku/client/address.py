@@ -33,8 +33,14 @@ class Address:
         return f"{self.user}@{host}" if self.user else host
 
     @property
+    def ssh(self) -> list[str]:
+        """The arguments of ssh that name the server."""
+        host = f"{self.user}@{self.host}" if self.user else self.host
+        return [*(["-p", self.port] if self.port else []), host]
+
+    @property
     def server(self) -> str:
-        """The server alone, as ssh takes it, and as an address that this module reads."""
+        """The server alone, as an address that this module reads."""
         return f"ssh://{self.login}:{self.port}" if self.port else self.login
 
     def remote(self, app: str) -> str:

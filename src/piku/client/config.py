@@ -31,7 +31,8 @@ def config_push(target: Target, file: Path, no_restart: bool, yes: bool) -> None
     if not file.is_file():
         raise PikuError(f"there is no file {file}", hint="name another one: piku config:push FILE")
     values = dotenv.parse(files.read(file), str(file))
-    server = _on_server(target)
+    known = ssh.output(target, ["apps", "--plain"]).split()
+    server = _on_server(target) if target.app in known else {}  # config:set makes it
     if not _shown(server, values, f"Settings of {target.app}"):
         return
     confirm("Set them?", yes=yes)
@@ -56,9 +57,8 @@ def config_pull(target: Target, file: Path, yes: bool) -> None:
         return
     if text:
         confirm(f"Change {file}?", yes=yes)
-    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with open(handle, "w", encoding="utf-8", errors="surrogateescape") as stream:
-        stream.write(updated(text, str(file), server))
+    place = Path(os.path.realpath(file))  # of a link, the file stays where it is
+    files.write(place, updated(text, str(file), server), mode=0o600)
     Output(sys.stdout).step(f"{file} is written; it holds secrets: do not commit it")
 
 

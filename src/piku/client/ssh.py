@@ -33,7 +33,7 @@ def _argv(target: Target, words: Sequence[str], *, terminal: bool) -> list[str]:
     kind = ["-t", "-o", "LogLevel=ERROR"] if terminal else ["-T"]
     patience = ["-o", f"ConnectTimeout={_PATIENCE}"]
     command = shlex.join(["piku", *app, *words])
-    return [*program(), *kind, *patience, target.address.server, command]
+    return [*program(), *kind, *patience, *target.address.ssh, command]
 
 
 def become(target: Target, words: Sequence[str], *, terminal: bool = False) -> NoReturn:

@@ -60,18 +60,19 @@ def find(call: Call, environ: Mapping[str, str]) -> Target | None:
     """The server that a call means, None for this machine.
 
     The first of these counts: `-r`, PIKU_SERVER, PIKU_ROOT, the git remote `piku`, this machine.
-    Raises PikuError when there is none, or a machine with apps has such a remote as well.
+    Raises PikuError when there is none, or a server has such a remote as well.
     """
     if call.remote is None and not environ.get("PIKU_SERVER"):
         if environ.get("PIKU_ROOT"):
             return None
         if not push_url(REMOTE):
-            if _has_apps("~/.piku") or _has_apps("~piku/.piku"):
+            if _is_server("~/.piku") or _is_server("~piku/.piku"):
                 return None
-        elif _has_apps("~/.piku") or (os.geteuid() == 0 and _has_apps("~piku/.piku")):
+        elif _is_server("~/.piku") or (os.geteuid() == 0 and _is_server("~piku/.piku")):
             raise PikuError(
                 f"this machine is a piku server, and this checkout has a remote {REMOTE!r}",
-                hint=f"for the remote: piku -r {REMOTE} …\nfor this machine: set PIKU_ROOT",
+                hint=f"for the remote: piku -r {REMOTE} …\nfor this machine: set PIKU_ROOT\n"
+                "if it is no server: rm -r ~/.piku",
                 code=2,
             )
     return named(call, environ)
@@ -112,5 +113,5 @@ def git(*words: str) -> str:
     return os.fsdecode(done.stdout).rstrip("\n") if done.returncode == 0 else ""
 
 
-def _has_apps(root: str) -> bool:
+def _is_server(root: str) -> bool:
     return os.path.isdir(os.path.expanduser(f"{root}/repos"))

@@ -92,8 +92,7 @@ def place(app: AppPaths, kind: str) -> Path:
 
 
 def _read(path: Path) -> Certificate | None:
-    """The certificate in this file; None for one that piku did not write, or that cannot be read:
-    nginx would not start with it."""
+    """The certificate in this file; None for one that piku did not write, or cannot read."""
     try:
         facts = json.loads(files.read(path).partition("\n")[0].removeprefix(_MARK))
         return Certificate(**{**facts, "names": tuple(facts["names"]), "path": str(path)})

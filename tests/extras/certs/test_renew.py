@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -201,11 +200,3 @@ def test_an_attempt_that_is_cut_off_is_followed_by_a_pause(
     assert (noted["count"], noted["error"]) == (1, "the last attempt was interrupted")
     assert noted["retry"] > time.time() + 30
     assert renew.failures(shop).count == 1
-
-
-def test_nothing_gets_certificates(paths: Paths, shop: AppPaths) -> None:
-    goes_live(shop, "shop.de")
-    if shutil.which("lego"):
-        pytest.skip("lego would")
-    assert "sudo apt-get install lego" in renewed(paths, asked=True)
-    assert renewed(paths) == ""

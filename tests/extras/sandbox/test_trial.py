@@ -15,9 +15,13 @@ FORBIDDEN = "bwrap: setting up uid map: Permission denied"
 @pytest.mark.parametrize(
     ("file", "value", "words"),
     [
-        ("kernel/unprivileged_userns_clone", "0", "sysctl -w kernel.unprivileged_userns_clone=1"),
+        (
+            "kernel/unprivileged_userns_clone",
+            "0",
+            "echo kernel.unprivileged_userns_clone=1 >/etc/sysctl.d/",
+        ),
         ("kernel/apparmor_restrict_unprivileged_userns", "1", "apparmor_parser -r"),
-        ("user/max_user_namespaces", "0", "sysctl -w user.max_user_namespaces="),
+        ("user/max_user_namespaces", "0", "&& sysctl --system"),
         ("user/max_user_namespaces", "1000", "user namespaces must be allowed"),
     ],
 )

@@ -49,5 +49,8 @@ def test_update_of_a_checkout_follows_goes_back_and_refuses(server: Sandbox) -> 
     assert piku("--version").stdout == "piku 9.9\n"
 
     assert "couldn't find remote ref nowhere" in piku("update", "--to", "nowhere").stderr
+    server.git(clone, "checkout", "--quiet", "--detach")
+    refused(piku("update"), 1, "is at a tag, which has no newer version", "--to TAG")
+    server.git(clone, "checkout", "--quiet", "main")
     (clone / init).write_text("\n" + newer)
     refused(piku("update"), 1, "were changed by hand")

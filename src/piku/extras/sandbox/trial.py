@@ -5,16 +5,18 @@ from pathlib import Path
 
 from piku import files, subprocesses
 from piku.errors import PikuError
+from piku.paths import TEMPLATES
 
-_PROFILE = "/usr/share/doc/piku/examples/apparmor/bwrap"
+_PROFILE = TEMPLATES / "bwrap.apparmor"
+_KEPT = ">/etc/sysctl.d/60-piku.conf && sysctl --system"  # also after the next boot
 # What forbids an ordinary user what bubblewrap does: a file, what it says then, and the way out.
 _FORBIDDEN = (
-    ("kernel/unprivileged_userns_clone", "0", "sysctl -w kernel.unprivileged_userns_clone=1"),
-    ("user/max_user_namespaces", "0", "sysctl -w user.max_user_namespaces=10000"),
+    ("kernel/unprivileged_userns_clone", "0", f"echo kernel.unprivileged_userns_clone=1 {_KEPT}"),
+    ("user/max_user_namespaces", "0", f"echo user.max_user_namespaces=10000 {_KEPT}"),
     (
         "kernel/apparmor_restrict_unprivileged_userns",
         "1",
-        f"cp {_PROFILE} /etc/apparmor.d/ && apparmor_parser -r /etc/apparmor.d/bwrap",
+        f"cp {_PROFILE} /etc/apparmor.d/bwrap && apparmor_parser -r /etc/apparmor.d/bwrap",
     ),
 )
 

@@ -12,6 +12,7 @@ from piku.cli.common import (
     app_argument,
     caller,
     changing,
+    make,
     new_app_argument,
     pass_paths,
     with_flag,
@@ -42,7 +43,7 @@ def from_(
     output.step(f"Fetching {wanted}")
     with incoming.repository(paths, app) as repository:
         found = fetching.fetch(paths, app, wanted, repository, output.detail)
-        incoming.make_app(app)
+        make(paths, app, asked=True)
         with changing(paths, app, f"a deploy from {wanted.url}") as output:
             incoming.deploy(paths, app, found, caller(), output, allow_untracked=allow_untracked)
             kept = source.Source(url=wanted.url, ref=found.branch or wanted.ref)
@@ -63,7 +64,7 @@ def archive(
         branch = push.deploying(paths, app) if exists else ""
         parent = push.commit_of(app, f"refs/heads/{branch}") if exists else ""
         found = archive.commit(repository, stream, parent, caller().split()[0])
-        incoming.make_app(app)
+        make(paths, app, asked=True)
         with changing(paths, app, "a deploy of an archive") as output:
             incoming.deploy(paths, app, found, caller(), output, allow_untracked=allow_untracked)
 

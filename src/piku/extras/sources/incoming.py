@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from piku import dotenv, files, subprocesses
-from piku.cli.common import own_command, own_environment, self_argv
+from piku.cli.common import self_argv
 from piku.deploy import deploy as runbook
 from piku.extra import hooks
 from piku.operate import server
 from piku.output import Output
 from piku.paths import SEPARATOR, AppPaths, Paths
-from piku.ssh import git, push
+from piku.ssh import push
 
 FETCHED = "refs/piku/fetched"
 _BRANCH = "refs/heads/fetched"
@@ -50,12 +50,6 @@ def arrived(repository: Path, branch: str = "") -> Incoming:
     commit = subprocesses.run([*run, "rev-parse", "--verify", f"{FETCHED}^{{commit}}"]).strip()
     subprocesses.run([*run, "update-ref", _BRANCH, commit])
     return Incoming(repository=repository, commit=commit, branch=branch)
-
-
-def make_app(app: AppPaths) -> None:
-    """Make the app as its first push would."""
-    if not app.repo.is_dir():
-        git.create_repository(app, own_command(), own_environment())
 
 
 def deploy(

@@ -42,6 +42,10 @@ def _checkout(folder: Path, wanted: str | None, command: Sequence[str], output: 
     if _git(folder, "status", "--porcelain", "--untracked-files=no"):
         hint = f"see them: git -C {folder} diff; undo them: git -C {folder} checkout ."
         raise PikuError(f"files of {folder} were changed by hand", hint=hint)
+    if wanted is None and not _git(folder, "branch", "--show-current"):
+        hint = "name a newer one: piku update --to TAG"
+        raise PikuError(f"{folder} is at a tag, which has no newer version", hint=hint)
+    os.umask(0o022)  # the user piku reads what git writes
     old, before = _git(folder, "rev-parse", "HEAD"), selfcheck.examine(command)
     _git(folder, "pull", "--quiet", "--ff-only", *(["origin", wanted] if wanted else []))
     new = _git(folder, "rev-parse", "HEAD")
