@@ -137,7 +137,7 @@ WITH_PUSH = (
         title="The program listens on a port of its own choice",
         files={
             "server.py": SERVER.replace('int(os.environ["PORT"])', "{port}"),
-            "ENV": ENV + "PIKU_DEPLOY_TIMEOUT=2\n",
+            "ENV": ENV + "PIKU_DEPLOY_TIMEOUT=8\n",
         },
         says=("{port}",),
     ),
@@ -148,14 +148,14 @@ WITH_PUSH = (
                 "address = ",
                 "import socket\nHTTPServer.address_family = socket.AF_INET6\naddress = ",
             ),
-            "ENV": ENV + "PIKU_DEPLOY_TIMEOUT=2\n",
+            "ENV": ENV + "PIKU_DEPLOY_TIMEOUT=8\n",
         },
         says=("::1",),
     ),
     Mistake(
         title="The health check gets an error",
         files={
-            "ENV": ENV + "PIKU_HEALTHCHECK_PATH=/healthz\nPIKU_DEPLOY_TIMEOUT=2\n",
+            "ENV": ENV + "PIKU_HEALTHCHECK_PATH=/healthz\nPIKU_DEPLOY_TIMEOUT=8\n",
             "server.py": "{failing}",
         },
         says=("/healthz", "500"),
@@ -163,8 +163,8 @@ WITH_PUSH = (
     Mistake(
         title="A worker ends at once",
         files={
-            "Procfile": PROCFILE + "worker: python3 work.py\n",
-            "work.py": 'raise SystemExit("no queue to read from")\n',
+            "Procfile": PROCFILE + "worker: sh work.sh\n",
+            "work.sh": "echo no queue to read from\nexit 1\n",
         },
         says=("worker", "no queue to read from"),
     ),

@@ -188,7 +188,7 @@ def test_control_c_ends_the_command_on_both_sides(
         assert process.stdout is not None and process.stderr is not None
         assert process.stdout.readline()
         os.killpg(process.pid, signal.SIGINT)
-        assert process.wait(10) == 255  # as ssh ends
+        assert process.wait(30) == 255  # as ssh ends
 
     def gone() -> bool:
         listed = run(
@@ -211,7 +211,7 @@ def test_a_client_that_is_ended_ends_ssh(laptop: Laptop, checkout: Path, line: s
     ) as process:
         assert process.stdout is not None and process.stdout.readline()
         process.terminate()
-        assert process.wait(10) in (-15, 255)
+        assert process.wait(30) in (-15, 255)
         process.stdout.read()  # comes to its end: nobody holds the other side
 
 

@@ -302,7 +302,7 @@ def test_other_languages(cluster: Cluster, name: str, code: str) -> None:
 
 
 def test_a_volume_and_where_an_app_may_run(cluster: Cluster) -> None:
-    app = cluster.app("files", web("files", env=f"{ENGINE}PIKU_DEPLOY_TIMEOUT=8\n"))
+    app = cluster.app("files", web("files", env=ENGINE))
     shared = cluster.server.base / "shared"  # in the place of a server for files
     shared.mkdir()
     app.server.piku("apps:create", "files")
@@ -319,7 +319,7 @@ def test_a_volume_and_where_an_app_may_run(cluster: Cluster) -> None:
     for host, port in addresses:
         assert app.direct(int(port), f"/read?file={place}", host) == "kept"
     assert app.does("run", f"cat {place}") == (shared / "it").read_text() == "kept"
-    result = app.says("config:set", "PIKU_PLACEMENT=node.labels.disk==ssd")
+    result = app.says("config:set", "PIKU_PLACEMENT=node.labels.disk==ssd", "PIKU_DEPLOY_TIMEOUT=8")
     assert result.returncode == 1
     assert "no suitable node" in result.stdout + result.stderr
     assert app.body() == "one"

@@ -60,7 +60,7 @@ class Terminal:
     def types(self, text: str) -> None:
         os.write(self._screen, text.encode())
 
-    def wait_for(self, pattern: str, timeout: float = 10) -> re.Match[str]:
+    def wait_for(self, pattern: str, timeout: float = 30) -> re.Match[str]:
         """Wait until the pattern is shown, behind what was waited for before."""
         deadline = time.monotonic() + timeout
         while True:
@@ -70,7 +70,7 @@ class Terminal:
                 return found
             assert self._more(deadline), f"no {pattern!r} in {self._shown[self._read :]!r}"
 
-    def ends(self, timeout: float = 10) -> tuple[int, str]:
+    def ends(self, timeout: float = 30) -> tuple[int, str]:
         """Wait for the end; the exit code, and all that was shown."""
         deadline = time.monotonic() + timeout
         while self._more(deadline):

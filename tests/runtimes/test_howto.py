@@ -114,7 +114,7 @@ def test_fastapi(new_app: NewApp, example: Example) -> None:
     assert json.loads(app.body("/health")) == {"well": True}
     # A release that is not well does not go live.
     code = (app.repository / "app.py").read_text()
-    app.does("config:set", "PIKU_DEPLOY_TIMEOUT=4")
+    app.does("config:set", "--no-restart", "PIKU_DEPLOY_TIMEOUT=20")
     app.commit(app_py=code.replace('return {"well": True}', "raise RuntimeError"))
     said = app.failed()
     assert any("/health with 500" in line for line in said), said

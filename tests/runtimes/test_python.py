@@ -102,6 +102,7 @@ def test_build_run_and_worker_see_the_same(new_app: NewApp, server: Sandbox) -> 
         )
         return found
 
+    app.server.wait(lambda: data("worker")["env"]["PIKU_RELEASE"] == str(app.live()))
     build, worker, served = data("build"), data("worker"), json.loads(app.body())
     run = dict(
         line.split("=", 1)
@@ -175,7 +176,7 @@ def build_wheel(folder, config_settings=None, metadata_directory=None):
     print("waiting for nothing", flush=True)
     subprocess.run(["sh", "-c", "sleep {marker} & sleep {marker}; true"])
 """
-    env = (app.repository / "ENV").read_text() + "PIKU_BUILD_TIMEOUT=10\n"
+    env = (app.repository / "ENV").read_text() + "PIKU_BUILD_TIMEOUT=30\n"
     app.server.commit(app.repository, {**BACKEND, "probe/backend.py": stuck, "ENV": env})
     result: list[list[str]] = []
     push = threading.Thread(target=lambda: result.append(app.failed()))
@@ -185,8 +186,8 @@ def build_wheel(folder, config_settings=None, metadata_directory=None):
         assert push.is_alive(), result
         time.sleep(0.05)
     push.join()
-    assert 10 <= time.monotonic() - begun < 60
-    expected = "v2 failed at building its environment: pip did not end within 10 s and was killed"
+    assert 30 <= time.monotonic() - begun < 150
+    expected = "v2 failed at building its environment: pip did not end within 30 s and was killed"
     assert any(expected in line for line in result[0]), result
     assert not sleepers(marker)
     assert app.body() == "one"
@@ -273,7 +274,7 @@ def test_one_process_answers_many_requests_at_once(
     }  # fmt: skip
     app = new_app(name, files)
     taken = at_once(app, 12)
-    assert taken < 6, taken  # one after the other they would take 12 s
+    assert taken < 10, taken  # one after the other they would take 12 s
     # Without the library it cannot work, which is said before anything is stopped.
     app.commit(requirements_txt="")
     said = app.failed()

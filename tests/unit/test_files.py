@@ -240,8 +240,8 @@ def test_warnings_do_not_come_between_the_data() -> None:
 
 def test_a_program_that_takes_too_long_ends_with_what_it_started(tmp_path: Path) -> None:
     script = f"sleep 60 & echo $! >{tmp_path}/pid; wait"
-    with pytest.raises(PikuError, match="bash did not end within 1 s and was killed"):
-        subprocesses.run(subprocesses.shell(script), timeout=1)
+    with pytest.raises(PikuError, match="bash did not end within 3 s and was killed"):
+        subprocesses.run(subprocesses.shell(script), timeout=3)
     assert gone(int((tmp_path / "pid").read_text()))
 
 
@@ -279,12 +279,12 @@ def test_a_stream_that_fails_says_how_with_its_last_lines(tmp_path: Path) -> Non
 def test_after_the_timeout_nothing_of_it_runs(tmp_path: Path) -> None:
     lines: list[str] = []
     begun = time.monotonic()
-    with pytest.raises(PikuError, match="did not end within 1 s and was killed"):
+    with pytest.raises(PikuError, match="did not end within 3 s and was killed"):
         subprocesses.stream(
             subprocesses.shell("sleep 60 & echo $!; trap '' TERM; (sleep 60; echo never) & echo $!; wait"),
-            cwd=tmp_path, env={"PATH": subprocesses.SYSTEM_PATH}, sink=lines.append, timeout=0.6,
+            cwd=tmp_path, env={"PATH": subprocesses.SYSTEM_PATH}, sink=lines.append, timeout=3,
         )  # fmt: skip
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 30
     assert len(lines) == 2
     assert all(gone(int(line)) for line in lines)
 
@@ -411,7 +411,7 @@ def test_a_command_that_was_refused_was_not_killed(tmp_path: Path) -> None:
 
 def test_polling_ends_and_looks_once_more_at_the_end() -> None:
     begun = time.monotonic()
-    looks = sum(1 for _ in files.poll(begun + 0.1))
+    looks = sum(1 for _ in files.poll(begun + 1))
     assert looks >= 3
-    assert 0.1 <= time.monotonic() - begun < 2
+    assert 1 <= time.monotonic() - begun < 20
     assert sum(1 for _ in files.poll(time.monotonic() - 1)) == 1

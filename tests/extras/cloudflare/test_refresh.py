@@ -144,4 +144,4 @@ def test_an_answer_that_does_not_come_is_not_waited_for(paths: Paths, api: Api) 
     api.seconds = 30
     begun = time.monotonic()
     assert "timed out" in refresh.refresh(paths, api.url)
-    assert time.monotonic() - begun < 8
+    assert time.monotonic() - begun < 25

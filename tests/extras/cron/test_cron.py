@@ -72,7 +72,7 @@ def test_a_job_by_hand_is_ended_with_its_command(
     ) as client:
         assert client.stdout is not None and client.stdout.readline() == "waiting\n"
         os.kill(client.pid, number)
-        assert client.wait(10) == 128 + number
+        assert client.wait(30) == 128 + number
     assert (jobs(app)["cron-wait"]["code"], jobs(app)["cron-wait"]["running_since"]) == (
         128 + number, None,
     )  # fmt: skip

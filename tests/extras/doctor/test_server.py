@@ -1,5 +1,6 @@
 """`piku doctor` on a server: each fault made for real, found, fixed as it says, and gone."""
 
+import contextlib
 import json
 import os
 import shlex
@@ -32,9 +33,13 @@ def test_a_healthy_server(sick: Sandbox) -> None:
     assert (shown.returncode, "\x1b" in shown.stdout) == (0, False)
     assert "\nok " not in f"\n{shown.stdout}"
     assert "ok       nginx accepts its configuration\n" in sick.piku("doctor", "-v").stdout
-    begun = time.monotonic()
-    assert sick.piku("doctor", "--self").stdout == "all is well\n"
-    assert time.monotonic() - begun < 6
+
+    def taken() -> float:
+        begun = time.monotonic()
+        assert sick.piku("doctor", "--self").stdout == "all is well\n"
+        return time.monotonic() - begun
+
+    assert min(taken() for _ in range(3)) < 6
     refused(sick.piku("doctor", "nosuch"), 1, "no app called 'nosuch'")
     refused(sick.piku("doctor", "--url", "/x"), 2, "--url needs an app")
 
@@ -162,12 +167,14 @@ def test_half_a_platform(own_server: Sandbox) -> None:
     sees(server, "nginx does not run: no app can be reached", "--self", fix="piku up")
     everyone = [process.pid for process in processes.tree(emperor)]
     for pid in everyone:
-        os.kill(pid, signal.SIGSTOP)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGSTOP)
     # No answer is not the same as not running.
     sees(server, f"the uWSGI emperor (process {emperor}) did not answer", severity="warning")
     sees_no_more(server, "does not run: no app does")
     for pid in everyone:
-        os.kill(pid, signal.SIGCONT)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
     os.kill(emperor, signal.SIGINT)
     server.wait(lambda: not Path(f"/proc/{emperor}").exists())
     sees(server, "piku does not run here", "--self")

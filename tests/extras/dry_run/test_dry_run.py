@@ -8,9 +8,9 @@ from tests.e2e.support import WEB, App, snapshot
 
 
 def lasting(app: App) -> dict[str, str]:
-    """Every file of the server but the platform's own logs."""
+    """Every file of the server but the platform's own logs, and locks of its housekeeping."""
     found = snapshot(app.server.root)
-    own = ("housekeeping.log", "audit.log", "audit.lock")
+    own = ("housekeeping.log", "audit.log", "audit.lock", "nginx.lock", "certificates.lock")
     return {path: state for path, state in found.items() if not path.endswith(own)}
 
 

@@ -20,7 +20,14 @@ def test_a_program_is_asked_to_end(new_app: NewApp) -> None:
     """It has the time to finish, and the next one starts when it has."""
     files = {"Procfile": "worker: exec python3 -IS worker.py\n", "worker.py": WORKER}
     app = support.walled(new_app("asked", files, push=False))
+
+    def starts(count: int) -> None:
+        place = app.data / "events"
+        app.server.wait(lambda: place.exists() and place.read_text().count("start") == count)
+
+    starts(1)
     app.does("restart")
+    starts(2)
     app.does("stop")
     events = [line.split()[0] for line in (app.data / "events").read_text().splitlines()]
     assert events == ["start", "stop", "start", "stop"]
@@ -92,6 +99,9 @@ def test_a_limit(new_app: NewApp) -> None:
     files = wsgi("limited", env=env, procfile="worker: cat /proc/self/limits && exec sleep 1000\n")
     files = {**files, "app.py": files["app.py"].replace("def app(", f"{code}\n\ndef app(")}
     app = support.walled(new_app("limited", files, push=False))
+    app.server.wait(
+        lambda: "Max data size" in app.does("logs", "--no-follow", "--lines", "100", "worker")
+    )
     for said in (app.body(), app.does("logs", "--no-follow", "--lines", "100")):
         assert re.search(rf"Max data size +{256 * 2**20} ", said), said
     assert "is not kept" not in app.does("logs", "--no-follow", "--lines", "100")

@@ -66,7 +66,8 @@ def test_apps_by_their_state(seen: Sandbox, new_app: NewApp) -> None:
     frail.data.mkdir(exist_ok=True)
     (frail.data / "bad").touch()
     os.kill(frail.ps()["web.1"]["pid"], signal.SIGKILL)
-    server.wait(lambda: of(server, "frail")["note"] == "web.1: crashing", timeout=30)
+    server.wait(lambda: frail.ps()["web.1"]["restarts"] > 1)  # for good
+    server.wait(lambda: of(server, "frail")["note"] == "web.1: crashing")
 
     found = {one["app"]: one for one in status(server)["apps"]}
     states = {name: one["state"] for name, one in found.items()}

@@ -107,7 +107,9 @@ def run(app: AppPaths) -> str:
     it went."""
     found = plan(app) or Plan(when="", since=0, keep=0)
     with locks.lock(app.envs / "backup.lock", "a backup", patient=False):
-        begun = replace(state(app), attempted=time.time(), error="it was cut off, or still runs")
+        last = state(app)
+        why = last.error or "it was cut off, or still runs"
+        begun = replace(last, attempted=time.time(), error=why)
         records.save(state_file(app), begun)
         try:
             target = targets.parse(found.to) if found.to else targets.own(app)

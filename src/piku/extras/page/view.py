@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from piku import files, procfs
+from piku import files, locks, procfs
 from piku.deploy import releases
 from piku.deploy.releases import FAILED, Release
 from piku.errors import PikuError
@@ -136,6 +136,12 @@ def periodic(paths: Paths) -> None:
     place = paths.app(AppName(own)).data
     if not place.is_dir():
         return
+    # Two at once could leave the older page.
+    with locks.lock(paths.uwsgi / "page.lock", "", patient=False):
+        _write(paths, place)
+
+
+def _write(paths: Paths, place: Path) -> None:
     view = collect(paths)
     texts = {
         "index.html": html.overview(view),
