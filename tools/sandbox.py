@@ -96,7 +96,7 @@ class Sandbox(Laptop):
                 return self.processes() | (known & set(processes.running()))
 
             with contextlib.suppress(TimeoutError):
-                self.wait(lambda: not left(), timeout=2)
+                self.wait(lambda: not left(), timeout=20)
             self.leftovers += processes.kill_all(left)
 
     def start_sshd(self) -> None:

@@ -56,7 +56,7 @@ def write(path: Path, text: str, *, mode: int = 0o644, durable: bool = False) ->
     `durable` also waits until the disk has it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=_prefix(path.name), suffix=".tmp", dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=prefix(path.name), suffix=".tmp", dir=path.parent)
     try:
         with open(handle, "w", encoding="utf-8", errors="surrogateescape") as file:
             file.write(text)
@@ -99,7 +99,7 @@ def link(target: Path | str, place: Path) -> None:
     if place.is_symlink() and os.readlink(place) == str(target):
         return
     place.parent.mkdir(parents=True, exist_ok=True)
-    temporary = place.with_name(f"{_prefix('link')}tmp")
+    temporary = place.with_name(f"{prefix('link')}tmp")
     temporary.unlink(missing_ok=True)  # left by a killed process that had our number
     temporary.symlink_to(target)
     _put(str(temporary), place)
@@ -112,7 +112,7 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
         return
     # Renamed first: what is killed half way leaves no folder that looks whole.
-    doomed = path if path.name.endswith(".tmp") else path.with_name(f"{_prefix(path.name)}tmp")
+    doomed = path if path.name.endswith(".tmp") else path.with_name(f"{prefix(path.name)}tmp")
     path.rename(doomed)
     try:
         shutil.rmtree(doomed)
@@ -140,33 +140,20 @@ def discard(places: Iterable[Path], warn: Callable[[str], None] = lambda _: None
         warn(f"{left[0]} (and {len(left) - 1} more)" if left[1:] else left[0])
 
 
-def space(folder: Path) -> tuple[int, int, bool]:
-    """Bytes of the disk that a folder is on, those that are free, and whether these are few."""
-    usage = shutil.disk_usage(folder)
-    return usage.total, usage.free, usage.free < max(100 << 20, min(1 << 30, usage.total // 10))
-
-
 # --- temporary files -----------------------------------------------------------------------------
 
 
-def _prefix(name: str) -> str:
+def prefix(name: str) -> str:
     """How a temporary name begins: with a dot, and whose it is. It ends with ".tmp", which neither
     the emperor nor nginx includes."""
     return f".{name[:40]}.{os.getpid()}."
-
-
-def temporary_file(parent: Path, name: str) -> Path:
-    """A new, empty file that the caller removes."""
-    handle, place = tempfile.mkstemp(prefix=_prefix(name), suffix=".tmp", dir=parent)
-    os.close(handle)
-    return Path(place)
 
 
 @contextlib.contextmanager
 def temporary_folder(parent: Path, name: str) -> Iterator[str]:
     """A new folder, which is gone when the block ends."""
     parent.mkdir(parents=True, exist_ok=True)
-    folder = tempfile.mkdtemp(prefix=_prefix(name), suffix=".tmp", dir=parent)
+    folder = tempfile.mkdtemp(prefix=prefix(name), suffix=".tmp", dir=parent)
     try:
         yield folder
     finally:

@@ -121,14 +121,6 @@ def table(rows: Iterable[Iterable[str]]) -> list[str]:
     return ["  ".join(row).rstrip()[:room] for row in padded]
 
 
-def seconds(text: str) -> int:
-    """The length of time that "90m", "12h", "7d" or "4w" names; raises PikuError."""
-    found = re.fullmatch("([1-9][0-9]{0,4})([mhdw])", text)
-    if found is None:
-        raise PikuError(f"{text[:60]!r} is not a length of time", hint="write 12h or 7d", code=2)
-    return int(found[1]) * {"m": 60, "h": 3600, "d": 86400, "w": 604800}[found[2]]
-
-
 def duration(seconds: float) -> str:
     """A length of time in the largest unit that reads well: 4s, 12m, 3h, 2d."""
     for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):

@@ -11,6 +11,7 @@ from piku.errors import PikuError
 
 # Outside the kernel's ephemeral range (32768 to 60999), so that no outgoing connection takes one.
 PORTS = range(20000, 30000)
+_claims: list[socket.socket] = []  # until this process ends: then its app listens
 
 
 def cannot_listen(address: str, port: int) -> str:
@@ -25,13 +26,25 @@ def cannot_listen(address: str, port: int) -> str:
     return ""
 
 
+def _claim(port: int) -> bool:
+    """Whether no other piku of this machine has just chosen this port for a start of its own."""
+    claim = socket.socket(socket.AF_UNIX)
+    try:
+        claim.bind(f"\0piku-port-{port}")
+    except OSError:
+        claim.close()
+        return False
+    _claims.append(claim)
+    return True
+
+
 def free_ports(address: str, count: int, used: Iterable[int]) -> list[int]:
     """`count` ports nobody listens on and no app has; raises PikuError when there are none left."""
     taken = set(used)
-    # Two servers on one machine that look at the same moment must not find the same ones.
     begin = int.from_bytes(os.urandom(2)) % len(PORTS)
     candidates = (port for port in (*PORTS[begin:], *PORTS[:begin]) if port not in taken)
-    found = list(islice((port for port in candidates if not cannot_listen(address, port)), count))
+    free = (port for port in candidates if not cannot_listen(address, port) and _claim(port))
+    found = list(islice(free, count))
     if len(found) < count:
         raise PikuError(f"no free port between {PORTS[0]} and {PORTS[-1]}")
     return found

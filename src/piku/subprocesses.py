@@ -91,7 +91,7 @@ def run(
     `timeout` seconds: then it is killed with what it has started."""
     begun = time.monotonic()
     with subprocess.Popen(
-        _located(argv), cwd=cwd, env=environment() if env is None else env,
+        located(argv), cwd=cwd, env=environment() if env is None else env,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         # Without a time limit it stays in ours, where the terminal's Ctrl-C reaches it.
         process_group=None if timeout is None else 0,
@@ -138,7 +138,7 @@ def stream(
     """
     try:
         process = subprocess.Popen(
-            [*_GENTLY, *_located(argv, env.get("PATH"))], cwd=cwd, env=env,
+            [*_GENTLY, *located(argv, env.get("PATH"))], cwd=cwd, env=env,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
@@ -194,22 +194,11 @@ def _lines(
         yield rest.decode(errors="replace")
 
 
-def spawn(
-    argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], output: int
-) -> subprocess.Popen[bytes]:
-    """Start a program that goes on when we have ended, in a session of its own, without input and
-    with `output`, an open file, for what it prints."""
-    return subprocess.Popen(
-        _located(argv, env.get("PATH")), cwd=cwd, env=env, start_new_session=True,
-        stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-    )  # fmt: skip
-
-
 def run_in_new_session(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> int:
     """Run a program with our standard streams, but in a session without a terminal; returns its
     exit code as a shell would. What asks us to end is passed on."""
     process = subprocess.Popen(
-        _located(argv, env.get("PATH")), cwd=cwd, env=env, start_new_session=True, close_fds=False
+        located(argv, env.get("PATH")), cwd=cwd, env=env, start_new_session=True, close_fds=False
     )
 
     def pass_on(number: int, _frame: object) -> None:
@@ -247,10 +236,10 @@ def exec_program(
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
     variables = environment() if env is None else dict(env)
-    os.execvpe(_located(argv, variables.get("PATH"))[0], list(argv), variables)
+    os.execvpe(located(argv, variables.get("PATH"))[0], list(argv), variables)
 
 
-def _located(argv: Sequence[str], path: str | None = None) -> list[str]:
+def located(argv: Sequence[str], path: str | None = None) -> list[str]:
     found = which(argv[0], path)
     if found is None:
         raise PikuError(f"the program {argv[0]!r} is not installed")

@@ -70,7 +70,7 @@ def test_wsgi_disables_web(new_app: Callable[..., App]) -> None:
 
 
 def test_a_release_must_be_healthy(new_app: Callable[..., App]) -> None:
-    env = "PIKU_HEALTHCHECK_PATH=/health\nPIKU_DEPLOY_TIMEOUT=4\n"
+    env = "PIKU_HEALTHCHECK_PATH=/health\nPIKU_DEPLOY_TIMEOUT=10\n"
     app = new_app("healthy", web("healthy", env=env, health_txt="404"))
     assert app.body() == "one"
     app.commit(health_txt="503", version_txt="two")
@@ -90,13 +90,13 @@ def test_a_release_must_be_healthy(new_app: Callable[..., App]) -> None:
     said = app.failed()
     assert any("not on" in line and "$PORT" in line for line in said)
     app.commit(Procfile="web: exec sleep 60\n")
-    assert any("web.1 did not answer within 4 s" in line for line in app.failed())
+    assert any("web.1 did not answer within 10 s" in line for line in app.failed())
     assert app.body() == "two"
 
 
 def test_a_wsgi_release_must_be_healthy(new_app: Callable[..., App]) -> None:
     app = new_app(
-        "loads", wsgi("loads", env="PIKU_HEALTHCHECK_PATH=/about\nPIKU_DEPLOY_TIMEOUT=4\n")
+        "loads", wsgi("loads", env="PIKU_HEALTHCHECK_PATH=/about\nPIKU_DEPLOY_TIMEOUT=10\n")
     )
     pid = app.about()["pid"]
     app.commit(app_py=WSGI + "\ndef broken(:\n")
@@ -141,13 +141,14 @@ def test_workers_do_not_overlap(new_app: Callable[..., App]) -> None:
         "worker.py": WORKER,
     }
     app = new_app("occupied", files)
-    assert events(app) == ["start 1"]
+    app.server.wait(lambda: events(app) == ["start 1"])
     app.commit(version_txt="two")
     app.deployed()
-    assert events(app) == ["start 1", "stop 1", "start 2"]
+    app.server.wait(lambda: events(app) == ["start 1", "stop 1", "start 2"])
     app.does("restart")
+    app.server.wait(lambda: len(events(app)) == 5)
     app.does("config:set", "A=1")
-    assert events(app)[3:] == ["stop 2", "start 2", "stop 2", "start 3"]
+    app.server.wait(lambda: events(app)[3:] == ["stop 2", "start 2", "stop 2", "start 3"])
 
     # Scaling what answers requests leaves the worker alone.
     pid = app.ps()["worker.1"]["pid"]
@@ -176,7 +177,7 @@ def test_an_app_of_workers_alone(new_app: Callable[..., App]) -> None:
     )
     said = app.deployed()
     assert not any("It listens" in line or "It answers" in line for line in said)
-    assert events(app) == ["start 1"]
+    app.server.wait(lambda: events(app) == ["start 1"])
     environ = json.loads((app.data / "worker.json").read_text())
     assert "PORT" not in environ
     app.does("ps:scale", "worker=0")

@@ -62,7 +62,7 @@ def test_an_asgi_application_under_wsgi_does_not_go_live(new_app: Callable[..., 
 
 
 def test_a_program_that_speaks_no_http_may_say_so(new_app: Callable[..., App]) -> None:
-    files = {**web("talks", env="PIKU_DEPLOY_TIMEOUT=4\n"), "server.py": TALKER}
+    files = {**web("talks", env="PIKU_DEPLOY_TIMEOUT=10\n"), "server.py": TALKER}
     app = new_app("talks", files, push=False)
     assert any("PIKU_HEALTHCHECK=tcp allows that" in line for line in app.failed())
     app.does("config:set", "PIKU_HEALTHCHECK=tcp")

@@ -93,7 +93,7 @@ def test_up_stops_all_that_it_started(server: Sandbox, number: signal.Signals) -
         )
         server.wait(lambda: len(of_this_root()) >= 3)
         process.send_signal(number)
-        said, _ = process.communicate(timeout=15)
+        said, _ = process.communicate(timeout=60)
     finally:
         process.kill()
         process.wait()
@@ -282,7 +282,7 @@ def test_the_emperor_is_one_process_that_is_told_and_its_log_is_rotated(
     with log.open("a") as written:
         written.write("x" * 2**20)
     assert server.piku("housekeeping").returncode == 0
-    assert log.stat().st_size == 0
+    assert log.stat().st_size < 2**16  # what it has written since
     old = log.with_name("emperor.log.old")
     assert old.stat().st_size > 2**20 and stat.S_IMODE(old.stat().st_mode) == 0o640
     new_app("heard", wsgi("heard"), on=server)

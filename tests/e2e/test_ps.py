@@ -21,9 +21,11 @@ def apps(new_app: Callable[..., App]) -> dict[str, App]:
         "public/index.html": "x",
         "ENV": "NGINX_SERVER_NAME=files.localhost\n",
     }
-    procfile = "worker: exec sleep 1000\nloop: sleep 0.6; echo it broke; exit 3\n"
+    loop = "until [ -e $DATA_ROOT/broken ]; do sleep 0.1; done; echo it broke; exit 3"
+    busy = new_app("busy", web("busy", procfile=f"worker: exec sleep 1000\nloop: {loop}\n"))
+    (busy.data / "broken").touch()
     found = {
-        "busy": new_app("busy", web("busy", procfile=procfile)),
+        "busy": busy,
         "calls": new_app("calls", wsgi("calls")),
         "files": new_app("files", files),
         "idler": new_app("idler", web("idler")),

@@ -1,6 +1,7 @@
 """Processes that end, that will not end, and what they leave behind."""
 
 import os
+import re
 import signal
 import socket
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from sandbox import HOST, Sandbox
 
+from piku import procfs
 from tests.e2e.support import App, succeeded, web, wsgi
 
 # Three ways to get away: in the group but deaf to SIGTERM, in a session of its own, and as a daemon whose
@@ -106,6 +108,7 @@ def finish(*_):
     finished.touch()
     sys.exit(0)
 signal.signal(signal.SIGTERM, finish)
+finished.with_suffix(".ready").touch()
 time.sleep(600)
 """
 
@@ -116,13 +119,17 @@ def test_a_worker_has_time_to_finish_but_not_for_ever(new_app: Callable[..., App
     app.commit(ENV="NGINX_SERVER_NAME=finish.localhost\nNEEDS=2\n")
     app.deployed()
     finished = app.server.root / "data" / "finish" / "finished"
+    ready = finished.with_suffix(".ready")
+    app.server.wait(ready.exists)
     app.does("ps:scale", "worker=0")
     assert finished.exists()
     # To many a program a second signal means that it shall drop everything.
     assert finished.with_suffix(".asked").read_text() == "asked\n"
     finished.unlink()
+    ready.unlink()
     app.does("config:set", "NEEDS=5", "PIKU_STOP_TIMEOUT=1")
     app.does("ps:scale", "worker=1")
+    app.server.wait(ready.exists)
     pid = app.ps()["worker.1"]["pid"]
     app.does("ps:scale", "worker=0")
     app.server.wait(lambda: not Path(f"/proc/{pid}").exists(), timeout=2)
@@ -179,7 +186,7 @@ def app(environ, start_response):
     files = {
         "Procfile": "wsgi: app:app\n",
         "app.py": code,
-        "ENV": "NGINX_SERVER_NAME=litter.localhost\n",
+        "ENV": "NGINX_SERVER_NAME=litter.localhost\nPIKU_STOP_TIMEOUT=60\n",
     }
     app = new_app("litter", files)
     before = set(running("601.5"))
@@ -188,9 +195,8 @@ def app(environ, start_response):
     app.does("restart")
     app.server.wait(lambda: not before & set(running("601.5")))  # housekeeping sees to it
     app.does("stop")
-    assert (
-        time.monotonic() - begun < 16
-    )  # not what a process gets that may have something to finish
+    # Not what a process gets that may have something to finish.
+    assert time.monotonic() - begun < 50
     assert running("601.5") == []
 
 
@@ -202,22 +208,26 @@ def test_a_worker_that_dies_is_back_within_two_seconds(new_app: Callable[..., Ap
         pid = app.ps()["worker.1"]["pid"]
         os.kill(pid, number)
         died = time.monotonic()
-        app.server.wait(lambda pid=pid: app.ps()["worker.1"]["pid"] not in (0, pid), timeout=4)
-        assert time.monotonic() - died < 2.5
+        app.server.wait(lambda pid=pid: app.ps()["worker.1"]["pid"] not in (0, pid))
+        begun = time.monotonic() - procfs.age(app.ps()["worker.1"]["pid"])
+        assert begun - died < 2.5  # what looking takes does not count
         app.server.wait(lambda: app.ps()["worker.1"]["uptime"] > 3)
     row = app.ps()["worker.1"]
     assert (row["restarts"], row["exit_code"]) == (2, 143)
 
 
 def test_a_crash_loop_slows_down_and_says_why(new_app: Callable[..., App]) -> None:
-    procfile = "worker: sleep 1; echo it broke in line 7; exit 3\n"
+    broken = "sleep 1; echo it broke in line 7; exit 3"
+    procfile = f"worker: [ -e $DATA_ROOT/bad ] || exec sleep 1000; {broken}\n"
     app = new_app("loop", web("loop", procfile=procfile))
+    (app.data / "bad").touch()
+    os.kill(app.ps()["worker.1"]["pid"], signal.SIGKILL)
 
     def crashing() -> bool:
         row = app.ps()["worker.1"]
         return row["state"] == "crashing" and row["exit_code"] == 3
 
-    app.server.wait(crashing, timeout=15)
+    app.server.wait(crashing)
     # After its first end it is tried once more, and is up meanwhile.
     said = next(said for said in iter(lambda: app.asked("ps"), None) if "crashing" in said.stdout)
     assert "worker.1" in said.stdout
@@ -226,17 +236,18 @@ def test_a_crash_loop_slows_down_and_says_why(new_app: Callable[..., App]) -> No
         and "       it broke in line 7" in said.stderr
     )
     # Each start comes later than the one before: never more than a handful in this time.
-    starts = app.ps()["worker.1"]["restarts"]
     begun = time.monotonic()
+    starts = app.ps()["worker.1"]["restarts"]
     app.server.wait(lambda: time.monotonic() - begun > 5)
-    assert app.ps()["worker.1"]["restarts"] - starts <= 3
+    more = app.ps()["worker.1"]["restarts"] - starts
+    assert more <= (time.monotonic() - begun) / 2 + 1
     assert app.status() == 200
     app.does("ps:scale", "worker=0")
 
 
 def test_a_process_dies_with_its_watcher(own_server: Sandbox, new_app: Callable[..., App]) -> None:
     app = new_app("orphan", web("orphan", procfile="worker: sleep 603.25; true\n"), on=own_server)
-    assert len(running("603.25")) == 1
+    own_server.wait(lambda: len(running("603.25")) == 1)
     own_server.kill_platform()
     own_server.wait(lambda: running("603.25") == [])
     own_server.start_platform()
@@ -290,9 +301,9 @@ def test_whoever_mends_an_app_that_kept_failing_need_not_wait(
     # It starts them ever more rarely; a person need not wait for that.
     for app in apps:
         (app.data / "broken").unlink()
-    begun = time.monotonic()
-    apps[0].does("restart")
+    restarted = apps[0].does("restart")
     apps[1].does("destroy", "--force")
-    succeeded(apps[1].push())
-    assert time.monotonic() - begun < 8
+    for said in (restarted, "\n".join(succeeded(apps[1].push()))):
+        found = re.search(r"healthy after (\d+\.\d+) s", said)
+        assert found and float(found[1]) < 8, said
     assert apps[0].body() == apps[1].body() == "up"

@@ -312,6 +312,7 @@ def test_variables_reach_every_process_as_they_are_set(new_app: NewApp, given: s
         app.does("config:set", *pairs)
         app.commit(version_txt="two")
     app.deployed()
+    app.server.wait((app.data / "worker.json").exists)
     for process in ("preflight", "release", "worker"):
         found = json.loads((app.data / f"{process}.json").read_text())
         assert wrong(found) == {}, process
@@ -324,8 +325,13 @@ def test_variables_reach_every_process_as_they_are_set(new_app: NewApp, given: s
     # A restart of a process by itself is no different.
     before = json.loads((app.data / "worker.json").read_text())["PIKU_PROCESS"]
     app.does("restart")
-    again = json.loads((app.data / "worker.json").read_text())
-    assert again["PIKU_PROCESS"] != before and wrong(again) == {}
+
+    def again() -> dict[str, str]:
+        found: dict[str, str] = json.loads((app.data / "worker.json").read_text())
+        return found
+
+    app.server.wait(lambda: again()["PIKU_PROCESS"] != before)
+    assert wrong(again()) == {}
 
 
 @pytest.mark.parametrize("given", ["config:set", "repository"])

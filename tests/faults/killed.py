@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,9 +55,11 @@ class Session:
     app: App
 
     def deploying(self) -> list[processes.Process]:
-        """The process that deploys: a copy of the one that takes the push."""
+        """The process that deploys: a copy of the one that takes the push, which holds the lock."""
         taking = self._running(f"piku git-receive-pack '{self.app.name}'")
-        return [one for one in taking if one.parent in {other.pid for other in taking}]
+        text = self.app.lock.read_text() if self.app.lock.exists() else ""
+        found = re.search(r"\(process (\d+),", text)
+        return [one for one in taking if found and one.pid == int(found[1])]
 
     def all(self) -> list[processes.Process]:
         """That, what it has started, and everything up to sshd's own child."""

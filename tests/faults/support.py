@@ -204,11 +204,12 @@ class Watch:
 
     def _look(self) -> None:
         while not self._stop.is_set():
+            asked = time.monotonic()
             try:
                 body = self._ask()
             except OSError as error:
                 body = repr(error)
             self.count += 1
-            now = time.monotonic()
-            self.seen[body] = (self.seen.get(body, (now, now))[0], now)
+            first, _ = self.seen.get(body, (time.monotonic(), 0.0))
+            self.seen[body] = (first, asked)  # what was asked in time may be answered late
             time.sleep(0.04)  # several of these run at once

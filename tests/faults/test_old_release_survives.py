@@ -79,24 +79,24 @@ FAULTS = {
     ),
     "never listens": Fault(
         changed={"server.py": 'print("dreaming", flush=True)\nimport time\ntime.sleep(600)\n'},
-        settings="PIKU_DEPLOY_TIMEOUT=4\n",
+        settings="PIKU_DEPLOY_TIMEOUT=10\n",
         step="starting its processes",
-        cause=("dreaming", "did not answer within 4 s", "nothing listens on", "$PORT"),
+        cause=("dreaming", "did not answer within 10 s", "nothing listens on", "$PORT"),
     ),
     "listens elsewhere": Fault(
         changed={"server.py": SERVER.replace(SERVER.splitlines()[-1] + "\n", LISTENS_ELSEWHERE)},
-        settings="PIKU_DEPLOY_TIMEOUT=4\n",
+        settings="PIKU_DEPLOY_TIMEOUT=10\n",
         step="starting its processes",
         cause=("it listens on 127.0.0.1:", "$PORT"),
     ),
     "unhealthy": Fault(
         changed={"server.py": SERVER.replace("send_response(200)", "send_response(500)")},
-        settings="PIKU_DEPLOY_TIMEOUT=4\nPIKU_HEALTHCHECK_PATH=/health\n",
+        settings="PIKU_DEPLOY_TIMEOUT=10\nPIKU_HEALTHCHECK_PATH=/health\n",
         step="starting its processes",
         cause=("answers /health with 500",),
     ),
     "worker ends": Fault(
-        changed={"Procfile": f"{WEB}worker: echo no queue to read; sleep 0.1; exit 5\n"},
+        changed={"Procfile": f"{WEB}worker: echo no queue to read; exit 5\n"},
         step="starting its workers",
         cause=("no queue to read", "worker.1 ended with exit code"),
     ),
@@ -178,6 +178,7 @@ def the_old_one_serves(app: App, fault: Fault) -> None:
         # The next good one works, at once.
         watch.allowed.append(f"v{app.number + 1}")
         app.deploy()
+        app.server.wait(lambda: app.version in watch.seen)
     assert [*watch.seen] == watch.allowed
 
 

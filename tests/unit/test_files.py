@@ -63,12 +63,13 @@ def test_what_a_killed_process_was_writing_is_swept_away(tmp_path: Path) -> None
     with files.temporary_folder(tmp_path, "ours") as ours:
         for code in (
             "files.write(place, 'x' * 5000)",
-            "files.temporary_file(place.parent, 'a.12'); die()",
+            "shared.temporary_file(place.parent, 'a.12'); die()",
         ):
             program = f"""
 import os, resource, signal, sys
 from pathlib import Path
 from piku import files
+from piku.extras import shared
 die = lambda: os.kill(os.getpid(), signal.SIGKILL)
 signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from piku.errors import PikuError
-from piku.output import MASK, Output, duration, is_secret, seconds, table
+from piku.extras.shared import seconds
+from piku.output import MASK, Output, duration, is_secret, table
 
 
 def test_shapes() -> None:

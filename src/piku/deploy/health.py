@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from piku.deploy.deployment import Deployment
 
 _SETTLED = 0.5  # seconds after which a worker that still runs is taken to be well
+_SETTING_UP = "/usr/bin/setpriv --pdeathsig KILL -- "  # in templates/daemon.sh
+_LOGGED = 2.0  # seconds within which the log has how a program ended
 _WARMING_UP = 3.0  # seconds for which answers of 500 and above are not yet taken as final
 _SIGN_OF_LIFE = 10.0  # seconds after which a push says what it waits for
 _TAIL = 1 << 16  # bytes at the end of a log in which its last lines are looked for
@@ -124,9 +126,20 @@ def wait_workers(
                 hint = f"to run it only by hand: piku ps:scale {app.name} {process.kind}=0"
                 raise failure(deployment, process, what, hint)
     for process in pids.keys() - finished:
-        if not procfs.is_running(pids[process]):
+        if procfs.is_running(pids[process]):
+            continue
+        if _final_code(app, process) != 0 or not may_finish:
             raise failure(deployment, process, f"{_ended(app, process)} right after it was started")
+        finished.add(process)
     return finished
+
+
+def _final_code(app: AppPaths, process: Process) -> int | None:
+    """How one that runs no more has ended: its log says so a moment later."""
+    for _ in files.poll(time.monotonic() + _LOGGED):
+        if (code := ending(app, process)) is not None:
+            return code
+    return None
 
 
 def wait_back(paths: Paths, app: AppPaths, chosen: Sequence[Process], timeout: float) -> None:
@@ -148,7 +161,10 @@ def daemon_pid(app: AppPaths, process: Process, vassal: int) -> int:
     runner = str(process.script(app))
     for child in procfs.children(vassal) if vassal else ():
         if runner in procfs.command(child):
-            return next(iter(procfs.children(child)), 0)
+            program = next(iter(procfs.children(child)), 0)
+            # Until it has become the app's, it is the runner's copy, or what sets it up.
+            begins = procfs.command(program)
+            return 0 if runner in begins or _SETTING_UP in begins else program
     return 0
 
 

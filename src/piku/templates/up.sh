@@ -8,9 +8,10 @@ stop() {
     [ -z "$emperor" ] || kill -INT "$emperor" 2>/dev/null
 }
 trap stop TERM INT HUP
-env "$5" "$1" -e stderr -c "$2" -g 'daemon off;' 8>&- 9>&- &
+# bash has what it starts in the background ignore INT and QUIT: one that comes early would be lost.
+env --default-signal=INT,QUIT "$5" "$1" -e stderr -c "$2" -g 'daemon off;' 8>&- 9>&- &
 nginx=$!
-"$3" --ini "$4" 8>&- 9>&- &
+env --default-signal=INT,QUIT "$3" --ini "$4" 8>&- 9>&- &
 emperor=$!
 [ -z "$asked" ] || stop
 wait -n "$nginx" "$emperor"

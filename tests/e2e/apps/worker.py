@@ -29,11 +29,11 @@ try:
     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 except BlockingIOError:
     note("overlap")
-note("start")
+signal.signal(signal.SIGTERM, stop)
 (data / "worker.json").write_text(json.dumps(dict(os.environ)))
+note("start")
 if Path("crash.txt").exists():
     print(f"{Path('crash.txt').read_text().strip()}", file=sys.stderr)
     sys.exit(1)
-signal.signal(signal.SIGTERM, stop)
 while True:
     signal.pause()

@@ -6,10 +6,11 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from piku import errors, files, procfs
+from piku import errors, procfs
 from piku.deploy import releases, scheduler
 from piku.deploy.releases import Live
 from piku.extra import hooks
+from piku.extras import shared
 from piku.operate import ps
 from piku.paths import AppPaths, Paths
 from piku.tls import certificate
@@ -30,7 +31,7 @@ Problems = dict[str, Problem]
 
 def of_server(paths: Paths) -> Problems:
     """What is wrong with the server itself."""
-    total, free, few = files.space(paths.root)
+    total, free, few = shared.space(paths.root)
     what = f"the disk is almost full: {free >> 20} of {total >> 20} MB are free"
     return {"disk": Problem(what=what)} if few else {}
 

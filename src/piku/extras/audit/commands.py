@@ -9,8 +9,9 @@ import click
 
 from piku import files
 from piku.cli.common import json_option, pass_paths
+from piku.extras import shared
 from piku.extras.audit import record
-from piku.output import printable, seconds, table
+from piku.output import printable, table
 from piku.paths import AppName, Paths
 
 _FIELDS = ("id", "by", "address", "app", "command", "arguments", "outcome")
@@ -27,7 +28,7 @@ def audit(paths: Paths, app: str | None, since: str, as_json: bool) -> None:
     Commands that only read are listed if they were refused. "started" marks what still runs, was
     killed, or became another program, as `run` does.
     """
-    after = time.time() - seconds(since)
+    after = time.time() - shared.seconds(since)
     name = AppName.parse(app) if app else ""  # it may be gone
     entries = [one for one in _entries(paths) if one["at"] >= after and name in ("", one["app"])]
     if as_json:

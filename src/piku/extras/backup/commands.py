@@ -11,6 +11,7 @@ from piku import files
 from piku.app import checks
 from piku.cli.common import optional_app_argument, pass_paths
 from piku.errors import PikuError
+from piku.extras import shared
 from piku.extras.backup import archive, contents
 from piku.output import Output
 from piku.paths import AppPaths, Paths
@@ -46,7 +47,7 @@ def _to_file(paths: Paths, app: AppPaths, file: Path, *, data: bool) -> None:
     try:
         if file.is_dir():
             raise PikuError(f"{file} is a folder", hint=f"name a file: piku backup {app.name} FILE")
-        part = files.temporary_file(file.parent, file.name)
+        part = shared.temporary_file(file.parent, file.name)
     except OSError as error:
         raise PikuError(f"{checks.quoted(str(file))}: {error.strerror}") from None
     try:

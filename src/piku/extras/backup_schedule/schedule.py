@@ -12,6 +12,7 @@ from piku.app import schedule
 from piku.app.schedule import Schedule
 from piku.cli.common import self_argv
 from piku.errors import PikuError
+from piku.extras import shared
 from piku.extras.backup_schedule import targets
 from piku.output import duration
 from piku.paths import AppPaths, Paths
@@ -96,7 +97,7 @@ def start_due(paths: Paths) -> None:
                 continue
             app.logs.mkdir(parents=True, exist_ok=True)  # it may have been made without a push
             with (app.logs / "backup.log").open("wb") as output:
-                subprocesses.spawn(
+                shared.spawn(
                     [*self_argv(), "backup:run", name], cwd=paths.root,
                     env=subprocesses.environment(), output=output.fileno(),
                 )  # fmt: skip

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 
-from piku import subprocesses
 from piku.app.procfile import Job
 from piku.deploy import revision, scheduler
 from piku.deploy.scheduler import Run
 from piku.errors import PikuError
+from piku.extras import shared
 from piku.extras.cron.next_run import next_run, zone_of
 from piku.operate import logs
 from piku.operate.run import live_source
@@ -83,7 +83,7 @@ def run(paths: Paths, app: AppPaths, name: str) -> int:
         raise PikuError(f"{job.kind} is still running", hint="a job never runs twice at once")
     known = logs.scan(app)
     script = scheduler.script(app, release, source, job)
-    process = subprocesses.spawn(
+    process = shared.spawn(
         ["/bin/sh", "-c", script, job.kind, "now"],
         cwd=app.releases / release.checkout,
         env=revision.process_variables(paths, app, release, source) | {"PIKU_CRON": job.kind},

@@ -14,6 +14,7 @@ from piku import files, procfs, subprocesses
 from piku.deploy import releases
 from piku.deploy.releases import Live, Release
 from piku.errors import PikuError
+from piku.extras import shared
 from piku.operate.ps import Row
 from piku.paths import SEPARATOR, AppPaths, Paths
 
@@ -113,7 +114,7 @@ def start(
     argv = revision.confined(app, release, found, subprocesses.shell(command), once=True)
     mark = {procfs.MARK: f"{app.name}{SEPARATOR}{name}"}
     try:
-        subprocesses.spawn(
+        shared.spawn(
             ["/bin/sh", "-c", _WRAPPER, "sh", name, command, *argv],
             cwd=app.releases / release.checkout,
             env=variables | mark,

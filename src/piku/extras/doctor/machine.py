@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from piku import files, subprocesses
+from piku.extras import shared
 from piku.extras.doctor.context import Context, Finding, own_user, problem, warning
 from piku.runtimes.python import PLUGINS
 
@@ -42,7 +43,7 @@ def _version(program: str) -> tuple[int, ...]:
 def disk(context: Context) -> Iterator[Finding]:
     """Free space on the disk of the piku root."""
     root = context.paths.root
-    total, free, few = files.space(root if root.exists() else context.paths.home)
+    total, free, few = shared.space(root if root.exists() else context.paths.home)
     what = f"{free // MB} of {total // MB} MB are free on the disk of {root}"
     fix = f"see what is large: du -xhd2 {shlex.quote(str(root))} | sort -h | tail"
     if few:

@@ -16,9 +16,10 @@ import click
 from piku import files
 from piku.cli.common import own_command, own_environment, pass_paths
 from piku.errors import PikuError
+from piku.extras import shared
 from piku.extras.keys import commands
 from piku.extras.keys.commands import ADMIN
-from piku.output import Output, seconds
+from piku.output import Output
 from piku.paths import Paths
 from piku.ssh import keys
 
@@ -45,7 +46,7 @@ def _expiry(_context: click.Context, _option: click.Parameter, text: str | None)
     """expiry-time= of sshd(8), in UTC."""
     if text is None:
         return ""
-    return time.strftime("%Y%m%d%H%M%SZ", time.gmtime(time.time() + seconds(text)))
+    return time.strftime("%Y%m%d%H%M%SZ", time.gmtime(time.time() + shared.seconds(text)))
 
 
 def _bytes(_context: click.Context, _option: click.Parameter, text: str | None) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from piku import files
 from piku.errors import PikuError
+from piku.extras import shared
 from piku.extras.lfs import pointers
 from piku.extras.lfs.pointers import Pointer
 from piku.paths import AppPaths, Paths
@@ -36,7 +37,7 @@ def keep(app: AppPaths, wanted: Pointer, chunks: Iterable[bytes]) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     if wanted.size > shutil.disk_usage(target.parent).free - _SPARE:
         raise PikuError(f"this server's disk has no room for {wanted.size} bytes")
-    temporary, found, left = files.temporary_file(target.parent, "upload"), hashlib.sha256(), 0
+    temporary, found, left = shared.temporary_file(target.parent, "upload"), hashlib.sha256(), 0
     try:
         left = wanted.size
         with temporary.open("wb") as file:

@@ -9,8 +9,9 @@ from piku import files
 from piku.cli.common import app_argument, json_option, pass_paths
 from piku.deploy import live_sites
 from piku.errors import PikuError
+from piku.extras import shared
 from piku.extras.metrics import history, request_log, sampling
-from piku.output import duration, seconds
+from piku.output import duration
 from piku.paths import AppPaths, Paths
 
 _MOST = 30 * 86400  # seconds
@@ -28,7 +29,7 @@ def metrics(paths: Paths, app: AppPaths, since: str, as_json: bool) -> None:
     """Show an app's requests, latency, errors, memory and processors over time."""
     if not request_log.folder(paths).is_dir():
         raise PikuError("nothing is measured on this server", hint="begin with: piku metrics:on")
-    span = min(seconds(since), _MOST)
+    span = min(shared.seconds(since), _MOST)
     step, series = sampling.series(paths, app, span)
     if as_json:
         click.echo(json.dumps({"step": step, "figures": series}))

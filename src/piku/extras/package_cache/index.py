@@ -19,7 +19,7 @@ from threading import get_ident
 from urllib.parse import urljoin, urlsplit
 from urllib.request import Request, urlopen
 
-from piku import files
+from piku.extras import shared
 
 _HREF = re.compile(r"""href=(["'])(.*?)\1""")
 _WHEEL = re.compile(r"(https?://[^#]+/([^/#?]+\.whl))#sha256=([0-9a-f]{64})")
@@ -175,7 +175,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _kept(self, answer: HTTPResponse, place: Path, digest: str) -> Iterator[bytes]:
         """The chunks of a download, which is kept at its end if it is what it should be."""
-        temporary, seen = files.temporary_file(place.parent, digest), hashlib.sha256()
+        temporary, seen = shared.temporary_file(place.parent, digest), hashlib.sha256()
         try:
             with temporary.open("wb") as file:
                 while chunk := answer.read(_CHUNK):

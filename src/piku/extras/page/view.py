@@ -14,6 +14,7 @@ from piku.deploy import releases
 from piku.deploy.releases import FAILED, Release
 from piku.errors import PikuError
 from piku.extra import hooks
+from piku.extras import shared
 from piku.extras.page import html
 from piku.extras.page.headers import page
 from piku.extras.page.html import Series, Span
@@ -80,7 +81,7 @@ class ServerView:
 def collect(paths: Paths) -> ServerView:
     """Look at everything."""
     now, own = int(time.time()), page(paths)
-    disk, free, full = files.space(paths.root)
+    disk, free, full = shared.space(paths.root)
     found = [one for one in ps.of_all(paths, emperor.observe(paths)) if one.app != own]
     return ServerView(
         name=os.uname().nodename,

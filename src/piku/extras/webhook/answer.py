@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import parse_qs
 
-from piku import records, subprocesses
+from piku import records
 from piku.errors import PikuError
+from piku.extras import shared
 from piku.extras.webhook import state
 from piku.paths import AppName, AppPaths, Paths
 
@@ -76,4 +77,4 @@ def _start(paths: Paths, app: AppPaths) -> None:
     env = {name: value for name, value in os.environ.items() if not name.startswith("UWSGI_")}
     command = ["setsid", "--fork", *shlex.split(env.pop(state.CALL)), "pull", app.name, "--webhook"]
     with open(os.devnull, "r+b") as null:
-        subprocesses.spawn(command, cwd=paths.root, env=env, output=null.fileno()).wait()
+        shared.spawn(command, cwd=paths.root, env=env, output=null.fileno()).wait()
