@@ -99,3 +99,10 @@ def test_a_port_of_a_sandbox_is_given_once(monkeypatch: pytest.MonkeyPatch) -> N
         while True:
             given += sandbox.free_ports(1)
     assert len(set(given)) == len(given) > 20
+
+
+def test_no_two_servers_of_one_machine_choose_the_same_port() -> None:
+    others = set(ports.PORTS) - {20123, 20124}
+    with socket.socket(socket.AF_UNIX) as claim:
+        claim.bind("\0piku-port-20123")  # as another piku does until its app listens
+        assert ports.free_ports("127.0.0.1", 1, others) == [20124]
