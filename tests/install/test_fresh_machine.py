@@ -58,6 +58,7 @@ def test_the_package_is_installed(
         "root's `~/.ssh/authorized_keys`. On the machine:"
     )
     shown = said[said.index("Setting up piku") :].replace("box", SERVER)
+    shown = re.sub(r"piku@[0-9a-f.:]+:APP", f"piku@{SERVER}:APP", shown)
     transcript.show("root@server#", line, re.sub(r"Processing triggers.*\n?", "", shown))
     assert "Traceback" not in said
     assert "Stopping the distribution's own nginx" in said
