@@ -3,7 +3,9 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -42,3 +44,10 @@ def temporary_file(parent: Path, name: str) -> Path:
     handle, place = tempfile.mkstemp(prefix=files.prefix(name), suffix=".tmp", dir=parent)
     os.close(handle)
     return Path(place)
+
+
+def undo_when_ended() -> None:
+    """Have SIGHUP and SIGTERM raise SystemExit: a command that is ended then undoes what it has
+    begun, as after any other failure."""
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, lambda number, _frame: sys.exit(128 + number))

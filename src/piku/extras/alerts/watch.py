@@ -129,7 +129,7 @@ def _changes(before: State, now: State) -> Iterator[Alert]:
 
 
 def _newest(app: AppPaths) -> int:
-    """The newest release that went live or failed; others are told of later."""
+    """The newest release that went live or failed; one that still waits is reported later."""
     ended = (releases.SUCCEEDED, releases.FAILED)
     return max((one.number for one in releases.releases(app) if one.outcome in ended), default=0)
 

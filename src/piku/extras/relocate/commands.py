@@ -1,7 +1,6 @@
 """Commands that give an app another name or another place."""
 
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from piku import subprocesses
 from piku.cli.common import app_argument, new_app_argument, pass_paths, self_argv
 from piku.deploy import releases
 from piku.errors import PikuError
+from piku.extras import shared
 from piku.extras.relocate import rename
 from piku.output import Output
 from piku.paths import AppName, AppPaths, Paths
@@ -89,8 +89,7 @@ def apps_move(app: AppPaths, server: str) -> None:
     live = releases.live(app)
     runs = live is not None and not live.stopped
     begun = time.monotonic()
-    for number in (signal.SIGHUP, signal.SIGTERM):  # whoever ends us: it runs again
-        signal.signal(number, lambda number, _frame: sys.exit(128 + number))
+    shared.undo_when_ended()
     try:
         if runs and not _succeeds("stop", app.name):  # what it writes from now on would be lost
             raise PikuError(f"{app.name} was not moved: it could not be stopped")

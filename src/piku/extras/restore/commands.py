@@ -3,7 +3,6 @@
 import contextlib
 import io
 import os
-import signal
 import sys
 from collections.abc import Iterator
 
@@ -11,6 +10,7 @@ import click
 
 from piku.cli.common import pass_paths
 from piku.errors import PikuError
+from piku.extras import shared
 from piku.extras.restore import restore as restoring
 from piku.output import Output
 from piku.paths import Paths
@@ -38,8 +38,7 @@ def _opened(file: str) -> Iterator[io.BufferedReader]:
 def restore(paths: Paths, file: str, name: str | None) -> None:
     """Create an app from a backup, of this or another server, and deploy it."""
     output = Output(sys.stdout)
-    for number in (signal.SIGHUP, signal.SIGTERM):  # whoever ends us: nothing of it stays
-        signal.signal(number, lambda number, _frame: sys.exit(128 + number))
+    shared.undo_when_ended()
     with _opened(file) as stream:
         app = restoring.restore(paths, stream, name, output)
     output.step(f"{app.name} is restored")
