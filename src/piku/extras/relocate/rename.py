@@ -38,13 +38,8 @@ def begin(paths: Paths, old: AppPaths, new: AppPaths, output: Output) -> None:
                 hint = "choose another name, or move it away"
                 raise PikuError(f"the name {new.name!r} is taken: {place} {what}", hint=hint)
         live = releases.live(old)
-        if live and (names := checkout.untracked_files(old, live.checkout)):
-            keep = f"keep them: piku config:set {old.name} PIKU_PERSIST=…, piku deploy {old.name}"
-            raise PikuError(
-                f"{old.name} wrote files beside its code, which it would lose",
-                detail=tuple(names[:10]),
-                hint=f"{keep} — or leave them: piku deploy {old.name} --allow-untracked",
-            )
+        if live:  # they would go with its old checkout
+            checkout.check_untracked(old, live.checkout)
         if os.path.ismount(old.data):
             hint = f"unmount it, and mount it at {new.data} afterwards"
             raise PikuError(f"{old.data} is a disk of its own, which cannot be moved", hint=hint)
