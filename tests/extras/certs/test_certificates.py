@@ -165,6 +165,8 @@ def test_a_slow_authority_does_not_hold_up_a_push(server: Sandbox, authority: Pe
     with authority.hanging():
         assert seconds(app.deployed) < 25
         assert app.body(https=True) == "one"
+        # What has begun and not ended has not failed.
+        server.wait(lambda: "attempt 1 has begun" in app.does("certs"), PATIENCE)
         assert certs(app)["failed"] is None
     arrives(app, authority)
 

@@ -26,7 +26,7 @@ _MAX = 1 << 20
 
 @dataclass(frozen=True, kw_only=True)
 class Status:
-    """An app's names, the certificate that it is served with, and failed attempts for another."""
+    """An app's names, the certificate that it is served with, and attempts to get another."""
 
     app: AppName
     names: tuple[str, ...]
@@ -82,14 +82,14 @@ def _problems(status: Status) -> Iterator[str]:
         yield f"it is not for {', '.join(missing)}"
     if status.serving.source == OWN and status.serving.ends_soon(time.time()):
         yield "it expires soon: replace it with certs:add"
-    if status.failed.count:
-        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(status.failed.retry))
-        yield from status.failed.error.splitlines()
-        yield f"attempt {status.failed.count} failed, next try {when}"
+    if (last := status.failed).count:
+        yield from last.error.splitlines()
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(last.retry))
+        yield f"attempt {last.count} {'failed' if last.error else 'has begun'}, next try {when}"
 
 
 def _record(status: Status) -> dict[str, object]:
-    failed = asdict(status.failed) if status.failed.count else None
+    failed = asdict(status.failed) if status.failed.error else None
     return {"app": status.app, "names": status.names, "serving": asdict(status.serving),
             "missing": status.serving.missing(status.names), "failed": failed}  # fmt: skip
 

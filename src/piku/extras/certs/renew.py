@@ -28,8 +28,8 @@ _LONG = 60.0  # seconds after which one housekeeping asks for no further certifi
 
 @dataclass(frozen=True, kw_only=True)
 class Failures:
-    """Attempts for these names since the last success: how many, why the last one failed, and when
-    to try again (epoch)."""
+    """Attempts for these names since the last success: how many, why the last one failed ("": it
+    has not ended), and when to try again (epoch)."""
 
     names: tuple[str, ...] = ()
     count: int = 0
@@ -90,7 +90,7 @@ def _renew(
             if paused:
                 return False
             # First: where it cannot be noted, an authority would be asked again and again.
-            _note(app, site, last, "the last attempt was interrupted")
+            _note(app, site, last, "")
             got = client.fetch(paths, names, given(paths, app, values))
         if got:
             found, text = got
@@ -160,8 +160,8 @@ def failures(app: AppPaths) -> Failures:
 
 
 def _note(app: AppPaths, site: Site, last: Failures, text: str) -> Failures:
-    """Record an attempt that failed. The pause until the next one grows to a day: Let's Encrypt
-    lets five fail for a name within an hour."""
+    """Record an attempt that begins, or failed. The pause until the next one grows to a day: Let's
+    Encrypt lets five fail for a name within an hour."""
     count = last.count + 1 if last.names == site.all_names else 1
     retry = time.time() + min(60 * 5 ** (count - 1), _DAY)
     now = Failures(names=site.all_names, count=count, error=text, retry=retry)
