@@ -27,7 +27,7 @@ def activate(deployment: Deployment, *, reused: Sequence[Process] = ()) -> Live:
     try:
         deployment.progress.at("configuration")
         number, started = instances.create(deployment, reused)
-        new = record(deployment, number, (*reused, *started), going)
+        new = record(deployment, number, (*reused, *started))
         # The disk has all that the record refers to before that is written.
         with files.syncing(paths.root):
             _check_nginx(deployment, new)
@@ -38,6 +38,7 @@ def activate(deployment: Deployment, *, reused: Sequence[Process] = ()) -> Live:
                 names = (*new.site.names, *new.site.redirect_from)
                 live_sites.refuse_taken_names(paths, app.name, names)
             deployment.progress.at("switch")
+            new = replace(new, draining=reconcile.draining(live, going))  # its time begins now
             releases.commit(app, new)
             files.remove(app.refused)
     except BaseException:
@@ -60,10 +61,8 @@ def refuse_conflicts(deployment: Deployment) -> None:
         instances.one_port(deployment)
 
 
-def record(
-    deployment: Deployment, number: int, processes: Sequence[Process], going: Sequence[Process] = ()
-) -> Live:
-    """The live record of this start; `going` are the processes that it replaces."""
+def record(deployment: Deployment, number: int, processes: Sequence[Process]) -> Live:
+    """The live record of this start."""
     app, values, release = deployment.app, deployment.values, deployment.release
     live = deployment.live
     seen = deployment.variables(next((process for process in processes if process.port), None))
@@ -75,7 +74,6 @@ def record(
         checkout=release.checkout,
         start=number,
         processes=tuple(processes),
-        draining=reconcile.draining(live, going),
         site=site(deployment, processes, live),
         drain_timeout=settings.DRAIN_TIMEOUT.read(values),
         stop_timeout=settings.STOP_TIMEOUT.read(values),
