@@ -14,8 +14,11 @@ MARK = "PIKU_PROCESS"
 
 def children(pid: int) -> list[int]:
     """The direct children of a process, whichever of its threads started them."""
-    tasks = Path(f"/proc/{pid}/task").glob("*")
-    return [int(child) for task in tasks for child in _read(task / "children").split()]
+    found, tasks = list[int](), f"/proc/{pid}/task"
+    with contextlib.suppress(OSError):  # it has ended, which Path.glob does not expect
+        for task in os.listdir(tasks):
+            found += map(int, _read(Path(tasks, task, "children")).split())
+    return found
 
 
 def descendants(pid: int) -> Iterator[int]:
@@ -65,10 +68,10 @@ def end(pids: Iterable[int], grace: float) -> list[int]:
 def working_in(folder: Path) -> Iterator[int]:
     """The processes that we may look at whose working directory this is."""
     target = os.path.realpath(folder)
-    for process in Path("/proc").glob("[0-9]*/cwd"):
+    for pid in filter(str.isdecimal, os.listdir("/proc")):
         with contextlib.suppress(OSError):  # it has ended, or is another user's
-            if os.readlink(process) == target:
-                yield int(process.parent.name)
+            if os.readlink(f"/proc/{pid}/cwd") == target:
+                yield int(pid)
 
 
 def started(pid: int) -> str:

@@ -61,16 +61,16 @@ def _marked(root: Path, _second: int) -> dict[int, str]:
 
 def running(app: AppPaths) -> dict[str, Run]:
     """The runs of an app by name, the oldest first."""
-    found: dict[str, set[int]] = {}
+    found: dict[str, dict[int, int]] = {}  # when each process started, by run
     for pid, mark in _marked(app.root, int(time.monotonic())).items():
         owner, _, name = mark.partition(SEPARATOR)
-        if owner == app.name and _NAME.fullmatch(name) and procfs.is_running(pid):
-            found.setdefault(name, set()).add(pid)
+        if owner == app.name and _NAME.fullmatch(name) and (since := procfs.started(pid)):
+            found.setdefault(name, {})[pid] = int(since)
     return {
         name: Run(
             name=name,
-            leader=min(pids, key=lambda pid: (int(procfs.started(pid) or 0), pid)),
-            processes=frozenset(pids.union(*(procfs.descendants(pid) for pid in pids))),
+            leader=min(pids, key=lambda pid: (pids[pid], pid)),
+            processes=frozenset({*pids}.union(*(procfs.descendants(pid) for pid in pids))),
         )
         for name, pids in sorted(found.items(), key=lambda item: _number(item[0]))
     }
