@@ -146,17 +146,17 @@ def time_of(line: bytes) -> float | None:
 
 def follow(app: AppPaths, known: Iterable[LogFile], process: str) -> Iterator[list[Line]]:
     """What is added to the known logs and to new ones, until nobody reads our output any more."""
-    # A log keeps its inode when it is renamed.
-    offsets = {log.status.st_ino: log.status.st_size for log in known}
+    # A log keeps its inode when it is renamed to `.old`; that of a removed one is soon another's.
+    offsets = {log.status.st_ino: (log.path, log.status.st_size) for log in known}
     while not _reader_gone(_INTERVAL):
         batch = []
         for log in _of(scan(app), process):
-            start = offsets.get(log.status.st_ino, 0)
-            if start > log.status.st_size:  # another file has the inode of one that was removed
+            path, start = offsets.get(log.status.st_ino, (log.path, 0))
+            if log.path not in (path, Path(f"{path}.old")) or start > log.status.st_size:
                 start = 0
             data = _read(log, start)
             *lines, rest = data.split(b"\n")  # a line without an end is read again
-            offsets[log.status.st_ino] = start + len(data) - len(rest)
+            offsets[log.status.st_ino] = (log.path, start + len(data) - len(rest))
             batch += [
                 Line(process=log.process, at=log.written, text=text)
                 for text in lines

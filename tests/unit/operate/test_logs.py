@@ -118,3 +118,19 @@ def test_the_last_lines_of_a_file(shop: AppPaths) -> None:
     write(shop, "web.1@1.log", "one\ntwo\n*** Starting uWSGI 2.0.21\n")
     assert shown(shop, count=1) == ["two"]
     assert shown(shop, count=0) == []
+
+
+def test_following_a_log_that_gets_the_inode_of_a_removed_one(shop: AppPaths) -> None:
+    log = write(shop, "web.1@1.log", "one\ntwo\n")
+    known = logs.select_logs(shop, logs.scan(shop), "web", None)
+    following = logs.follow(shop, known, "web")
+
+    def added() -> list[str]:
+        return [line.text.decode() for line in next(following)]
+
+    assert added() == []
+    log.rename(f"{log}.old")
+    assert added() == []
+    Path(f"{log}.old").rename(log)  # as what uWSGI makes after it has removed the older one
+    log.write_text("three\nfour\nfive\n")
+    assert added() == ["three", "four", "five"]
