@@ -5,7 +5,6 @@ The record says which processes run; links, nginx and workers follow from it. `r
 called at any time, and repeated: nothing else starts, stops, links or cleans up.
 """
 
-import contextlib
 import time
 from collections.abc import Callable, Collection, Mapping
 
@@ -150,18 +149,17 @@ def _drain(
         busy = {name: one for name, one in left.items() if is_busy(paths, app, one)}
         if not busy:
             break
-    idle = [name for name in left if name not in busy]
     if to_the_end:
-        stop(paths, [*idle, *busy], live.stop_timeout)
+        stop(paths, left, live.stop_timeout)
         return
-    emperor.disable(paths, idle)
+    emperor.disable(paths, left.keys() - busy.keys())
     if busy:
         say(f"{len(busy)} old processes finish open requests, for {max(0, last):.0f} s at most")
 
 
 def is_busy(paths: Paths, app: AppPaths, one: Draining) -> bool:
-    """Whether a process may still have a request to answer. Until nginx's
-    workers from before a reload have ended, they may pass a request to an old `web` process."""
+    """Whether a process may still have a request to answer. Until nginx's workers from before a
+    reload have ended, they may pass a request to an old `web` process."""
     if not 0 < one.until - time.time() <= _LONGEST:
         return False
     if ports.connections([one.process.now(app).address]):
@@ -182,11 +180,15 @@ def finish_draining(paths: Paths) -> None:
 def _drained(paths: Paths, app: AppPaths) -> bool:
     """Whether nothing of the app has requests to finish any more; that is stopped. A damaged record
     concerns its own app alone."""
-    with contextlib.suppress(PikuError, OSError):
+    try:
         replaced = _still_draining(paths, app, releases.live(app)).values()
         if any(is_busy(paths, app, one) for one in replaced):
             return False
         if replaced:
             with locks.lock(app.lock, "ending old processes", patient=False):
                 reconcile(paths, app)
+    except locks.LockHeld:
+        return False  # its holder may have looked at them already
+    except (PikuError, OSError):
+        pass
     return True
