@@ -115,21 +115,17 @@ def wait_workers(
                 break
         else:
             raise failure(deployment, process, f"did not start within {timeout:.0f} s")
-    finished: set[Process] = set()
     for _ in files.poll(time.monotonic() + _SETTLED, first=0.05):
-        for process in pids.keys() - finished:
-            code = ending(app, process)
-            if may_finish and code == 0:
-                finished.add(process)
-            elif code is not None:
-                what = f"{_ended(app, process)} right after it was started"
-                hint = f"to run it only by hand: piku ps:scale {app.name} {process.kind}=0"
-                raise failure(deployment, process, what, hint)
-    for process in pids.keys() - finished:
-        if procfs.is_running(pids[process]):
+        if any(ending(app, process) for process in pids):
+            break
+    finished: set[Process] = set()
+    for process, pid in pids.items():
+        if procfs.is_running(pid) and ending(app, process) is None:
             continue
         if _final_code(app, process) != 0 or not may_finish:
-            raise failure(deployment, process, f"{_ended(app, process)} right after it was started")
+            what = f"{_ended(app, process)} right after it was started"
+            hint = f"to run it only by hand: piku ps:scale {app.name} {process.kind}=0"
+            raise failure(deployment, process, what, hint)
         finished.add(process)
     return finished
 
