@@ -10,6 +10,7 @@ EXTRA = Extra(
     name="idle",
     nginx="piku.extras.idle.site:additions",
     resting="piku.extras.idle.sleeping:resting",
+    reconciled="piku.extras.idle.sleeping:forget",
     vassals="piku.extras.idle.site:vassals",
     periodic="piku.extras.idle.sleeping:periodic",
 )

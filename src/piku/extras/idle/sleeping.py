@@ -47,6 +47,12 @@ def resting(_paths: Paths, app: AppPaths, live: Live) -> list[VassalName]:
     return [one.vassal(app.name) for one in _web(live)] if is_asleep(app, live) else []
 
 
+def forget(_paths: Paths, app: AppPaths, live: Live | None) -> None:
+    """Remove an earlier start's marker: nginx would send each request to the waker."""
+    if marker(app).exists() and (live is None or not is_asleep(app, live)):
+        files.remove(marker(app))
+
+
 def _web(live: Live) -> list[Process]:
     return [process for process in live.processes if process.kind == "web" and process.address]
 
@@ -64,8 +70,7 @@ def periodic(paths: Paths) -> None:
     # In this order: what one that wakes meanwhile starts was not there yet.
     marked, states = procfs.marked(paths.root), emperor.observe(paths) or {}
     asleep = {str(name) for name, state in states.items() if state.asleep}
-    left = {pid for pid, mark in marked.items() if mark in asleep}
-    procfs.end(left, 1)
+    procfs.end((pid for pid, mark in marked.items() if mark in asleep), 1)
 
 
 def put_to_sleep(paths: Paths, app: AppPaths) -> None:
