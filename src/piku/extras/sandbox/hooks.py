@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from piku import files, procfs, subprocesses
+from piku import files, locks, procfs, subprocesses
 from piku.app import settings
 from piku.app.procfile import UWSGI_SERVED
 from piku.deploy import revision
@@ -184,6 +184,11 @@ def periodic(paths: Paths) -> None:
     for folder in walls.temporary_folders(paths):
         old = ("-mindepth", "1", "-mtime", "+10", "-delete")  # days
         subprocesses.run(["find", str(folder), *old], check=False)
+    with locks.lock(paths.uwsgi / "sandbox.lock", "rotating logs", patient=False):
+        _rotate(paths)
+
+
+def _rotate(paths: Paths) -> None:
     for launch in (paths.root / "releases").glob("*/starts/*/*.launch"):
         start = launch.parent
         log = paths.root / "logs" / start.parents[1].name / f"{launch.stem}@{start.name}.log"
