@@ -8,6 +8,8 @@ from piku.runtimes.base import Context, Run, Runtime, real_program
 
 # A build is short: little optimisation, a simple collector, at most half of the machine's memory.
 _SHORT = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:MaxRAMPercentage=50"
+# A repository that errs once, or says nothing for a minute, is asked again.
+_PATIENT = "-Dmaven.wagon.rto=60000 -Dmaven.wagon.http.serviceUnavailableRetryStrategy.class="
 _MAVEN_FILES = re.compile(r"(.*/)?pom\.xml|\.mvn/.*|mvnw")
 _GRADLE_FILES = re.compile(r".*(\.gradle(\.kts)?|gradle\.(properties|lockfile)|gradlew)|gradle/.*")
 
@@ -39,7 +41,7 @@ def _maven(context: Context, word: str) -> Run:
 def _maven_env(context: Context) -> Mapping[str, str]:
     # The wrapper keeps the Maven that it downloads below MAVEN_USER_HOME.
     return {
-        "MAVEN_OPTS": f"{_SHORT} -Djansi.noreset=true",
+        "MAVEN_OPTS": f"{_SHORT} {_PATIENT}standard -Djansi.noreset=true",
         "MAVEN_USER_HOME": str(context.cache / "maven"),
     }
 
