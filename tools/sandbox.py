@@ -50,6 +50,7 @@ class Sandbox(Laptop):
         self.leftovers: list[str] = []  # what close() had to kill, because it was not stopped
         self._path = path
         self.prefix = prefix
+        self._held: dict[str, socket.socket] = {}
         self._sshd: subprocess.Popen[bytes] | None = None
         self._platform: subprocess.Popen[bytes] | None = None
 
@@ -98,6 +99,8 @@ class Sandbox(Laptop):
             with contextlib.suppress(TimeoutError):
                 self.wait(lambda: not left(), timeout=20)
             self.leftovers += processes.kill_all(left)
+            for claim in self._held.values():
+                claim.close()
 
     def start_sshd(self) -> None:
         host_key = self.base / "host_key"
@@ -147,6 +150,7 @@ class Sandbox(Laptop):
         platform, self._platform = self._platform, None
         if platform is None:
             return None
+        self.hold_ports()
         platform.terminate()
         if not _wait_for_end(platform, timeout):
             log = tail(self.platform_log)
@@ -158,6 +162,7 @@ class Sandbox(Laptop):
         platform, self._platform = self._platform, None
         if platform is None:
             return
+        self.hold_ports()
         known = processes.tree(platform.pid)
 
         def victims() -> set[processes.Process]:
@@ -167,6 +172,17 @@ class Sandbox(Laptop):
 
         processes.kill_all(victims)
         platform.wait()
+
+    def hold_ports(self) -> None:
+        """Have no other server of this machine choose a port of our apps while nobody listens on
+        it, until this one is closed."""
+        for place in self.root.glob("releases/*/starts/*/ports"):
+            with contextlib.suppress(FileNotFoundError):  # of a start that is being removed
+                for port in set(place.read_text().split()) - self._held.keys():
+                    claim = socket.socket(socket.AF_UNIX)
+                    with contextlib.suppress(OSError):  # the command that chose it still runs
+                        claim.bind(f"\0piku-port-{port}")  # as `piku.ports` does
+                        self._held[port] = claim
 
     def platform_pid(self) -> int:
         if self._platform is None or self._platform.poll() is not None:

@@ -96,11 +96,11 @@ class Person:
         for old, new in (
             (str(server.root), "/var/lib/piku/.piku"),
             (f":{server.http_port}/", "/"),
-            (self._filled["{port}"], "3000"),
             (f"{server.user}@{HOST}", "piku@server"),
             (ALIAS, "piku@server"),
         ):
             text = text.replace(old, new)
+        text = re.sub(rf"\b{self._filled['{port}']}\b", "3000", text)
         text = re.sub(r"--release \d+", "--release 2", text)
         if pushed:
             text = re.sub(r"\bv(?:[2-9]|[1-9]\d+)\b", "v2", text)

@@ -1,5 +1,6 @@
 """Settings: what is given is what the app sees, and nobody else."""
 
+import contextlib
 import json
 import shlex
 import stat
@@ -44,7 +45,15 @@ def test_values_are_literal(new_app: Callable[..., App]) -> None:
     assert "Nothing to change" in app.server.ssh("config:set literal -", input=lines).stdout
     live = dotenv.parse(app.does("config:live"), "LIVE_ENV")
     seen = app.about()["env"]
-    worker = json.loads((app.data / "worker.json").read_text())
+
+    def seen_by_the_worker() -> dict[str, str] | None:
+        with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):  # it is being written
+            found: dict[str, str] = json.loads((app.data / "worker.json").read_text())
+            return found if "EQUALS" in found else None  # or it is that of the release before
+        return None
+
+    worker = app.server.wait(seen_by_the_worker)
+    assert worker is not None
     for key, value in ODD.items():
         # What a program prints is read here with the line ends of any system.
         got = app.does("config:get", key)

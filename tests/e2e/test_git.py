@@ -270,7 +270,7 @@ def test_a_second_push_waits_and_says_so(new_app: Callable[..., App], server: Sa
         )
     )
     pusher.start()
-    assert begun.wait(20)
+    assert begun.wait(120)
 
     def show(line: str) -> None:
         if "Waiting for a push by laptop" in line:

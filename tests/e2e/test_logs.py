@@ -148,8 +148,8 @@ def test_the_access_log_of_a_wsgi_app(new_app: Callable[..., App]) -> None:
         return old.exists()
 
     app.server.wait(rotated, what="the log is rotated")
-    app.body("/then")
-    app.server.wait(lambda: log.exists() and "/then" in log.read_text())
+    # Between the renaming and the opening of the new one, lines still go to the old one.
+    app.server.wait(lambda: app.body("/then") and log.exists() and "/then" in log.read_text())
     assert log.stat().st_mode & 0o777 == old.stat().st_mode & 0o777 == 0o640
     assert log.stat().st_uid == os.getuid()
 
@@ -222,10 +222,13 @@ def test_what_uwsgi_writes_at_the_end_is_text(new_app: Callable[..., App]) -> No
     app.server.wait(lambda: set(app.ps()) == {"web.1"})
     logs = list((app.server.root / "logs" / "ends").glob("*@*.log"))
     assert len(logs) >= 6
-    lines = [line for log in logs for line in log.read_bytes().splitlines()]
-    for line in lines:
+    # Its logger's last line may be memory (uwsgi-remarks.txt): an address, which may have any byte.
+    memory = re.compile(rb"(.{6}\0\0)\1.*\Z", re.DOTALL)
+    texts = [log.read_bytes() for log in logs]
+    for line in (line for text in texts for line in memory.sub(b"", text).splitlines()):
         assert noise.is_routine(line) or line.decode("ascii").isprintable(), line
-    assert sum(line == b"goodbye to uWSGI." for line in lines) >= len(logs) / 2
+    ends = [text for text in texts if b"\ngoodbye to uWSGI." in text or memory.search(text)]
+    assert len(ends) >= len(logs) / 2
 
 
 # --- following -----------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ def test_wsgi_without_a_name_listens_itself(new_app: Callable[..., App]) -> None
     app = new_app("nameless", nameless("wsgi: app:app\n"), push=False)
     said = app.deployed()
     port = port_in(said)
+    app.server.hold_ports()  # while one release stops and the next starts, nobody listens there
     assert any("piku config:set nameless NGINX_SERVER_NAME=" in line for line in said)
     assert app.direct(port) == "one"
     assert f"127.0.0.1:{port}" in app.does("ps")
@@ -70,6 +71,7 @@ def test_an_address_to_bind(new_app: Callable[..., App]) -> None:
 def test_web_without_a_name_keeps_its_port(new_app: Callable[..., App]) -> None:
     app = new_app("keeper", nameless(WEB), push=False)
     port = port_in(app.deployed())
+    app.server.hold_ports()
     other = new_app("keeper2", nameless(WEB), push=False)
     assert port_in(other.deployed()) != port
     for version in ("two", "three"):

@@ -135,8 +135,10 @@ def test_a_worker_has_time_to_finish_but_not_for_ever(new_app: Callable[..., App
     app.server.wait(lambda: not Path(f"/proc/{pid}").exists(), timeout=2)
     assert not finished.exists()
     # The emperor by itself would grant no more than half a minute.
+    ready.unlink()
     app.does("config:set", "NEEDS=32", "PIKU_STOP_TIMEOUT=60")
     app.does("ps:scale", "worker=1")
+    app.server.wait(ready.exists)
     app.does("stop")
     assert finished.exists()
 

@@ -52,6 +52,7 @@ def test_stopping_waits_until_what_runs_has_ended(server: Sandbox) -> None:
     result = server.piku("restart", app.name)
     timer.join()
     assert result.returncode == 0, result.stderr
+    server.wait(lambda: len(order.read_text().split()) == 3)
     assert order.read_text().split() == ["began", "ended", "began"]
 
 

@@ -119,7 +119,7 @@ def arrivals(echo: Echo) -> list[float]:
 
 def test_events_arrive_one_by_one(echo: Echo) -> None:
     first, _, last = arrivals(echo)
-    assert last - first > 0.8
+    assert last - first > 0.5  # together they would come at once
 
 
 def test_an_answer_that_is_cut_off(echo: Echo) -> None:
@@ -136,7 +136,7 @@ def test_buffers(apps: dict[str, App], kind: str) -> None:
     app.does("config:set", "NGINX_PROXY_BUFFERING=true", "NGINX_REQUEST_BUFFERING=false")
     first, _, last = arrivals(Echo(kind=kind, way="http", app=app))
     if kind in ("wsgi", "php"):  # nginx hands on each chunk that a web app makes
-        assert last - first < 0.4
+        assert last - first < 0.5
     with socket.create_connection((HOST, app.server.http_port), 10) as client:
         head = f"POST /early HTTP/1.1\r\nHost: {app.host}\r\nContent-Length: 10\r\n\r\n"
         client.sendall(f"{head}01234".encode())

@@ -283,12 +283,12 @@ def impatient(app: App) -> Iterator[App]:
 @in_a_loop
 async def test_an_idle_connection_is_closed(impatient: App, scheme: str) -> None:
     """One on which nothing is said for NGINX_PROXY_TIMEOUT; what either side says keeps it."""
+    start, ends = time.monotonic(), list[float]()
     async with (
         opened(impatient, scheme=scheme) as idle,
         opened(impatient, scheme=scheme) as pinged,
         opened(impatient, "/silent", scheme=scheme) as heard,
     ):
-        start, ends = time.monotonic(), list[float]()
         end = asyncio.create_task(ended(idle))
         end.add_done_callback(lambda _: ends.append(time.monotonic() - start))
         for _ in range(10):
@@ -297,7 +297,7 @@ async def test_an_idle_connection_is_closed(impatient: App, scheme: str) -> None
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(heard.recv(), 0.4)
         assert await end == BROKEN
-        assert 1.5 < ends[0] < 3
+        assert 1.9 < ends[0] < 4
         await pinged.send("still here")
         assert await pinged.recv() == "still here"
         await (await heard.ping())

@@ -6,10 +6,18 @@ from pathlib import Path
 
 import pytest
 
+import debian
 from tests.install import box as boxes
 from tests.install import packages as made
 from tests.install.box import Box
 from tests.install.support import Laptop, Transcript
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Make the system that machines are copies of: that takes minutes, which are no test's."""
+    ours = any(Path(__file__).parent in item.path.parents for item in session.items)
+    if ours and os.getuid() == 0 and not session.config.option.collectonly:
+        debian.base(boxes.SUITE, boxes.SYSTEM, boxes.ARCHIVES)
 
 
 @pytest.fixture(scope="session")

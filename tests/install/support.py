@@ -111,7 +111,8 @@ class Load:
             thread.join()
 
     def _ask(self) -> None:
-        while not self._over.is_set():
+        # A port that was used is free again after a minute: a client without one could not ask.
+        while not self._over.wait(0.02):
             try:
                 outcome = str(self._ask_once())
             except (OSError, http.client.HTTPException) as error:

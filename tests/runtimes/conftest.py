@@ -1,6 +1,7 @@
 """The server of the runtimes' tests: real builds, by the tools and from the registries of this machine."""
 
 import functools
+import os
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,19 @@ from tests.e2e.support import CHECKOUT, App
 NewApp = Callable[..., App]
 
 PATIENCE = 900  # seconds for one test: the first build of some runtimes downloads a lot
+# A registry that stalls is asked again well before a command is given up, for which npm alone would
+# wait five minutes; one that errs is asked more often than once or twice.
+PATIENT = {
+    "NPM_CONFIG_FETCH_TIMEOUT": "60000",
+    "NPM_CONFIG_FETCH_RETRIES": "5",
+    "NPM_CONFIG_FETCH_RETRY_MINTIMEOUT": "1000",
+    "NPM_CONFIG_FETCH_RETRY_MAXTIMEOUT": "10000",
+    "PIP_DEFAULT_TIMEOUT": "30",
+    "PIP_RETRIES": "8",
+    "UV_HTTP_RETRIES": "8",
+}
+# Go asks once: this is the same proxy by another name.
+GOPROXY = "https://proxy.golang.org|https://proxy.golang.org/,direct"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -34,10 +48,14 @@ def started(*places: Path) -> Iterator[Sandbox]:
     try:
         with server:
             reach = environment.passed_on((*environment.REGISTRIES, "PIKU_SANDBOX"))
+            reach |= PATIENT
             reach["PIKU_SANDBOX_PATHS"] = ",".join(map(str, (*places, server.client)))
             (server.root / "ENV").write_text(
                 "".join(f"{name}='{text}'\n" for name, text in reach.items())
             )
+            go = server.home / ".config" / "go" / "env"
+            go.parent.mkdir(parents=True)
+            go.write_text(f"GOPROXY={GOPROXY}\n")
             yield server
         assert not server.leftovers
     finally:
@@ -93,5 +111,6 @@ def uv(server: Sandbox) -> Path:
     subprocess.run(
         [sys.executable, "-m", "pip", "install", "--quiet", "--prefix", str(prefix), "uv"],
         check=True,
+        env=os.environ | PATIENT,
     )
     return prefix / "bin" / "uv"

@@ -166,7 +166,7 @@ def test_express(new_app: NewApp, example: Example) -> None:
 
 def test_a_site_that_a_generator_makes(new_app: NewApp) -> None:
     files = {
-        "requirements.txt": "mkdocs\n",
+        "requirements.txt": "mkdocs<2\n",
         "Procfile": "static: site\nrelease: mkdocs build --strict\n",
         "mkdocs.yml": "site_name: Pages\n",
         "docs/index.md": "# Hello from a generator\n",

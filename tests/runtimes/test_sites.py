@@ -40,7 +40,7 @@ def test_hugo(new_app: NewApp, example: Example) -> None:
 def test_mkdocs(new_app: NewApp) -> None:
     """Where the Python environment has the generator, and the folder another name than its own."""
     files = {
-        "requirements.txt": "mkdocs\n", "Procfile": "static: html\n", "mkdocs.yml": "site_name: Pages\n",
+        "requirements.txt": "mkdocs<2\n", "Procfile": "static: html\n", "mkdocs.yml": "site_name: Pages\n",
         "docs/index.md": PAGE,
     }  # fmt: skip
     app = new_app("mkdocs", files)

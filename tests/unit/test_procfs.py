@@ -80,7 +80,7 @@ def test_who_does_not_listen_is_killed(sleepers: list[subprocess.Popen[bytes]]) 
     assert deaf.stdout is not None and deaf.stdout.readline()
     begun = time.monotonic()
     assert procfs.end([process.pid for process in sleepers], 0.3) == []
-    assert 0.3 <= time.monotonic() - begun < 3
+    assert 0.3 <= time.monotonic() - begun < 5  # seconds after which SIGKILL is given up
     assert [process.wait() for process in sleepers] == [-signal.SIGKILL, -signal.SIGTERM]
     deaf.stdout.close()
 

@@ -72,6 +72,7 @@ def test_what_uwsgi_serves(sleepers: Callable[[str, int], list[App]]) -> None:
 
 def test_a_web_app(sleepers: Callable[[str, int], list[App]], server: Sandbox) -> None:
     apps, found = sleepers("web", 3), Counter[int]()
+    server.hold_ports()
     rounds, window = 8, 4.5  # seconds that housekeeping takes for all of them
     with ThreadPoolExecutor(8) as pool:
         for turn in range(rounds):

@@ -96,20 +96,24 @@ def test_pushed_served_changed_rolled_back_and_removed(large: App, server: Sandb
     # Once a day, what no commit names is removed, if it is not new.
     app = AppPaths(root=server.root, name=AppName("large"))
     server.git(large.repository, "reset", "--quiet", "--hard", "HEAD~1")
+    server.stop_platform()  # its own housekeeping would prune as well
     for path in objects(large).values():
         os.utime(path, (0, 0))
+    pruned = app.repo / "lfs" / "pruned"
+    os.utime(pruned, (0, 0))
     assert server.piku("housekeeping").returncode == 0
     assert names("five") in objects(large)  # the release before is kept, and can be rolled back to
     assert len(objects(large)) == 5
     stray = store.place(app, "0" * 64)
     stray.parent.mkdir(parents=True)
     stray.write_text("x")
-    os.utime(app.repo / "lfs" / "pruned", (0, 0))
+    os.utime(pruned, (0, 0))
     assert server.piku("housekeeping").returncode == 0 and stray.exists()
     os.utime(stray, (0, 0))
     assert server.piku("housekeeping").returncode == 0 and stray.exists()  # pruned today
-    os.utime(app.repo / "lfs" / "pruned", (0, time.time() - 90_000))
+    os.utime(pruned, (0, time.time() - 90_000))
     assert server.piku("housekeeping").returncode == 0 and not stray.exists()
+    server.start_platform()
     large.does("destroy", "--force")
     assert not app.repo.exists()
 

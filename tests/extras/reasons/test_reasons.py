@@ -97,7 +97,8 @@ def test_logs(log: list[str], line: str, advice: str) -> None:
 
 def test_the_line_that_says_why_comes_first(new_app: NewApp) -> None:
     broken = (
-        "import sys\nprint('Error: no table orders')\nfor n in range(40): print(n)\nsys.exit(4)\n"
+        "import os, sys, time\nif os.path.exists('ran'): time.sleep(60)\nopen('ran', 'w')\n"
+        "print('Error: no table orders')\nfor n in range(40): print(n)\nsys.exit(4)\n"
     )
     app = new_app(
         "why", {"Procfile": "web: python3 -u server.py\n", "server.py": broken}, push=False

@@ -43,7 +43,7 @@ def fixes(said: list[str]) -> list[str]:
 def test_the_procfiles_scripts(new_app: Callable[..., App], server: Sandbox) -> None:
     files = {
         "Procfile": "release: sh ./migrate.sh\nweb: ./start.sh\nworker: sh -c 'exec sleep 1000'\n",
-        "ENV": "NGINX_SERVER_NAME=scripts.localhost\nPIKU_DEPLOY_TIMEOUT=5\n",
+        "ENV": "NGINX_SERVER_NAME=scripts.localhost\n",
         "start.sh": "#!/bin/sh\nexec python3 -IS server.py\n",
         "migrate.sh": "#!/bin/sh\r\ntrue\r\n",
         "server.py": SERVER,

@@ -116,7 +116,7 @@ def test_passwords(new_app: NewApp, challenge: str) -> None:
 def everything(app: App) -> str:
     """All that is kept of an app beside its commits, and what its commands show."""
     root = app.server.root
-    places = [root / "releases" / app.name / "activations", root / "nginx"]
+    places = [root / "releases" / app.name / "starts", root / "nginx"]
     places += [root / folder / app.name for folder in ("logs", "envs")]
     files = [path for place in places for path in place.rglob("*") if path.is_file()]
     files += (root / "releases" / app.name).glob("*[@.]*")  # records, not the checkouts
