@@ -180,9 +180,11 @@ class Sandbox(Laptop):
             with contextlib.suppress(FileNotFoundError):  # of a start that is being removed
                 for port in set(place.read_text().split()) - self._held.keys():
                     claim = socket.socket(socket.AF_UNIX)
-                    with contextlib.suppress(OSError):  # the command that chose it still runs
+                    try:
                         claim.bind(f"\0piku-port-{port}")  # as `piku.ports` does
                         self._held[port] = claim
+                    except OSError:  # the command that chose it still runs
+                        claim.close()
 
     def platform_pid(self) -> int:
         if self._platform is None or self._platform.poll() is not None:

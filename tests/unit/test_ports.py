@@ -106,7 +106,9 @@ def test_no_two_servers_of_one_machine_choose_the_same_port(
 ) -> None:
     # Of the usual ones, any may be an app's of another test.
     monkeypatch.setattr(ports, "PORTS", range(9960, 9962))
-    monkeypatch.setattr(ports, "_claims", [])
+    claims = list[socket.socket]()
+    monkeypatch.setattr(ports, "_claims", claims)
     with socket.socket(socket.AF_UNIX) as claim:
         claim.bind("\0piku-port-9960")  # as another piku does until its app listens
         assert ports.free_ports("127.0.0.1", 1, []) == [9961]
+    claims.pop().close()
