@@ -5,7 +5,7 @@ import ssl
 import subprocess
 from pathlib import Path
 
-from sandbox import HOST, Sandbox
+from sandbox import HOST, Sandbox, tail
 
 from tests.e2e.support import App, web
 from tests.extras.certs.pebble import Pebble
@@ -73,7 +73,11 @@ def arrives(app: App, authority: Pebble | Path, host: str = "") -> None:
     """Wait until clients trust the app's certificate; nothing is deployed for it."""
     root = authority if isinstance(authority, Path) else authority.root()
     what = f"{host or app.host} has a certificate"
-    app.server.wait(lambda: is_trusted(app.server, host or app.host, root), PATIENCE, what)
+    try:
+        app.server.wait(lambda: is_trusted(app.server, host or app.host, root), PATIENCE, what)
+    except TimeoutError:
+        print(app.does("certs"), tail(app.server.root / "uwsgi" / "housekeeping.log", 40), sep="\n")
+        raise
     # Old workers of nginx may still answer for a moment: this waits until they have gone.
     app.does("certs:renew")
 

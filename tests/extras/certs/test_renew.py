@@ -125,11 +125,10 @@ def test_late_with_less_than_a_third_left(left: int, late: bool) -> None:
 def test_pauses_grow_and_other_names_end_them(paths: Paths, shop: AppPaths, root: Path) -> None:
     goes_live(shop, "shop.de")
     (root / "away").touch()
-    pauses = []
-    for _ in range(7):
+    for pause in (60, 300, 1500, 7500, 37500, 86400, 86400):
+        begun = time.time()
         said = renewed(paths, asked=True)
-        pauses.append(round(renew.failures(shop).retry - time.time()))
-    assert pauses == [60, 300, 1500, 7500, 37500, 86400, 86400]
+        assert begun <= renew.failures(shop).retry - pause <= time.time()
     assert "no answer" in said
     assert "the next attempt is at" in said
     before = len(calls(root))

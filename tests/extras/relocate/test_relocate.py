@@ -92,7 +92,7 @@ def test_killed_half_way_it_is_finished_by_housekeeping(
     server.wait(lambda: not list((server.root / "releases").glob("*@rename.json")), 180)
     assert app.body() == "one"
     assert (app.data / "x").read_text() == "kept"
-    assert named(server, "beta") == []
+    server.wait(lambda: named(server, "beta") == [])
 
 
 def test_cloned(new_app: Callable[..., App], server: Sandbox) -> None:

@@ -69,6 +69,8 @@ def _problems(paths: Paths, app: AppPaths, states: ps.States) -> Iterator[tuple[
             yield row.process, Problem(what=f"{row.process} {how}", detail=row.last_lines)
     for name, run in scheduler.last_runs(app).items():
         runs = run.ended is None and name in scheduler.running(app)
+        if run.ended is None and not runs:  # it may just have ended
+            run = scheduler.last_runs(app).get(name, run)
         if run.code != 0 and not runs:
             how = "was killed" if run.code is None else f"failed with exit code {run.code}"
             yield f"job {name}", Problem(what=f"{name} {how}")

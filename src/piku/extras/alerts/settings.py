@@ -34,14 +34,10 @@ HEARTBEAT_URL = Setting(name="PIKU_HEARTBEAT_URL", repository=False, secret=True
     check=checks.http_url,
     doc="An address requested every two minutes while nothing is wrong, so that silence is"
         " noticed elsewhere.")
-# fmt: on
 SETTINGS: tuple[Setting[Any], ...] = (
-    WEBHOOK_URL,
-    WEBHOOK_FORMAT,
-    WEBHOOK_SECRET,
-    ALERT_MAIL,
-    HEARTBEAT_URL,
-)  # fmt: skip
+    WEBHOOK_URL, WEBHOOK_FORMAT, WEBHOOK_SECRET, ALERT_MAIL, HEARTBEAT_URL,
+)
+# fmt: on
 
 
 def of_server(paths: Paths) -> dict[str, str]:

@@ -22,7 +22,7 @@ from piku.extras.alerts.send import Alert
 from piku.operate.ps import States
 from piku.output import Output
 from piku.paths import AppName, AppPaths, Paths
-from piku.uwsgi import emperor
+from piku.uwsgi import emperor, housekeeping
 
 _GIVEN_UP = 86400.0  # seconds after which an alert that nobody takes is dropped
 _FIRST_WAIT, _LONGEST_WAIT = 60.0, 3600.0  # seconds between two attempts
@@ -62,29 +62,36 @@ def load(paths: Paths) -> State | None:
 
 def periodic(paths: Paths) -> None:
     """Look at the server and every app, and tell whoever wants to know what has changed."""
-    server = settings.of_server(paths)
-    values = {"": server}
-    values |= {name: _values(server, paths.app(name)) for name in paths.app_names()}
-    if not any(settings.wanted(of_one) for of_one in values.values()):
+    if not any(map(settings.wanted, _all_values(paths).values())):
         return
-    newest = {str(app.name): _newest(app) for app in map(paths.app, paths.app_names())}
     # A full disk has no room for a note on who holds the lock.
     with locks.lock(paths.root / "alerts.lock", "", patient=False):
-        # What was deployed before the first look is no news.
-        before = load(paths) or State(told=newest)
-        states = emperor.observe(paths)
-        found = {name: _problems(paths, name, states, before) for name in values}
-        state = State(problems=found, told=newest)
-        new = [
-            Pending(alert=alert, to=to)
-            for alert in (*_changes(before, state), *_deploys(paths, before, state))
-            for to in send.receivers(values.get(alert.app, values[""]))
-        ]
-        state = replace(state, pending=(*before.pending, *new)[-_MOST:])
-        _save(place(paths), state, before)
-        left = tuple(deliver(state.pending, values, Output(sys.stderr).warn))
-        _save(place(paths), replace(state, pending=left), state)
-        _beat(values, state)
+        while True:
+            request = housekeeping.requested(paths)
+            _look(paths)
+            # What was asked for meanwhile gave up, because we held the lock.
+            if housekeeping.requested(paths) == request:
+                return
+
+
+def _look(paths: Paths) -> None:
+    values = _all_values(paths)
+    newest = {str(app.name): _newest(app) for app in map(paths.app, paths.app_names())}
+    # What was deployed before the first look is no news.
+    before = load(paths) or State(told=newest)
+    states = emperor.observe(paths)
+    found = {name: _problems(paths, name, states, before) for name in values}
+    state = State(problems=found, told=newest)
+    new = [
+        Pending(alert=alert, to=to)
+        for alert in (*_changes(before, state), *_deploys(paths, before, state))
+        for to in send.receivers(values.get(alert.app, values[""]))
+    ]
+    state = replace(state, pending=(*before.pending, *new)[-_MOST:])
+    _save(place(paths), state, before)
+    left = tuple(deliver(state.pending, values, Output(sys.stderr).warn))
+    _save(place(paths), replace(state, pending=left), state)
+    _beat(values, state)
 
 
 def _save(file: Path, state: State, before: State) -> None:
@@ -98,6 +105,12 @@ def _save(file: Path, state: State, before: State) -> None:
             raise
         with file.open("r+") as old:
             old.write(text.ljust(room))
+
+
+def _all_values(paths: Paths) -> dict[str, dict[str, str]]:
+    """The settings of the server, by "", and of each app."""
+    server = settings.of_server(paths)
+    return {"": server} | {name: _values(server, paths.app(name)) for name in paths.app_names()}
 
 
 def _values(server: dict[str, str], app: AppPaths) -> dict[str, str]:

@@ -5,7 +5,7 @@ import time
 
 import click
 
-from piku import files
+from piku import files, locks
 from piku.cli.common import app_argument, json_option, pass_paths
 from piku.deploy import live_sites
 from piku.errors import PikuError
@@ -67,6 +67,7 @@ def metrics_on(paths: Paths) -> None:
 @pass_paths
 def metrics_off(paths: Paths) -> None:
     """Stop measuring, and delete what was measured."""
-    files.remove(request_log.folder(paths))
+    with locks.lock(paths.uwsgi / sampling.LOCK, "removing figures"):
+        files.remove(request_log.folder(paths))
     live_sites.update(paths)
     click.echo("Nothing is measured any more")

@@ -14,6 +14,7 @@ from piku.extras.metrics.request_log import folder, log
 from piku.paths import AppName, AppPaths, Paths
 from piku.uwsgi import emperor
 
+LOCK = "metrics.lock"  # held while figures are taken or removed
 _LARGE = 100_000  # bytes of a log of requests, which is then begun anew
 _MOST = 1 << 24  # bytes that are read at a time
 
@@ -39,7 +40,9 @@ def periodic(paths: Paths) -> None:
     """Take the figures of each app."""
     if not folder(paths).is_dir():
         return
-    with locks.lock(folder(paths) / "lock", "measuring", patient=False):
+    with locks.lock(paths.uwsgi / LOCK, "measuring", patient=False):
+        if not folder(paths).is_dir():
+            return  # it was switched off just now
         state = folder(paths) / "state.json"
         before, now = _known(state), int(time.time())
         if (states := emperor.observe(paths)) is None:

@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
-from piku import files
+from piku import files, locks
 from piku.nginx.directives import d
 from piku.nginx.site import Additions, Site
 from piku.paths import AppPaths, Paths
 
+LOCK = "page.lock"  # held while the page is written or removed
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; base-uri 'none';"
     " form-action 'none'; frame-ancestors 'none'",
@@ -37,4 +38,5 @@ def additions(paths: Paths, app: AppPaths, _site: Site) -> Additions | None:
 def destroyed(paths: Paths, app: AppPaths) -> None:
     """Forget the page with its app, whose name another may get."""
     if page(paths) == app.name:  # its data is nothing but what was written for the page
-        files.discard([record(paths), app.data])
+        with locks.lock(paths.uwsgi / LOCK, ""):
+            files.discard([record(paths), app.data])

@@ -16,7 +16,7 @@ from piku.errors import PikuError
 from piku.extra import hooks
 from piku.extras import shared
 from piku.extras.page import html
-from piku.extras.page.headers import page
+from piku.extras.page.headers import LOCK, page
 from piku.extras.page.html import Series, Span
 from piku.nginx import service
 from piku.nginx.site import Site
@@ -132,14 +132,12 @@ def _site(paths: Paths, app: AppPaths, site: Site) -> dict[str, Any]:
 
 def periodic(paths: Paths) -> None:
     """Write the page anew, if there is one; the pages of apps that are gone go."""
-    if not (own := page(paths)):
+    if not page(paths):
         return
-    place = paths.app(AppName(own)).data
-    if not place.is_dir():
-        return
-    # Two at once could leave the older page.
-    with locks.lock(paths.uwsgi / "page.lock", "", patient=False):
-        _write(paths, place)
+    # Two at once could leave the older page, and one that is being removed must not come back.
+    with locks.lock(paths.uwsgi / LOCK, ""):
+        if (own := page(paths)) and (place := paths.app(AppName(own)).data).is_dir():
+            _write(paths, place)
 
 
 def _write(paths: Paths, place: Path) -> None:

@@ -91,7 +91,8 @@ def opened(source: io.BufferedReader) -> Iterator[IO[bytes]]:
 
 
 def _feed(source: io.BufferedReader, program: IO[bytes]) -> None:
-    with contextlib.suppress(BrokenPipeError), program:
+    # Who has refused the backup has closed its file.
+    with contextlib.suppress(BrokenPipeError, ValueError), program:
         shutil.copyfileobj(source, program, _CHUNK)
 
 
