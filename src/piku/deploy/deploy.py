@@ -192,6 +192,7 @@ def go_live(deployment: Deployment) -> Release:
         checkout.mark_built(app, release.checkout)
     live = going_live.activate(deployment)
     done = releases.finish(app, progress.record, SUCCEEDED)
+    housekeeping.ask(deployment.paths)  # it may have looked before that was written
     for hook in hooks("deployed"):
         hook(deployment)
     keep = settings.KEEP_RELEASES.read(deployment.values)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,8 +42,14 @@ def root(paths: Paths) -> Path:
     return place
 
 
-def goes_live(app: AppPaths, *names: str, settings: str = "") -> None:
+def goes_live(
+    app: AppPaths, *names: str, settings: str = "", own: Mapping[str, str] | None = None
+) -> None:
     app.repo.mkdir(parents=True, exist_ok=True)
+    release = releases.Release(
+        number=1, kind="config", description="", commit="", by="", created=0, settings=own or {}
+    )
+    releases.save_release(app, release)
     site = Site(app=app.name, names=names)
     releases.commit(app, releases.Live(release=1, checkout="v1", start=1, site=site))
     app.envs.mkdir(parents=True, exist_ok=True)
@@ -157,7 +164,10 @@ def test_pauses_grow_and_other_names_end_them(paths: Paths, shop: AppPaths, root
 def test_what_a_client_obeys_is_not_for_a_repository_to_say(paths: Paths, shop: AppPaths) -> None:
     """Such as the file with the token, and the server to which lego sends it."""
     paths.server_env.write_text("HTTPS_PROXY=http://proxy\nLEGO_CA_CERTIFICATES=/ca\n")
-    releases.write_settings(shop, {"CLOUDFLARE_DNS_API_TOKEN": "secret", "ACME_DNS": "cloudflare"})
+    own = {"CLOUDFLARE_DNS_API_TOKEN": "secret", "ACME_DNS": "cloudflare"}
+    goes_live(shop, "shop.de", own=own)
+    # What the next release will have, or the one before had, is not that of the certificate.
+    releases.write_settings(shop, {"ACME_DNS": "exec"})
     live = {
         "LEGO_CA_CERTIFICATES": "/evil",
         "CLOUDFLARE_BASE_URL": "http://evil",

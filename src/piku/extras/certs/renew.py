@@ -9,7 +9,7 @@ from pathlib import Path
 
 from piku import dotenv, errors, files, locks, records
 from piku.app import settings
-from piku.deploy import live_sites, revision
+from piku.deploy import live_sites, releases, revision
 from piku.errors import PikuError
 from piku.extras.certs import acme_sh, clients
 from piku.extras.certs.acme import Client
@@ -114,7 +114,9 @@ def given(paths: Paths, app: AppPaths, values: Mapping[str, str]) -> dict[str, s
     """The variables of a client, which runs outside all walls: what config:set and the server's ENV
     say. Of a repository's ENV only piku's own settings, for others would say to lego which files to
     read and whom to send them."""
-    own = revision.layered(paths, dotenv.load(app.settings))
+    # Not what is kept for the next release: a config:set that goes live has yet to write that.
+    made = releases.load_release(app, releases.require_live(app).release)
+    own = revision.layered(paths, made.settings)
     return {name: values[name] for name in settings.table() if name in values} | own
 
 
