@@ -53,7 +53,7 @@ LARGE_EXTRAS = {
     "keys": 320,
     "languages": 400,
     "lfs": 450,
-    "metrics": 360,
+    "metrics": 355,
     "page": 600,
     "relocate": 350,
     "restore": 500,

@@ -41,11 +41,10 @@ def periodic(paths: Paths) -> None:
     if not folder(paths).is_dir():
         return
     with locks.lock(paths.uwsgi / LOCK, "measuring", patient=False):
-        if not folder(paths).is_dir():
-            return  # it was switched off just now
         state = folder(paths) / "state.json"
         before, now = _known(state), int(time.time())
-        if (states := emperor.observe(paths)) is None:
+        states = emperor.observe(paths)
+        if states is None or not folder(paths).is_dir():  # it was switched off just now
             return  # no answer is no figure: the next look has all that came since the last
         after = dict[str, dict[str, float]]()
         for name in paths.app_names():
@@ -103,8 +102,7 @@ def requests(
     file: Path, offset: int, now: int
 ) -> tuple[dict[int, tuple[int, int, float, float]], int]:
     """What came into the log since the last look, by step: requests, those with an error of the
-    server, and two quantiles of the duration; and how far the log is read. A large one is emptied.
-    """
+    server, two quantiles of the duration; and how far it is read. A large one is emptied."""
     durations: dict[int, list[float]] = {}
     errors: dict[int, int] = {}
     if not file.exists():
